@@ -1,0 +1,154 @@
+"""The adapter: the only thing that somebody who tests an implementation writes.
+
+Subclass `Adapter`, declare `capabilities`, and turn each operation into calls of the implementation. An adapter holds
+no opinion: it never compares, never corrects, never fills in what the implementation did not say. What it raises is one
+of the three failures below; anything else that escapes is reported as `adapter-error`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import msgspec
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import (
+    AddSa,
+    AdvanceTime,
+    Burst,
+    Case,
+    DeleteSa,
+    Delivered,
+    Done,
+    Dropped,
+    Inbound,
+    InboundBurst,
+    Octets,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    ReadState,
+    Refused,
+    Sa,
+    Sent,
+    State,
+    Step,
+    Unsupported,
+)
+
+
+class AdapterFailure(Exception):
+    """The implementation could not answer at all. Use one of the subclasses."""
+
+
+class Crashed(AdapterFailure):
+    """The implementation died (a signal, a panic, end of file). A verdict about the implementation."""
+
+
+class Hung(AdapterFailure):
+    """No answer within the time limit. A verdict about the implementation."""
+
+
+class AdapterError(AdapterFailure):
+    """The adapter answered something that is not of the protocol, or could not start. A verdict about the adapter."""
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """What happened: one outcome per SA of the case, one per step."""
+
+    setup: tuple[Outcome, ...]
+    steps: tuple[Outcome, ...]
+
+
+class Adapter(ABC):
+    """One implementation under test.
+
+    The life of an adapter: `capabilities` and `version` any time after construction; then, per case, `execute`, which
+    resets and walks the case. `close` ends it. Every operation may raise `Crashed`, `Hung` or `AdapterError`; after any
+    of them the next `execute` starts from a fresh implementation. An operation that the implementation lacks returns
+    `Unsupported`.
+    """
+
+    name: str = "?"
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the implementation can do. Constant for the life of the adapter."""
+
+    @property
+    def version(self) -> str:
+        """The implementation's own version, for the report."""
+        return "?"
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget every SA; time starts again at 0."""
+
+    @abstractmethod
+    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        """Install one SA in its starting state."""
+
+    def delete_sa(self, name: str) -> Done | Refused | Unsupported:
+        return Unsupported(what="delete_sa")
+
+    def outbound(self, step: Outbound) -> Sent | Dropped | Unsupported:
+        """Protect one packet; see `case.Outbound` for the options."""
+        return Unsupported(what="direction out")
+
+    def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
+        """One IP packet from the network."""
+        return Unsupported(what="direction in")
+
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
+        """Several packets at once; by default one by one."""
+        return _burst([self.outbound(Outbound(sa=step.sa, packet=packet)) for packet in step.packets])
+
+    def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
+        """Several packets at once; by default one by one."""
+        return _burst([self.inbound(packet) for packet in step.packets])
+
+    def read_state(self, name: str) -> State | Refused | Unsupported:
+        return Unsupported(what="read_state")
+
+    def advance_time(self, seconds: int) -> Done | Unsupported:
+        return Unsupported(what="lifetime seconds")
+
+    def execute(self, case: Case) -> Transcript:
+        """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""
+        self.reset()
+        setup = tuple([self.add_sa(sa) for sa in case.sas])
+        return Transcript(setup, tuple([self.take(step) for step in case.steps]))
+
+    def take(self, step: Step) -> Outcome:
+        """One step."""
+        return self._TAKE[type(step)](self, step)
+
+    _TAKE: ClassVar[dict[type, Callable[[Any, Any], Outcome]]] = {
+        AddSa: lambda self, step: self.add_sa(step.sa),
+        DeleteSa: lambda self, step: self.delete_sa(step.sa),
+        Outbound: lambda self, step: self.outbound(step),
+        OutboundBurst: lambda self, step: self.outbound_burst(step),
+        Inbound: lambda self, step: self.inbound(step.packet),
+        InboundBurst: lambda self, step: self.inbound_burst(step),
+        ReadState: lambda self, step: self.read_state(step.sa),
+        AdvanceTime: lambda self, step: self.advance_time(step.seconds),
+    }
+
+    def close(self) -> None:
+        """Release everything (processes, sockets, temporary files). Called once; may be called after a failure."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _burst(results: list[Any]) -> Burst | Unsupported:
+    for result in results:
+        if isinstance(result, Unsupported):
+            return result
+    return Burst(results=tuple(results))

@@ -1,0 +1,152 @@
+"""What an implementation says it can do, as data: strategies draw only what is declared, checks name what is missing.
+
+A capability is declared by the adapter and probed by `espproof check`; declared-but-wrong and works-though-undeclared
+are both reported. An absent capability makes a check `inapplicable`, never `pass`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from espproof.adapters.case import Sa
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+
+Direction = Literal["in", "out"]
+Mode = Literal["transport", "tunnel"]
+Family = Literal["4in4", "6in4", "4in6", "6in6"]
+"""Inner in outer IP version; transport mode uses 4in4 and 6in6."""
+
+
+class ReplayWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Window sizes in packets that are honoured exactly: minimum, minimum + step, … maximum; `off`: also none at all."""
+
+    minimum: Annotated[int, msgspec.Meta(ge=1, le=2**31)] = 32
+    maximum: Annotated[int, msgspec.Meta(ge=1, le=2**31)] = 64
+    step: Annotated[int, msgspec.Meta(ge=1, le=2**31)] = 32
+    off: bool = False
+
+    def allows(self, size: int) -> bool:
+        if size == 0:
+            return self.off
+        return self.minimum <= size <= self.maximum and (size - self.minimum) % self.step == 0
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One field per thing that implementations differ in; the defaults are the least that makes an ESP receiver."""
+
+    encryption: dict[str, tuple[int, ...]]
+    """IANA name -> key sizes in octets, the salt not counted."""
+    integrity: tuple[str, ...] = ("NONE",)
+    """IANA names; "NONE" goes with combined-mode algorithms only."""
+    directions: tuple[Direction, ...] = ("in", "out")
+    modes: tuple[Mode, ...] = ("tunnel",)
+    families: tuple[Family, ...] = ("4in4",)
+    esn: tuple[bool, ...] = (False,)
+    replay_windows: ReplayWindows | None = ReplayWindows()
+    """None: no anti-replay at all."""
+    set_sequence: bool = False
+    """An SA can start at any sequence number."""
+    set_window: bool = False
+    """An inbound SA can start with `received_offsets`."""
+    set_iv: bool = False
+    """An outbound step's `iv` is used as the explicit IV."""
+    udp: tuple[Literal[4, 6], ...] = ()
+    """Outer IP versions over which UDP encapsulation works."""
+    tfc: bool = False
+    """TFC padding on request (outbound)."""
+    dummy: bool = False
+    """Dummy packets on request (outbound)."""
+    dscp: tuple[Literal["copy", "fixed"], ...] = ("copy",)
+    ecn: tuple[Literal["normal", "compatibility"], ...] = ("normal",)
+    """() when the outer header's ECN field and decapsulation do not follow RFC 6040 at all."""
+    df: tuple[Literal["copy", "set", "clear"], ...] = ("copy",)
+    hop_limit: bool = False
+    """The outer TTL / hop limit is the SA's `hop_limit`; otherwise it is any value the implementation likes."""
+    lookup: tuple[Literal["spi", "spi+destination", "spi+destination+source"], ...] = ("spi",)
+    selectors: bool = False
+    """An inbound packet outside the SA's `selectors` is discarded (RFC 4301 5.2)."""
+    resynchronise: bool = False
+    """RFC 4303 Appendix A3, with the SA's `resync_trigger` and `resync_limit`."""
+    lifetimes: tuple[Literal["packets", "octets", "seconds"], ...] = ()
+    read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime"], ...] = ()
+    delete_sa: bool = False
+    """SAs can be deleted, and added, while others stay."""
+    max_packet: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
+    """Octets of the largest IP packet, before or after protection."""
+    ipv4_options: bool = False
+    ipv6_extension_headers: bool = False
+    forwards: bool = False
+    """The inner packet is forwarded by the implementation on the way: its TTL / hop limit is one less when protected."""
+    drop_reasons: bool = False
+    """`Dropped.reason` is exact, not "unspecified"."""
+
+    def lacks(self, sa: Sa) -> str | None:
+        """The first capability that this SA needs and that is not declared, or None."""
+        return next((name for name, there in _needs(self, sa) if not there), None)
+
+
+def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
+    outer = "6" if ":" in sa.destination else "4"
+    windows = caps.replay_windows
+    lifetime = sa.lifetime
+    needs = [
+        (f"encryption {sa.encr}-{8 * len(sa.encr_key)}", len(sa.encr_key) in caps.encryption.get(sa.encr, ())),
+        (f"integrity {sa.auth}", sa.auth in caps.integrity),
+        (f"direction {sa.direction}", sa.direction in caps.directions),
+        (f"mode {sa.mode}", sa.mode in caps.modes),
+        (f"outer IPv{outer}", any(family[3] == outer for family in caps.families)),
+        ("esn" if sa.esn else "32-bit sequence numbers", sa.esn in caps.esn),
+        ("set_sequence", sa.sequence == 0 or caps.set_sequence),
+        ("set_window", not sa.received_offsets or caps.set_window),
+        (f"udp over IPv{outer}", sa.udp is None or int(outer) in caps.udp),
+        (f"lookup {sa.lookup}", sa.direction == "out" or sa.lookup in caps.lookup),
+        ("resynchronise", sa.resync_limit == 0 or caps.resynchronise),
+        ("selectors", not sa.selectors or caps.selectors),
+        ("lifetime packets", _unlimited(lifetime.soft_packets, lifetime.hard_packets) or "packets" in caps.lifetimes),
+        ("lifetime octets", _unlimited(lifetime.soft_octets, lifetime.hard_octets) or "octets" in caps.lifetimes),
+        ("lifetime seconds", _unlimited(lifetime.soft_seconds, lifetime.hard_seconds) or "seconds" in caps.lifetimes),
+    ]
+    if sa.direction == "in":
+        off_or_size = f"replay window {sa.replay_window or 'off'}"
+        needs.append((off_or_size, sa.replay_window == 0 if windows is None else windows.allows(sa.replay_window)))
+    if sa.mode == "tunnel":
+        kind = "copy" if sa.dscp == "copy" else "fixed"
+        needs.append((f"dscp {kind}", kind in caps.dscp or sa.direction == "in"))
+        needs.append((f"df {sa.df}", sa.df in caps.df or sa.direction == "in" or outer == "6"))
+        needs.append((f"ecn {sa.ecn}", sa.ecn in caps.ecn or (sa.ecn == "normal" and not caps.ecn)))
+    return needs
+
+
+def _unlimited(*limits: int | None) -> bool:
+    return all(limit is None for limit in limits)
+
+
+def everything() -> Capabilities:
+    """All that the Case format can say: the reference's own capabilities."""
+    return Capabilities(
+        encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items()},
+        integrity=tuple(INTEGRITY),
+        modes=("transport", "tunnel"),
+        families=("4in4", "6in4", "4in6", "6in6"),
+        esn=(False, True),
+        replay_windows=ReplayWindows(minimum=32, maximum=2**31, step=1, off=True),
+        set_sequence=True,
+        set_window=True,
+        set_iv=True,
+        udp=(4, 6),
+        tfc=True,
+        dummy=True,
+        dscp=("copy", "fixed"),
+        ecn=("normal", "compatibility"),
+        df=("copy", "set", "clear"),
+        hop_limit=True,
+        lookup=("spi", "spi+destination", "spi+destination+source"),
+        selectors=True,
+        resynchronise=True,
+        lifetimes=("packets", "octets", "seconds"),
+        read_state=("sequence", "received_offsets", "packets", "octets", "lifetime"),
+        delete_sa=True,
+        max_packet=65535,
+        ipv4_options=True,
+        ipv6_extension_headers=True,
+        drop_reasons=True,
+    )

@@ -1,0 +1,357 @@
+"""The Case: what the suite and an implementation say to each other, as data.
+
+A Case is SAs with their starting state, then steps, and where known the outcome expected of each step. Vectors,
+counterexamples, regressions and fuzz findings are all Cases, in one JSON format (`corpus/schema/case.schema.json` is
+generated from the types below). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16
+hexadecimal digits, because a JSON number loses precision beyond 2^53 in many languages.
+
+Nothing here executes anything: `adapters.base` walks the steps, `conformance.oracle` compares outcomes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+import msgspec
+from espproof.reference.errors import Misuse
+
+FORMAT = "espproof-case"
+VERSION = 1
+MAX_FILE = 64 << 20
+"""Octets of the largest case file that is read; a 64 KiB packet is 128 KiB of JSON, so this is some 500 packets."""
+
+
+class Octets(bytes):
+    """Octets in wire order; hexadecimal text in JSON."""
+
+    __slots__ = ()
+
+
+class SequenceNumber(int):
+    """A sequence number, 0 to 2^64 - 1; 16 hexadecimal digits (most significant first) in JSON."""
+
+    __slots__ = ()
+
+
+Spi = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+_NO_OCTETS = cast(Octets, b"")  # plain values: msgspec writes defaults into the schema without our hooks
+_ZERO = cast(SequenceNumber, 0)
+
+
+class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Immutable, compared by value, closed: an unknown field in a file is an error, not a silence."""
+
+
+class UdpEncapsulation(_Data, frozen=True, kw_only=True):
+    """RFC 3948: ESP inside UDP between these two ports."""
+
+    source_port: Port = 4500
+    destination_port: Port = 4500
+
+
+class Lifetime(_Data, frozen=True, kw_only=True):
+    """RFC 4301 4.4.2.1. A soft limit asks for a new SA, a hard one ends this one; `None` means no limit."""
+
+    soft_packets: Count | None = None
+    hard_packets: Count | None = None
+    soft_octets: Count | None = None
+    hard_octets: Count | None = None
+    soft_seconds: Count | None = None
+    hard_seconds: Count | None = None
+
+
+class Selector(_Data, frozen=True, kw_only=True):
+    """Inner traffic the SA is for (RFC 4301 4.4.1.1): two prefixes in CIDR notation and a protocol, `None` for any."""
+
+    source: str | None = None
+    destination: str | None = None
+    protocol: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+
+
+class Sa(_Data, frozen=True, kw_only=True):
+    """One SA, unidirectional (RFC 4301 4.1), with the state it starts in.
+
+    `sequence` is, outbound, the number of the last packet sent (0: none yet); inbound, the highest number that was
+    authenticated (0: none yet). `received_offsets` tells which numbers below it were received too: n stands for
+    `sequence` - n; the number itself (offset 0) is always taken as received when `sequence` is not 0.
+    `replay_window` 0 turns anti-replay off. `lookup` says what, besides the SPI, an inbound packet must match.
+    `resync_limit` not 0 turns on RFC 4303 Appendix A3: after `resync_trigger` consecutive packets that fail
+    authentication, a packet is tried with up to that many later high halves.
+    """
+
+    name: Name
+    direction: Literal["in", "out"]
+    spi: Spi
+    mode: Literal["transport", "tunnel"]
+    source: str
+    destination: str
+    encr: str
+    encr_key: Octets = _NO_OCTETS
+    salt: Octets = _NO_OCTETS
+    auth: str = "NONE"
+    auth_key: Octets = _NO_OCTETS
+    esn: bool = False
+    sequence: SequenceNumber = _ZERO
+    replay_window: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 64
+    received_offsets: tuple[Count, ...] = ()
+    udp: UdpEncapsulation | None = None
+    dscp: Literal["copy"] | Annotated[int, msgspec.Meta(ge=0, le=63)] = "copy"
+    ecn: Literal["normal", "compatibility"] = "normal"
+    df: Literal["copy", "set", "clear"] = "copy"
+    hop_limit: Annotated[int, msgspec.Meta(ge=1, le=255)] = 64
+    lookup: Literal["spi", "spi+destination", "spi+destination+source"] = "spi"
+    lifetime: Lifetime = Lifetime()
+    selectors: tuple[Selector, ...] = ()
+    resync_trigger: Annotated[int, msgspec.Meta(ge=1, le=2**20)] = 16
+    resync_limit: Annotated[int, msgspec.Meta(ge=0, le=2**20)] = 0
+
+
+# ---------------------------------------------------------------------------------------------------------- outcomes
+
+
+class _Outcome(_Data, tag_field="result", frozen=True, kw_only=True):
+    pass
+
+
+class Done(_Outcome, tag="done", frozen=True, kw_only=True):
+    """A control step was carried out."""
+
+
+class Sent(_Outcome, tag="sent", frozen=True, kw_only=True):
+    """Outbound: the whole IP packet that would leave (outer header, UDP header where encapsulated, ESP)."""
+
+    packet: Octets
+
+
+class Delivered(_Outcome, tag="delivered", frozen=True, kw_only=True):
+    """Inbound: the IP packet that comes out of IPsec; `sa` is the SA that processed it, where known."""
+
+    packet: Octets
+    sa: str | None = None
+
+
+class Dropped(_Outcome, tag="dropped", frozen=True, kw_only=True):
+    """The packet was discarded; `reason` is a value of `reference.drops.DropReason`, "unspecified" if not told."""
+
+    reason: str = "unspecified"
+
+
+class Passed(_Outcome, tag="passed", frozen=True, kw_only=True):
+    """Inbound: the packet is not for ESP: "ike" (non-ESP marker, RFC 3948 2.2) or "bypass" (any other traffic)."""
+
+    to: Literal["ike", "bypass"]
+
+
+class State(_Outcome, tag="state", frozen=True, kw_only=True):
+    """What an SA counts. `None` where the implementation does not tell."""
+
+    sequence: SequenceNumber | None = None
+    received_offsets: tuple[Count, ...] | None = None
+    packets: Count | None = None
+    octets: Count | None = None
+    lifetime: Literal["ok", "soft", "hard"] | None = None
+
+
+class Refused(_Outcome, tag="refused", frozen=True, kw_only=True):
+    """A control step was refused as not allowed (an SA with SPI 0, a name in use, an SA that does not exist)."""
+
+    reason: str = ""
+
+
+class Unsupported(_Outcome, tag="unsupported", frozen=True, kw_only=True):
+    """The implementation cannot do this step at all; `what` names the missing capability."""
+
+    what: str
+
+
+class Burst(_Outcome, tag="burst", frozen=True, kw_only=True):
+    """One outcome per packet of a burst, in order."""
+
+    results: tuple["Sent | Delivered | Dropped | Passed", ...]
+
+
+Outcome = Done | Sent | Delivered | Dropped | Passed | State | Refused | Unsupported | Burst
+
+# ------------------------------------------------------------------------------------------------------------- steps
+
+
+class _Step(_Data, tag_field="op", frozen=True, kw_only=True):
+    """`requirement` is the id that this step puts to the test; `expect` the outcome, where it is known.
+
+    `behaviour` names a choice that the documents leave open: the outcome is recorded, not judged.
+    """
+
+    requirement: str | None = None
+    behaviour: str = ""
+    expect: Outcome | None = None
+    note: str = ""
+
+
+class AddSa(_Step, tag="add_sa", frozen=True, kw_only=True):
+    sa: Sa
+
+
+class DeleteSa(_Step, tag="delete_sa", frozen=True, kw_only=True):
+    sa: Name
+
+
+class Outbound(_Step, tag="outbound", frozen=True, kw_only=True):
+    """Protect `packet` (a whole IP packet) with SA `sa`.
+
+    `iv` fixes the explicit IV (capability `set_iv`); `tfc` asks for that many octets of TFC padding (tunnel mode,
+    capability `tfc`); `dummy` asks for a dummy packet (RFC 4303 2.6), whose plaintext is `packet`'s octets.
+    """
+
+    sa: Name
+    packet: Octets
+    iv: Octets | None = None
+    tfc: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    dummy: bool = False
+
+
+class OutboundBurst(_Step, tag="outbound_burst", frozen=True, kw_only=True):
+    """The same as one `outbound` per packet, handed over at once."""
+
+    sa: Name
+    packets: tuple[Octets, ...]
+
+
+class Inbound(_Step, tag="inbound", frozen=True, kw_only=True):
+    """A whole IP packet arrives from the network; the implementation finds the SA itself."""
+
+    packet: Octets
+
+
+class InboundBurst(_Step, tag="inbound_burst", frozen=True, kw_only=True):
+    """The same as one `inbound` per packet, handed over at once."""
+
+    packets: tuple[Octets, ...]
+
+
+class ReadState(_Step, tag="read_state", frozen=True, kw_only=True):
+    sa: Name
+
+
+class AdvanceTime(_Step, tag="advance_time", frozen=True, kw_only=True):
+    """Time passes without traffic."""
+
+    seconds: Count
+
+
+Step = AddSa | DeleteSa | Outbound | OutboundBurst | Inbound | InboundBurst | ReadState | AdvanceTime
+
+
+class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
+    """SAs, then steps. `id` is stable; `flags` say what kind of mistake the case catches; `source` where it is from."""
+
+    version: Literal[1]
+    id: str = ""
+    title: str = ""
+    requirements: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    source: str = ""
+    confirmed_by: tuple[str, ...] = ()
+    sas: tuple[Sa, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class CaseFile(_Data, tag_field="format", tag=FORMAT + "s", frozen=True, kw_only=True):
+    """Several Cases in one file: a set of vectors."""
+
+    version: Literal[1]
+    title: str = ""
+    source: str = ""
+    flags: dict[str, str] = {}
+    cases: tuple[Case, ...] = ()
+
+
+# -------------------------------------------------------------------------------------------------------------- JSON
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, SequenceNumber):
+        return f"{value:016x}"
+    raise NotImplementedError(type(value).__name__)  # pragma: no cover: all types are closed
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Octets and isinstance(value, str):
+        if value != value.lower():
+            raise ValueError("hexadecimal digits must be lower case")
+        return Octets(bytes.fromhex(value))
+    if kind is SequenceNumber and isinstance(value, str) and len(value) == 16:
+        return SequenceNumber(int(value, 16))
+    raise ValueError(f"{kind.__name__} must be hexadecimal text, not {value!r:.40}")
+
+
+_SCHEMAS = {
+    Octets: {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
+    SequenceNumber: {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+}
+
+
+def to_json(value: Any, *, indent: int = 0) -> bytes:
+    """The JSON text of a Case, step or outcome; `indent` 0 gives one line."""
+    text = _ENCODER.encode(value)
+    return msgspec.json.format(text, indent=indent) if indent else text
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode)
+_Kind = TypeVar("_Kind")
+
+
+def from_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
+    """Read one value of that type; `Misuse` says where the text departs from the format, and nothing else is raised."""
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_decode)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Misuse(f"not a {_title(kind)}: {error}") from error
+
+
+def _title(kind: Any) -> str:
+    return getattr(kind, "__name__", "espproof case")
+
+
+def to_plain(value: Any) -> Any:
+    """The same as JSON values (dicts, lists, strings), for embedding in a larger document."""
+    return msgspec.to_builtins(value, enc_hook=_encode)
+
+
+def from_plain(value: Any, kind: type[_Kind]) -> _Kind:
+    """The inverse of `to_plain`; `Misuse` says what is wrong."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=_decode)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Misuse(f"not a {_title(kind)}: {error}") from error
+
+
+def json_schema(kind: Any = Case | CaseFile) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a type."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **msgspec.json.schema(kind, schema_hook=lambda custom: dict(_SCHEMAS[custom])),
+    }
+    if (sa := schema["$defs"].get("Sa")) is not None:
+        sa["properties"]["sequence"]["default"] = "0" * 16
+    return schema
+
+
+def read(path: Path) -> tuple[Case, ...]:
+    """The Cases of a file, which holds one Case or a CaseFile. `Misuse` for anything else, with the reason."""
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise Misuse(f"{path}: larger than {MAX_FILE >> 20} MiB, not a case file")
+        text = path.read_bytes()
+    except OSError as error:
+        raise Misuse(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        content = from_json(text, Case | CaseFile)  # type: ignore[arg-type]
+    except Misuse as error:
+        raise Misuse(f"{path}: {error}") from error
+    return (content,) if isinstance(content, Case) else content.cases

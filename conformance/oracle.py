@@ -1,0 +1,169 @@
+"""The oracle: outcome by outcome, what the implementation did against what the reference does with the same Case.
+
+Inbound packets and control steps have one right answer, the reference's. An outbound packet has many: it is opened with
+the reference's codec and each field on the wire is judged by itself (`outbound`). A finding names the requirement that
+is not met and the step that shows it. Drop reasons are never compared: a packet that is discarded for another reason is
+discarded, and audit logs are not part of the protocol.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import (
+    AddSa,
+    Burst,
+    Case,
+    Delivered,
+    Done,
+    Dropped,
+    Inbound,
+    InboundBurst,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    Refused,
+    Sent,
+    State,
+    Step,
+    Unsupported,
+)
+from espproof.conformance.outbound import OutboundJudge, forwarded
+
+SETUP = -1
+"""Step number of a finding about the SAs that a case begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`requirement` is not met: step number `step` (`SETUP` before the first), told in one sentence."""
+
+    requirement: str
+    step: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incapable:
+    """A step was answered with `Unsupported`: what is missing."""
+
+    what: str
+
+
+def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> list[Finding] | Incapable:
+    """All findings of a case, in the order of its steps; `Incapable` if it could not be carried out."""
+    for outcome in (*got.setup, *got.steps):
+        if isinstance(outcome, Unsupported):
+            return Incapable(outcome.what)
+    findings = list(_setup(case, got, want))
+    if findings:
+        return findings
+    judges = {sa.name: OutboundJudge(sa, caps) for sa in case.sas if sa.direction == "out"}
+    for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
+        if isinstance(step, AddSa) and step.sa.direction == "out":
+            judges[step.sa.name] = OutboundJudge(step.sa, caps)
+        if not step.behaviour:
+            findings += [
+                Finding(requirement or step.requirement or "?", number, message)
+                for requirement, message in _step(step, outcome, right, judges, caps)
+            ]
+    for judged in judges.values():
+        findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
+    return findings
+
+
+def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
+    for sa, outcome, right in zip(case.sas, got.setup, want.setup, strict=True):
+        if type(outcome) is not type(right):
+            yield Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}")
+
+
+Judged = Iterator[tuple[str | None, str]]
+"""(requirement, or None for the step's own; message)"""
+
+
+def _step(
+    step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
+) -> Judged:
+    if isinstance(step, Outbound):
+        yield from judges[step.sa].judge(step, got, want)
+    elif isinstance(step, OutboundBurst):
+        if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
+            for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
+                yield from judges[step.sa].judge(Outbound(sa=step.sa, packet=packet), one_got, one_want)
+        else:
+            yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(step, Inbound):
+        yield from _inbound(got, want, caps)
+    elif isinstance(step, InboundBurst):
+        if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
+            for index, (one_got, one_want) in enumerate(zip(got.results, want.results, strict=True)):
+                yield from ((name, f"packet {index}: {message}") for name, message in _inbound(one_got, one_want, caps))
+        else:
+            yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(want, State):
+        yield from _state(got, want, caps)
+    elif type(got) is not type(want):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
+    if isinstance(want, Delivered) and isinstance(got, Delivered):
+        if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
+            yield None, f"delivered other octets: {_difference(got.packet, want.packet)}"
+        elif got.sa is not None and want.sa is not None and got.sa != want.sa:
+            yield None, f"processed by SA {got.sa}, expected {want.sa}"
+    elif type(got) is not type(want) or (isinstance(want, Passed) and got != want):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _state(got: Outcome, want: State, caps: Capabilities) -> Judged:
+    if not isinstance(got, State):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+        return
+    for field in caps.read_state:
+        is_, should = getattr(got, field), getattr(want, field)
+        if field == "octets" or should is None:  # which octets count is left open (reference.lifetime)
+            continue
+        if is_ != should:
+            yield None, f"{field} is {_short(is_)}, expected {_short(should)}"
+
+
+def tell(outcome: Outcome) -> str:
+    """An outcome in a few words."""
+    match outcome:
+        case Sent(packet=packet):
+            return f"sent {len(packet)} octets"
+        case Delivered(packet=packet):
+            return f"delivered {len(packet)} octets"
+        case Dropped(reason=reason):
+            return "dropped" if reason == "unspecified" else f"dropped ({reason})"
+        case Passed(to=to):
+            return f"passed to {to}"
+        case Refused(reason=reason):
+            return f"refused ({reason})" if reason else "refused"
+        case Burst(results=results):
+            return f"a burst of {len(results)}: " + ", ".join(tell(one) for one in results[:4])
+        case Unsupported(what=what):
+            return f"unsupported ({what})"
+        case State():
+            return "state"
+        case Done():
+            return "done"
+    raise AssertionError(outcome)
+
+
+def _difference(got: bytes, want: bytes) -> str:
+    at = next((index for index, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
+    if len(got) != len(want):
+        return f"{len(got)} octets, expected {len(want)}; the first difference is at octet {at}"
+    return f"octet {at} is {got[at]:#04x}, expected {want[at]:#04x}"
+
+
+def _short(value: object) -> str:
+    text = f"{value:#x}" if isinstance(value, int) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+

@@ -1,0 +1,177 @@
+"""What the documents demand, one entry per normative sentence: the catalogue that checks, results and reports refer to.
+
+The data are TOML files beside this module, one per document, with a head (`document`, `title`, `covered`) and
+`[[requirement]]` entries. The wording is ours; of the sentence itself only fingerprints are kept (see `audit`). A sentence
+with two demands has two entries that share its fingerprint; `implied` entries are rules that the text states without a
+capital keyword, or in a table, and that the data plane depends on.
+
+Every entry either says how a black box shows it (`family` and `observe`) or why no black box can (`waived`, whose first
+word is one of `WAIVERS`). Ids (`RFC4303-3.4.3-duplicate-rejected`: document, section, slug) are forever.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from espproof.reference.errors import Misuse
+
+
+class Level(StrEnum):
+    """RFC 2119. REQUIRED and SHALL count as MUST, RECOMMENDED as SHOULD, OPTIONAL as MAY."""
+
+    MUST = "MUST"
+    MUST_NOT = "MUST NOT"
+    SHOULD = "SHOULD"
+    SHOULD_NOT = "SHOULD NOT"
+    MAY = "MAY"
+
+
+FAMILIES = frozenset(
+    "format padding icv iv sequence anti-replay esn sad modes udp tfc lifetime robustness crypto fragments".split()
+)
+
+WAIVERS: Mapping[str, str] = MappingProxyType(
+    {
+        "ike": "negotiation and the life of keys belong to the key management protocol",
+        "local-policy": "the SPD, its rules and what an administrator can configure",
+        "not-observable": "neither a packet nor the state of an SA shows it (audit logs, memory, timing, CPU)",
+        "multicast-only": "group key management and multicast routing",
+        "implementation-advice": "a free choice or a way of building it that looks the same from outside",
+        "authors": "addressed to those who write the documents of algorithms and protocols",
+        "other-protocol": "AH, ICMP, IPComp, TCP or another protocol than ESP has to show it",
+    }
+)
+
+_DOCUMENTS = (
+    "RFC4303 RFC4301 RFC6040 RFC3948 RFC4106 RFC4309 RFC4543 RFC3602 RFC3686 RFC7634 RFC8750 RFC4868".split()
+)
+_FIELDS = frozenset("id section level text fingerprint waived observe family implied errata".split())
+_ID = re.compile(r"^RFC\d{3,5}-(?P<section>[0-9A-Z]+(?:\.[0-9]+)*)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)$")
+_FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One demand. `fingerprint` is empty where it comes from a table; exactly one of `waived` and `observe` is set."""
+
+    id: str
+    document: str
+    section: str
+    level: Level
+    text: str
+    fingerprint: tuple[str, ...]
+    waived: str | None = None
+    observe: str | None = None
+    family: str | None = None
+    implied: bool = False
+    errata: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One document: `covered` are the sections read sentence by sentence ("4.4.2" with all below it; "*" is all)."""
+
+    document: str
+    title: str
+    covered: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
+
+    def covers(self, section: str) -> bool:
+        return any(one == "*" or section == one or section.startswith(f"{one}.") for one in self.covered)
+
+
+@cache
+def load() -> Mapping[str, Requirement]:
+    """Every requirement by id, document by document in the order of the text."""
+    return MappingProxyType({one.id: one for name in _DOCUMENTS for one in source(name).requirements})
+
+
+def by_document(document: str) -> tuple[Requirement, ...]:
+    """The requirements of one document (`RFC4303`), in the order of the text."""
+    return source(document).requirements
+
+
+def documents() -> tuple[str, ...]:
+    """The documents of the catalogue, the most important first."""
+    return tuple(_DOCUMENTS)
+
+
+requirements = load
+
+
+@cache
+def levels() -> Mapping[str, str]:
+    """Level by id, as words (`"MUST NOT"`)."""
+    return MappingProxyType({one.id: one.level.value for one in load().values()})
+
+
+@cache
+def source(document: str) -> Source:
+    """One document with its requirements; `Misuse` if the catalogue does not have it."""
+    if document not in _DOCUMENTS:
+        raise Misuse(f"the catalogue has no {document}; it has {', '.join(_DOCUMENTS)}")
+    name = f"{document.lower()}.toml"
+    return parse((files(__package__) / name).read_text(encoding="utf-8"), name)
+
+
+def parse(content: str, name: str) -> Source:
+    """Read one TOML file of the catalogue. `Misuse` names the file, the entry and what is wrong with it."""
+    try:
+        data = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise Misuse(f"{name}: {error}") from error
+    missing = {"document", "title", "covered", "requirement"} - data.keys()
+    if missing:
+        raise Misuse(f"{name}: without {', '.join(sorted(missing))}")
+    entries = tuple(_requirement(entry, data["document"], name) for entry in data["requirement"])
+    _no_twins(entries, name)
+    return Source(data["document"], data["title"], tuple(data["covered"]), entries)
+
+
+def _requirement(entry: dict[str, Any], document: str, name: str) -> Requirement:
+    where = f"{name}: {entry.get('id', 'an entry without id')}"
+    for wrong in _complaints(entry, document):
+        raise Misuse(f"{where}: {wrong}")
+    mark = entry.get("fingerprint", [])
+    marks = (mark,) if isinstance(mark, str) else tuple(mark)
+    return Requirement(**{**entry, "document": document, "level": Level(entry["level"]), "fingerprint": marks})
+
+
+def _complaints(entry: dict[str, Any], document: str) -> list[str]:
+    """Everything wrong with one entry, the most basic first."""
+    wrong = [f"unknown field {field}" for field in sorted(entry.keys() - _FIELDS)]
+    wrong += [f"no {field}" for field in ("id", "section", "level", "text") if not entry.get(field)]
+    if wrong:
+        return wrong
+    shape = _ID.match(entry["id"])
+    mark = entry.get("fingerprint", [])
+    marks = [mark] if isinstance(mark, str) else mark
+    kind = entry.get("waived", "").split(":")[0]
+    checks = {
+        "the id is not document, section, slug": shape is None
+        or not entry["id"].startswith(f"{document}-")
+        or shape["section"] != entry["section"],
+        f"unknown level {entry['level']!r}": entry["level"] not in {level.value for level in Level},
+        "a fingerprint is 16 hex digits": not all(_FINGERPRINT.match(one) for one in marks),
+        "only an implied requirement may lack a fingerprint": not marks and not entry.get("implied"),
+        "either waived, or observe and family": ("waived" in entry) == ("observe" in entry)
+        or ("family" in entry) != ("observe" in entry),
+        f"unknown family {entry.get('family')!r}": "family" in entry and entry["family"] not in FAMILIES,
+        f"waived begins with one of {', '.join(WAIVERS)}, then a colon and why": "waived" in entry
+        and (kind not in WAIVERS or not entry["waived"][len(kind) + 1 :].strip()),
+    }
+    return [complaint for complaint, applies in checks.items() if applies]
+
+
+def _no_twins(entries: tuple[Requirement, ...], name: str) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.id in seen:
+            raise Misuse(f"{name}: the id {entry.id} is used twice")
+        seen.add(entry.id)

@@ -1,0 +1,153 @@
+"""The result of a run: what is printed, written and compared. `RESULT_SCHEMA` is published as JSON Schema.
+
+A run that is not whole (interrupted, a worker lost, a limit reached) says so in `whole`, everywhere it is shown.
+"""
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import from_plain, to_json, to_plain
+from espproof.conformance.runner import CheckResult, Counterexample
+from espproof.conformance.verdict import NEWS, Verdict, combine
+from espproof.reference.errors import Misuse
+
+FORMAT = "espproof-result"
+VERSION = 1
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A known deviation: of which requirement, with which verdict, why, and by which clause."""
+
+    id: str
+    verdict: Verdict = Verdict.FAIL
+    reason: str
+    clause: str
+
+
+class RunResult(msgspec.Struct, kw_only=True):
+    """One adapter, one profile, one seed."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    espproof: str
+    adapter: str
+    adapter_version: str
+    profile: str
+    seed: int
+    only: str = ""
+    whole: bool
+    not_whole_because: str = ""
+    cases: int
+    seconds: float
+    verdicts: dict[str, int]
+    requirements: dict[str, Verdict]
+    unexpected: tuple[str, ...] = ()
+    """Requirements that are news: a failure that is not expected, or an expected one that did not come."""
+    expected: dict[str, str] = {}
+    """Requirement -> reason, for deviations that the expectation file lists and that were found."""
+    pairs_covered: int = 0
+    pairs_total: int = 0
+    digest: str = ""
+    capabilities: Capabilities
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def counterexamples(self) -> tuple[Counterexample, ...]:
+        """The shortest one per requirement."""
+        shortest: dict[str, Counterexample] = {}
+        for check in self.checks:
+            for found in check.counterexamples:
+                known = shortest.get(found.requirement)
+                if known is None or _size(found) < _size(known):
+                    shortest[found.requirement] = found
+        return tuple(shortest.values())
+
+
+def _size(found: Counterexample) -> tuple[int, int]:
+    return len(found.case.steps), len(to_json(found.case))
+
+
+def requirement_verdicts(checks: tuple[CheckResult, ...], levels: dict[str, str]) -> dict[str, Verdict]:
+    """The verdict of each requirement that a check tried; a SHOULD that is not met is a warning."""
+    said: dict[str, list[Verdict]] = {}
+    for check in checks:
+        for requirement in check.tried:
+            said.setdefault(requirement, []).append(Verdict.PASS)
+        for found in check.counterexamples:
+            verdict = found.verdict
+            if verdict is Verdict.FAIL and levels.get(found.requirement, "").startswith("SHOULD"):
+                verdict = Verdict.WARNING
+            said.setdefault(found.requirement, []).append(verdict)
+    return {requirement: combine(verdicts) for requirement, verdicts in sorted(said.items())}
+
+
+def count(requirements: dict[str, Verdict]) -> dict[str, int]:
+    counted = Counter(verdict.value for verdict in requirements.values())
+    return {verdict.value: counted[verdict.value] for verdict in Verdict}
+
+
+def read_expectations(path: Path) -> tuple[Expectation, ...]:
+    """The `[[deviation]]` entries of a TOML file; `Misuse` with the reason if it is not one."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tuple(msgspec.convert(content.get("deviation", []), list[Expectation]))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise Misuse(f"{path}: {error}") from error
+
+
+def write_expectations(result: RunResult, path: Path) -> None:
+    """What this run found, as an expectation file whose reasons a human must fill in."""
+    entries = []
+    for requirement, verdict in result.requirements.items():
+        if verdict in NEWS:
+            reason = result.expected.get(requirement, "not examined yet")
+            entries.append(
+                f"[[deviation]]\nid = {requirement!r}\nverdict = {verdict.value!r}\nreason = {reason!r}\n"
+                f"clause = {requirement.rsplit('-', 1)[0]!r}\n"
+            )
+    path.write_text("\n".join(entries), encoding="utf-8")
+
+
+def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
+    """Fill in what is news and what is expected. Verdicts stay as they are."""
+    listed = {entry.id: entry for entry in expectations}
+    news, expected = [], {}
+    for requirement, verdict in result.requirements.items():
+        entry = listed.get(requirement)
+        if verdict in NEWS and entry is not None and entry.verdict is verdict:
+            expected[requirement] = entry.reason
+        elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
+            news.append(requirement)
+    result.unexpected, result.expected = tuple(news), expected
+
+
+def plain(result: RunResult) -> dict[str, Any]:
+    """The JSON object of a result."""
+    return {**to_plain(result), "counterexamples": [to_plain(found) for found in result.counterexamples]}
+
+
+def read_result(path: Path) -> RunResult:
+    """Read a result file; `Misuse` says what is wrong with it."""
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise Misuse(f"{path}: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise Misuse(f"{path}: not an {FORMAT} of version {VERSION}")
+    content.pop("counterexamples", None)
+    return from_plain(content, RunResult)
+
+
+def write(result: RunResult, folder: Path) -> None:
+    """`<adapter>.json` and one case file per counterexample, in a folder that is made if need be."""
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in result.adapter)
+    found = folder / "counterexamples" / name
+    found.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(plain(result)), indent=1))
+    for counterexample in result.counterexamples:
+        (found / f"{counterexample.requirement}.json").write_bytes(to_json(counterexample.case, indent=1))

@@ -1,0 +1,248 @@
+"""Runs checks against an adapter: Hypothesis draws Cases, the adapter and the reference execute them, the oracle judges.
+
+A check is run until nothing new is found: the first finding fixes the requirement that is shrunk, so that a
+counterexample stays about one thing; then that requirement is muted and the check runs again, a bounded number of times.
+The same seed gives the same cases, in whatever order and process the checks run: each check has a seed of its own, and
+no example database is read.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure, Unsatisfiable
+
+from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
+from espproof.adapters.case import Case, Outbound, OutboundBurst, to_json
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance import outbound
+from espproof.conformance.checks import Check
+from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
+from espproof.conformance.scenario import Inapplicable, Scenario, Target
+from espproof.conformance.strategies.options import OptionSpace, options_of, pairs_of
+from espproof.conformance.verdict import Verdict
+
+MAX_FINDINGS = 8
+"""Requirements that one check may report: after so many the implementation needs a developer, not more examples."""
+
+
+class Profile(Enum):
+    """How many examples a check of weight 1 draws."""
+
+    QUICK = 15
+    DEFAULT = 100
+    THOROUGH = 600
+
+
+class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
+    """The shortest case that was found for one requirement. `got` and `want` are the outcomes, step by step."""
+
+    requirement: str
+    check: str
+    verdict: Verdict
+    step: int
+    message: str
+    case: Case
+    got: Transcript | None
+    want: Transcript
+
+
+class CheckResult(msgspec.Struct, kw_only=True):
+    """What one check said. `tried` are the requirements that its cases put to the test."""
+
+    check: str
+    verdict: Verdict
+    missing: str = ""
+    examples: int = 0
+    seconds: float = 0.0
+    digest: str = ""
+    tried: tuple[str, ...] = ()
+    counterexamples: tuple[Counterexample, ...] = ()
+    behaviours: dict[str, dict[str, int]] = {}
+    pairs: tuple[str, ...] = ()
+    first_finding: dict[str, int] = {}
+
+
+def target(adapter: Adapter) -> Target:
+    caps = adapter.capabilities()
+    return Target(adapter.name, caps, OptionSpace(caps))
+
+
+def run_check(check: Check, adapter: Adapter, aim: Target, *, examples: int, seed: int) -> CheckResult:
+    """Run one check to its end. Raises nothing but `KeyboardInterrupt` and our own bugs."""
+    started = time.perf_counter()
+    run = _Run(check, adapter, aim)
+    count = max(1, round(examples * check.weight))
+    result = CheckResult(check=check.id, verdict=Verdict.PASS)
+    try:
+        for round_number in range(MAX_FINDINGS):
+            found = run.hunt(count, seed_of(seed, check.id, round_number))
+            if found is None:
+                break
+            run.muted.add(found.requirement)
+            result.counterexamples += (found,)
+    except Inapplicable as missing:
+        result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
+    if result.counterexamples:
+        result.verdict = result.counterexamples[0].verdict
+    result.examples, result.digest = run.examples, run.digest.hexdigest()[:16]
+    result.tried, result.behaviours = tuple(sorted(run.tried)), run.behaviours
+    result.pairs, result.first_finding = tuple(sorted(run.pairs)), run.first_finding
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def seed_of(seed: int, check: str, round_number: int = 0) -> int:
+    """A seed of its own for each check and round."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{check}/{round_number}".encode()).digest()[:8], "big")
+
+
+class _Found(Exception):
+    """Raised inside Hypothesis to say: this case is a counterexample."""
+
+
+@dataclass
+class _Run:
+    check: Check
+    adapter: Adapter
+    aim: Target
+    muted: set[str] = field(default_factory=set)
+    tried: set[str] = field(default_factory=set)
+    pairs: set[str] = field(default_factory=set)
+    behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
+    first_finding: dict[str, int] = field(default_factory=dict)
+    examples: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
+    _caught: Counterexample | None = None
+    _inapplicable: Inapplicable | None = None
+
+    def hunt(self, examples: int, seed: int) -> Counterexample | None:
+        """One Hypothesis run: the shrunk counterexample of the first new requirement, or None."""
+        self._caught = None
+        self._inapplicable = None
+        check, aim = self.check, self.aim
+
+        @st.composite
+        def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
+            scenario = Scenario(draw, aim)
+            try:
+                check.scenario(scenario)
+            except Inapplicable as missing:
+                return missing
+            return scenario.case()
+
+        @hypothesis_seed(seed)
+        @settings(
+            max_examples=examples,
+            database=None,
+            deadline=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+        )
+        @given(cases())
+        def test(case: Case | Inapplicable) -> None:
+            if isinstance(case, Inapplicable):
+                self._inapplicable = case
+            else:
+                self._try(case)
+
+        try:
+            test()
+        except (_Found, FlakyFailure, Unsatisfiable):
+            pass
+        if self._inapplicable is not None and not self.examples:
+            raise self._inapplicable
+        return self._caught
+
+    def _try(self, case: Case) -> None:
+        if self._caught is None:
+            self.examples += 1
+            self.digest.update(to_json(case))
+        want = self._reference.execute(case)
+        try:
+            got = self.adapter.execute(case)
+        except AdapterFailure as failure:
+            self._catch_failure(failure, case, want)
+            return
+        findings = judge(case, got, want, self.aim.caps)
+        if isinstance(findings, Incapable):
+            self._inapplicable = self._inapplicable or Inapplicable(findings.what)
+            return
+        if self._caught is None:
+            self._note(case, got)
+        for finding in findings:
+            if finding.requirement not in self.muted and (
+                self._caught is None or self._caught.requirement == finding.requirement
+            ):
+                self.first_finding.setdefault(finding.requirement, self.examples)
+                self._caught = _counterexample(finding, self.check.id, case, got, want)
+                raise _Found
+
+    def _catch_failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> None:
+        verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+        name = f"espproof-{verdict.value}"
+        if name in self.muted or (self._caught is not None and self._caught.requirement != name):
+            return
+        self.first_finding.setdefault(name, self.examples)
+        self._caught = Counterexample(
+            requirement=name, check=self.check.id, verdict=verdict, step=SETUP, message=str(failure), case=case,
+            got=None, want=want,
+        )  # fmt: skip
+        raise _Found
+
+    def _note(self, case: Case, got: Transcript) -> None:
+        """What this case covered: requirements, pairs of options, choices the documents leave open."""
+        for step, outcome in zip(case.steps, got.steps, strict=True):
+            if step.behaviour:
+                counts = self.behaviours.setdefault(step.behaviour, {})
+                told = type(outcome).__name__.lower()
+                counts[told] = counts.get(told, 0) + 1
+            elif step.requirement:
+                self.tried.add(step.requirement)
+        for sa, packet in _used(case):
+            self.tried.update(outbound.rules(sa, self.aim.caps))
+            row = options_of(sa, packet)
+            self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+        for sa in case.sas:
+            if sa.direction == "in":
+                row = options_of(sa, 4 if ":" not in sa.source else 6)
+                self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+
+
+def _used(case: Case) -> Iterator[tuple["outbound.Sa", int]]:
+    sas = {sa.name: sa for sa in case.sas}
+    for step in case.steps:
+        if isinstance(step, Outbound | OutboundBurst) and step.sa in sas:
+            packet = step.packet if isinstance(step, Outbound) else step.packets[0]
+            yield sas.pop(step.sa), packet[0] >> 4
+
+
+_FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
+
+
+def _counterexample(finding: Finding, check: str, case: Case, got: Transcript, want: Transcript) -> Counterexample:
+    steps = tuple(
+        msgspec.structs.replace(step, expect=right) for step, right in zip(case.steps, want.steps, strict=True)
+    )
+    complete = msgspec.structs.replace(
+        case, id=f"{check}/{finding.requirement}", title=finding.message, requirements=(finding.requirement,), steps=steps
+    )
+    return Counterexample(
+        requirement=finding.requirement,
+        check=check,
+        verdict=Verdict.FAIL,
+        step=finding.step,
+        message=finding.message,
+        case=complete,
+        got=got,
+        want=want,
+    )

@@ -1,0 +1,135 @@
+"""A whole run: all checks against one adapter, in this process or in several, with progress, limits and a clean end.
+
+Work is handed out check by check; a check's cases depend on the seed alone, so the number of workers changes nothing but
+the time. Ctrl-C and a lost worker end the run early: what was found is kept, and the result says that it is not whole.
+"""
+
+import fnmatch
+import hashlib
+import multiprocessing
+import multiprocessing.util
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+import espproof
+from espproof.adapters.base import Adapter
+from espproof.adapters.registry import open_adapter
+from espproof.conformance.checks import Check, all_checks
+from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.results import RunResult, count, requirement_verdicts
+from espproof.conformance.runner import CheckResult, Profile, Target, run_check, target
+from espproof.conformance.verdict import Verdict
+from espproof.reference.errors import Misuse
+
+Progress = Callable[[CheckResult, int, int], None]
+"""Called after each check with its result, the number done and the number of all."""
+
+
+def selected(only: str) -> list[Check]:
+    """The checks whose id, family or a requirement matches one of the comma-separated patterns ("" for all)."""
+    checks = list(all_checks().values())
+    if not only:
+        return checks
+    patterns = [pattern.strip() for pattern in only.split(",")]
+    found = [check for check in checks if any(_matches(check, pattern) for pattern in patterns)]
+    if not found:
+        raise Misuse(f"no check matches {only!r}; `espproof requirements` lists them")
+    return found
+
+
+def _matches(check: Check, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (check.id, check.family, *check.verifies))
+
+
+def run(
+    name: str, *, profile: Profile, seed: int, workers: int = 1, only: str = "", progress: Progress | None = None
+) -> RunResult:
+    """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start."""
+    started = time.perf_counter()
+    checks = selected(only)
+    with open_adapter(name) as adapter:
+        version, caps, aim = adapter.version, adapter.capabilities(), target(adapter)
+        if workers == 1:
+            results, trouble = _here(checks, adapter, aim, profile, seed, progress)
+        else:
+            results, trouble = _in_workers(checks, name, profile, seed, workers, progress)
+    order = {check.id: rank for rank, check in enumerate(checks)}
+    done = tuple(sorted(results, key=lambda result: order[result.check]))
+    verdicts = requirement_verdicts(done, levels())
+    covered = {pair for result in done for pair in result.pairs}
+    return RunResult(
+        espproof=espproof.__version__,
+        adapter=name,
+        adapter_version=version,
+        profile=profile.name.lower(),
+        seed=seed,
+        only=only,
+        whole=not trouble,
+        not_whole_because=trouble,
+        cases=sum(result.examples for result in done),
+        seconds=round(time.perf_counter() - started, 3),
+        verdicts=count(verdicts),
+        requirements=verdicts,
+        pairs_covered=len(covered),
+        pairs_total=len(aim.space.pairs),
+        digest=hashlib.sha256("".join(result.digest for result in done).encode()).hexdigest()[:16],
+        capabilities=caps,
+        checks=done,
+    )
+
+
+def _here(
+    checks: list[Check], adapter: Adapter, aim: Target, profile: Profile, seed: int, progress: Progress | None
+) -> tuple[list[CheckResult], str]:
+    results: list[CheckResult] = []
+    try:
+        for check in checks:
+            results.append(run_check(check, adapter, aim, examples=profile.value, seed=seed))
+            if progress:
+                progress(results[-1], len(results), len(checks))
+    except KeyboardInterrupt:
+        return results, f"interrupted after {len(results)} of {len(checks)} checks"
+    return results, ""
+
+
+def _in_workers(
+    checks: list[Check], name: str, profile: Profile, seed: int, workers: int, progress: Progress | None
+) -> tuple[list[CheckResult], str]:
+    results: list[CheckResult] = []
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (name,))
+    try:
+        waiting = [pool.submit(_work, check.id, profile.value, seed) for check in checks]
+        for future in as_completed(waiting):
+            results.append(future.result())
+            if progress:
+                progress(results[-1], len(results), len(checks))
+    except KeyboardInterrupt:
+        return results, f"interrupted after {len(results)} of {len(checks)} checks"
+    except BrokenProcessPool:
+        return results, f"a worker process died after {len(results)} of {len(checks)} checks"
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return results, ""
+
+
+_worker: dict[str, tuple[Adapter, Target]] = {}
+
+
+def _start_worker(name: str) -> None:
+    adapter = open_adapter(name)
+    multiprocessing.util.Finalize(None, adapter.close, exitpriority=10)
+    _worker["it"] = (adapter, target(adapter))
+
+
+def _work(check: str, examples: int, seed: int) -> CheckResult:
+    adapter, aim = _worker["it"]
+    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed)
+
+
+def untried(result: RunResult) -> Iterator[CheckResult]:
+    """The checks that were inapplicable, with what is missing."""
+    return (check for check in result.checks if check.verdict is Verdict.INAPPLICABLE)
+
+

@@ -1,0 +1,245 @@
+"""An IPsec endpoint that only does ESP: a SAD, and the order of checks of RFC 4303 section 3.
+
+    outbound   SA → sequence number (3.3.3) → trailer, encryption, ICV (3.3.2) → tunnel or transport header (3.1) → UDP
+    inbound    outer header → fragment? (3.4.1) → UDP → SA (3.4.2) → replay check → ICV (3.4.4) → window (3.4.3)
+               → padding → next header → tunnel exit or transport rebuild → selectors
+
+No I/O, no clock and no randomness: time is an argument, IVs come from `iv` unless they are given. A discarded packet
+leaves everything but error counters as it was, with the one exception that the RFC orders: the window advances as soon
+as the ICV is right.
+"""
+
+from typing import NamedTuple
+
+from espproof.reference import ip, transport, tunnel, udp_encapsulation
+from espproof.reference.drops import DropReason
+from espproof.reference.errors import Malformed, Misuse
+from espproof.reference.esp import NEXT_HEADER_DUMMY, Codec, Opened, sequence_low, spi_of, take_trailer
+from espproof.reference.iv import iv_source
+from espproof.reference.replay import ReplayVerdict
+from espproof.reference.resynchronise import candidates
+from espproof.reference.sa import SaState, SecurityAssociation
+from espproof.reference.sad import Sad
+from espproof.reference.sequence import next_sequence, reconstruct
+
+PROTOCOL_ESP = 50
+PROTOCOL_UDP = 17
+
+
+class Delivered(NamedTuple):
+    """Inbound: the packet that leaves IPsec, and the name of its SA."""
+
+    packet: bytes
+    sa: str
+
+
+class Passed(NamedTuple):
+    """Inbound: not ESP. `to` is "ike" or "bypass"."""
+
+    to: str
+
+
+class Entry:
+    """One SA: parameters, state, and what is computed once per SA."""
+
+    __slots__ = ("codec", "iv_source", "outer", "sa", "state")
+
+    def __init__(self, sa: SecurityAssociation, state: SaState) -> None:
+        self.sa = sa
+        self.state = state
+        self.codec = Codec(sa.spi, sa.encr, sa.auth, sa.encr_key, sa.salt, sa.auth_key, esn=sa.esn)
+        self.iv_source = iv_source(sa.encr, sa.encr_key)
+        self.outer = tunnel.outer_header(sa)
+
+
+class Endpoint:
+    """SAs by name, and the two directions of traffic through them."""
+
+    def __init__(self) -> None:
+        self._sad: Sad[Entry] = Sad()
+        self._entries: dict[str, Entry] = {}
+
+    # ------------------------------------------------------------------------------------------------------- SAs
+
+    def add(self, sa: SecurityAssociation, state: SaState) -> None:
+        """Install an SA. `Misuse` if the RFCs do not allow it, or its name or its inbound key is taken."""
+        sa.validate()
+        if sa.name in self._entries:
+            raise Misuse(f"an SA named {sa.name} exists")
+        entry = Entry(sa, state)
+        if sa.direction == "in":
+            self._sad.add(entry)
+        self._entries[sa.name] = entry
+
+    def delete(self, name: str) -> None:
+        """Remove an SA and all its state. `Misuse` if there is none of that name."""
+        entry = self.entry(name)
+        del self._entries[name]
+        if entry.sa.direction == "in":
+            self._sad.delete(entry)
+
+    def entry(self, name: str) -> Entry:
+        """The SA of that name; `Misuse` if there is none."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise Misuse(f"no SA named {name}") from None
+
+    # --------------------------------------------------------------------------------------------------- outbound
+
+    def outbound(
+        self, name: str, packet: bytes, iv: bytes | None = None, *, tfc: int = 0, dummy: bool = False, now: float = 0
+    ) -> bytes | DropReason:
+        """Protect one IP packet: the IP packet to send, or why it is not sent.
+
+        `tfc` octets of TFC padding follow the packet (tunnel mode only, 2.7). With `dummy` the packet only gives the
+        outer header and the plaintext of a dummy packet (2.6). Raises `Misuse` for an unknown or inbound SA.
+        """
+        entry = self.entry(name)
+        state = entry.state
+        if entry.sa.direction != "out":
+            raise Misuse(f"SA {name} is inbound")
+        if state.lifetime_status(now) == "hard":
+            return DropReason.EXPIRED
+        sequence = next_sequence(state.sequence, entry.sa.esn)
+        if sequence is None:
+            return DropReason.SEQUENCE_OVERFLOW
+        try:
+            result = encapsulate(entry, packet, sequence, iv, tfc=tfc, dummy=dummy)
+        except Malformed:
+            return DropReason.MALFORMED
+        if isinstance(result, bytes):
+            state.sequence = sequence
+            state.count(len(packet))
+        return result
+
+    # ---------------------------------------------------------------------------------------------------- inbound
+
+    def inbound(self, packet: bytes, now: float = 0) -> Delivered | Passed | DropReason:
+        """Process one IP packet from the network."""
+        try:
+            outer = ip.parse(packet)
+            if outer.protocol == PROTOCOL_ESP:
+                if outer.is_fragment:
+                    return DropReason.FRAGMENT
+                return self._esp_in(outer, outer.payload, now)
+            if outer.protocol == PROTOCOL_UDP and not outer.is_fragment:
+                return self._udp_in(outer, now)
+        except Malformed:
+            return DropReason.MALFORMED
+        return Passed("bypass")
+
+    def _udp_in(self, outer: ip.Packet, now: float) -> Delivered | Passed | DropReason:
+        datagram = udp_encapsulation.open_datagram(outer.payload)
+        if not self._encapsulation_port(datagram.destination_port):
+            return Passed("bypass")
+        kind = udp_encapsulation.classify(datagram.payload)
+        if kind is udp_encapsulation.Kind.IKE:
+            return Passed("ike")
+        if kind is udp_encapsulation.Kind.KEEPALIVE:
+            return DropReason.KEEPALIVE
+        return self._esp_in(outer, datagram.payload, now)
+
+    def _encapsulation_port(self, port: int) -> bool:
+        inbound = (entry.sa for entry in self._entries.values() if entry.sa.direction == "in")
+        return any(sa.udp is not None and sa.udp.destination_port == port for sa in inbound)
+
+    def _esp_in(self, outer: ip.Packet, esp: bytes, now: float) -> Delivered | DropReason:
+        if len(esp) < 8:
+            return DropReason.MALFORMED
+        entry = self._sad.find(spi_of(esp), outer.destination, outer.source)
+        if entry is None:
+            return DropReason.NO_SA
+        if entry.state.lifetime_status(now) == "hard":
+            return DropReason.EXPIRED
+        opened = authenticate(entry, esp)
+        result = opened if isinstance(opened, DropReason) else deliver(entry.sa, outer, opened)
+        if isinstance(result, DropReason):
+            entry.state.count_error(result)
+            return result
+        entry.state.count(len(result))
+        return Delivered(result, entry.sa.name)
+
+
+# ------------------------------------------------------------------------------------------------------ the two halves
+
+
+def encapsulate(
+    entry: Entry, packet: bytes, sequence: int, iv: bytes | None = None, *, tfc: int = 0, dummy: bool = False
+) -> bytes | DropReason:
+    """The protected packet of a given sequence number. Changes no state; raises `Malformed` for no IP packet."""
+    version = ip.version(packet)
+    if iv is None:
+        iv = entry.iv_source(sequence)
+    if entry.sa.mode == "tunnel":
+        next_header = NEXT_HEADER_DUMMY if dummy else tunnel.NEXT_HEADER[version]
+        esp = entry.codec.protect(packet + bytes(tfc) if tfc else packet, next_header, sequence, iv)
+        return wrap(entry, packet, esp)
+    if tfc:
+        raise Misuse("TFC padding needs tunnel mode")
+    parts = transport.split(packet)
+    next_header = NEXT_HEADER_DUMMY if dummy else parts.next_header
+    return wrap(entry, packet, entry.codec.protect(parts.payload, next_header, sequence, iv))
+
+
+def wrap(entry: Entry, packet: bytes, esp: bytes) -> bytes | DropReason:
+    """The headers that `packet` gives to the ESP packet made of it: tunnel or transport, and UDP."""
+    sa = entry.sa
+    protocol = PROTOCOL_ESP
+    if sa.udp is not None:
+        if len(esp) > ip.MAX_LENGTH - udp_encapsulation.HEADER_SIZE:
+            return DropReason.TOO_BIG
+        protocol = PROTOCOL_UDP
+        esp = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, esp)
+    if sa.mode == "transport":
+        parts = transport.split(packet)
+        return transport.join(parts.front, parts.patch_at, protocol, esp)
+    header = entry.outer.header(packet, protocol, len(esp))
+    return header if isinstance(header, DropReason) else header + esp
+
+
+def authenticate(entry: Entry, esp: bytes) -> Opened | DropReason:
+    """Replay check, ICV, window, trailer: 3.4.3 and 3.4.4 in their order."""
+    codec, replay = entry.codec, entry.state.replay
+    if len(esp) < codec.smallest:
+        return DropReason.MALFORMED
+    sequence = sequence_low(esp)
+    if codec.esn:
+        whole = reconstruct(sequence, replay.highest, replay.size)
+        if whole is None:
+            return DropReason.INTEGRITY
+        sequence = whole
+    if replay.check(sequence) is not ReplayVerdict.NEW:
+        return DropReason.REPLAY
+    plaintext = codec.open(esp, sequence)
+    if plaintext is DropReason.INTEGRITY and codec.esn:
+        sequence, plaintext = _resynchronise(entry, esp, sequence)
+    if isinstance(plaintext, DropReason):
+        return plaintext
+    entry.state.failures = 0
+    replay.advance(sequence)
+    return take_trailer(plaintext)
+
+
+def _resynchronise(entry: Entry, esp: bytes, guess: int) -> tuple[int, bytes | DropReason]:
+    """Appendix A3: after enough failures in a row, try the same packet with later high halves."""
+    entry.state.failures += 1
+    if entry.sa.resync_limit and entry.state.failures >= entry.sa.resync_trigger:
+        for sequence in candidates(sequence_low(esp), guess, entry.sa.resync_limit):
+            plaintext = entry.codec.open(esp, sequence)
+            if isinstance(plaintext, bytes):
+                return sequence, plaintext
+    return guess, DropReason.INTEGRITY
+
+
+def deliver(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes | DropReason:
+    """Next header, tunnel exit or transport rebuild, selectors (RFC 4301 5.2)."""
+    if opened.next_header == NEXT_HEADER_DUMMY:
+        return DropReason.DUMMY
+    if sa.mode == "tunnel":
+        result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
+    else:
+        result = transport.rebuild(outer, opened.next_header, opened.payload)
+    if isinstance(result, DropReason) or sa.selects(result):
+        return result
+    return DropReason.SELECTOR

@@ -1,0 +1,39 @@
+"""Lifetimes of an SA: RFC 4301 4.4.2.1. Packets, octets and seconds; each with a soft and a hard limit.
+
+Reaching a soft limit asks for a replacement and changes nothing else; reaching a hard limit ends the SA. What RFC 4301
+leaves open, and no check may insist on: whether the packet that reaches a limit still passes (here it does: the limit is
+how many packets an SA may carry), and which octets count (here: those of the unprotected IP packet).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+LifetimeStatus = Literal["ok", "soft", "hard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Limits; `None` is no limit. Seconds count from the moment the SA was added."""
+
+    soft_packets: int | None = None
+    hard_packets: int | None = None
+    soft_octets: int | None = None
+    hard_octets: int | None = None
+    soft_seconds: int | None = None
+    hard_seconds: int | None = None
+
+    def status(self, packets: int, octets: int, seconds: float) -> LifetimeStatus:
+        """Where an SA stands that has carried so much for so long."""
+        if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):
+            return "hard"
+        if _reached(packets, self.soft_packets, octets, self.soft_octets, seconds, self.soft_seconds):
+            return "soft"
+        return "ok"
+
+
+UNLIMITED = Lifetime()
+
+
+def _reached(*used_and_limit: float | None) -> bool:
+    pairs = zip(used_and_limit[::2], used_and_limit[1::2], strict=True)
+    return any(limit is not None and used is not None and used >= limit for used, limit in pairs)
