@@ -1,19 +1,22 @@
 """Hold the catalogue against the text of an RFC: which normative sentences does one have that the other lacks?
 
-The user brings the text as published (`rfc4303.txt`); it is neither kept nor quoted in the repository. A sentence is known
-by its fingerprint: the first 16 hex digits of SHA-256 over its letters, digits and arithmetic signs, case folded. Layout,
-quotation marks, dashes and hyphenation do not count, so that a plain text and one made from the HTML agree.
+The user brings the text as published (`rfc4303.txt`); it is neither kept nor quoted in the repository. A sentence is
+known by its fingerprint: the first 16 hex digits of SHA-256 over its letters, digits and arithmetic signs, case folded.
+Layout, quotation marks, dashes and hyphenation do not count, so that a plain text and one made from the HTML agree.
 
-The way from lines to sentences has five stages, each a function below: page furniture off (a footer, form feed and running
-header in the middle of a sentence leave no trace), headings and table of contents away, paragraphs and list items,
-drawings out, sentences. Normative is a sentence with a keyword of RFC 2119 in capitals; the paragraph that explains the
-keywords is exempt.
+From lines to sentences it goes in stages, each a function below: page furniture off (a footer, form feed and running
+header in the middle of a sentence leave no trace); headings, table of contents, lists of references and drawings away;
+paragraphs and list items; sentences. Normative is a sentence with a keyword of RFC 2119 in capitals; the paragraph that
+explains the keywords is exempt.
+
+What this cannot do: tell a heading from a sentence in a text that has lost its indentation altogether. Such a text
+shows as sentences missing, never as agreement.
 """
 
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -28,8 +31,10 @@ _FOOTER = re.compile(r"^\S.*\[Page \d+\]\s*$")
 _RUNNING_HEADER = re.compile(r"^RFC \d+\s{2,}.*\s[A-Z][a-z]+ \d{4}\s*$")
 _CONTENTS = re.compile(r"^\s*Table of Contents\s*$", re.IGNORECASE)
 _HEADING = re.compile(
-    r"^(?:Appendix\s+(?P<appendix>[A-Z])\b|(?P<number>\d+(?:\.\d+)*|[A-Z]\.?\d+(?:\.\d+)*)\.?\s+\S|(?P<other>[A-Z]\w+))"
+    r"^(?:Appendix\s+(?P<appendix>[A-Z])\b|(?P<number>\d+(?:\.\d+)*|[A-Z]\.?\d+(?:\.\d+)*)\.?\s+[A-Z(]|(?P<other>[A-Z]\w+))"
 )
+_NO_TITLE = re.compile(r"[.,:;]\s*$")
+_REFERENCES = re.compile(r"\bReferences\s*$", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[o*+-]|\(?\w{1,3}\)|\d{1,2}\.|[a-z]\.)\s+(?=\S)")
 _DRAWING = re.compile(r"\+-[+-]|^\s*\|.*\|\s*$|-{6,}|={6,}|\.{6,}|~{3,}|^\s*[-+|~\s]+$")
 _END = re.compile(r"""[.?!]["')\]]*\s+(?=["'(\[]*[A-Z0-9])""")
@@ -71,8 +76,8 @@ class AuditReport:
 def audit(text: str, document: str | None = None) -> AuditReport:
     """Compare an RFC's plain text with the catalogue, for the sections that the catalogue covers.
 
-    `document` is for example `RFC4303`; without it the text says which it is. Raises `Misuse` for a text that is no RFC,
-    one that the catalogue does not know, or another one than `document` names.
+    `document` is for example `RFC4303`; without it the text says which it is. Raises `Misuse` for a text that is no
+    RFC, one that the catalogue does not know, or another one than `document` names.
     """
     found = recognise(text)
     if document is not None and document != found:
@@ -120,6 +125,7 @@ def sentences(text: str) -> Iterator[Sentence]:
 
 
 Line = tuple[int, str]
+_NO_LINE: Line = (0, "")
 
 
 def _without_pages(text: str) -> list[Line]:
@@ -131,9 +137,9 @@ def _without_pages(text: str) -> list[Line]:
             turning = True
         elif turning and not line.strip():
             continue
-        elif turning:
-            _drop_blank_end(kept)
-            if not (kept and _goes_on(kept[-1][1], line)):
+        elif line.strip():
+            gap = _drop_blank_end(kept) or turning
+            if gap and not (kept and _goes_on(kept[-1][1], line, turning)):
                 kept.append((number, ""))
             kept.append((number, line))
             turning = False
@@ -142,25 +148,31 @@ def _without_pages(text: str) -> list[Line]:
     return kept
 
 
-def _drop_blank_end(lines: list[Line]) -> None:
+def _drop_blank_end(lines: list[Line]) -> bool:
+    """Whether there were blank lines at the end; there are none afterwards."""
+    before = len(lines)
     while lines and not lines[-1][1].strip():
         lines.pop()
+    return len(lines) < before
 
 
-def _goes_on(before: str, after: str) -> bool:
-    """Whether the paragraph of the last line of a page continues in the first line of the next."""
-    if _COMPLETE.search(before) or not after.startswith(" ") or _BULLET.match(after):
+def _goes_on(before: str, after: str, turning: bool) -> bool:
+    """Whether a paragraph continues behind the blank lines in it: over a page, or before a small letter."""
+    if _COMPLETE.search(before) or after[0].isupper() or after[0].isdigit() or _BULLET.match(after):
+        return False
+    if not turning and not after.lstrip()[0].islower():
         return False
     bullet = _BULLET.match(before)
     column = bullet.end() if bullet else len(before) - len(before.lstrip())
     return column == len(after) - len(after.lstrip())
 
 
-def _paragraphs(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
+def _paragraphs(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
     """Section and lines of each paragraph or list item, drawings left out."""
     section, part, in_contents, in_heading = "", list[Line](), False, False
-    for number, line in [*lines, (0, "")]:
-        heading = _HEADING.match(line)
+    padded = [_NO_LINE, *lines, _NO_LINE, _NO_LINE]
+    for (_, before), (number, line), (_, after) in zip(padded, padded[1:], padded[2:], strict=False):
+        heading = None if before.strip() else _heading(line, after)
         blank = not line.strip() or _DRAWING.search(line) is not None
         if blank or heading or _BULLET.match(line) or in_heading:
             if part and _is_numbered(section):
@@ -169,10 +181,21 @@ def _paragraphs(lines: Iterable[Line]) -> Iterator[tuple[str, list[Line]]]:
         if _CONTENTS.match(line):
             in_contents = True
         elif heading:
-            section, in_contents = heading["appendix"] or heading["number"] or heading["other"], False
+            section, in_contents = _section(heading, line), False
         elif not blank and not in_contents and not in_heading:
             part.append((number, line))
         in_heading = not blank and (heading is not None or in_heading)
+
+
+def _heading(line: str, after: str) -> re.Match[str] | None:
+    """A heading stands alone and is no sentence; a long one goes on in an indented line."""
+    alone = not after.strip() or after[0].isspace()
+    return _HEADING.match(line) if alone and not _NO_TITLE.search(line) else None
+
+
+def _section(heading: re.Match[str], line: str) -> str:
+    """Number or letter of a section; lists of references have none, so that they are not read."""
+    return "" if _REFERENCES.search(line) else heading["appendix"] or heading["number"] or heading["other"]
 
 
 def _is_numbered(section: str) -> bool:

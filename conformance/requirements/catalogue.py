@@ -1,9 +1,9 @@
 """What the documents demand, one entry per normative sentence: the catalogue that checks, results and reports refer to.
 
 The data are TOML files beside this module, one per document, with a head (`document`, `title`, `covered`) and
-`[[requirement]]` entries. The wording is ours; of the sentence itself only fingerprints are kept (see `audit`). A sentence
-with two demands has two entries that share its fingerprint; `implied` entries are rules that the text states without a
-capital keyword, or in a table, and that the data plane depends on.
+`[[requirement]]` entries. The wording is ours; of the sentence itself only fingerprints are kept (see `audit`). A
+sentence with two demands has two entries that share its fingerprint; `implied` entries are rules that the text states
+without a capital keyword, or in a table, and that the data plane depends on.
 
 Every entry either says how a black box shows it (`family` and `observe`) or why no black box can (`waived`, whose first
 word is one of `WAIVERS`). Ids (`RFC4303-3.4.3-duplicate-rejected`: document, section, slug) are forever.
@@ -33,7 +33,23 @@ class Level(StrEnum):
 
 
 FAMILIES = frozenset(
-    "format padding icv iv sequence anti-replay esn sad modes udp tfc lifetime robustness crypto fragments".split()
+    {
+        "format",
+        "padding",
+        "icv",
+        "iv",
+        "sequence",
+        "anti-replay",
+        "esn",
+        "sad",
+        "modes",
+        "udp",
+        "tfc",
+        "lifetime",
+        "robustness",
+        "crypto",
+        "fragments",
+    }
 )
 
 WAIVERS: Mapping[str, str] = MappingProxyType(
@@ -49,9 +65,23 @@ WAIVERS: Mapping[str, str] = MappingProxyType(
 )
 
 _DOCUMENTS = (
-    "RFC4303 RFC4301 RFC6040 RFC3948 RFC4106 RFC4309 RFC4543 RFC3602 RFC3686 RFC7634 RFC8750 RFC4868".split()
+    "RFC4303",
+    "RFC4301",
+    "RFC6040",
+    "RFC3948",
+    "RFC4106",
+    "RFC4309",
+    "RFC4543",
+    "RFC3602",
+    "RFC3686",
+    "RFC7634",
+    "RFC8750",
+    "RFC4868",
 )
-_FIELDS = frozenset("id section level text fingerprint waived observe family implied errata".split())
+_FIELDS = frozenset(
+    {"id", "section", "level", "text", "fingerprint", "waived", "observe", "family", "implied", "errata"}
+)
+_NO_TEXT = frozenset({"fingerprint", "implied"})
 _ID = re.compile(r"^RFC\d{3,5}-(?P<section>[0-9A-Z]+(?:\.[0-9]+)*)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)$")
 _FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")
 
@@ -83,7 +113,7 @@ class Source:
     requirements: tuple[Requirement, ...]
 
     def covers(self, section: str) -> bool:
-        return any(one == "*" or section == one or section.startswith(f"{one}.") for one in self.covered)
+        return any(one in {"*", section} or section.startswith(f"{one}.") for one in self.covered)
 
 
 @cache
@@ -99,10 +129,7 @@ def by_document(document: str) -> tuple[Requirement, ...]:
 
 def documents() -> tuple[str, ...]:
     """The documents of the catalogue, the most important first."""
-    return tuple(_DOCUMENTS)
-
-
-requirements = load
+    return _DOCUMENTS
 
 
 @cache
@@ -147,6 +174,7 @@ def _complaints(entry: dict[str, Any], document: str) -> list[str]:
     """Everything wrong with one entry, the most basic first."""
     wrong = [f"unknown field {field}" for field in sorted(entry.keys() - _FIELDS)]
     wrong += [f"no {field}" for field in ("id", "section", "level", "text") if not entry.get(field)]
+    wrong += [f"{field} is no text" for field in sorted(entry.keys() - _NO_TEXT) if not isinstance(entry[field], str)]
     if wrong:
         return wrong
     shape = _ID.match(entry["id"])
@@ -158,7 +186,7 @@ def _complaints(entry: dict[str, Any], document: str) -> list[str]:
         or not entry["id"].startswith(f"{document}-")
         or shape["section"] != entry["section"],
         f"unknown level {entry['level']!r}": entry["level"] not in {level.value for level in Level},
-        "a fingerprint is 16 hex digits": not all(_FINGERPRINT.match(one) for one in marks),
+        "a fingerprint is 16 hex digits": not all(_FINGERPRINT.match(str(one)) for one in marks),
         "only an implied requirement may lack a fingerprint": not marks and not entry.get("implied"),
         "either waived, or observe and family": ("waived" in entry) == ("observe" in entry)
         or ("family" in entry) != ("observe" in entry),
