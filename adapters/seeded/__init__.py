@@ -1,0 +1,102 @@
+"""`seeded:<defect>`: the reference with one historical mistake in it, as an implementation under test.
+
+The suite must find every one of them (`espproof score`); a check that has found none has not been seen to fail. `model`
+says what a defect is, `catalogue` lists them, `load` makes the copy of the reference that has it.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from espproof.adapters.base import AdapterFailure, Crashed
+from espproof.adapters.case import (
+    Burst,
+    Delivered,
+    Done,
+    Dropped,
+    InboundBurst,
+    Octets,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    Refused,
+    Sa,
+    Sent,
+    Step,
+    Unsupported,
+)
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.seeded.catalogue import DEFECTS
+from espproof.adapters.seeded.load import copy_with
+from espproof.adapters.seeded.model import Defect
+from espproof.reference.errors import Misuse
+
+__all__ = ["DEFECTS", "Defect", "SeededAdapter", "by_id"]
+
+
+def by_id(name: str) -> Defect:
+    """The defect of that id; `Misuse` with the nearest ids if there is none."""
+    if name in DEFECTS:
+        return DEFECTS[name]
+    near = difflib.get_close_matches(name, DEFECTS, n=5, cutoff=0.4)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    raise Misuse(f"no seeded defect {name!r}{hint}")
+
+
+class SeededAdapter(ReferenceAdapter):
+    """The reference with one defect. An exception in the copy is what a crash is in C, and reported as one.
+
+    A copy whose `Endpoint` has `inbound_burst` or `outbound_burst` gets bursts whole: several defects are at home there.
+    """
+
+    def __init__(self, defect: str) -> None:
+        self.defect = by_id(defect)
+        self.name = f"seeded:{defect}"
+        super().__init__(copy_with(self.defect))
+
+    @property
+    def version(self) -> str:
+        return self.defect.source
+
+    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        with _crashes():
+            return super().add_sa(sa)
+
+    def take(self, step: Step) -> Outcome:
+        with _crashes():
+            return super().take(step)
+
+    def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
+        whole: Callable[..., list[Any]] | None = getattr(self._endpoint, "inbound_burst", None)
+        if whole is None:
+            return super().inbound_burst(step)
+        return Burst(results=tuple(map(self._received, whole([bytes(p) for p in step.packets], self._now))))
+
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
+        whole: Callable[..., list[Any]] | None = getattr(self._endpoint, "outbound_burst", None)
+        if whole is None:
+            return super().outbound_burst(step)
+        results = whole(step.sa, [bytes(packet) for packet in step.packets], self._now)
+        return Burst(
+            results=tuple(
+                Sent(packet=Octets(one)) if isinstance(one, bytes) else Dropped(reason=one.value) for one in results
+            )
+        )
+
+    def _received(self, result: Any) -> Delivered | Dropped | Passed:
+        if isinstance(result, self._modules.endpoint.Delivered):
+            return Delivered(packet=Octets(result.packet), sa=result.sa)
+        if isinstance(result, self._modules.endpoint.Passed):
+            return Passed(to=result.to)
+        return Dropped(reason=result.value)
+
+
+@contextmanager
+def _crashes() -> Iterator[None]:
+    try:
+        yield
+    except AdapterFailure:
+        raise
+    except Exception as error:
+        raise Crashed(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,21 @@
+"""All seeded defects by id, in the order of their families. The tables stand in `defects_*`.
+
+Data only. Each entry follows an entry of the catalogue of historical defects, in our own words: what went wrong, and
+where it hides. A defect is as subtle as it was in reality: an ordinary packet on an ordinary SA mostly gets through.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from espproof.adapters.seeded import defects_keys, defects_numbers, defects_octets, defects_packets
+from espproof.adapters.seeded.model import Defect
+
+_ALL = (
+    *defects_octets.DEFECTS,
+    *defects_keys.DEFECTS,
+    *defects_numbers.DEFECTS,
+    *defects_packets.DEFECTS,
+)
+
+DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})
+assert len(DEFECTS) == len(_ALL), "two seeded defects have the same id"

@@ -1,0 +1,32 @@
+"""What a seeded defect is: a name, where it comes from, and the edits of the reference's source that put it in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """In `module` of the reference, `old` (which must stand there exactly once) becomes `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A mistake that a real implementation once made, re-created in the reference.
+
+    `id` is `<family>-<what>` and stable; `source` names the entry of the project's catalogue of historical defects that
+    it follows (several defects may follow one entry); `family` is the family of checks that is expected to find it.
+    """
+
+    id: str
+    source: str
+    family: str
+    title: str
+    edits: tuple[Edit, ...]
+
+
+def defect(id: str, source: str, family: str, title: str, *edits: tuple[str, str, str]) -> Defect:
+    """A Defect from plain tuples, as the catalogue's tables write it."""
+    return Defect(id, source, family, title, tuple(Edit(*edit) for edit in edits))
