@@ -7,7 +7,7 @@ are both reported. An absent capability makes a check `inapplicable`, never `pas
 from typing import Annotated, Literal
 
 import msgspec
-from espproof.adapters.case import Sa
+from espproof.adapters.case import Sa, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 Direction = Literal["in", "out"]
@@ -51,6 +51,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """An outbound step's `iv` is used as the explicit IV."""
     udp: tuple[Literal[4, 6], ...] = ()
     """Outer IP versions over which UDP encapsulation works."""
+    udp_ports: bool = False
+    """UDP encapsulation uses the SA's ports; otherwise both are 4500."""
     tfc: bool = False
     """TFC padding on request (outbound)."""
     dummy: bool = False
@@ -98,6 +100,7 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         ("set_sequence", sa.sequence == 0 or caps.set_sequence),
         ("set_window", not sa.received_offsets or caps.set_window),
         (f"udp over IPv{outer}", sa.udp is None or int(outer) in caps.udp),
+        ("udp_ports", sa.udp is None or caps.udp_ports or sa.udp == UdpEncapsulation()),
         (f"lookup {sa.lookup}", sa.direction == "out" or sa.lookup in caps.lookup),
         ("resynchronise", sa.resync_limit == 0 or caps.resynchronise),
         ("selectors", not sa.selectors or caps.selectors),
@@ -133,6 +136,7 @@ def everything() -> Capabilities:
         set_window=True,
         set_iv=True,
         udp=(4, 6),
+        udp_ports=True,
         tfc=True,
         dummy=True,
         dscp=("copy", "fixed"),

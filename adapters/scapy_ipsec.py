@@ -58,6 +58,7 @@ class ScapyAdapter(Adapter):
             set_sequence=True,
             set_iv=True,
             udp=(4, 6),
+            udp_ports=True,
             dscp=("fixed",),
             ecn=(),
             df=("set", "clear"),

@@ -29,16 +29,18 @@ from espproof.adapters.case import (
     OutboundBurst,
     ReadState,
     Sa,
+    Selector,
     SequenceNumber,
     Step,
     UdpEncapsulation,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.strategies import packets, values
+from espproof.conformance.strategies import packets, values, wire
 from espproof.conformance.strategies.options import Options, OptionSpace
-from espproof.reference import endpoint
+from espproof.reference import endpoint, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
+from espproof.reference.esp import Codec
 from espproof.reference.sa import SaState
 
 T = TypeVar("T")
@@ -66,8 +68,13 @@ class Peer:
         self.entry = endpoint.Entry(_REFERENCE.parameters(sa), SaState())
 
     @property
-    def codec(self) -> endpoint.Codec:
+    def codec(self) -> Codec:
         return self.entry.codec
+
+    def esp_length(self, packet: bytes) -> int:
+        """Octets of the ESP packet at the end of an IP packet that this peer has made."""
+        parsed = ip.parse(packet)
+        return len(parsed.payload) - (udp_encapsulation.HEADER_SIZE if self.sa.udp is not None else 0)
 
     def protect(self, packet: bytes, sequence: int, **options: Any) -> bytes:
         """A right packet of that (whole) number."""
@@ -80,6 +87,25 @@ class Peer:
     def wrap(self, packet: bytes, esp: bytes) -> bytes:
         """The headers of `packet` in front of any octets instead of ESP."""
         return _fits(endpoint.wrap(self.entry, packet, esp))
+
+    def seal_split(self, split: transport.Split, plaintext: bytes, sequence: int) -> bytes:
+        """Transport mode with ESP at a place of the sender's choice."""
+        esp = self.codec.seal(plaintext, sequence, self.entry.iv_source(sequence))
+        protocol = endpoint.PROTOCOL_ESP
+        if self.sa.udp is not None:
+            protocol = endpoint.PROTOCOL_UDP
+            esp = udp_encapsulation.wrap(self.sa.udp.source_port, self.sa.udp.destination_port, esp)
+        return _fits(transport.join(split.front, split.patch_at, protocol, esp))
+
+    def datagram(self, payload: bytes, *, destination_port: int | None = None) -> bytes:
+        """Anything in UDP, between the SA's addresses and (if not said otherwise) its ports."""
+        ports = self.sa.udp or UdpEncapsulation()
+        to = ports.destination_port if destination_port is None else destination_port
+        source, destination = (ip_address(text).packed for text in (self.sa.source, self.sa.destination))
+        udp = udp_encapsulation.wrap(ports.source_port, to, payload)
+        if len(source) == 4:
+            return ip.build_ipv4(source, destination, endpoint.PROTOCOL_UDP, udp)
+        return ip.build_ipv6(source, destination, endpoint.PROTOCOL_UDP, udp)
 
 
 _REFERENCE = ReferenceAdapter()
@@ -122,6 +148,12 @@ class Scenario:
         """An SA that receives. `sequence` None draws the start; `fixed` are option values or fields of `Sa`."""
         self.need("direction in", "in" in self.caps.directions)
         return self._sa("in", sequence, add, fixed)
+
+    def windowed_sa(self, *, sequence: int | None = None, **fixed: Any) -> Sa:
+        """An SA that receives with anti-replay on."""
+        sizes = tuple(size for size in self._space.domains["replay_window"] if size)
+        self.need("anti-replay", sizes)
+        return self.inbound_sa(sequence=sequence, replay_window=fixed.pop("replay_window", sizes), **fixed)
 
     def outbound_sa(self, *, sequence: int | None = 0, add: bool = True, **fixed: Any) -> Sa:
         """An SA that sends."""
@@ -172,13 +204,73 @@ class Scenario:
             df=row.df,  # type: ignore[arg-type]  # an Options row holds plain strings
         )
 
+    def with_fields(self, sa: Sa, **fields: Any) -> Sa:
+        """Put an SA that was made with `add=False` into the case, with some fields changed."""
+        changed = msgspec.structs.replace(sa, **fields)
+        lacking = self.caps.lacks(changed)
+        if lacking:
+            raise Inapplicable(lacking)
+        self._sas.append(changed)
+        return changed
+
     def peer(self, sa: Sa) -> Peer:
         """Who sends to this inbound SA."""
         if sa.name not in self._peers:
             self._peers[sa.name] = Peer(sa)
         return self._peers[sa.name]
 
+    @staticmethod
+    def last_number(sa: Sa) -> int:
+        """The highest sequence number that the SA can use."""
+        return 2**64 - 1 if sa.esn else 2**32 - 1
+
+    @staticmethod
+    def changed(sa: Sa, **fields: Any) -> Sa:
+        """The same SA with some fields changed."""
+        return msgspec.structs.replace(sa, **fields)
+
+    @staticmethod
+    def fresh_keys(sa: Sa, index: int) -> dict[str, Octets]:
+        """Other keys and salt of the same sizes."""
+        return {
+            name: Octets(values.octets(index + 70_000, name, len(getattr(sa, name))))
+            for name in ("encr_key", "salt", "auth_key")
+        }
+
+    @staticmethod
+    def outer_version(sa: Sa) -> int:
+        return ip_address(sa.destination).version
+
+    def other_gateways(self, sa: Sa) -> tuple[str, str]:
+        """Two addresses that are not the SA's, of its version."""
+        near, far = packets.GATEWAYS[self.outer_version(sa)][1]
+        return near, far
+
+    def can(self, direction: str) -> bool:
+        return direction in self.caps.directions
+
+    def rows(self) -> tuple[Options, ...]:
+        """The covering array of SA options."""
+        return self._space.rows
+
+    @staticmethod
+    def peer_of(sa: Sa, **fields: Any) -> Peer:
+        """A peer that believes in an SA with other parameters."""
+        return Peer(msgspec.structs.replace(sa, **fields))
+
+    @staticmethod
+    def iv_size(sa: Sa) -> int:
+        return ENCRYPTION[sa.encr].iv_size
+
     # ---------------------------------------------------------------------------------------------------- packets
+
+    def payload(self, sa: Sa) -> tuple[bytes, int]:
+        """What a short packet's ESP payload is on this SA, and its next header."""
+        packet = self.small(sa)
+        if sa.mode == "tunnel":
+            return packet, tunnel.NEXT_HEADER[packet[0] >> 4]
+        split = transport.legal_splits(packet)[0]
+        return split.payload, split.next_header
 
     def versions(self, sa: Sa) -> tuple[int, ...]:
         """IP versions of the packets that this SA may carry."""
@@ -192,25 +284,60 @@ class Scenario:
         version = fixed.pop("version", None) or self.choose(self.versions(sa))
         limit = self.caps.max_packet - 40 - 128
         recipe = packets.recipe(self.draw, version, limit, fixed)
-        if sa.mode == "transport":
-            return packets.build(recipe, ip_address(sa.source).packed, ip_address(sa.destination).packed)
-        return packets.build(recipe, *packets.hosts(version, sa.direction))
+        return self._build_packet(sa, recipe)
 
     # ---------------------------------------------------------------------------------------------------- inbound
 
-    def receive(self, sa: Sa, sequence: int, about: str, packet: bytes | None = None, **options: Any) -> bytes:
-        """A right packet of that whole number arrives. Returns it, so that it can be replayed."""
+    def receive(
+        self, sa: Sa, sequence: int, about: str, packet: bytes | None = None, *, behaviour: str = "", **options: Any
+    ) -> bytes:
+        """A right packet of that whole number arrives. Returns it, so that it can be replayed. Options: iv, tfc."""
         protected = self.peer(sa).protect(packet or self.small(sa), sequence, **options)
-        self.arrives(protected, about)
+        self.arrives(protected, about, behaviour=behaviour)
         return protected
+
+    def receive_plaintext(self, sa: Sa, sequence: int, plaintext: bytes, about: str, *, behaviour: str = "") -> None:
+        """Any plaintext, trailer included, arrives under a right ICV."""
+        self.arrives(self.peer(sa).seal(self.small(sa), plaintext, sequence), about, behaviour=behaviour)
+
+    def receive_forged(self, sa: Sa, sequence: int, about: str) -> None:
+        """A packet of that number arrives whose ICV is wrong in one bit."""
+        self.arrives(self.forge(self.peer(sa).protect(self.small(sa), sequence), sa), about)
+
+    def forge(self, packet: bytes, sa: Sa) -> bytes:
+        """The packet with one bit of its ICV wrong; first, last or a middle octet."""
+        size = self.peer(sa).codec.icv_size
+        at = len(packet) - self.choose((1, size, size // 2))
+        return packet[:at] + bytes([packet[at] ^ 0x10]) + packet[at + 1 :]
 
     def small(self, sa: Sa) -> bytes:
         """A short plain packet that costs no draw."""
-        version = self.versions(sa)[0]
-        recipe = packets.Recipe(version=version, length=16)
+        return self._build_packet(sa, packets.Recipe(version=self.versions(sa)[0], length=16))
+
+    def plain(self, sa: Sa, protocol: int) -> bytes:
+        """A short packet of some upper-layer protocol."""
+        return self._build_packet(sa, packets.Recipe(version=self.versions(sa)[0], length=24, protocol=protocol))
+
+    def _build_packet(self, sa: Sa, recipe: packets.Recipe) -> bytes:
         if sa.mode == "transport":
-            return packets.build(recipe, ip_address(sa.source).packed, ip_address(sa.destination).packed)
-        return packets.build(recipe, *packets.hosts(version, sa.direction))
+            return self.between_gateways(sa, recipe)
+        return packets.build(recipe, *packets.hosts(recipe.version, sa.direction))
+
+    @staticmethod
+    def between_gateways(sa: Sa, recipe: packets.Recipe) -> bytes:
+        """A packet between the SA's own addresses."""
+        return packets.build(recipe, ip_address(sa.source).packed, ip_address(sa.destination).packed)
+
+    def stranger(self, sa: Sa) -> bytes:
+        """An ESP packet with an SPI that no SA has."""
+        packet = self.peer(sa).protect(self.small(sa), 1)
+        return wire.spi(packet, self.peer(sa).esp_length(packet), sa.spi ^ 0x5A5A0000)
+
+    @staticmethod
+    def selector(packet: ip.Packet, *, fits: bool) -> Selector:
+        """A selector that the packet fits, or just does not."""
+        source = bytes(packet.source if fits else packet.source[:-1] + bytes([packet.source[-1] ^ 0x40]))
+        return Selector(source=f"{ip_address(source)}/{8 * len(source) - 4}", protocol=packet.protocol)
 
     def arrives(self, packet: bytes, about: str, *, behaviour: str = "") -> None:
         """Any octets arrive as an IP packet. `behaviour` names a choice that the documents leave open: not judged."""

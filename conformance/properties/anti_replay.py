@@ -1,19 +1,189 @@
-"""Anti-replay: RFC 4303 3.4.3."""
+"""Anti-replay: RFC 4303 3.4.3, Appendix A2.1. The same window serves 32-bit and extended sequence numbers."""
 
+from hypothesis import strategies as st
+
+from espproof.adapters.case import Sa
 from espproof.conformance.checks import check
 from espproof.conformance.scenario import Scenario
+from espproof.reference.replay import ReplayVerdict, ReplayWindow
 
 NEW = "RFC4303-3.4.3-new-accepted"
 DUPLICATE = "RFC4303-3.4.3-duplicate-rejected"
+LEFT = "RFC4303-3.4.3-left-rejected"
+AFTER_ICV = "RFC4303-3.4.3-window-after-icv"
+WINDOW = "RFC4303-A2.1-window"
+BURST = "RFC4303-3.4.3-burst-as-single"
+FRESH = "RFC4303-3.4.3-counter-zero"
+OFF = "RFC4303-3.4.3-disabled-no-check"
+BASIC = "RFC4303-3.4.3-anti-replay-supported"
+ABOUT = {ReplayVerdict.NEW: NEW, ReplayVerdict.DUPLICATE: DUPLICATE, ReplayVerdict.LEFT_OF_WINDOW: LEFT}
 
 
-@check(NEW, DUPLICATE, proved_by=("F-001",))
+class History:
+    """What the window of an SA should say, so that each step can name what it puts to the test."""
+
+    def __init__(self, sa: Sa) -> None:
+        self.window = ReplayWindow(sa.replay_window, int(sa.sequence), sa.received_offsets)
+        self.last = 2**64 - 1 if sa.esn else 2**32 - 1
+
+    @property
+    def highest(self) -> int:
+        return self.window.highest
+
+    def near(self, delta: int) -> int:
+        """The number that is so far from the highest one, kept inside the number space."""
+        return min(max(self.highest + delta, 1), self.last)
+
+    def about(self, number: int) -> str:
+        return ABOUT[self.window.check(number)]
+
+    def arrived(self, number: int) -> None:
+        if self.window.check(number) is ReplayVerdict.NEW:
+            self.window.advance(number)
+
+
+def deltas(size: int) -> st.SearchStrategy[int]:
+    """Steps from the highest number: forward, back, and around each edge of a window of that size."""
+    edges = (1, 0, -1, 2, -2, 1 - size, -size, -size - 1, 2 - size, size - 1, size, size + 1, 31, 32, 33, -31, -32, 64)
+    return st.one_of(st.sampled_from(edges), st.integers(-size - 2, 2 * size + 2))
+
+
+@check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-no-check",))
 def duplicate(s: Scenario) -> None:
     """A packet that was accepted is rejected when it comes again."""
-    sa = s.inbound_sa(sequence=None, replay_window=WINDOW)
-    start = int(sa.sequence)
-    packet = s.receive(sa, start + 1, NEW, packet=s.packet(sa))
+    sa = s.windowed_sa()
+    number = min(int(sa.sequence) + 1, s.last_number(sa))
+    s.need("room for a packet", number > sa.sequence)
+    packet = s.receive(sa, number, NEW)
     s.arrives(packet, DUPLICATE)
 
 
-WINDOW = tuple(range(1, 1 << 12)) and (32, 33, 63, 64, 65, 128, 1000, 1024, 4096)
+@check(NEW, DUPLICATE, LEFT, WINDOW, weight=3.0)
+def history(s: Scenario) -> None:
+    """Any order of arrival, around the edges of the window: each number is accepted once, and only inside."""
+    sa = s.windowed_sa()
+    past = History(sa)
+    for delta in s.draw(st.lists(deltas(sa.replay_window), min_size=1, max_size=12)):
+        number = past.near(delta)
+        s.receive(sa, number, past.about(number))
+        past.arrived(number)
+    s.read(sa, WINDOW, "sequence")
+
+
+@check(NEW, LEFT, DUPLICATE, WINDOW, "RFC4303-3.4.3-window-32")
+def edges(s: Scenario) -> None:
+    """The left edge itself is inside the window, the number before it is not; a jump forgets what it leaves behind."""
+    sa = s.windowed_sa(sequence=0)
+    size = sa.replay_window
+    first = 1 + s.draw(st.integers(0, 3))
+    jump = s.draw(st.sampled_from((size - 1, size, size + 1, 2 * size - 1, 2 * size, 2, size // 2 + 1)))
+    past = History(sa)
+    for number in (first, first + jump, first + 1, first, first + jump - size, first + jump - size + 1, first + jump):
+        if number > 0:
+            s.receive(sa, number, past.about(number))
+            past.arrived(number)
+
+
+@check(NEW, DUPLICATE, WINDOW)
+def preset(s: Scenario) -> None:
+    """A window that was set when the SA was made is honoured bit by bit."""
+    s.need("set_window", s.caps.set_window and s.caps.set_sequence)
+    base = s.windowed_sa(add=False)
+    reach = min(base.replay_window, int(base.sequence))
+    offsets = s.draw(st.sets(st.integers(0, max(reach - 1, 0)), max_size=6)) if base.sequence else set()
+    sa = s.with_fields(base, received_offsets=tuple(sorted(offsets - {0})))
+    past = History(sa)
+    tried = sorted({*offsets, 0, 1, 31, 32, reach - 1, *(offset + 1 for offset in offsets)})
+    for offset in tried:
+        number = int(sa.sequence) - offset
+        if 0 <= offset < reach and number > 0:
+            s.receive(sa, number, past.about(number))
+            past.arrived(number)
+    s.read(sa, WINDOW, "received_offsets")
+
+
+@check(AFTER_ICV, NEW, proved_by=("anti-replay-window-before-icv",))
+def forged(s: Scenario) -> None:
+    """A packet with a wrong ICV leaves the window where it was, however far ahead its number is."""
+    sa = s.windowed_sa()
+    past = History(sa)
+    number = past.near(s.draw(st.sampled_from((1, 2, 3))))
+    s.need("room for a packet", number > past.highest)
+    ahead = past.near(s.draw(st.sampled_from((1, 2, sa.replay_window, sa.replay_window + 1, 5000, 2**31 - 5))))
+    s.receive_forged(sa, ahead, "RFC4303-3.4.3-icv-wrong-discarded")
+    s.receive_forged(sa, number, "RFC4303-3.4.3-icv-wrong-discarded")
+    s.read(sa, AFTER_ICV, "sequence")
+    s.receive(sa, number, AFTER_ICV)
+    past.arrived(number)
+    s.receive(sa, past.highest, DUPLICATE)
+
+
+@check(BURST, weight=2.0)
+def burst(s: Scenario) -> None:
+    """Packets that arrive together fare as if they had come one by one: duplicates inside the burst, the first one bad."""
+    sa = s.windowed_sa()
+    past = History(sa)
+    packets = []
+    for delta in s.draw(st.lists(deltas(min(sa.replay_window, 128)), min_size=2, max_size=8)):
+        number = past.near(delta)
+        if s.draw(st.sampled_from((False, False, False, True))):
+            packets.append(s.forge(s.peer(sa).protect(s.small(sa), number), sa))
+        else:
+            packets.append(s.peer(sa).protect(s.small(sa), number))
+            past.arrived(number)
+    s.burst_arrives(packets, BURST)
+    s.receive(sa, past.highest, past.about(past.highest) if past.highest else NEW)
+
+
+@check(BURST)
+def long_burst(s: Scenario) -> None:
+    """More packets than a batch usually holds, in a shuffled order and with duplicates."""
+    sa = s.windowed_sa(sequence=0)
+    numbers = [1 + (7 * index) % 40 for index in range(s.draw(st.sampled_from((33, 40, 48, 70))))]
+    s.burst_arrives([s.peer(sa).protect(s.small(sa), number) for number in numbers], BURST)
+    s.receive(sa, 1, DUPLICATE if sa.replay_window >= 40 else LEFT)
+
+
+@check(FRESH, NEW)
+def fresh(s: Scenario) -> None:
+    """A fresh SA accepts number 1, and the first numbers in any order."""
+    sa = s.windowed_sa(sequence=0)
+    past = History(sa)
+    for number in s.draw(st.lists(st.sampled_from((1, 2, 3, 31, 32, 33)), min_size=1, max_size=5)):
+        s.receive(sa, number, FRESH if past.about(number) == NEW else past.about(number))
+        past.arrived(number)
+
+
+@check(OFF)
+def off(s: Scenario) -> None:
+    """With anti-replay off, duplicates and old numbers are accepted."""
+    sa = s.inbound_sa(sequence=None, replay_window=0, esn=False)
+    number = min(int(sa.sequence) + 5, s.last_number(sa))
+    packet = s.receive(sa, number, OFF)
+    s.arrives(packet, OFF)
+    s.receive(sa, max(1, number - 100), OFF)
+
+
+@check(LEFT, DUPLICATE, NEW)
+def end_of_32_bits(s: Scenario) -> None:
+    """Without ESN nothing comes after 2^32 - 1: the numbers that follow it are old ones."""
+    s.need("set_sequence", s.caps.set_sequence)
+    sa = s.windowed_sa(sequence=2**32 - 1 - s.draw(st.integers(1, 70)), esn=False)
+    past = History(sa)
+    for number in (2**32 - 1, past.highest + 1, 1, 2, 2**32 - 1, past.near(-sa.replay_window), 2**31):
+        s.receive(sa, number, past.about(number))
+        past.arrived(number)
+
+
+@check(NEW, WINDOW)
+def read_back(s: Scenario) -> None:
+    """The state that can be read is the state that was set, then moved by traffic."""
+    s.need("read_state sequence", "sequence" in s.caps.read_state)
+    sa = s.windowed_sa()
+    s.read(sa, WINDOW, "sequence")
+    past = History(sa)
+    for delta in s.draw(st.lists(deltas(min(sa.replay_window, 256)), max_size=4)):
+        number = past.near(delta)
+        s.receive(sa, number, past.about(number))
+        past.arrived(number)
+        s.read(sa, WINDOW, "sequence")

@@ -198,6 +198,12 @@ def test_reserved_bits_of_the_fragment_header_make_no_fragment(reserved: int) ->
     assert not ip.parse(patched(extended(ATOMIC), 43, reserved)).is_fragment
 
 
+def test_the_reserved_octet_of_the_fragment_header_is_no_length() -> None:
+    """It has 8 octets whatever stands where other headers have their length."""
+    read = ip.parse(patched(extended(ATOMIC, DESTINATION), 41, 0xFF))
+    assert (read.protocol, len(read.header)) == (50, 40 + 8 + 16)
+
+
 def test_empty_payloads() -> None:
     """A packet may end with its headers."""
     assert ip.parse(ip.build_ipv4(SOURCE4, DESTINATION4, 50, b"")).payload == b""
@@ -253,13 +259,15 @@ def test_traffic_class_is_replaced_with_the_checksum(before: int, after: int) ->
     assert ip.with_traffic_class(old, after) == new
 
 
-def test_every_checksum_survives_a_change_of_traffic_class() -> None:
-    """For each ID, and so for checksums at both ends of their range, changed and built headers agree."""
+@pytest.mark.parametrize(("before", "after"), [(0, 0xFF), (0xFF, 0), (2, 3)])
+def test_every_checksum_survives_a_change_of_traffic_class(before: int, after: int) -> None:
+    """For IDs in small steps, and so for checksums at both ends of their range, changed and built headers agree."""
     for identification in range(0, 0x10000, 7):
         old, new = (
-            ip.build_ipv4(SOURCE4, DESTINATION4, 6, b"", tos=tos, identification=identification) for tos in (2, 3)
+            ip.build_ipv4(SOURCE4, DESTINATION4, 6, b"", tos=tos, identification=identification)
+            for tos in (before, after)
         )
-        assert ip.with_traffic_class(old, 3) == new
+        assert ip.with_traffic_class(old, after) == new
 
 
 def test_a_wrong_checksum_stays_wrong() -> None:

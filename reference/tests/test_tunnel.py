@@ -164,6 +164,12 @@ def test_the_partial_checksum_is_right_at_its_edges() -> None:
 
 # ------------------------------------------------------------------------------------------------------ decapsulation
 
+
+def test_codepoints_are_rfc_3168() -> None:
+    """ECT(1) is 01 and ECT(0) is 10, not the other way round."""
+    assert (NOT_ECT, ECT_1, ECT_0, CE) == (0b00, 0b01, 0b10, 0b11)
+
+
 FIGURE_4: dict[int, dict[int, int | None]] = {
     NOT_ECT: {NOT_ECT: NOT_ECT, ECT_0: NOT_ECT, ECT_1: NOT_ECT, CE: None},
     ECT_0: {NOT_ECT: ECT_0, ECT_0: ECT_0, ECT_1: ECT_1, CE: CE},

@@ -1,0 +1,88 @@
+"""Integrity: nothing but the right ICV passes (RFC 4303 3.3.2, 3.4.4)."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+from espproof.reference.algorithms import ENCRYPTION
+
+SEPARATE = "RFC4303-3.4.4.1-icv-wrong-discarded"
+COMBINED = "RFC4303-3.4.4.2-icv-wrong-discarded"
+BEFORE = "RFC4303-3.4.4.1-icv-before-delivery"
+ANY = "RFC4303-3.4.3-icv-wrong-discarded"
+
+
+def about(encr: str) -> str:
+    return COMBINED if ENCRYPTION[encr].aead else SEPARATE
+
+
+@check(SEPARATE, COMBINED, ANY, weight=2.0, proved_by=("icv-not-checked",))
+def one_bit(s: Scenario) -> None:
+    """One bit changed anywhere behind the SPI: header, IV, ciphertext or ICV."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    esp = s.peer(sa).esp_length(packet)
+    at = len(packet) - 1 - s.draw(st.integers(0, esp - 9))
+    changed = packet[:at] + bytes([packet[at] ^ 1 << s.draw(st.integers(0, 7))]) + packet[at + 1 :]
+    s.arrives(changed, about(sa.encr))
+    s.arrives(packet, "RFC4303-3.4.4-accepted")
+
+
+@check(SEPARATE, COMBINED, proved_by=("icv-truncated-compare",))
+def every_octet_of_the_icv(s: Scenario) -> None:
+    """Each octet of the ICV counts."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    for distance in range(1, s.peer(sa).codec.icv_size + 1):
+        at = len(packet) - distance
+        s.arrives(packet[:at] + bytes([packet[at] ^ 0xFF]) + packet[at + 1 :], about(sa.encr))
+    s.arrives(packet, "RFC4303-3.4.4-accepted")
+
+
+@check(SEPARATE, COMBINED)
+def special_icvs(s: Scenario) -> None:
+    """An ICV of zeros, of ones, or the one of the packet before."""
+    sa = s.inbound_sa(sequence=0)
+    size = s.peer(sa).codec.icv_size
+    first = s.receive(sa, 1, "RFC4303-3.4.4-accepted")
+    second = s.peer(sa).protect(s.small(sa), 2)
+    for icv in (bytes(size), b"\xff" * size, first[-size:]):
+        s.arrives(second[:-size] + icv, about(sa.encr))
+    s.arrives(second, BEFORE)
+
+
+@check(ANY)
+def other_number(s: Scenario) -> None:
+    """The sequence number is authenticated: a packet does not pass under another one."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    at = len(packet) - s.peer(sa).esp_length(packet) + 4
+    other = s.draw(st.sampled_from((2, 3, 0x100, 0x10001)))
+    s.arrives(packet[:at] + other.to_bytes(4, "big") + packet[at + 4 :], ANY)
+    s.arrives(packet, "RFC4303-3.4.4-accepted")
+
+
+@check(ANY)
+def other_spi(s: Scenario) -> None:
+    """The SPI is authenticated: a packet of one SA does not pass as one of another with the same keys."""
+    one = s.inbound_sa(sequence=0)
+    two = s.with_fields(one, name="twin", spi=one.spi ^ 0x01010100)
+    packet = s.peer(one).protect(s.small(one), 1)
+    at = len(packet) - s.peer(one).esp_length(packet)
+    s.arrives(packet[:at] + two.spi.to_bytes(4, "big") + packet[at + 4 :], ANY)
+    s.arrives(packet, "RFC4303-3.4.4-accepted")
+
+
+@check(ANY, SEPARATE, COMBINED)
+def other_keys(s: Scenario) -> None:
+    """A packet made with another key, salt or integrity key is rejected."""
+    sa = s.inbound_sa(sequence=0)
+    candidates = {"encr_key": sa.encr_key, "salt": sa.salt, "auth_key": sa.auth_key}
+    # without integrity of its own, a wrong key of a separate cipher changes the plaintext, not the ICV
+    present = [name for name, value in candidates.items() if value and (ENCRYPTION[sa.encr].aead or name == "auth_key")]
+    name = s.choose(present)
+    value = candidates[name]
+    at = s.draw(st.sampled_from((0, len(value) - 1, len(value) // 2)))
+    wrong = value[:at] + bytes([value[at] ^ 0x04]) + value[at + 1 :]
+    s.arrives(s.peer_of(sa, **{name: wrong}).protect(s.small(sa), 1), about(sa.encr))
+    s.receive(sa, 1, "RFC4303-3.4.4-accepted")

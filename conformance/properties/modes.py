@@ -1,0 +1,210 @@
+"""Tunnel and transport mode: RFC 4303 3.1, RFC 4301 5.1.2 and 5.2, RFC 6040."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+from espproof.conformance.strategies import packets, wire
+from espproof.reference import ip, transport
+
+PROTOCOL = "RFC4303-2-protocol-50"
+DSCP = "RFC4301-5.1.2.1-dscp"
+DF = "RFC4301-8.1-df"
+ECN_OUT = "RFC6040-4.1-ecn-outbound"
+ECN_IN = "RFC6040-4.2-ecn-inbound"
+ECN_DROP = "RFC6040-4.2-ecn-drop"
+RESTORED = "RFC4303-3.1.2-restored"
+TRANSPORT = "RFC4303-3.1.1-restored"
+HEADER = "RFC4303-3.1.1-header"
+EXTENSIONS = "RFC4303-3.1.1-extensions"
+NEXT_HEADER = "RFC4303-2.6-next-header"
+BYPASS = "RFC4301-5.2-bypass"
+SELECTORS = "RFC4301-5.2-selectors"
+MALFORMED = "RFC4303-3.4.4-malformed-discarded"
+
+TRAFFIC_CLASSES = st.sampled_from([dscp << 2 | ecn for dscp in (0, 0x2E, 1, 0x3F, 0x15) for ecn in range(4)])
+
+
+@check(PROTOCOL, DSCP, ECN_OUT, proved_by=("tunnel-dscp-with-ecn",))
+def outer_traffic_class(s: Scenario) -> None:
+    """Every DSCP and ECN value, out."""
+    sa = s.outbound_sa(sequence=0, mode="tunnel")
+    for _ in range(3):
+        s.send(sa, PROTOCOL, packet=s.packet(sa, traffic_class=s.draw(TRAFFIC_CLASSES), length=20))
+
+
+@check(DF)
+def outer_df(s: Scenario) -> None:
+    """The DF bit as the SA says, for packets with and without it."""
+    sa = s.outbound_sa(sequence=0, mode="tunnel", family="4in4")
+    for dont_fragment in (False, True):
+        s.send(sa, DF, packet=s.packet(sa, version=4, length=20, dont_fragment=dont_fragment))
+
+
+@check("RFC4301-5.1.2.1-ttl")
+def outer_hop_limit(s: Scenario) -> None:
+    """The outer hop limit does not come from the inner packet."""
+    s.need("hop_limit", s.caps.hop_limit)
+    sa = s.outbound_sa(sequence=0, mode="tunnel", hop_limit=s.draw(st.sampled_from((1, 2, 64, 128, 255))))
+    s.send(sa, "RFC4301-5.1.2.1-ttl", packet=s.packet(sa, ttl=s.draw(st.sampled_from((2, 63, 64, 255))), length=20))
+
+
+@check(RESTORED, proved_by=("tunnel-inner-rebuilt",))
+def inner_packet(s: Scenario) -> None:
+    """The inner packet comes out as it was, whatever the outer header has become on its way."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    packet = s.packet(sa, ttl=s.draw(st.sampled_from((1, 2, 64, 255))), dont_fragment=s.draw(st.booleans()))
+    outer = s.peer(sa).protect(packet, 1)
+    s.arrives(wire.hop(outer, hop_limit=s.draw(st.sampled_from((1, 7, 255)))), RESTORED)
+
+
+@check(ECN_IN, ECN_DROP, proved_by=("tunnel-ecn-ignored",))
+def ecn_at_the_exit(s: Scenario) -> None:
+    """Every cell of RFC 6040 figure 4."""
+    s.need("ecn", s.caps.ecn)
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    inner, outer = s.draw(st.integers(0, 3)), s.draw(st.integers(0, 3))
+    dscp = s.draw(st.sampled_from((0, 0x2E, 0x3F)))
+    packet = s.packet(sa, traffic_class=dscp << 2 | inner, length=24)
+    about = ECN_DROP if (inner, outer) == (0, 3) else ECN_IN
+    s.arrives(wire.hop(s.peer(sa).protect(packet, 1), traffic_class=0x2C | outer), about)
+
+
+@check(RESTORED)
+def outer_dscp_is_thrown_away(s: Scenario) -> None:
+    """The inner DSCP stays, whatever the outer one was changed to."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    packet = s.packet(sa, traffic_class=s.draw(st.sampled_from((0xB8, 0, 0x28, 0xFC))), length=24)
+    s.arrives(wire.hop(s.peer(sa).protect(packet, 1), traffic_class=s.draw(st.sampled_from((0, 0xFC, 0x88)))), RESTORED)
+
+
+@check(HEADER, "RFC4303-3.1.1-payload", NEXT_HEADER)
+def transport_out(s: Scenario) -> None:
+    """In transport mode the header stays, whatever is in it."""
+    sa = s.outbound_sa(sequence=0, mode="transport")
+    s.send(sa, HEADER, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())))
+
+
+@check(TRANSPORT, proved_by=("transport-length",))
+def transport_in(s: Scenario) -> None:
+    """In transport mode the original packet is rebuilt, length and checksum included."""
+    sa = s.inbound_sa(sequence=0, mode="transport")
+    s.receive(sa, 1, TRANSPORT, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())))
+
+
+@check(HEADER, TRANSPORT, RESTORED)
+def ipv4_options(s: Scenario) -> None:
+    """IPv4 options stay with their header: in front of ESP in transport mode, inside in tunnel mode."""
+    s.need("ipv4_options", s.caps.ipv4_options)
+    options = s.draw(st.sampled_from((b"\x94\x04\x00\x00", b"\x01" * 4, b"\x07\x0b\x04" + bytes(8) + b"\x00", b"\x01" * 40)))
+    if s.can("out") and s.draw(st.booleans()):
+        sa = s.outbound_sa(sequence=0, family="4in4")
+        s.send(sa, HEADER, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))
+    else:
+        sa = s.inbound_sa(sequence=0, family="4in4")
+        about = TRANSPORT if sa.mode == "transport" else RESTORED
+        s.receive(sa, 1, about, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))
+
+
+HOP_BY_HOP = (0, b"\x00" + b"\x01\x04\x00\x00\x00\x00")
+ROUTING = (43, b"\x02\x04\x00" + bytes(4) + bytes.fromhex("20010db8000000000000000000000099"))
+DESTINATION = (60, b"\x00" + b"\x01\x04\x00\x00\x00\x00")
+LONG_DESTINATION = (60, b"\x02" + b"\x01\x14" + bytes(20))
+CHAINS = (
+    (HOP_BY_HOP,),
+    (DESTINATION,),
+    (HOP_BY_HOP, DESTINATION),
+    (ROUTING,),
+    (HOP_BY_HOP, ROUTING),
+    (DESTINATION, ROUTING),
+    (HOP_BY_HOP, DESTINATION, ROUTING, LONG_DESTINATION),
+    (LONG_DESTINATION,),
+)
+
+
+@check(EXTENSIONS, HEADER, "RFC4303-3.1.1-payload", proved_by=("transport-ipv6-extensions",))
+def ipv6_extensions_out(s: Scenario) -> None:
+    """IPv6 extension headers that routers look at stay in front of ESP."""
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    sa = s.outbound_sa(sequence=0, mode="transport", family="6in6")
+    s.send(sa, EXTENSIONS, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
+
+
+@check(TRANSPORT, EXTENSIONS)
+def ipv6_extensions_in(s: Scenario) -> None:
+    """IPv6 extension headers before and after ESP come out in their order."""
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    sa = s.inbound_sa(sequence=0, mode="transport", family="6in6")
+    packet = s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20)
+    split = s.choose(transport.legal_splits(packet))
+    codec = s.peer(sa).codec
+    padding = codec.padding_length(len(split.payload))
+    plaintext = split.payload + bytes(range(1, padding + 1)) + bytes([padding, split.next_header])
+    s.arrives(s.peer(sa).seal_split(split, plaintext, 1), TRANSPORT)
+
+
+@check(RESTORED)
+def ipv6_extensions_inside(s: Scenario) -> None:
+    """In tunnel mode the inner packet's extension headers are part of it."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel", family=("6in4", "6in6"))
+    s.receive(sa, 1, RESTORED, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
+
+
+@check(RESTORED)
+def link_padding(s: Scenario) -> None:
+    """Octets behind the outer packet's total length (a minimum Ethernet frame) are not part of it."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    s.arrives(packet + bytes(s.draw(st.sampled_from((1, 4, 18, 46)))), RESTORED if sa.mode == "tunnel" else TRANSPORT)
+
+
+@check(MALFORMED)
+def not_the_inner_version(s: Scenario) -> None:
+    """In tunnel mode, a next header that is no IP packet, or another version than the packet, delivers nothing."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    payload, right = s.payload(sa)
+    wrong = s.draw(st.sampled_from([value for value in (4, 41, 6, 17, 253) if value != right]))
+    padding = s.peer(sa).codec.padding_length(len(payload))
+    s.receive_plaintext(sa, 1, payload + bytes(range(1, padding + 1)) + bytes([padding, wrong]), MALFORMED)
+
+
+@check(MALFORMED)
+def inner_length(s: Scenario) -> None:
+    """An inner packet that claims to be longer than it is, or too short to be one, is not delivered."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    payload, next_header = s.payload(sa)
+    cut = payload[: s.draw(st.sampled_from((len(payload) - 1, len(payload) - 16, 19, 8, 1)))]
+    padding = s.peer(sa).codec.padding_length(len(cut))
+    s.receive_plaintext(sa, 1, cut + bytes(range(1, padding + 1)) + bytes([padding, next_header]), MALFORMED)
+
+
+@check(NEXT_HEADER, TRANSPORT, proved_by=("transport-next-header-zero",))
+def any_upper_protocol(s: Scenario) -> None:
+    """Any upper-layer protocol passes through transport mode, out and in."""
+    protocol = s.draw(st.sampled_from((253, 17, 6, 1, 132, 47, 4, 41, 58, 254, 115)))
+    if s.can("out") and s.draw(st.booleans()):
+        sa = s.outbound_sa(sequence=0, mode="transport")
+        s.send(sa, NEXT_HEADER, packet=s.plain(sa, protocol))
+    else:
+        sa = s.inbound_sa(sequence=0, mode="transport")
+        s.receive(sa, 1, TRANSPORT, packet=s.plain(sa, protocol))
+
+
+@check(BYPASS)
+def other_traffic(s: Scenario) -> None:
+    """A packet that is not ESP is not touched by ESP."""
+    sa = s.inbound_sa(sequence=0)
+    recipe = packets.Recipe(version=s.outer_version(sa), protocol=s.draw(st.sampled_from((17, 253))), length=40)
+    s.arrives(s.between_gateways(sa, recipe), BYPASS)
+
+
+@check(SELECTORS, proved_by=("selectors-ignored",))
+def selectors(s: Scenario) -> None:
+    """What comes out of a tunnel must be the SA's traffic."""
+    s.need("selectors", s.caps.selectors)
+    sa = s.inbound_sa(sequence=0, mode="tunnel", add=False)
+    packet = s.small(sa)
+    parsed = ip.parse(packet)
+    fits = s.draw(st.booleans())
+    sa = s.with_fields(sa, selectors=(s.selector(parsed, fits=fits),))
+    s.receive(sa, 1, SELECTORS, packet=packet)

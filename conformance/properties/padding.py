@@ -1,0 +1,89 @@
+"""Padding, pad length and next header: RFC 4303 2.4, 2.5, 2.6, 3.4.4.1."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+
+ALIGNMENT = "RFC4303-2.4-alignment"
+DEFAULT = "RFC4303-2.4-default-padding"
+SUPPORTED = "RFC4303-2.4-padding-supported"
+MAY_PAD = "RFC4303-2.4-sender-may-pad"
+INSPECTED = "RFC4303-2.4-padding-inspected"
+INSPECTED_TOO = "RFC4303-3.4.4.1-padding-inspected"
+BOUNDS = "RFC4303-3.4.4-padding-bounds"
+PAD_LENGTH = "RFC4303-2.5-pad-length"
+
+
+@check(ALIGNMENT, DEFAULT, PAD_LENGTH, proved_by=("padding-zeros",))
+def length_sweep(s: Scenario) -> None:
+    """Twenty consecutive lengths, so that every amount of padding is made."""
+    sa = s.outbound_sa(sequence=0)
+    start = s.draw(st.one_of(st.integers(0, 64), st.integers(0, 1300)))
+    version = s.choose(s.versions(sa))
+    for length in range(start, start + 20):
+        s.send(sa, DEFAULT, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
+
+
+@check(SUPPORTED)
+def length_sweep_inbound(s: Scenario) -> None:
+    """Twenty consecutive lengths, so that every amount of padding is removed."""
+    sa = s.inbound_sa(sequence=0)
+    start = s.draw(st.one_of(st.integers(0, 64), st.integers(0, 1300)))
+    version = s.choose(s.versions(sa))
+    for number, length in enumerate(range(start, start + 20), 1):
+        packet = s.packet(sa, version=version, length=length, traffic_class=0, protocol=253)
+        s.receive(sa, number, SUPPORTED, packet=packet)
+
+
+@check(SUPPORTED, MAY_PAD, proved_by=("padding-only-minimal",))
+def more_than_needed(s: Scenario) -> None:
+    """Any aligned amount of padding up to 255 octets is understood."""
+    sa = s.inbound_sa(sequence=0)
+    for number in (1, 2):
+        payload, next_header = s.payload(sa)
+        least = s.peer(sa).codec.padding_length(len(payload))
+        step = s.peer(sa).codec.alignment
+        size = s.draw(st.sampled_from(tuple(range(least, 256, step))[::-1]))
+        s.receive_plaintext(sa, number, payload + _padding(size) + bytes([size, next_header]), SUPPORTED)
+
+
+@check(INSPECTED, INSPECTED_TOO, proved_by=("padding-not-inspected",))
+def wrong_octets(s: Scenario) -> None:
+    """Padding that does not count 1, 2, 3, … is noticed."""
+    sa = s.inbound_sa(sequence=0)
+    payload, next_header = s.payload(sa)
+    codec = s.peer(sa).codec
+    size = codec.padding_length(len(payload)) + codec.alignment
+    right = _padding(size)
+    at = s.draw(st.sampled_from((0, size - 1, size // 2)))
+    wrong = s.choose((bytes(size), bytes(range(size)), right[:at] + bytes([right[at] ^ 0x80]) + right[at + 1 :]))
+    s.receive_plaintext(sa, 1, payload + wrong + bytes([size, next_header]), INSPECTED)
+
+
+@check(BOUNDS, proved_by=("padding-bounds",))
+def more_than_there_is(s: Scenario) -> None:
+    """A pad length beyond the plaintext is never acted upon, though the ICV is right."""
+    sa = s.inbound_sa(sequence=0)
+    codec = s.peer(sa).codec
+    size = s.draw(st.sampled_from((0, 2, 6, 14, 30)))
+    while (size + 2) % codec.alignment:
+        size += 1
+    beyond = s.draw(st.sampled_from((size + 1, size + 2, 255, size + 3)))
+    _, next_header = s.payload(sa)
+    s.receive_plaintext(sa, 1, _padding(size) + bytes([min(beyond, 255), next_header]), BOUNDS)
+    s.receive(sa, 2, "RFC4303-3.4.4-accepted")
+
+
+@check(BOUNDS)
+def nothing_but_padding(s: Scenario) -> None:
+    """In tunnel mode, padding that leaves no payload leaves no packet."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    codec = s.peer(sa).codec
+    size = codec.padding_length(0) + codec.alignment * s.draw(st.integers(0, 3))
+    _, next_header = s.payload(sa)
+    s.receive_plaintext(sa, 1, _padding(size) + bytes([size, next_header]), BOUNDS)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(range(1, size + 1))

@@ -1,0 +1,90 @@
+"""Hostile octets: whatever arrives is discarded, and changes nothing (RFC 4303 3.4)."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+from espproof.conformance.strategies.values import octets
+
+MALFORMED = "RFC4303-3.4.4-malformed-discarded"
+ACCEPTED = "RFC4303-3.4.4-accepted"
+UNCHANGED = "RFC4303-3.4.3-window-after-icv"
+
+
+@check(MALFORMED, weight=1.5, proved_by=("robustness-short-packet",))
+def truncated(s: Scenario) -> None:
+    """An ESP packet that ends too early, at any octet, with an outer header that fits it."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    length = s.peer(sa).esp_length(packet)
+    esp = packet[len(packet) - length :]
+    for keep in {s.draw(st.integers(0, length - 1)), s.draw(st.sampled_from((4, 7, 8, 9, 12)))}:
+        if keep >= 4 or sa.udp is None:
+            s.arrives(s.peer(sa).wrap(s.small(sa), esp[:keep]), MALFORMED)
+    s.read(sa, UNCHANGED, "sequence")
+    s.arrives(packet, ACCEPTED)
+
+
+@check(MALFORMED)
+def every_truncation(s: Scenario) -> None:
+    """The same, octet by octet."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    length = s.peer(sa).esp_length(packet)
+    for keep in range(4, length):
+        s.arrives(s.peer(sa).wrap(s.small(sa), packet[len(packet) - length :][:keep]), MALFORMED)
+    s.arrives(packet, ACCEPTED)
+
+
+@check(MALFORMED)
+def outer_cut_short(s: Scenario) -> None:
+    """An IP packet that is shorter than it says."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    keep = s.draw(st.one_of(st.integers(20, len(packet) - 1), st.just(len(packet) - 1)))
+    s.arrives(packet[:keep], MALFORMED)
+    s.arrives(packet, ACCEPTED)
+
+
+@check(MALFORMED)
+def too_long(s: Scenario) -> None:
+    """Octets behind the ICV are not an ESP packet either."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    length = s.peer(sa).esp_length(packet)
+    more = s.draw(st.sampled_from((1, 2, 4, 16)))
+    s.arrives(s.peer(sa).wrap(s.small(sa), packet[len(packet) - length :] + bytes(more)), MALFORMED)
+    s.arrives(packet, ACCEPTED)
+
+
+@check(MALFORMED)
+def noise(s: Scenario) -> None:
+    """Anything under a known SPI."""
+    sa = s.inbound_sa(sequence=0)
+    size = s.draw(st.integers(4, 120))
+    content = octets(s.draw(st.integers(1, 1000)), "noise", size)
+    s.arrives(s.peer(sa).wrap(s.small(sa), sa.spi.to_bytes(4, "big") + content), MALFORMED)
+    s.read(sa, UNCHANGED, "sequence")
+    s.receive(sa, 1, ACCEPTED)
+
+
+@check(MALFORMED)
+def every_bit(s: Scenario) -> None:
+    """Every single bit of a short ESP packet, one after the other."""
+    sa = s.inbound_sa(sequence=0)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    length = s.peer(sa).esp_length(packet)
+    bit = s.draw(st.integers(0, 7))
+    for at in range(len(packet) - length + 4, len(packet)):
+        s.arrives(packet[:at] + bytes([packet[at] ^ 1 << bit]) + packet[at + 1 :], MALFORMED)
+    s.arrives(packet, ACCEPTED)
+
+
+@check(ACCEPTED)
+def large(s: Scenario) -> None:
+    """The largest packets that fit."""
+    s.need("packets above 1500 octets", s.caps.max_packet > 1500)
+    sa = s.inbound_sa(sequence=0)
+    limit = min(s.caps.max_packet, 65535) - 200
+    length = limit - s.draw(st.integers(0, 24))
+    s.receive(sa, 1, ACCEPTED, packet=s.packet(sa, length=length, traffic_class=0, protocol=253))

@@ -1,0 +1,130 @@
+"""Which SA a packet belongs to: RFC 4301 4.1 and 4.4.2, RFC 4303 2.1 and 3.4.2."""
+
+from hypothesis import strategies as st
+
+from espproof.adapters.case import Sa
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+from espproof.conformance.strategies import wire
+
+UNICAST = "RFC4303-2.1-unicast-mapping"
+NO_SA = "RFC4303-3.4.2-no-sa-discarded"
+ZERO = "RFC4303-2.1-spi-zero"
+COLLISION = "RFC4303-2.1-spi-collision"
+LONGEST = "RFC4301-4.1-longest-match"
+MULTICAST = "RFC4303-2.1-multicast-mapping"
+DELETED = "RFC4301-4.4.2.1-deleted"
+BOTH_NULL = "RFC4303-3.2-not-both-null"
+ACCEPTED = "RFC4303-3.4.4-accepted"
+
+
+@check(UNICAST, NO_SA, proved_by=("sad-first-sa",))
+def several(s: Scenario) -> None:
+    """Each packet finds its SA by the SPI; one with an SPI that nobody has is discarded."""
+    sas = [s.inbound_sa(sequence=0, udp=False) for _ in range(s.draw(st.integers(2, 4)))]
+    stranger = s.stranger(sas[0])
+    numbers = dict.fromkeys((sa.name for sa in sas), 0)
+    for index in s.draw(st.lists(st.integers(0, len(sas)), min_size=2, max_size=6)):
+        if index == len(sas):
+            s.arrives(stranger, NO_SA)
+        else:
+            numbers[sas[index].name] += 1
+            s.receive(sas[index], numbers[sas[index].name], UNICAST)
+
+
+@check(NO_SA)
+def no_sa_at_all(s: Scenario) -> None:
+    """Without any SA that matches, ESP is discarded."""
+    sa = s.inbound_sa(sequence=0)
+    s.arrives(s.stranger(sa), NO_SA)
+    s.receive(sa, 1, ACCEPTED)
+    s.arrives(s.stranger(sa), NO_SA)
+
+
+@check(ZERO, proved_by=("sad-spi-zero",))
+def spi_zero(s: Scenario) -> None:
+    """A packet with SPI 0 belongs to no SA."""
+    sa = s.inbound_sa(sequence=0, udp=False)
+    peer = s.peer(sa)
+    packet = peer.protect(s.small(sa), 1)
+    s.arrives(wire.spi(packet, peer.esp_length(packet), 0), ZERO)
+    s.receive(sa, 1, ACCEPTED)
+
+
+@check(COLLISION, LONGEST, MULTICAST, proved_by=("sad-address-ignored",))
+def same_spi(s: Scenario) -> None:
+    """SAs with the same SPI are told apart by destination and source, the most specific one first."""
+    kinds = [kind for kind in ("spi", "spi+destination", "spi+destination+source") if kind in s.caps.lookup]
+    s.need("lookup spi+destination", len(kinds) > 1)
+    base = s.inbound_sa(sequence=0, udp=False, mode="tunnel", add=False)
+    others = s.other_gateways(base)
+    sas = []
+    for kind in kinds:
+        for destination in others if kind != "spi" else others[:1]:
+            for source in others if kind.endswith("source") else others[:1]:
+                sas.append(_variant(s, base, kind, source, destination, len(sas)))
+    chosen = s.draw(st.lists(st.sampled_from(sas), min_size=1, max_size=4, unique_by=lambda sa: sa.name))
+    for sa in chosen:
+        s.with_fields(sa)
+    numbers = dict.fromkeys((sa.name for sa in chosen), 0)
+    for sa in (*chosen, *chosen[:1]):
+        numbers[sa.name] += 1
+        s.receive(sa, numbers[sa.name], LONGEST)
+    source, destination = s.draw(st.sampled_from(others)), s.draw(st.sampled_from(others))
+    s.arrives(s.peer_of(chosen[0], source=source, destination=destination).protect(s.small(base), 9), COLLISION)
+
+
+def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, index: int) -> Sa:
+    keys = s.fresh_keys(base, index)
+    return s.changed(base, name=f"{base.name}-{index}", lookup=kind, source=source, destination=destination, **keys)
+
+
+@check(DELETED, NO_SA, proved_by=("sad-delete-keeps-entry",))
+def deleted(s: Scenario) -> None:
+    """A deleted SA receives nothing; the others go on."""
+    one, two = s.inbound_sa(sequence=0), s.inbound_sa(sequence=0)
+    s.receive(one, 1, ACCEPTED)
+    s.delete(one, DELETED)
+    s.receive(one, 2, DELETED)
+    s.receive(two, 1, UNICAST)
+
+
+@check(DELETED, proved_by=("sad-window-survives-delete",))
+def made_again(s: Scenario) -> None:
+    """An SA that takes the SPI of a deleted one has its own keys and starts afresh."""
+    one = s.inbound_sa(sequence=0)
+    old = s.receive(one, 7, ACCEPTED)
+    s.delete(one, DELETED)
+    two = s.changed(one, **s.fresh_keys(one, 1))
+    s.add(two, DELETED)
+    s.arrives(old, "RFC4303-3.4.3-icv-wrong-discarded")
+    for number in (1, 7, 2):
+        s.arrives(s.peer_of(two).protect(s.small(two), number), DELETED)
+
+
+@check(DELETED)
+def rekeyed_sender(s: Scenario) -> None:
+    """A new outbound SA is used at once, with its own SPI, keys and numbers."""
+    one = s.outbound_sa(sequence=0)
+    s.send(one, "RFC4303-3.3.3-increment")
+    two = s.outbound_sa(sequence=0, add=False)
+    s.add(two, DELETED)
+    s.send(two, "RFC4303-2.1-spi")
+    s.delete(one, DELETED)
+    s.send(two, "RFC4303-3.3.3-increment")
+
+
+@check(UNICAST)
+def every_spi(s: Scenario) -> None:
+    """Any SPI above the reserved ones will do."""
+    spi = s.draw(st.one_of(st.sampled_from((256, 257, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x00010000)), st.integers(256, 2**32 - 1)))
+    sa = s.inbound_sa(sequence=0, spi=spi)
+    s.receive(sa, 1, UNICAST)
+
+
+@check(BOTH_NULL, "RFC4303-5-not-both-null")
+def neither_encryption_nor_integrity(s: Scenario) -> None:
+    """An SA without encryption and integrity is refused."""
+    s.need("encryption ENCR_NULL", "ENCR_NULL" in s.caps.encryption)
+    sa = s.inbound_sa(sequence=0, encr="ENCR_NULL", add=False)
+    s.add(s.changed(sa, auth="NONE", auth_key=b""), BOTH_NULL)

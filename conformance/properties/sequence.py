@@ -1,0 +1,73 @@
+"""Sequence number generation and its end: RFC 4303 2.2 and 3.3.3."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+
+FIRST = "RFC4303-3.3.3-first-one"
+INCREMENT = "RFC4303-3.3.3-increment"
+FIELD = "RFC4303-2.2-increment"
+ALWAYS = "RFC4303-2.2-always-sent"
+CYCLE = "RFC4303-3.3.3-no-cycle"
+RESET = "RFC4303-2.2-reset-before-cycle"
+
+
+@check(FIRST, ALWAYS, proved_by=("sequence-starts-at-zero",))
+def first_packet(s: Scenario) -> None:
+    """The first packet of an SA has number 1, the next one 2."""
+    sa = s.outbound_sa(sequence=0)
+    s.send(sa, FIRST, packet=s.packet(sa))
+    s.send(sa, ALWAYS)
+
+
+@check(INCREMENT, FIELD)
+def increments(s: Scenario) -> None:
+    """Each packet has the next number, wherever the numbering starts, whatever the packets are."""
+    sa = s.outbound_sa(sequence=None)
+    for _ in range(s.draw(st.integers(2, 6))):
+        s.send(sa, FIELD)
+    s.read(sa, INCREMENT, "sequence")
+
+
+@check(CYCLE, RESET, proved_by=("sequence-wraps-to-zero",))
+def overflow(s: Scenario) -> None:
+    """The last number is used, and after it nothing is sent any more."""
+    s.need("set_sequence", s.caps.set_sequence)
+    esn = s.choose(tuple(sorted(s.caps.esn)))
+    last = 2**64 - 1 if esn else 2**32 - 1
+    left = s.draw(st.integers(0, 3))
+    sa = s.outbound_sa(sequence=last - left, esn=esn)
+    for _ in range(left):
+        s.send(sa, INCREMENT)
+    s.send(sa, CYCLE)
+    s.send(sa, RESET)
+    s.read(sa, CYCLE, "sequence")
+
+
+@check(INCREMENT)
+def burst(s: Scenario) -> None:
+    """Packets that are handed over together get consecutive numbers in their order."""
+    sa = s.outbound_sa(sequence=None)
+    count = s.draw(st.sampled_from((2, 3, 8, 33)))
+    room = s.last_number(sa) - int(sa.sequence)
+    s.send_burst(sa, [s.small(sa)] * min(count, max(room, 1)), INCREMENT)
+    s.send(sa, INCREMENT)
+
+
+@check(CYCLE)
+def burst_across_the_end(s: Scenario) -> None:
+    """A burst that is longer than the numbers left is sent as far as they go."""
+    s.need("set_sequence", s.caps.set_sequence)
+    esn = s.choose(tuple(sorted(s.caps.esn)))
+    left = s.draw(st.integers(0, 3))
+    sa = s.outbound_sa(sequence=(2**64 - 1 if esn else 2**32 - 1) - left, esn=esn)
+    s.send_burst(sa, [s.small(sa)] * (left + 2), CYCLE)
+
+
+@check(INCREMENT)
+def two_senders(s: Scenario) -> None:
+    """Each SA counts for itself."""
+    one, two = s.outbound_sa(sequence=None), s.outbound_sa(sequence=None)
+    for first in s.draw(st.lists(st.booleans(), min_size=2, max_size=6)):
+        s.send(one if first else two, INCREMENT)

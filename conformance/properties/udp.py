@@ -1,0 +1,90 @@
+"""UDP encapsulation: RFC 3948."""
+
+from hypothesis import strategies as st
+
+from espproof.adapters.case import Sa, UdpEncapsulation
+from espproof.conformance.checks import check
+from espproof.conformance.scenario import Scenario
+from espproof.conformance.strategies import wire
+
+HEADER = "RFC3948-2.1-udp-header"
+PORTS = "RFC3948-2.1-ports"
+CHECKSUM = "RFC3948-2.1-checksum-not-relied-on"
+MARKER = "RFC3948-2.2-non-esp-marker"
+KEEPALIVE = "RFC3948-2.3-keepalive"
+ACCEPTED = "RFC4303-3.4.4-accepted"
+BYPASS = "RFC4301-5.2-bypass"
+MALFORMED = "RFC4303-3.4.4-malformed-discarded"
+
+
+def inbound(s: Scenario) -> Sa:
+    s.need("udp", s.caps.udp)
+    return s.inbound_sa(sequence=0, udp=True)
+
+
+@check(HEADER, PORTS)
+def sends(s: Scenario) -> None:
+    """ESP in UDP, with the SA's ports and the right length."""
+    s.need("udp", s.caps.udp)
+    sa = s.outbound_sa(sequence=0, udp=True)
+    s.send(sa, HEADER, packet=s.packet(sa))
+
+
+@check(PORTS)
+def other_ports(s: Scenario) -> None:
+    """The ports are the SA's, in network byte order."""
+    s.need("udp", s.caps.udp)
+    s.need("udp_ports", s.caps.udp_ports)
+    sa = s.outbound_sa(sequence=0, udp=True, add=False)
+    ports = UdpEncapsulation(source_port=s.choose((4500, 0x1234)), destination_port=s.choose((4500, 0x9C41)))
+    s.send(s.with_fields(sa, udp=ports), PORTS)
+
+
+@check(ACCEPTED)
+def receives(s: Scenario) -> None:
+    """ESP in UDP is opened, whatever its length."""
+    sa = inbound(s)
+    s.receive(sa, 1, ACCEPTED, packet=s.packet(sa))
+    s.receive(sa, 2, ACCEPTED, packet=s.packet(sa))
+
+
+@check(KEEPALIVE, proved_by=("udp-keepalive",))
+def keepalive(s: Scenario) -> None:
+    """A keepalive is neither ESP nor IKE; nor is it when the link pads it."""
+    sa = inbound(s)
+    s.arrives(s.peer(sa).datagram(b"\xff") + bytes(s.choose((0, 1, 17))), KEEPALIVE)
+    s.receive(sa, 1, ACCEPTED)
+
+
+@check(MARKER, proved_by=("udp-marker",))
+def ike(s: Scenario) -> None:
+    """Four zero octets where the SPI would be: the message belongs to IKE."""
+    sa = inbound(s)
+    s.arrives(s.peer(sa).datagram(bytes(4) + s.draw(st.sampled_from((b"\x12" * 28, b"\xff", bytes(28), b"")))), MARKER)
+    s.receive(sa, 1, ACCEPTED)
+
+
+@check(CHECKSUM, proved_by=("udp-checksum-zero-demanded",))
+def checksum(s: Scenario) -> None:
+    """A packet with a right UDP checksum is as good as one with none."""
+    sa = inbound(s)
+    s.arrives(wire.udp_checksum(s.peer(sa).protect(s.small(sa), 1)), CHECKSUM)
+
+
+@check(BYPASS, proved_by=("udp-port-ignored",))
+def other_port(s: Scenario) -> None:
+    """UDP to another port is other traffic, whatever it looks like."""
+    sa = inbound(s)
+    esp = s.peer(sa).protect(s.small(sa), 1)
+    payload = esp[len(esp) - s.peer(sa).esp_length(esp) :]
+    port = s.draw(st.sampled_from((4501, 500, 4499, 0x9411)))
+    s.arrives(s.peer(sa).datagram(payload, destination_port=port), BYPASS)
+
+
+@check(MALFORMED)
+def short(s: Scenario) -> None:
+    """Two or three octets are neither a keepalive nor ESP; an SPI alone is no packet."""
+    sa = inbound(s)
+    payload = sa.spi.to_bytes(4, "big") + bytes(4)
+    s.arrives(s.peer(sa).datagram(payload[: s.draw(st.sampled_from((2, 3, 4, 5, 7, 8)))]), MALFORMED)
+    s.receive(sa, 1, ACCEPTED)

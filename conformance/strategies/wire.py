@@ -1,0 +1,41 @@
+"""What the network, or somebody on it, does to a packet that is already protected. Octets in, octets out."""
+
+from espproof.reference import ip, udp_encapsulation
+
+
+def hop(packet: bytes, *, hop_limit: int | None = None, traffic_class: int | None = None) -> bytes:
+    """The packet after routers have changed hop limit, DSCP and ECN of its (outer) header."""
+    if traffic_class is not None:
+        packet = ip.with_traffic_class(packet, traffic_class)
+    if hop_limit is None:
+        return packet
+    if packet[0] >> 4 == 6:
+        return packet[:7] + bytes([hop_limit]) + packet[8:]
+    size = (packet[0] & 0xF) * 4
+    return ip.with_checksum(packet[:8] + bytes([hop_limit]) + packet[9:size]) + packet[size:]
+
+
+def ipv4_fragment(packet: bytes, flags_and_offset: int) -> bytes:
+    """The IPv4 packet marked as a fragment; the 16-bit field as on the wire (0x2000: more fragments)."""
+    size = (packet[0] & 0xF) * 4
+    return ip.with_checksum(packet[:6] + flags_and_offset.to_bytes(2, "big") + packet[8:size]) + packet[size:]
+
+
+def ipv6_fragment(packet: bytes, offset_and_more: int) -> bytes:
+    """The IPv6 packet with a fragment header; the 16-bit field as on the wire (0x0001: more fragments)."""
+    length = int.from_bytes(packet[4:6], "big") + 8
+    header = bytes([packet[6], 0]) + offset_and_more.to_bytes(2, "big") + bytes.fromhex("1d2c3b4a")
+    return packet[:4] + length.to_bytes(2, "big") + b"\x2c" + packet[7:40] + header + packet[40:]
+
+
+def udp_checksum(packet: bytes) -> bytes:
+    """The packet with a right checksum in its UDP header."""
+    parsed = ip.parse(packet)
+    right = udp_encapsulation.checksum(parsed.source, parsed.destination, parsed.payload)
+    return parsed.header + parsed.payload[:6] + right.to_bytes(2, "big") + parsed.payload[8:]
+
+
+def spi(packet: bytes, esp_length: int, other: int) -> bytes:
+    """The packet with another SPI; `esp_length` octets of it are ESP."""
+    at = len(packet) - esp_length
+    return packet[:at] + other.to_bytes(4, "big") + packet[at + 4 :]
