@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import msgspec
+
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
@@ -135,7 +136,7 @@ class Adapter(ABC):
         AdvanceTime: lambda self, step: self.advance_time(step.seconds),
     }
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 -- most adapters have nothing to release
         """Release everything (processes, sockets, temporary files). Called once; may be called after a failure."""
 
     def __enter__(self) -> Self:

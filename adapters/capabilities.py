@@ -7,6 +7,7 @@ are both reported. An absent capability makes a check `inapplicable`, never `pas
 from typing import Annotated, Literal
 
 import msgspec
+
 from espproof.adapters.case import Sa, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
+
 from espproof.reference.errors import Misuse
 
 FORMAT = "espproof-case"

@@ -154,4 +154,3 @@ class ReferenceAdapter(Adapter):
         if sa.direction == "in":
             replay = self._modules.replay.ReplayWindow(sa.replay_window, int(sa.sequence), sa.received_offsets)
         return self._modules.sa.SaState(parameters.lifetime, int(sa.sequence), replay, added_at=self._now)
-

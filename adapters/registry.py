@@ -38,11 +38,11 @@ def open_adapter(name: str) -> Adapter:
     """Make the adapter of that name. `Misuse` if there is no such name, `AdapterError` if it cannot start."""
     scheme, _, rest = name.partition(":")
     if scheme == "seeded" and rest:
-        from espproof.adapters.seeded import SeededAdapter  # noqa: PLC0415: reads the catalogue
+        from espproof.adapters.seeded import SeededAdapter  # reads the catalogue
 
         return SeededAdapter(rest)
     if scheme == "exec" and rest:
-        from espproof.adapters.exec.client import ExecAdapter  # noqa: PLC0415: starts processes
+        from espproof.adapters.exec.client import ExecAdapter  # starts processes
 
         return ExecAdapter(rest)
     where = {known.name: known.where for known in KNOWN} | _entry_points()
@@ -72,7 +72,7 @@ def _load(name: str, place: str) -> Adapter:
     if "" not in sys.path:
         sys.path.insert(0, "")  # a class in the user's own folder
     try:
-        make: Callable[[], Adapter] = getattr(importlib.import_module(module_name), attribute)
+        make: Callable[[], object] = getattr(importlib.import_module(module_name), attribute)
         adapter = make()
     except ImportError as error:
         raise AdapterError(f"{name}: {error}") from error

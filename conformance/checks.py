@@ -75,7 +75,7 @@ def check(
 @cache
 def all_checks() -> Mapping[str, Check]:
     """Every check by id, ordered by family and then as written."""
-    import espproof.conformance.properties as package  # noqa: PLC0415: properties import this module
+    import espproof.conformance.properties as package  # properties import this module
 
     for module in sorted(info.name for info in iter_modules(package.__path__)):
         import_module(f"{package.__name__}.{module}")

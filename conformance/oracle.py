@@ -84,9 +84,7 @@ Judged = Iterator[tuple[str | None, str]]
 """(requirement, or None for the step's own; message)"""
 
 
-def _step(
-    step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
-) -> Judged:
+def _step(step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities) -> Judged:
     if isinstance(step, Outbound):
         yield from judges[step.sa].judge(step, got, want)
     elif isinstance(step, OutboundBurst):
@@ -165,5 +163,3 @@ def _difference(got: bytes, want: bytes) -> str:
 def _short(value: object) -> str:
     text = f"{value:#x}" if isinstance(value, int) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"
-
-

@@ -7,6 +7,7 @@ right. One judge per outbound SA; it knows which sequence number comes next and 
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from espproof.adapters.capabilities import Capabilities
@@ -79,8 +80,8 @@ class OutboundJudge:
     def _predictable(self) -> Iterator[tuple[str, int, str]]:
         numbers = [int.from_bytes(iv, "big") for iv in self._ivs]
         little = [int.from_bytes(iv, "little") for iv in self._ivs]
-        steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
-        little_steps = {b - a for a, b in zip(little, little[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(numbers)}
+        little_steps = {b - a for a, b in pairwise(little)}
         if len(numbers) > 2 and (len(steps) == 1 or len(little_steps) == 1) and 0 not in steps:
             yield iv_rule(self._sa.encr), self._step, "the IVs are a counter: an observer knows the next one"
         if any(iv == tail for iv, tail in zip(self._ivs[1:], self._tails, strict=False)):
@@ -162,7 +163,10 @@ class OutboundJudge:
         pad_length, next_header = plaintext[-2], plaintext[-1]
         end = len(plaintext) - 2 - pad_length
         if end < 0:
-            yield "RFC4303-2.5-pad-length", f"pad length {pad_length} is more than the {len(plaintext)} octets there are"
+            yield (
+                "RFC4303-2.5-pad-length",
+                f"pad length {pad_length} is more than the {len(plaintext)} octets there are",
+            )
             return
         padding = plaintext[end:-2]
         if padding != bytes(range(1, pad_length + 1)):
@@ -203,7 +207,10 @@ class OutboundJudge:
             else:
                 yield "RFC4303-2.6-next-header", f"the next header is {next_header}"
             return
-        yield "RFC4303-3.1.1-header", "the IP header in front of ESP is not the original one with protocol and length changed"
+        yield (
+            "RFC4303-3.1.1-header",
+            "the IP header in front of ESP is not the original one with protocol and length changed",
+        )
 
     def _octet_for_octet(self, packet: _Esp, want: Octets) -> Judged:
         right = _read(want)
@@ -272,7 +279,12 @@ def _rules(mode: str, udp: bool, esn: bool, encr: str, outer_ipv6: bool, ecn: bo
         always |= {"RFC3948-2.1-udp-header", "RFC3948-2.1-ports", "RFC3948-2.1-checksum-zero"}
     if mode == "transport":
         return frozenset(always | {"RFC4303-3.1.1-payload", "RFC4303-3.1.1-header"})
-    always |= {"RFC4301-5.1.2.1-addresses", "RFC4301-5.1.2.1-dscp", "RFC4301-5.1.2.1-ttl", "RFC4303-3.1.2-inner-unchanged"}
+    always |= {
+        "RFC4301-5.1.2.1-addresses",
+        "RFC4301-5.1.2.1-dscp",
+        "RFC4301-5.1.2.1-ttl",
+        "RFC4303-3.1.2-inner-unchanged",
+    }
     if ecn:
         always.add("RFC6040-4.1-ecn-outbound")
     if df and not outer_ipv6:

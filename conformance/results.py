@@ -5,6 +5,7 @@ A run that is not whole (interrupted, a worker lost, a limit reached) says so in
 
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _size(found: Counterexample) -> tuple[int, int]:
     return len(found.case.steps), len(to_json(found.case))
 
 
-def requirement_verdicts(checks: tuple[CheckResult, ...], levels: dict[str, str]) -> dict[str, Verdict]:
+def requirement_verdicts(checks: tuple[CheckResult, ...], levels: Mapping[str, str]) -> dict[str, Verdict]:
     """The verdict of each requirement that a check tried; a SHOULD that is not met is a warning."""
     said: dict[str, list[Verdict]] = {}
     for check in checks:

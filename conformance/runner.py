@@ -9,6 +9,7 @@ no example database is read.
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 
 from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
-from espproof.adapters.case import Case, Outbound, OutboundBurst, to_json
+from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance import outbound
 from espproof.conformance.checks import Check
@@ -155,10 +156,8 @@ class _Run:
             else:
                 self._try(case)
 
-        try:
+        with suppress(_Found, FlakyFailure, Unsatisfiable):
             test()
-        except (_Found, FlakyFailure, Unsatisfiable):
-            pass
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
         return self._caught
@@ -218,7 +217,7 @@ class _Run:
                 self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
 
 
-def _used(case: Case) -> Iterator[tuple["outbound.Sa", int]]:
+def _used(case: Case) -> Iterator[tuple[Sa, int]]:
     sas = {sa.name: sa for sa in case.sas}
     for step in case.steps:
         if isinstance(step, Outbound | OutboundBurst) and step.sa in sas:
@@ -234,7 +233,11 @@ def _counterexample(finding: Finding, check: str, case: Case, got: Transcript, w
         msgspec.structs.replace(step, expect=right) for step, right in zip(case.steps, want.steps, strict=True)
     )
     complete = msgspec.structs.replace(
-        case, id=f"{check}/{finding.requirement}", title=finding.message, requirements=(finding.requirement,), steps=steps
+        case,
+        id=f"{check}/{finding.requirement}",
+        title=finding.message,
+        requirements=(finding.requirement,),
+        steps=steps,
     )
     return Counterexample(
         requirement=finding.requirement,

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
-    VERSION,
     AddSa,
     AdvanceTime,
     Case,
@@ -140,7 +139,7 @@ class Scenario:
             raise Inapplicable(what)
 
     def case(self) -> Case:
-        return Case(version=VERSION, sas=tuple(self._sas), steps=tuple(self._steps))
+        return Case(version=1, sas=tuple(self._sas), steps=tuple(self._steps))
 
     # ------------------------------------------------------------------------------------------------------- SAs
 

@@ -19,7 +19,8 @@ from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks import Check, all_checks
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results import RunResult, count, requirement_verdicts
-from espproof.conformance.runner import CheckResult, Profile, Target, run_check, target
+from espproof.conformance.runner import CheckResult, Profile, run_check, target
+from espproof.conformance.scenario import Target
 from espproof.conformance.verdict import Verdict
 from espproof.reference.errors import Misuse
 
@@ -131,5 +132,3 @@ def _work(check: str, examples: int, seed: int) -> CheckResult:
 def untried(result: RunResult) -> Iterator[CheckResult]:
     """The checks that were inapplicable, with what is missing."""
     return (check for check in result.checks if check.verdict is Verdict.INAPPLICABLE)
-
-

@@ -91,9 +91,7 @@ def _gcm(icv: int, status: Status) -> Encryption:
 
 def _ccm(icv: int, status: Status) -> Encryption:
     wireshark = f"AES-CCM with {icv} octet ICV [RFC4309]"
-    names = Names(
-        "rfc4309(ccm(aes))", "aes-ccm", f"aes{{bits}}ccm{icv}", wireshark, "AES-CCM" if icv == 16 else None
-    )
+    names = Names("rfc4309(ccm(aes))", "aes-ccm", f"aes{{bits}}ccm{icv}", wireshark, "AES-CCM" if icv == 16 else None)
     return _aead(f"ENCR_AES_CCM_{icv}", _AES, 3, 8, icv, "RFC 4309", status, names)
 
 

@@ -178,6 +178,8 @@ def encapsulate(
     if tfc:
         raise Misuse("TFC padding needs tunnel mode")
     parts = transport.split(packet)
+    if isinstance(parts, DropReason):
+        return parts
     next_header = NEXT_HEADER_DUMMY if dummy else parts.next_header
     return wrap(entry, packet, entry.codec.protect(parts.payload, next_header, sequence, iv))
 
@@ -193,6 +195,8 @@ def wrap(entry: Entry, packet: bytes, esp: bytes) -> bytes | DropReason:
         esp = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, esp)
     if sa.mode == "transport":
         parts = transport.split(packet)
+        if isinstance(parts, DropReason):
+            return parts
         return transport.join(parts.front, parts.patch_at, protocol, esp)
     header = entry.outer.header(packet, protocol, len(esp))
     return header if isinstance(header, DropReason) else header + esp

@@ -285,7 +285,7 @@ class Xcbc:
     __slots__ = ("_aes", "_padded", "_whole")
 
     def __init__(self, key: bytes) -> None:
-        derive = Cipher(AES(key), modes.ECB()).encryptor()  # noqa: S305: RFC 3566 4 derives its keys block by block
+        derive = Cipher(AES(key), modes.ECB()).encryptor()  # noqa: S305 -- RFC 3566 4 derives its keys so
         k1, k2, k3 = (derive.update(bytes([octet]) * 16) for octet in (1, 2, 3))
         self._aes = AES(k1)
         self._whole = k2

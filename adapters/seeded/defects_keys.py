@@ -6,8 +6,8 @@ from espproof.adapters.seeded.model import defect
 _MAC_SEAL = "return ciphertext + self._mac(header + iv + ciphertext + esn_high)"
 _MAC_OPEN = "if not hmac.compare_digest(self._mac(header + iv + ciphertext + esn_high), icv):"
 _AAD = "return header[:4] + esn_high + header[4:] if esn_high else header"
-_COUNTER_IV = "return lambda sequence: sequence.to_bytes(8, \"big\")"
-_CBC_IV = "return lambda sequence: hmac.digest(derived, sequence.to_bytes(8, \"big\"), \"sha256\")[:size]"
+_COUNTER_IV = 'return lambda sequence: sequence.to_bytes(8, "big")'
+_CBC_IV = 'return lambda sequence: hmac.digest(derived, sequence.to_bytes(8, "big"), "sha256")[:size]'
 
 DEFECTS = (
     # ---------------------------------------------------------------------------------------------------------- icv

@@ -1,5 +1,7 @@
 """Extended sequence numbers: RFC 4303 2.2.1 and Appendix A."""
 
+from typing import Any
+
 import msgspec
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def case_of(sa: Sa, highest: int) -> str:
     return CASE_A if highest % 2**32 >= max(sa.replay_window, 1) - 1 else CASE_B
 
 
-def esn_sa(s: Scenario, **fixed: object) -> Sa:
+def esn_sa(s: Scenario, **fixed: Any) -> Sa:
     """An inbound ESN SA with anti-replay, near the end of a subspace or anywhere."""
     s.need("esn", True in s.caps.esn)
     s.need("set_sequence", s.caps.set_sequence)
@@ -123,7 +125,9 @@ def without_anti_replay(s: Scenario) -> None:
     s.need("esn", True in s.caps.esn)
     s.need("set_sequence", s.caps.set_sequence)
     high = s.draw(st.sampled_from((1, 3, 0x01020304)))
-    sa = s.inbound_sa(sequence=(high << 32) + s.draw(st.sampled_from((0, 7, 2**31, 2**32 - 2))), esn=True, replay_window=0)
+    sa = s.inbound_sa(
+        sequence=(high << 32) + s.draw(st.sampled_from((0, 7, 2**31, 2**32 - 2))), esn=True, replay_window=0
+    )
     number = int(sa.sequence) + 1
     s.receive(sa, number, COVERS)
     s.receive(sa, number + 1, COVERS)

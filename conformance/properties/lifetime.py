@@ -30,8 +30,10 @@ def hard_packets(s: Scenario) -> None:
 def soft_packets(s: Scenario) -> None:
     """A soft limit is signalled and stops nothing."""
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
-    sa = s.outbound_sa(sequence=0, lifetime=Lifetime(soft_packets=2)) if s.can("out") else s.inbound_sa(
-        sequence=0, lifetime=Lifetime(soft_packets=2)
+    sa = (
+        s.outbound_sa(sequence=0, lifetime=Lifetime(soft_packets=2))
+        if s.can("out")
+        else s.inbound_sa(sequence=0, lifetime=Lifetime(soft_packets=2))
     )
     for number in range(1, 5):
         _carry(s, sa, number)
@@ -58,8 +60,10 @@ def seconds(s: Scenario) -> None:
 def hard_octets(s: Scenario) -> None:
     """Once far more octets than the hard limit have passed, nothing passes any more."""
     s.need("lifetime octets", "octets" in s.caps.lifetimes)
-    sa = s.outbound_sa(sequence=0, lifetime=Lifetime(hard_octets=300)) if s.can("out") else s.inbound_sa(
-        sequence=0, lifetime=Lifetime(hard_octets=300)
+    sa = (
+        s.outbound_sa(sequence=0, lifetime=Lifetime(hard_octets=300))
+        if s.can("out")
+        else s.inbound_sa(sequence=0, lifetime=Lifetime(hard_octets=300))
     )
     size = len(s.small(sa))
     sure = 300 // (size + 200)

@@ -82,21 +82,30 @@ def outer_dscp_is_thrown_away(s: Scenario) -> None:
 def transport_out(s: Scenario) -> None:
     """In transport mode the header stays, whatever is in it."""
     sa = s.outbound_sa(sequence=0, mode="transport")
-    s.send(sa, HEADER, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())))
+    s.send(
+        sa, HEADER, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans()))
+    )
 
 
 @check(TRANSPORT, proved_by=("transport-length",))
 def transport_in(s: Scenario) -> None:
     """In transport mode the original packet is rebuilt, length and checksum included."""
     sa = s.inbound_sa(sequence=0, mode="transport")
-    s.receive(sa, 1, TRANSPORT, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())))
+    s.receive(
+        sa,
+        1,
+        TRANSPORT,
+        packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())),
+    )
 
 
 @check(HEADER, TRANSPORT, RESTORED)
 def ipv4_options(s: Scenario) -> None:
     """IPv4 options stay with their header: in front of ESP in transport mode, inside in tunnel mode."""
     s.need("ipv4_options", s.caps.ipv4_options)
-    options = s.draw(st.sampled_from((b"\x94\x04\x00\x00", b"\x01" * 4, b"\x07\x0b\x04" + bytes(8) + b"\x00", b"\x01" * 40)))
+    options = s.draw(
+        st.sampled_from((b"\x94\x04\x00\x00", b"\x01" * 4, b"\x07\x0b\x04" + bytes(8) + b"\x00", b"\x01" * 40))
+    )
     if s.can("out") and s.draw(st.booleans()):
         sa = s.outbound_sa(sequence=0, family="4in4")
         s.send(sa, HEADER, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))

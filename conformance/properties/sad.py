@@ -58,7 +58,7 @@ def same_spi(s: Scenario) -> None:
     s.need("lookup spi+destination", len(kinds) > 1)
     base = s.inbound_sa(sequence=0, udp=False, mode="tunnel", add=False)
     others = s.other_gateways(base)
-    sas = []
+    sas: list[Sa] = []
     for kind in kinds:
         for destination in others if kind != "spi" else others[:1]:
             for source in others if kind.endswith("source") else others[:1]:
@@ -117,7 +117,11 @@ def rekeyed_sender(s: Scenario) -> None:
 @check(UNICAST)
 def every_spi(s: Scenario) -> None:
     """Any SPI above the reserved ones will do."""
-    spi = s.draw(st.one_of(st.sampled_from((256, 257, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x00010000)), st.integers(256, 2**32 - 1)))
+    spi = s.draw(
+        st.one_of(
+            st.sampled_from((256, 257, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x00010000)), st.integers(256, 2**32 - 1)
+        )
+    )
     sa = s.inbound_sa(sequence=0, spi=spi)
     s.receive(sa, 1, UNICAST)
 

@@ -1,10 +1,10 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
-from espproof.conformance.cli import app
+from espproof.conformance.cli import build
 
 
 def main() -> None:
-    app()
+    build()()
 
 
 if __name__ == "__main__":

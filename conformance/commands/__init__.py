@@ -1,0 +1,1 @@
+"""The commands of `espproof`, one module per room of the suite; `cli` puts them together."""

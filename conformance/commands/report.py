@@ -1,0 +1,7 @@
+"""`espproof report`: the HTML matrix from the results of one or more runs."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Nothing yet."""

@@ -1,0 +1,64 @@
+"""`espproof run`: the main job."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from espproof.adapters import registry
+from espproof.conformance import results, session, terminal
+from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.runner import Profile
+
+
+class ProfileName(StrEnum):
+    """The three amounts of work."""
+
+    quick = "quick"
+    default = "default"
+    thorough = "thorough"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(run)
+
+
+def run(
+    adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
+    profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
+    only: Annotated[str, typer.Option(help="Comma-separated patterns of check, family or requirement ids.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
+    workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Folder for results, counterexamples and the report.")] = None,
+    expect: Annotated[str, typer.Option(help="Expectation file; 'none' ignores the one of the adapter.")] = "",
+    write_expect: Annotated[Path | None, typer.Option(help="Write what was found as an expectation file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the suite against one or more implementations."""
+    with errors():
+        done = [_run_one(name, profile, only, seed, workers, expect, report) for name in adapters]
+        if write_expect is not None:
+            results.write_expectations(done[0], write_expect)
+        if as_json:
+            plain = [results.plain(result) for result in done]
+            print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
+        else:
+            for result in done:
+                terminal.show(OUT, result)
+        raise typer.Exit(NEWS if any(result.unexpected or not result.whole for result in done) else EXPECTED)
+
+
+def _run_one(
+    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, report: Path | None
+) -> results.RunResult:
+    path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
+    expectations = results.read_expectations(path) if path else ()
+    with terminal.progress(ERR, name) as tick:
+        result = session.run(
+            name, profile=Profile[profile.value.upper()], seed=seed, workers=workers, only=only, progress=tick
+        )
+    results.compare(result, expectations)
+    if report is not None:
+        results.write(result, report)
+    return result

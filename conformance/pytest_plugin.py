@@ -1,0 +1,1 @@
+"""The pytest plugin. `pytest --pyargs espproof.conformance --adapter NAME` runs the suite as tests."""
