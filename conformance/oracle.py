@@ -25,12 +25,14 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     Refused,
+    Sa,
     Sent,
     State,
     Step,
     Unsupported,
 )
-from espproof.conformance.outbound import OutboundJudge, forwarded
+from espproof.conformance.outbound import Judged, OutboundJudge, forwarded
+from espproof.conformance.shown import by_right_packet
 
 SETUP = -1
 """Step number of a finding about the SAs that a case begins with."""
@@ -52,26 +54,51 @@ class Incapable:
     what: str
 
 
-def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> list[Finding] | Incapable:
-    """All findings of a case, in the order of its steps; `Incapable` if it could not be carried out."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings of a case, in the order of its steps, and the requirements that it has put to the test."""
+
+    findings: tuple[Finding, ...]
+    tried: frozenset[str]
+
+
+def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement | Incapable:
+    """Hold what an implementation did against what the reference did; `Incapable` if it could not do it at all."""
     for outcome in (*got.setup, *got.steps):
         if isinstance(outcome, Unsupported):
             return Incapable(outcome.what)
     findings = list(_setup(case, got, want))
     if findings:
-        return findings
+        return Judgement(tuple(findings), frozenset())
+    tried: set[str] = set()
+    sas = {sa.name: sa for sa in case.sas}
     judges = {sa.name: OutboundJudge(sa, caps) for sa in case.sas if sa.direction == "out"}
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
-        if isinstance(step, AddSa) and step.sa.direction == "out":
-            judges[step.sa.name] = OutboundJudge(step.sa, caps)
-        if not step.behaviour:
-            findings += [
-                Finding(requirement or step.requirement or "?", number, message)
-                for requirement, message in _step(step, outcome, right, judges, caps)
-            ]
+        if isinstance(step, AddSa):
+            sas[step.sa.name] = step.sa
+            if step.sa.direction == "out" and isinstance(right, Done):
+                judges[step.sa.name] = OutboundJudge(step.sa, caps)
+        if step.requirement:
+            tried.add(step.requirement)
+        if step.behaviour:
+            if isinstance(step, Outbound):
+                judges[step.sa].follow(outcome)
+            continue
+        told = list(_step(number, step, outcome, right, judges, caps))
+        findings += [Finding(requirement or step.requirement or "?", number, message) for requirement, message in told]
+        if not told:
+            tried.update(_shown_inbound(right, sas))
     for judged in judges.values():
         findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
-    return findings
+        tried |= judged.shown
+    return Judgement(tuple(findings), frozenset(tried))
+
+
+def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:
+    """What the packets have shown that were delivered as they should be."""
+    for one in want.results if isinstance(want, Burst) else (want,):
+        if isinstance(one, Delivered) and one.sa is not None:
+            yield from by_right_packet(sas[one.sa], one.packet[0] >> 4)
 
 
 def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
@@ -80,17 +107,15 @@ def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
             yield Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}")
 
 
-Judged = Iterator[tuple[str | None, str]]
-"""(requirement, or None for the step's own; message)"""
-
-
-def _step(step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities) -> Judged:
+def _step(
+    number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
+) -> Judged:
     if isinstance(step, Outbound):
-        yield from judges[step.sa].judge(step, got, want)
+        yield from judges[step.sa].judge(number, step, got, want)
     elif isinstance(step, OutboundBurst):
         if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
             for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
-                yield from judges[step.sa].judge(Outbound(sa=step.sa, packet=packet), one_got, one_want)
+                yield from judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), one_got, one_want)
         else:
             yield None, f"{tell(got)}, expected {tell(want)}"
     elif isinstance(step, Inbound):
@@ -123,10 +148,23 @@ def _state(got: Outcome, want: State, caps: Capabilities) -> Judged:
         return
     for field in caps.read_state:
         is_, should = getattr(got, field), getattr(want, field)
-        if field == "octets" or should is None:  # which octets count is left open (reference.lifetime)
+        if should is None:
             continue
-        if is_ != should:
+        if field == "octets":
+            yield from _octets(is_, should, want.packets or 0)
+        elif is_ != should:
             yield None, f"{field} is {_short(is_)}, expected {_short(should)}"
+
+
+def _octets(got: int | None, inner: int, packets: int) -> Judged:
+    """Which octets count is left open (`reference.lifetime`): from the payload alone to the whole protected packet."""
+    least, most = inner - 60 * packets, inner + _OVERHEAD * packets
+    if got is None or not least <= got <= most:
+        yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
+
+
+_OVERHEAD = 40 + 8 + 8 + 16 + 257 + 32
+"""Outer header, UDP, ESP header, IV, padding and trailer, ICV: the most that ESP adds to a packet."""
 
 
 def tell(outcome: Outcome) -> str:

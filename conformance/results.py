@@ -13,6 +13,8 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import from_plain, to_json, to_plain
+from espproof.conformance.checks import all_checks
+from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.runner import CheckResult, Counterexample
 from espproof.conformance.verdict import NEWS, Verdict, combine
 from espproof.reference.errors import Misuse
@@ -74,17 +76,31 @@ def _size(found: Counterexample) -> tuple[int, int]:
 
 
 def requirement_verdicts(checks: tuple[CheckResult, ...], levels: Mapping[str, str]) -> dict[str, Verdict]:
-    """The verdict of each requirement that a check tried; a SHOULD that is not met is a warning."""
+    """The verdict of each requirement that a check tried or could not try; a SHOULD that is not met is a warning.
+
+    A requirement that is verified with others has the worst of their verdicts, once all of them have one.
+    """
     said: dict[str, list[Verdict]] = {}
     for check in checks:
+        if check.verdict is Verdict.INAPPLICABLE:
+            for requirement in all_checks()[check.check].verifies:
+                said.setdefault(requirement, []).append(Verdict.INAPPLICABLE)
         for requirement in check.tried:
             said.setdefault(requirement, []).append(Verdict.PASS)
         for found in check.counterexamples:
-            verdict = found.verdict
-            if verdict is Verdict.FAIL and levels.get(found.requirement, "").startswith("SHOULD"):
-                verdict = Verdict.WARNING
+            verdict = _softened(found.verdict, levels.get(found.requirement, ""))
             said.setdefault(found.requirement, []).append(verdict)
-    return {requirement: combine(verdicts) for requirement, verdicts in sorted(said.items())}
+    verdicts = {requirement: combine(one) for requirement, one in said.items()}
+    for entry in load().values():
+        others = [verdicts[other] for other in entry.verified_with if other in verdicts]
+        if others and len(others) == len(entry.verified_with):
+            verdicts[entry.id] = _softened(combine(others), entry.level)
+    return dict(sorted(verdicts.items()))
+
+
+def _softened(verdict: Verdict, level: str) -> Verdict:
+    """A SHOULD that is not met is a warning."""
+    return Verdict.WARNING if verdict is Verdict.FAIL and level.startswith("SHOULD") else verdict
 
 
 def count(requirements: dict[str, Verdict]) -> dict[str, int]:

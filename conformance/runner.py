@@ -22,7 +22,6 @@ from hypothesis.errors import FlakyFailure, Unsatisfiable
 from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
 from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance import outbound
 from espproof.conformance.checks import Check
 from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
 from espproof.conformance.scenario import Inapplicable, Scenario, Target
@@ -172,13 +171,14 @@ class _Run:
         except AdapterFailure as failure:
             self._catch_failure(failure, case, want)
             return
-        findings = judge(case, got, want, self.aim.caps)
-        if isinstance(findings, Incapable):
-            self._inapplicable = self._inapplicable or Inapplicable(findings.what)
+        judgement = judge(case, got, want, self.aim.caps)
+        if isinstance(judgement, Incapable):
+            self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
         if self._caught is None:
+            self.tried |= judgement.tried
             self._note(case, got)
-        for finding in findings:
+        for finding in judgement.findings:
             if finding.requirement not in self.muted and (
                 self._caught is None or self._caught.requirement == finding.requirement
             ):
@@ -199,16 +199,13 @@ class _Run:
         raise _Found
 
     def _note(self, case: Case, got: Transcript) -> None:
-        """What this case covered: requirements, pairs of options, choices the documents leave open."""
+        """What this case covered: pairs of options, choices the documents leave open."""
         for step, outcome in zip(case.steps, got.steps, strict=True):
             if step.behaviour:
                 counts = self.behaviours.setdefault(step.behaviour, {})
                 told = type(outcome).__name__.lower()
                 counts[told] = counts.get(told, 0) + 1
-            elif step.requirement:
-                self.tried.add(step.requirement)
         for sa, packet in _used(case):
-            self.tried.update(outbound.rules(sa, self.aim.caps))
             row = options_of(sa, packet)
             self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
         for sa in case.sas:

@@ -196,7 +196,7 @@ class Scenario:
             auth_key=Octets(values.octets(material, "auth", INTEGRITY[row.auth].key_size)),
             esn=row.esn,
             sequence=SequenceNumber(sequence),
-            replay_window=row.replay_window if direction == "in" else 0,
+            replay_window=row.replay_window if direction == "in" else row.replay_window or 64,
             udp=UdpEncapsulation(source_port=4500, destination_port=4500) if row.udp else None,
             dscp="copy" if row.dscp == "copy" else 0x2B,
             ecn="compatibility" if row.ecn == "compatibility" else "normal",
@@ -244,6 +244,10 @@ class Scenario:
         """Two addresses that are not the SA's, of its version."""
         near, far = packets.GATEWAYS[self.outer_version(sa)][1]
         return near, far
+
+    def stranger_address(self, sa: Sa) -> str:
+        """An address that belongs to nobody, of the SA's outer version."""
+        return "192.0.2.99" if self.outer_version(sa) == 4 else "2001:db8:1::99"
 
     def can(self, direction: str) -> bool:
         return direction in self.caps.directions
@@ -359,9 +363,10 @@ class Scenario:
 
     # ----------------------------------------------------------------------------------------------------- control
 
-    def add(self, sa: Sa, about: str) -> None:
-        self.need("delete_sa", self.caps.delete_sa)
-        self._steps.append(AddSa(sa=sa, requirement=about))
+    def add(self, sa: Sa, about: str, *, behaviour: str = "") -> None:
+        """An SA is added now, as the first one or (capability `delete_sa`) while others are there."""
+        self.need("delete_sa", self.caps.delete_sa or not self._sas)
+        self._steps.append(AddSa(sa=sa, requirement=about, behaviour=behaviour))
 
     def delete(self, sa: Sa, about: str) -> None:
         self.need("delete_sa", self.caps.delete_sa)

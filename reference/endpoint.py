@@ -99,7 +99,7 @@ class Endpoint:
         state = entry.state
         if entry.sa.direction != "out":
             raise Misuse(f"SA {name} is inbound")
-        if state.lifetime_status(now) == "hard":
+        if state.lifetime_status(now) == "hard" or not state.has_room_for(len(packet)):
             return DropReason.EXPIRED
         sequence = next_sequence(state.sequence, entry.sa.esn)
         if sequence is None:
@@ -154,6 +154,8 @@ class Endpoint:
             return DropReason.EXPIRED
         opened = authenticate(entry, esp)
         result = opened if isinstance(opened, DropReason) else deliver(entry.sa, outer, opened)
+        if isinstance(result, bytes) and not entry.state.has_room_for(len(result)):
+            result = DropReason.EXPIRED
         if isinstance(result, DropReason):
             entry.state.count_error(result)
             return result

@@ -30,6 +30,10 @@ class Lifetime:
             return "soft"
         return "ok"
 
+    def has_room_for(self, octets: int, more: int) -> bool:
+        """Whether a packet of `more` octets can be processed whole within the lifetime; otherwise it is discarded."""
+        return self.hard_octets is None or octets + more <= self.hard_octets
+
 
 UNLIMITED = Lifetime()
 

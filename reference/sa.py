@@ -124,6 +124,10 @@ class SaState:
     def count_error(self, reason: DropReason) -> None:
         self.errors[reason] = self.errors.get(reason, 0) + 1
 
+    def has_room_for(self, octets: int) -> bool:
+        """Whether the lifetime allows a packet of that size."""
+        return self.lifetime is UNLIMITED or self.lifetime.has_room_for(self.octets, octets)
+
     def lifetime_status(self, now: float) -> LifetimeStatus:
         if self.lifetime is UNLIMITED:
             return "ok"

@@ -9,6 +9,7 @@ from espproof.adapters.case import Sa
 from espproof.conformance.checks import check
 from espproof.conformance.properties.anti_replay import History, deltas
 from espproof.conformance.scenario import Scenario
+from espproof.reference.algorithms import ENCRYPTION
 
 COVERS = "RFC4303-2.2.1-icv-covers-high"
 CASE_A = "RFC4303-A2.2-case-a"
@@ -19,9 +20,23 @@ RESYNCHRONISATION = "RFC4303-A3-resynchronisation"
 WRONG_ICV = "RFC4303-3.4.3-icv-wrong-discarded"
 
 
-def case_of(sa: Sa, highest: int) -> str:
-    """Whether the window lies in one subspace (A) or across two (B)."""
-    return CASE_A if highest % 2**32 >= max(sa.replay_window, 1) - 1 else CASE_B
+NEXT_SUBSPACE = "RFC4303-3.4.3-esn-next-subspace"
+BOTH_COUNT = "RFC4303-3.3.3-esn-both-count"
+COUNTER_IS_INPUT = "RFC4303-3.4.4.2-counter-is-input"
+CHECK_A, CHECK_B = "RFC4303-A2.1-replay-check-case-a", "RFC4303-A2.1-replay-check-case-b"
+FAILURES_RESET = "RFC4303-A3.1-failures-reset"
+RETRIES_LIMITED = "RFC4303-A3.2-retries-limited"
+RESYNCHRONISED = "RFC4303-A3.2-resynchronised-state"
+
+
+def about(sa: Sa, highest: int, number: int) -> str:
+    """Which situation of Appendix A2 a packet of that number meets: case A has its window in one subspace, B in two."""
+    case_a = highest % 2**32 >= max(sa.replay_window, 1) - 1
+    if number >> 32 > highest >> 32:
+        return NEXT_SUBSPACE
+    if number > highest or number >> 32 < highest >> 32:
+        return CASE_A if case_a else CASE_B
+    return CHECK_A if case_a else CHECK_B
 
 
 def esn_sa(s: Scenario, **fixed: Any) -> Sa:
@@ -37,7 +52,7 @@ def near_wrap(s: Scenario) -> int:
     return (high << 32) + s.draw(st.sampled_from((-1, -2, -3, -33, 0, 1, 2, 5, 31, 40, -70)))
 
 
-@check(COVERS, IMPLEMENTED, proved_by=("icv-esn-high-missing",))
+@check(COVERS, COUNTER_IS_INPUT, IMPLEMENTED, proved_by=("icv-esn-high-missing",))
 def high_half_authenticated(s: Scenario) -> None:
     """A packet whose ICV was made with another high half is rejected, and one with the right high half accepted."""
     sa = esn_sa(s)
@@ -53,7 +68,8 @@ def high_half_authenticated(s: Scenario) -> None:
         high ^ 1,
     } - {high}
     other = s.choose(sorted(half for half in wrong if 0 <= half < 2**32))
-    s.receive(sa, other << 32 | number & 0xFFFFFFFF, COVERS)
+    rule = COUNTER_IS_INPUT if ENCRYPTION[sa.encr].aead else COVERS
+    s.receive(sa, other << 32 | number & 0xFFFFFFFF, rule)
     s.receive(sa, number, IMPLEMENTED)
 
 
@@ -67,35 +83,35 @@ def high_half_left_out(s: Scenario) -> None:
     s.receive(sa, number, IMPLEMENTED)
 
 
-@check(CASE_A, CASE_B, weight=3.0)
+@check(CASE_A, CASE_B, CHECK_A, CHECK_B, NEXT_SUBSPACE, weight=3.0)
 def history_across_the_wrap(s: Scenario) -> None:
     """Any order of arrival around the end of a subspace: forward into the next one, and back into the one before."""
     sa = esn_sa(s, sequence=near_wrap(s))
     past = History(sa)
     for delta in s.draw(st.lists(deltas(sa.replay_window), min_size=1, max_size=10)):
         number = past.near(delta)
-        s.receive(sa, number, case_of(sa, past.highest))
+        s.receive(sa, number, about(sa, past.highest, number))
         past.arrived(number)
-    s.read(sa, case_of(sa, past.highest), "sequence")
+    s.read(sa, BOTH_COUNT, "sequence")
 
 
-@check(CASE_A, CASE_B)
+@check(CASE_A, NEXT_SUBSPACE, CHECK_A, CHECK_B)
 def large_gap(s: Scenario) -> None:
     """A gap of almost 2^32 packets is bridged; the first number that is too far ahead is not."""
     sa = esn_sa(s, sequence=near_wrap(s))
     past = History(sa)
-    about = case_of(sa, past.highest)
     furthest = 2**32 - sa.replay_window
     gap = s.draw(st.sampled_from((furthest, furthest - 1, furthest + 1, 2**31, 2**31 - 1, 2**32, 2**30)))
     number = past.near(gap)
-    s.receive(sa, number, about)
+    s.receive(sa, number, about(sa, past.highest, number))
     if gap <= furthest:
         past.arrived(number)
-    following = past.near(1)
-    s.receive(sa, following, case_of(sa, past.highest))
+    for following in (past.near(1), past.highest):
+        s.receive(sa, following, about(sa, past.highest, following))
+        past.arrived(following)
 
 
-@check(CASE_B)
+@check(CASE_B, CHECK_B, NEXT_SUBSPACE)
 def late_from_before_the_wrap(s: Scenario) -> None:
     """A late packet of the subspace before is accepted once, while it is in the window."""
     sa = esn_sa(s, sequence=(s.draw(st.sampled_from((1, 2, 0x01020304))) << 32) - 1 - s.draw(st.integers(0, 3)))
@@ -103,7 +119,7 @@ def late_from_before_the_wrap(s: Scenario) -> None:
     boundary = (past.highest >> 32) + 1 << 32
     late = boundary - 1 - s.draw(st.integers(0, min(sa.replay_window, 64) - 2))
     for number in (boundary + s.draw(st.integers(0, 3)), late, late, boundary - 1, boundary):
-        s.receive(sa, number, CASE_B)
+        s.receive(sa, number, about(sa, past.highest, number))
         past.arrived(number)
 
 
@@ -133,7 +149,7 @@ def without_anti_replay(s: Scenario) -> None:
     s.receive(sa, number + 1, COVERS)
 
 
-@check(COVERS, "RFC4303-2.2.1-high-not-sent", "RFC4303-3.3.3-increment")
+@check(COVERS, BOTH_COUNT, "RFC4303-2.2.1-high-not-sent", "RFC4303-3.3.3-increment")
 def outbound_across_the_wrap(s: Scenario) -> None:
     """A sender that comes to the end of a subspace goes on in the next one."""
     s.need("esn", True in s.caps.esn)
@@ -142,19 +158,53 @@ def outbound_across_the_wrap(s: Scenario) -> None:
     sa = s.outbound_sa(sequence=(high << 32) + 2**32 - 1 - s.draw(st.integers(0, 3)), esn=True)
     for _ in range(s.draw(st.integers(1, 5))):
         s.send(sa, "RFC4303-2.2.1-high-not-sent")
+    s.read(sa, BOTH_COUNT, "sequence")
 
 
-@check(RESYNCHRONISATION, WRONG_ICV)
+def resynchronising_sa(s: Scenario, *, trigger: int) -> Sa:
+    s.need("resynchronise", s.caps.resynchronise)
+    high = s.draw(st.sampled_from((1, 2, 0x01020304, 2**31)))
+    start = (high << 32) + s.draw(st.sampled_from((0, 100, 2**31, 2**32 - 5)))
+    return esn_sa(s, sequence=start, resync_trigger=trigger, resync_limit=s.draw(st.integers(1, 4)))
+
+
+@check(RESYNCHRONISATION, RESYNCHRONISED, WRONG_ICV)
 def resynchronise(s: Scenario) -> None:
     """After the loss of 2^32 packets or more, the receiver finds the sender again, and forged packets do not fool it."""
-    s.need("resynchronise", s.caps.resynchronise)
-    sa = esn_sa(s, resync_trigger=s.draw(st.integers(1, 4)), resync_limit=s.draw(st.integers(1, 4)))
-    jump = s.draw(st.integers(1, 5))
-    number = int(sa.sequence) + (jump << 32) + 3
-    s.need("room in the number space", number + 10 < 2**64)
-    for step in range(sa.resync_trigger + 1):
+    sa = resynchronising_sa(s, trigger=s.draw(st.integers(1, 4)))
+    number = int(sa.sequence) + (s.draw(st.integers(1, sa.resync_limit)) << 32) + 3
+    for step in range(sa.resync_trigger - 1):
         if s.draw(st.booleans()):
             s.receive_forged(sa, number + step, WRONG_ICV)
-        s.receive(sa, number + step, RESYNCHRONISATION)
-    s.receive(sa, number + sa.resync_trigger + 1, RESYNCHRONISATION)
-    s.read(sa, RESYNCHRONISATION, "sequence")
+        else:
+            s.receive(sa, number + step, WRONG_ICV)
+    number += sa.resync_trigger
+    s.receive(sa, number, RESYNCHRONISATION, behaviour="packet that reaches the trigger of resynchronisation")
+    s.receive(sa, number + 1, RESYNCHRONISATION)
+    s.receive(sa, number + 2, RESYNCHRONISED)
+    s.receive(sa, number + 1, RESYNCHRONISED)
+    s.read(sa, RESYNCHRONISED, "sequence")
+
+
+@check(FAILURES_RESET, WRONG_ICV)
+def failures_reset(s: Scenario) -> None:
+    """Failures that are not consecutive do not add up: a right packet between them starts the count anew."""
+    sa = resynchronising_sa(s, trigger=s.draw(st.integers(2, 4)))
+    number = int(sa.sequence) + 1
+    lost = number + (1 << 32)
+    for rule in (WRONG_ICV, FAILURES_RESET):
+        for step in range(sa.resync_trigger - 1):
+            s.receive(sa, lost + step, rule)
+        s.receive(sa, number, rule)
+        number += 1
+
+
+@check(RETRIES_LIMITED)
+def beyond_the_limit(s: Scenario) -> None:
+    """A sender that is further ahead than the limit of high halves is not found, and the old number space goes on."""
+    sa = resynchronising_sa(s, trigger=s.draw(st.integers(1, 2)))
+    number = int(sa.sequence) + 1
+    lost = number + (sa.resync_limit + 2 << 32)
+    for step in range(sa.resync_trigger + 2):
+        s.receive(sa, lost + step, RETRIES_LIMITED)
+    s.receive(sa, number, RETRIES_LIMITED)

@@ -1,4 +1,7 @@
-"""Fragments: ESP is applied to whole packets, and a fragment that is offered to it is discarded (RFC 4303 3.4.1)."""
+"""Fragments: ESP is applied to whole packets in transport mode, carries anything in tunnel mode, and is never fed pieces.
+
+RFC 4303 3.3.4 and 3.4.1, RFC 4301 7.1.
+"""
 
 from hypothesis import strategies as st
 
@@ -7,10 +10,14 @@ from espproof.conformance.scenario import Scenario
 from espproof.conformance.strategies import wire
 
 FRAGMENT = "RFC4303-3.4.1-fragment-discarded"
+IPV6_HEADER = "RFC4303-3.3.4-ipv6-fragment-header"
+NOT_IN_TRANSPORT = "RFC4303-3.3.4-no-transport-on-fragments"
+IN_TUNNEL = "RFC4303-3.3.4-tunnel-takes-fragments"
+ANY_PORT = "RFC4301-7.1-any-port-sas"
 ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
-@check(FRAGMENT, proved_by=("fragments-accepted",))
+@check(FRAGMENT)
 def ipv4(s: Scenario) -> None:
     """A single IPv4 fragment, first, middle or last, is not delivered as if it were whole."""
     sa = s.inbound_sa(sequence=0, family=("4in4", "6in4"), udp=False)
@@ -28,3 +35,42 @@ def ipv6(s: Scenario) -> None:
     field = s.draw(st.sampled_from((0x0001, 0x0008, 0xFFF8, 0x0009)))
     s.arrives(wire.ipv6_fragment(packet, field), FRAGMENT)
     s.receive(sa, 2, ACCEPTED)
+
+
+@check(IPV6_HEADER)
+def behind_other_headers(s: Scenario) -> None:
+    """An IPv6 fragment header is found behind other extension headers; an atomic one (RFC 6946) is no fragment."""
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    sa = s.inbound_sa(sequence=0, family=("4in6", "6in6"), udp=False)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    for field in (s.draw(st.sampled_from((0x0001, 0x0008, 0x0009))), 0):
+        s.arrives(wire.behind_hop_by_hop(wire.ipv6_fragment(packet, field)), IPV6_HEADER)
+
+
+@check(NOT_IN_TRANSPORT)
+def not_in_transport_mode(s: Scenario) -> None:
+    """A fragment is not protected in transport mode: the receiver would find ESP in a part of the datagram."""
+    sa = s.outbound_sa(sequence=0, mode="transport")
+    s.send(sa, NOT_IN_TRANSPORT, packet=_piece(s, s.small(sa)))
+    s.send(sa, "RFC4303-3.3.3-increment")
+
+
+@check(IN_TUNNEL)
+def into_the_tunnel(s: Scenario) -> None:
+    """Whether a fragment is taken into a tunnel is recorded."""
+    sa = s.outbound_sa(sequence=0, mode="tunnel")
+    s.send(sa, IN_TUNNEL, packet=_piece(s, s.small(sa)), behaviour="fragment into a tunnel")
+
+
+@check(ANY_PORT)
+def out_of_the_tunnel(s: Scenario) -> None:
+    """An SA that does not look at ports delivers what came through its tunnel, fragments too, as they are."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    s.receive(sa, 1, ANY_PORT, packet=_piece(s, s.small(sa)))
+
+
+def _piece(s: Scenario, packet: bytes) -> bytes:
+    """The packet as a first, middle or last fragment."""
+    if packet[0] >> 4 == 4:
+        return wire.ipv4_fragment(packet, s.draw(st.sampled_from((0x2000, 0x2003, 0x0003))))
+    return wire.ipv6_fragment(packet, s.draw(st.sampled_from((0x0001, 0x0019, 0x0018))))

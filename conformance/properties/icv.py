@@ -10,13 +10,17 @@ SEPARATE = "RFC4303-3.4.4.1-icv-wrong-discarded"
 COMBINED = "RFC4303-3.4.4.2-icv-wrong-discarded"
 BEFORE = "RFC4303-3.4.4.1-icv-before-delivery"
 ANY = "RFC4303-3.4.3-icv-wrong-discarded"
+SEQUENCE = "RFC4303-3.4.3-combined-sequence-matches"
+LENGTH = "RFC4303-2.8-icv-length"
+GCM_LENGTH = "RFC4106-6-icv-others"
+SHA2_LENGTH, SHA2_WHOLE = "RFC4868-2.3-no-other-truncation", "RFC4868-2.3-compared-half"
 
 
 def about(encr: str) -> str:
     return COMBINED if ENCRYPTION[encr].aead else SEPARATE
 
 
-@check(SEPARATE, COMBINED, ANY, weight=2.0, proved_by=("icv-not-checked",))
+@check(SEPARATE, COMBINED, weight=2.0, proved_by=("icv-not-checked",))
 def one_bit(s: Scenario) -> None:
     """One bit changed anywhere behind the SPI: header, IV, ciphertext or ICV."""
     sa = s.inbound_sa(sequence=0)
@@ -28,18 +32,31 @@ def one_bit(s: Scenario) -> None:
     s.arrives(packet, "RFC4303-3.4.4-accepted")
 
 
-@check(SEPARATE, COMBINED, proved_by=("icv-truncated-compare",))
+@check(SEPARATE, COMBINED, SHA2_WHOLE, proved_by=("icv-truncated-compare",))
 def every_octet_of_the_icv(s: Scenario) -> None:
     """Each octet of the ICV counts."""
     sa = s.inbound_sa(sequence=0)
     packet = s.peer(sa).protect(s.small(sa), 1)
+    rule = SHA2_WHOLE if "SHA2" in sa.auth else about(sa.encr)
     for distance in range(1, s.peer(sa).codec.icv_size + 1):
         at = len(packet) - distance
-        s.arrives(packet[:at] + bytes([packet[at] ^ 0xFF]) + packet[at + 1 :], about(sa.encr))
+        s.arrives(packet[:at] + bytes([packet[at] ^ 0xFF]) + packet[at + 1 :], rule)
     s.arrives(packet, "RFC4303-3.4.4-accepted")
 
 
-@check(SEPARATE, COMBINED)
+@check(LENGTH, GCM_LENGTH, SHA2_LENGTH)
+def other_length(s: Scenario) -> None:
+    """An ICV that is cut short, or is followed by more, is no ICV."""
+    sa = s.inbound_sa(sequence=0)
+    rule = GCM_LENGTH if "_GCM_" in sa.encr else SHA2_LENGTH if "SHA2" in sa.auth else LENGTH
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    esp = packet[len(packet) - s.peer(sa).esp_length(packet) :]
+    for change in (-4, -8, 4):
+        s.arrives(s.peer(sa).wrap(s.small(sa), esp[:change] if change < 0 else esp + bytes(change)), rule)
+    s.arrives(packet, "RFC4303-3.4.4-accepted")
+
+
+@check(SEPARATE, COMBINED, BEFORE)
 def special_icvs(s: Scenario) -> None:
     """An ICV of zeros, of ones, or the one of the packet before."""
     sa = s.inbound_sa(sequence=0)
@@ -51,14 +68,15 @@ def special_icvs(s: Scenario) -> None:
     s.arrives(second, BEFORE)
 
 
-@check(ANY)
+@check(ANY, SEQUENCE)
 def other_number(s: Scenario) -> None:
     """The sequence number is authenticated: a packet does not pass under another one."""
     sa = s.inbound_sa(sequence=0)
     packet = s.peer(sa).protect(s.small(sa), 1)
     at = len(packet) - s.peer(sa).esp_length(packet) + 4
     other = s.draw(st.sampled_from((2, 3, 0x100, 0x10001)))
-    s.arrives(packet[:at] + other.to_bytes(4, "big") + packet[at + 4 :], ANY)
+    rule = SEQUENCE if ENCRYPTION[sa.encr].aead else ANY
+    s.arrives(packet[:at] + other.to_bytes(4, "big") + packet[at + 4 :], rule)
     s.arrives(packet, "RFC4303-3.4.4-accepted")
 
 
@@ -73,7 +91,7 @@ def other_spi(s: Scenario) -> None:
     s.arrives(packet, "RFC4303-3.4.4-accepted")
 
 
-@check(ANY, SEPARATE, COMBINED)
+@check(SEPARATE, COMBINED)
 def other_keys(s: Scenario) -> None:
     """A packet made with another key, salt or integrity key is rejected."""
     sa = s.inbound_sa(sequence=0)

@@ -1,4 +1,8 @@
-"""Lifetimes: RFC 4301 4.4.2.1. Whether the packet that reaches a limit still passes is left open and not judged."""
+"""Lifetimes: RFC 4301 4.4.2.1.
+
+Left open, and not judged: whether the packet that reaches a limit still passes, and which octets count; so an octet limit
+is judged where every way of counting agrees.
+"""
 
 from hypothesis import strategies as st
 
@@ -8,73 +12,114 @@ from espproof.conformance.scenario import Scenario
 
 HARD = "RFC4301-4.4.2.1-lifetime-hard"
 SOFT = "RFC4301-4.4.2.1-lifetime-soft"
+BOTH_TYPES = "RFC4301-4.4.2.1-lifetime-both-types"
+SIMULTANEOUS = "RFC4301-4.4.2.1-lifetime-simultaneous"
+PARTIAL = "RFC4301-4.4.2.1-lifetime-partial-packet"
+COUNTED = "RFC4301-4.4.2.1-lifetime-octets-counted"
+OCTETS = 500
+"""Behind the IP header of each packet, where octets are limited."""
 
 
-@check(HARD, proved_by=("lifetime-hard-packets",))
+def either_way(s: Scenario, lifetime: Lifetime) -> Sa:
+    """An SA of either direction with that lifetime."""
+    if s.can("out") and (not s.can("in") or s.draw(st.booleans())):
+        return s.outbound_sa(sequence=0, lifetime=lifetime)
+    return s.inbound_sa(sequence=0, lifetime=lifetime)
+
+
+def carry(s: Scenario, sa: Sa, number: int, about: str, *, length: int = 16, behaviour: str = "") -> None:
+    """One packet with so many octets behind its IP header."""
+    packet = s.packet(sa, length=length, traffic_class=0, protocol=253)
+    if sa.direction == "out":
+        s.send(sa, about, packet=packet, behaviour=behaviour)
+    else:
+        s.receive(sa, number, about, packet=packet, behaviour=behaviour)
+
+
+@check(HARD)
 def hard_packets(s: Scenario) -> None:
     """An SA carries no more packets than its hard limit (or one less), either way."""
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
     limit = s.draw(st.integers(2, 5))
-    lifetime = Lifetime(hard_packets=limit)
-    if s.can("out") and s.draw(st.booleans()):
-        sa = s.outbound_sa(sequence=0, lifetime=lifetime)
-        for number in range(1, limit + 3):
-            s.send(sa, HARD, behaviour="packet that reaches the hard limit" if number == limit else "")
-    else:
-        sa = s.inbound_sa(sequence=0, lifetime=lifetime)
-        for number in range(1, limit + 3):
-            s.receive(sa, number, HARD, behaviour="packet that reaches the hard limit" if number == limit else "")
+    sa = either_way(s, Lifetime(hard_packets=limit))
+    for number in range(1, limit + 3):
+        carry(s, sa, number, HARD, behaviour="packet that reaches the hard limit" if number == limit else "")
 
 
 @check(SOFT)
 def soft_packets(s: Scenario) -> None:
     """A soft limit is signalled and stops nothing."""
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
-    sa = (
-        s.outbound_sa(sequence=0, lifetime=Lifetime(soft_packets=2))
-        if s.can("out")
-        else s.inbound_sa(sequence=0, lifetime=Lifetime(soft_packets=2))
-    )
+    sa = either_way(s, Lifetime(soft_packets=2))
     for number in range(1, 5):
-        _carry(s, sa, number)
+        carry(s, sa, number, SOFT)
     s.read(sa, SOFT, "lifetime")
 
 
-@check(HARD, SOFT)
+@check(HARD, SOFT, BOTH_TYPES)
 def seconds(s: Scenario) -> None:
     """Time ends an SA without traffic: soft, then hard."""
     s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
-    hard = s.draw(st.integers(3, 100_000))
-    lifetime = Lifetime(soft_seconds=hard // 2, hard_seconds=hard)
-    out = s.can("out") and s.draw(st.booleans())
-    sa = s.outbound_sa(sequence=0, lifetime=lifetime) if out else s.inbound_sa(sequence=0, lifetime=lifetime)
-    _carry(s, sa, 1)
+    hard = s.draw(st.integers(4, 100_000))
+    sa = either_way(s, Lifetime(soft_seconds=hard // 2, hard_seconds=hard))
+    carry(s, sa, 1, HARD)
     s.wait(hard // 2 + 1, SOFT)
-    _carry(s, sa, 2)
+    carry(s, sa, 2, SOFT)
     s.read(sa, SOFT, "lifetime")
     s.wait(hard, HARD)
-    _carry(s, sa, 3)
+    carry(s, sa, 3, HARD)
+    carry(s, sa, 4, BOTH_TYPES)
 
 
-@check(HARD)
+@check(HARD, BOTH_TYPES)
 def hard_octets(s: Scenario) -> None:
-    """Once far more octets than the hard limit have passed, nothing passes any more."""
+    """Once more octets than the hard limit have passed, however they are counted, nothing passes any more."""
     s.need("lifetime octets", "octets" in s.caps.lifetimes)
-    sa = (
-        s.outbound_sa(sequence=0, lifetime=Lifetime(hard_octets=300))
-        if s.can("out")
-        else s.inbound_sa(sequence=0, lifetime=Lifetime(hard_octets=300))
-    )
-    size = len(s.small(sa))
-    sure = 300 // (size + 200)
-    for number in range(1, 24):
-        passed = number <= sure
-        beyond = (number - 1) * 16 > 300
-        _carry(s, sa, number, "" if passed or beyond else "which octets count")
+    sa = either_way(s, Lifetime(hard_octets=4 * OCTETS))
+    for number in range(1, 3):
+        carry(s, sa, number, HARD, length=OCTETS)
+    for number in range(3, 6):
+        carry(s, sa, number, HARD, length=OCTETS, behaviour="packet around the hard octet limit")
+    carry(s, sa, 6, HARD, length=OCTETS)
+    carry(s, sa, 7, BOTH_TYPES, length=OCTETS)
 
 
-def _carry(s: Scenario, sa: Sa, number: int, behaviour: str = "") -> None:
-    if sa.direction == "out":
-        s.send(sa, HARD, behaviour=behaviour)
+@check(SIMULTANEOUS)
+def whichever_comes_first(s: Scenario) -> None:
+    """An SA with a limit in seconds and one in octets ends at the first that is reached."""
+    s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
+    s.need("lifetime octets", "octets" in s.caps.lifetimes)
+    if s.draw(st.booleans()):
+        sa = either_way(s, Lifetime(hard_seconds=100, hard_octets=10**9))
+        carry(s, sa, 1, SIMULTANEOUS)
+        s.wait(101, SIMULTANEOUS)
     else:
-        s.receive(sa, number, HARD, behaviour=behaviour)
+        sa = either_way(s, Lifetime(hard_seconds=10**6, hard_octets=OCTETS))
+        carry(s, sa, 1, SIMULTANEOUS, length=OCTETS, behaviour="packet around the hard octet limit")
+        carry(
+            s,
+            sa,
+            1 if sa.direction == "out" else 2,
+            SIMULTANEOUS,
+            length=OCTETS,
+            behaviour="packet around the hard octet limit",
+        )
+    carry(s, sa, 3, SIMULTANEOUS, length=OCTETS)
+
+
+@check(PARTIAL)
+def larger_than_what_is_left(s: Scenario) -> None:
+    """A packet of more octets than the lifetime has is discarded, and not only the ones behind it."""
+    s.need("lifetime octets", "octets" in s.caps.lifetimes)
+    sa = either_way(s, Lifetime(hard_octets=300))
+    carry(s, sa, 1, PARTIAL, length=1000)
+
+
+@check(COUNTED)
+def octets_are_counted(s: Scenario) -> None:
+    """The octet counter moves with the traffic, by no less than the payloads and no more than the whole packets."""
+    s.need("read_state octets", "octets" in s.caps.read_state)
+    sa = either_way(s, Lifetime())
+    for number in range(1, s.draw(st.integers(2, 4))):
+        carry(s, sa, number, COUNTED, length=s.draw(st.sampled_from((16, 500, 1000))))
+    s.read(sa, COUNTED, "octets")

@@ -9,9 +9,22 @@ from espproof.reference import ip, transport
 
 PROTOCOL = "RFC4303-2-protocol-50"
 DSCP = "RFC4301-5.1.2.1-dscp"
-DF = "RFC4301-8.1-df"
+DF, DF_COPY = "RFC4301-8.1-df", "RFC4301-8.1-df-copy"
+DSCP_IPV6, DSCP_FIXED = "RFC4301-5.1.2.2-dscp", "RFC4301-5.1.2-dscp-fixed"
+DSCP_DISCARDED = "RFC4301-5.1.2-outer-dscp-discarded"
+DSCP_NOT_CHECKED = "RFC4301-4.1-dscp-not-checked"
+ECN_COMPATIBILITY, ECN_IPV6 = "RFC6040-4.1-ecn-compatibility", "RFC4301-5.1.2.2-ecn"
+TTL, HOP_LIMIT = "RFC4301-5.1.2.1-ttl", "RFC4301-5.1.2.2-hop-limit"
+OPTIONS, OPTIONS_NOT_COPIED = "RFC4301-5.1.2-inner-options-unchanged", "RFC4301-5.1.2.1-options-not-copied"
+EXTENSIONS_NOT_COPIED = "RFC4301-5.1.2.2-extensions-not-copied"
+DESTINATION_OPTIONS = "RFC4303-3.1.1-destination-options"
+FIGURE_4 = (
+    "RFC6040-4.2-figure-4-not-ect",
+    "RFC6040-4.2-figure-4-ect1",
+    "RFC6040-4.2-figure-4-ect0",
+    "RFC6040-4.2-figure-4-ce",
+)
 ECN_OUT = "RFC6040-4.1-ecn-outbound"
-ECN_IN = "RFC6040-4.2-ecn-inbound"
 ECN_DROP = "RFC6040-4.2-ecn-drop"
 RESTORED = "RFC4303-3.1.2-restored"
 TRANSPORT = "RFC4303-3.1.1-restored"
@@ -20,12 +33,23 @@ EXTENSIONS = "RFC4303-3.1.1-extensions"
 NEXT_HEADER = "RFC4303-2.6-next-header"
 BYPASS = "RFC4301-5.2-bypass"
 SELECTORS = "RFC4301-5.2-selectors"
+FRAGMENT_POLICY = "RFC4301-7.3-fragments-policy"
 MALFORMED = "RFC4303-3.4.4-malformed-discarded"
 
 TRAFFIC_CLASSES = st.sampled_from([dscp << 2 | ecn for dscp in (0, 0x2E, 1, 0x3F, 0x15) for ecn in range(4)])
 
 
-@check(PROTOCOL, DSCP, ECN_OUT, proved_by=("tunnel-dscp-with-ecn",))
+@check(
+    PROTOCOL,
+    DSCP,
+    DSCP_IPV6,
+    DSCP_FIXED,
+    ECN_OUT,
+    ECN_COMPATIBILITY,
+    ECN_IPV6,
+    weight=1.5,
+    proved_by=("tunnel-dscp-with-ecn",),
+)
 def outer_traffic_class(s: Scenario) -> None:
     """Every DSCP and ECN value, out."""
     sa = s.outbound_sa(sequence=0, mode="tunnel")
@@ -33,7 +57,7 @@ def outer_traffic_class(s: Scenario) -> None:
         s.send(sa, PROTOCOL, packet=s.packet(sa, traffic_class=s.draw(TRAFFIC_CLASSES), length=20))
 
 
-@check(DF)
+@check(DF, DF_COPY)
 def outer_df(s: Scenario) -> None:
     """The DF bit as the SA says, for packets with and without it."""
     sa = s.outbound_sa(sequence=0, mode="tunnel", family="4in4")
@@ -41,12 +65,16 @@ def outer_df(s: Scenario) -> None:
         s.send(sa, DF, packet=s.packet(sa, version=4, length=20, dont_fragment=dont_fragment))
 
 
-@check("RFC4301-5.1.2.1-ttl")
+@check(TTL, HOP_LIMIT)
 def outer_hop_limit(s: Scenario) -> None:
     """The outer hop limit does not come from the inner packet."""
     s.need("hop_limit", s.caps.hop_limit)
     sa = s.outbound_sa(sequence=0, mode="tunnel", hop_limit=s.draw(st.sampled_from((1, 2, 64, 128, 255))))
-    s.send(sa, "RFC4301-5.1.2.1-ttl", packet=s.packet(sa, ttl=s.draw(st.sampled_from((2, 63, 64, 255))), length=20))
+    s.send(
+        sa,
+        TTL if s.outer_version(sa) == 4 else HOP_LIMIT,
+        packet=s.packet(sa, ttl=s.draw(st.sampled_from((2, 63, 64, 255))), length=20),
+    )
 
 
 @check(RESTORED, proved_by=("tunnel-inner-rebuilt",))
@@ -58,7 +86,7 @@ def inner_packet(s: Scenario) -> None:
     s.arrives(wire.hop(outer, hop_limit=s.draw(st.sampled_from((1, 7, 255)))), RESTORED)
 
 
-@check(ECN_IN, ECN_DROP, proved_by=("tunnel-ecn-ignored",))
+@check(*FIGURE_4, ECN_DROP, weight=2.0, proved_by=("tunnel-ecn-ignored",))
 def ecn_at_the_exit(s: Scenario) -> None:
     """Every cell of RFC 6040 figure 4."""
     s.need("ecn", s.caps.ecn)
@@ -66,16 +94,18 @@ def ecn_at_the_exit(s: Scenario) -> None:
     inner, outer = s.draw(st.integers(0, 3)), s.draw(st.integers(0, 3))
     dscp = s.draw(st.sampled_from((0, 0x2E, 0x3F)))
     packet = s.packet(sa, traffic_class=dscp << 2 | inner, length=24)
-    about = ECN_DROP if (inner, outer) == (0, 3) else ECN_IN
+    about = ECN_DROP if (inner, outer) == (0, 3) else FIGURE_4[inner]
     s.arrives(wire.hop(s.peer(sa).protect(packet, 1), traffic_class=0x2C | outer), about)
 
 
-@check(RESTORED)
+@check(DSCP_DISCARDED, DSCP_NOT_CHECKED)
 def outer_dscp_is_thrown_away(s: Scenario) -> None:
-    """The inner DSCP stays, whatever the outer one was changed to."""
+    """The inner DSCP stays, whatever the outer one was changed to, which no SA looks at."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
     packet = s.packet(sa, traffic_class=s.draw(st.sampled_from((0xB8, 0, 0x28, 0xFC))), length=24)
-    s.arrives(wire.hop(s.peer(sa).protect(packet, 1), traffic_class=s.draw(st.sampled_from((0, 0xFC, 0x88)))), RESTORED)
+    for number, about in enumerate((DSCP_DISCARDED, DSCP_NOT_CHECKED), 1):
+        outer = s.draw(st.sampled_from((0, 0xFC, 0x88)))
+        s.arrives(wire.hop(s.peer(sa).protect(packet, number), traffic_class=outer), about)
 
 
 @check(HEADER, "RFC4303-3.1.1-payload", NEXT_HEADER)
@@ -99,7 +129,7 @@ def transport_in(s: Scenario) -> None:
     )
 
 
-@check(HEADER, TRANSPORT, RESTORED)
+@check(HEADER, TRANSPORT, OPTIONS, OPTIONS_NOT_COPIED)
 def ipv4_options(s: Scenario) -> None:
     """IPv4 options stay with their header: in front of ESP in transport mode, inside in tunnel mode."""
     s.need("ipv4_options", s.caps.ipv4_options)
@@ -108,10 +138,11 @@ def ipv4_options(s: Scenario) -> None:
     )
     if s.can("out") and s.draw(st.booleans()):
         sa = s.outbound_sa(sequence=0, family="4in4")
-        s.send(sa, HEADER, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))
+        about = HEADER if sa.mode == "transport" else OPTIONS
+        s.send(sa, about, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))
     else:
         sa = s.inbound_sa(sequence=0, family="4in4")
-        about = TRANSPORT if sa.mode == "transport" else RESTORED
+        about = TRANSPORT if sa.mode == "transport" else OPTIONS
         s.receive(sa, 1, about, packet=s.packet(sa, version=4, extensions=((0, options),), length=20))
 
 
@@ -139,27 +170,33 @@ def ipv6_extensions_out(s: Scenario) -> None:
     s.send(sa, EXTENSIONS, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
 
 
-@check(TRANSPORT, EXTENSIONS)
+@check(TRANSPORT, DESTINATION_OPTIONS)
 def ipv6_extensions_in(s: Scenario) -> None:
     """IPv6 extension headers before and after ESP come out in their order."""
     s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
     sa = s.inbound_sa(sequence=0, mode="transport", family="6in6")
-    packet = s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20)
+    chain = s.choose(CHAINS)
+    packet = s.packet(sa, version=6, extensions=chain, length=20)
     split = s.choose(transport.legal_splits(packet))
     codec = s.peer(sa).codec
     padding = codec.padding_length(len(split.payload))
     plaintext = split.payload + bytes(range(1, padding + 1)) + bytes([padding, split.next_header])
-    s.arrives(s.peer(sa).seal_split(split, plaintext, 1), TRANSPORT)
+    about = DESTINATION_OPTIONS if chain[-1] in (DESTINATION, LONG_DESTINATION) else TRANSPORT
+    s.arrives(s.peer(sa).seal_split(split, plaintext, 1), about)
 
 
-@check(RESTORED)
+@check(OPTIONS, EXTENSIONS_NOT_COPIED)
 def ipv6_extensions_inside(s: Scenario) -> None:
-    """In tunnel mode the inner packet's extension headers are part of it."""
-    sa = s.inbound_sa(sequence=0, mode="tunnel", family=("6in4", "6in6"))
-    s.receive(sa, 1, RESTORED, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
+    """In tunnel mode the inner packet's extension headers are part of it, and stay inside."""
+    if s.can("out") and s.draw(st.booleans()):
+        sa = s.outbound_sa(sequence=0, mode="tunnel", family=("6in4", "6in6"))
+        s.send(sa, OPTIONS, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
+    else:
+        sa = s.inbound_sa(sequence=0, mode="tunnel", family=("6in4", "6in6"))
+        s.receive(sa, 1, OPTIONS, packet=s.packet(sa, version=6, extensions=s.choose(CHAINS), length=20))
 
 
-@check(RESTORED)
+@check(RESTORED, TRANSPORT)
 def link_padding(s: Scenario) -> None:
     """Octets behind the outer packet's total length (a minimum Ethernet frame) are not part of it."""
     sa = s.inbound_sa(sequence=0)
@@ -207,7 +244,7 @@ def other_traffic(s: Scenario) -> None:
     s.arrives(s.between_gateways(sa, recipe), BYPASS)
 
 
-@check(SELECTORS, proved_by=("selectors-ignored",))
+@check(SELECTORS, FRAGMENT_POLICY, proved_by=("selectors-ignored",))
 def selectors(s: Scenario) -> None:
     """What comes out of a tunnel must be the SA's traffic."""
     s.need("selectors", s.caps.selectors)
@@ -217,3 +254,4 @@ def selectors(s: Scenario) -> None:
     fits = s.draw(st.booleans())
     sa = s.with_fields(sa, selectors=(s.selector(parsed, fits=fits),))
     s.receive(sa, 1, SELECTORS, packet=packet)
+    s.receive(sa, 2, FRAGMENT_POLICY, packet=wire.fragment(packet, 24))

@@ -12,6 +12,11 @@ NO_SA = "RFC4303-3.4.2-no-sa-discarded"
 ZERO = "RFC4303-2.1-spi-zero"
 COLLISION = "RFC4303-2.1-spi-collision"
 LONGEST = "RFC4301-4.1-longest-match"
+PER_ENTRY = "RFC4303-2.1-lookup-per-entry"
+NO_MATCH = "RFC4303-2.1-no-match-discarded"
+PARALLEL = "RFC4301-4.1-parallel-sas"
+RESERVED = "RFC4303-2.1-spi-reserved"
+MIXED = "RFC4301-4.4.2.1-tunnel-address-versions"
 MULTICAST = "RFC4303-2.1-multicast-mapping"
 DELETED = "RFC4301-4.4.2.1-deleted"
 BOTH_NULL = "RFC4303-3.2-not-both-null"
@@ -51,7 +56,7 @@ def spi_zero(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED)
 
 
-@check(COLLISION, LONGEST, MULTICAST, proved_by=("sad-address-ignored",))
+@check(COLLISION, LONGEST, MULTICAST, PER_ENTRY, NO_MATCH, proved_by=("sad-address-ignored",))
 def same_spi(s: Scenario) -> None:
     """SAs with the same SPI are told apart by destination and source, the most specific one first."""
     kinds = [kind for kind in ("spi", "spi+destination", "spi+destination+source") if kind in s.caps.lookup]
@@ -67,11 +72,15 @@ def same_spi(s: Scenario) -> None:
     for sa in chosen:
         s.with_fields(sa)
     numbers = dict.fromkeys((sa.name for sa in chosen), 0)
+    rules = {"spi": COLLISION, "spi+destination": LONGEST, "spi+destination+source": MULTICAST}
     for sa in (*chosen, *chosen[:1]):
         numbers[sa.name] += 1
-        s.receive(sa, numbers[sa.name], LONGEST)
+        s.receive(sa, numbers[sa.name], rules[sa.lookup])
     source, destination = s.draw(st.sampled_from(others)), s.draw(st.sampled_from(others))
-    s.arrives(s.peer_of(chosen[0], source=source, destination=destination).protect(s.small(base), 9), COLLISION)
+    s.arrives(s.peer_of(chosen[0], source=source, destination=destination).protect(s.small(base), 9), PER_ENTRY)
+    if all(sa.lookup != "spi" for sa in chosen):
+        strange = s.peer_of(chosen[0], destination=s.stranger_address(base)).protect(s.small(base), 10)
+        s.arrives(strange, NO_MATCH)
 
 
 def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, index: int) -> Sa:
@@ -79,7 +88,7 @@ def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, in
     return s.changed(base, name=f"{base.name}-{index}", lookup=kind, source=source, destination=destination, **keys)
 
 
-@check(DELETED, NO_SA, proved_by=("sad-delete-keeps-entry",))
+@check(DELETED, proved_by=("sad-delete-keeps-entry",))
 def deleted(s: Scenario) -> None:
     """A deleted SA receives nothing; the others go on."""
     one, two = s.inbound_sa(sequence=0), s.inbound_sa(sequence=0)
@@ -126,9 +135,54 @@ def every_spi(s: Scenario) -> None:
     s.receive(sa, 1, UNICAST)
 
 
-@check(BOTH_NULL, "RFC4303-5-not-both-null")
+@check(BOTH_NULL)
 def neither_encryption_nor_integrity(s: Scenario) -> None:
     """An SA without encryption and integrity is refused."""
     s.need("encryption ENCR_NULL", "ENCR_NULL" in s.caps.encryption)
     sa = s.inbound_sa(sequence=0, encr="ENCR_NULL", add=False)
     s.add(s.changed(sa, auth="NONE", auth_key=b""), BOTH_NULL)
+
+
+@check(PARALLEL)
+def parallel(s: Scenario) -> None:
+    """Several SAs between the same ends, with keys, numbers and windows of their own, serve mixed traffic."""
+    one = s.inbound_sa(sequence=None)
+    sas = [one] + [
+        s.with_fields(one, name=f"{one.name}-{index}", spi=one.spi ^ index << 9, sequence=0, **s.fresh_keys(one, index))
+        for index in range(1, s.draw(st.integers(2, 4)))
+    ]
+    numbers = {sa.name: min(int(sa.sequence), s.last_number(sa) - 6) for sa in sas}
+    s.need(
+        "room for packets", all(number >= int(sa.sequence) for sa, number in zip(sas, numbers.values(), strict=True))
+    )
+    for index in s.draw(st.lists(st.integers(0, len(sas) - 1), min_size=2, max_size=6)):
+        numbers[sas[index].name] += 1
+        s.receive(sas[index], numbers[sas[index].name], PARALLEL)
+
+
+@check(UNICAST, weight=0.5)
+def many(s: Scenario) -> None:
+    """Among fifty SAs with neighbouring SPIs each packet finds its own."""
+    one = s.inbound_sa(sequence=0, udp=False, spi=0x12345600)
+    sas = [one] + [
+        s.with_fields(one, name=f"{one.name}-{index}", spi=one.spi + index, **s.fresh_keys(one, index))
+        for index in range(1, 50)
+    ]
+    for index in s.draw(st.lists(st.integers(0, 49), min_size=1, max_size=5, unique=True)):
+        s.receive(sas[index], 1, UNICAST)
+
+
+@check(RESERVED)
+def reserved_spi(s: Scenario) -> None:
+    """Whether an SA may have an SPI that IANA reserves is recorded."""
+    sa = s.inbound_sa(sequence=0, add=False, spi=s.draw(st.sampled_from((1, 2, 128, 255))))
+    s.add(sa, RESERVED, behaviour="SA with a reserved SPI")
+
+
+@check(MIXED)
+def mixed_ends(s: Scenario) -> None:
+    """A tunnel cannot have an IPv4 and an IPv6 end."""
+    sa = s.inbound_sa(sequence=0, add=False, mode="tunnel")
+    other = "2001:db8:1::a1" if s.outer_version(sa) == 4 else "192.0.2.17"
+    s.need("both IP versions outside", {family[3] for family in s.caps.families} == {"4", "6"})
+    s.add(s.changed(sa, source=other), MIXED)

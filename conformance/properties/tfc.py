@@ -4,8 +4,17 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks import check
 from espproof.conformance.scenario import Scenario
+from espproof.reference.algorithms import ENCRYPTION
 
 TFC = "RFC4303-2.7-tfc"
+CUT_OFF = "RFC4303-2.7-tfc-discarded"
+NOT_ASKED = "RFC4303-2.7-tfc-not-asked"
+ANY_VALUE = "RFC4303-2.7-tfc-any-value"
+PAD_LENGTH = "RFC4303-2.5-pad-length-without-tfc"
+GENERATED = "RFC4303-2.6-dummy-generated"
+FREE = "RFC4303-2.6-dummy-payload-free"
+DISCARDED_SEPARATE = "RFC4303-3.4.4.1-dummy-discarded"
+DISCARDED_COMBINED = "RFC4303-3.4.4.2-dummy-discarded"
 LENGTH = "RFC4303-2.7-tfc-length-unmodified"
 NEXT_HEADER = "RFC4303-2.6-dummy-next-header"
 DISCARDED = "RFC4303-2.6-dummy-discarded"
@@ -14,38 +23,59 @@ ACCEPTED = "RFC4303-3.4.4-accepted"
 SIZES = (1, 2, 3, 4, 7, 16, 100, 255, 256, 1000)
 
 
-@check(TFC, LENGTH, proved_by=("tfc-not-removed",))
+@check(CUT_OFF, proved_by=("tfc-not-removed",))
 def removed(s: Scenario) -> None:
     """Octets behind the inner packet are cut off by its length field."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
     packet = s.packet(sa)
     s.need("a packet that small", len(packet) + 1000 < s.caps.max_packet - 168)
-    s.receive(sa, 1, TFC, packet=packet, tfc=s.choose(SIZES))
+    s.receive(sa, 1, CUT_OFF, packet=packet, tfc=s.choose(SIZES))
 
 
-@check(TFC, LENGTH)
+@check(ANY_VALUE)
+def of_any_octets(s: Scenario) -> None:
+    """What the TFC padding consists of does not matter, though it may look like padding or another packet."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    payload, next_header = s.payload(sa)
+    tfc = s.draw(st.sampled_from((payload, bytes(range(1, 41)), b"\xff" * 37, b"\x45" + bytes(30))))
+    padding = s.peer(sa).codec.padding_length(len(payload + tfc))
+    trailer = bytes(range(1, padding + 1)) + bytes([padding, next_header])
+    s.receive_plaintext(sa, 1, payload + tfc + trailer, ANY_VALUE)
+
+
+@check(NOT_ASKED)
+def not_asked_for(s: Scenario) -> None:
+    """Nothing stands between the inner packet and the padding unless somebody asked for it."""
+    sa = s.outbound_sa(sequence=0, mode="tunnel")
+    s.send(sa, NOT_ASKED, packet=s.packet(sa))
+
+
+@check(TFC, LENGTH, PAD_LENGTH)
 def added(s: Scenario) -> None:
     """Padding that is asked for is there, and the inner packet does not know of it."""
     s.need("tfc", s.caps.tfc)
     sa = s.outbound_sa(sequence=0, mode="tunnel")
-    s.send(sa, LENGTH, tfc=s.choose(SIZES))
+    size = s.choose(SIZES)
+    s.send(sa, PAD_LENGTH if size > 255 else LENGTH, tfc=size)
 
 
-@check(DISCARDED, COMPLETE, proved_by=("tfc-dummy-delivered",))
+@check(DISCARDED, DISCARDED_SEPARATE, DISCARDED_COMBINED, FREE, proved_by=("tfc-dummy-delivered",))
 def dummy_discarded(s: Scenario) -> None:
     """A dummy packet vanishes, whatever it contains, and the traffic goes on."""
     sa = s.inbound_sa(sequence=0)
     payload, _ = s.payload(sa)
-    content = s.draw(st.sampled_from((payload, b"", b"\x00" * 40, b"\xff" * 33)))
+    combined = DISCARDED_COMBINED if ENCRYPTION[sa.encr].aead else DISCARDED_SEPARATE
+    content, rule = s.choose(((payload, combined), (b"", DISCARDED), (b"\x00" * 40, FREE), (b"\xff" * 33, FREE)))
     padding = s.peer(sa).codec.padding_length(len(content))
-    s.receive_plaintext(sa, 1, content + bytes(range(1, padding + 1)) + bytes([padding, 59]), DISCARDED)
+    s.receive_plaintext(sa, 1, content + bytes(range(1, padding + 1)) + bytes([padding, 59]), rule)
     s.receive(sa, 2, ACCEPTED)
 
 
-@check(NEXT_HEADER, COMPLETE)
+@check(NEXT_HEADER, COMPLETE, GENERATED)
 def dummy_sent(s: Scenario) -> None:
     """A dummy packet is a whole ESP packet with next header 59, and takes a number like any other."""
     s.need("dummy", s.caps.dummy)
     sa = s.outbound_sa(sequence=0)
-    s.send(sa, NEXT_HEADER, dummy=True)
+    s.send(sa, GENERATED, dummy=True)
+    s.send(sa, COMPLETE, dummy=True)
     s.send(sa, "RFC4303-3.3.3-increment")

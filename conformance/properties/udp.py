@@ -11,7 +11,11 @@ HEADER = "RFC3948-2.1-udp-header"
 PORTS = "RFC3948-2.1-ports"
 CHECKSUM = "RFC3948-2.1-checksum-not-relied-on"
 MARKER = "RFC3948-2.2-non-esp-marker"
-KEEPALIVE = "RFC3948-2.3-keepalive"
+KEEPALIVE, KEEPALIVE_PORTS = "RFC3948-2.3-keepalive", "RFC3948-2.3-keepalive-ports"
+KEEPALIVE_CHECKSUM = "RFC3948-2.3-keepalive-checksum-not-relied-on"
+NO_LIVENESS = "RFC3948-4-keepalive-no-liveness"
+ZERO = "RFC3948-2.1-checksum-zero"
+REMOVED = {"transport": "RFC3948-3.3-transport-removed", "tunnel": "RFC3948-3.5-tunnel-removed"}
 ACCEPTED = "RFC4303-3.4.4-accepted"
 BYPASS = "RFC4301-5.2-bypass"
 MALFORMED = "RFC4303-3.4.4-malformed-discarded"
@@ -22,7 +26,7 @@ def inbound(s: Scenario) -> Sa:
     return s.inbound_sa(sequence=0, udp=True)
 
 
-@check(HEADER, PORTS)
+@check(HEADER, PORTS, ZERO)
 def sends(s: Scenario) -> None:
     """ESP in UDP, with the SA's ports and the right length."""
     s.need("udp", s.caps.udp)
@@ -40,20 +44,24 @@ def other_ports(s: Scenario) -> None:
     s.send(s.with_fields(sa, udp=ports), PORTS)
 
 
-@check(ACCEPTED)
+@check(*REMOVED.values())
 def receives(s: Scenario) -> None:
     """ESP in UDP is opened, whatever its length."""
     sa = inbound(s)
-    s.receive(sa, 1, ACCEPTED, packet=s.packet(sa))
-    s.receive(sa, 2, ACCEPTED, packet=s.packet(sa))
+    s.receive(sa, 1, REMOVED[sa.mode], packet=s.packet(sa))
+    s.receive(sa, 2, REMOVED[sa.mode], packet=s.packet(sa))
 
 
-@check(KEEPALIVE, proved_by=("udp-keepalive",))
+@check(KEEPALIVE, KEEPALIVE_PORTS, KEEPALIVE_CHECKSUM, NO_LIVENESS, proved_by=("udp-keepalive",))
 def keepalive(s: Scenario) -> None:
-    """A keepalive is neither ESP nor IKE; nor is it when the link pads it."""
+    """A keepalive is neither ESP nor IKE, with a checksum or without, also when the link pads it, and ages no SA."""
     sa = inbound(s)
-    s.arrives(s.peer(sa).datagram(b"\xff") + bytes(s.choose((0, 1, 17))), KEEPALIVE)
-    s.receive(sa, 1, ACCEPTED)
+    datagram = s.peer(sa).datagram(b"\xff")
+    s.arrives(datagram, KEEPALIVE_PORTS)
+    s.arrives(datagram + bytes(s.choose((1, 17))), KEEPALIVE)
+    s.arrives(wire.udp_checksum(datagram), KEEPALIVE_CHECKSUM)
+    s.read(sa, NO_LIVENESS, "sequence")
+    s.receive(sa, 1, NO_LIVENESS)
 
 
 @check(MARKER, proved_by=("udp-marker",))

@@ -6,7 +6,9 @@ sentence with two demands has two entries that share its fingerprint; `implied` 
 without a capital keyword, or in a table, and that the data plane depends on.
 
 Every entry either says how a black box shows it (`family` and `observe`) or why no black box can (`waived`, whose first
-word is one of `WAIVERS`). Ids (`RFC4303-3.4.3-duplicate-rejected`: document, section, slug) are forever.
+word is one of `WAIVERS`). Documents repeat themselves and each other: an entry with `verified_with` has no check of its
+own but stands and falls with the entries named there, which do. Ids (`RFC4303-3.4.3-duplicate-rejected`: document,
+section, slug) are forever.
 """
 
 import re
@@ -79,9 +81,21 @@ _DOCUMENTS = (
     "RFC4868",
 )
 _FIELDS = frozenset(
-    {"id", "section", "level", "text", "fingerprint", "waived", "observe", "family", "implied", "errata"}
+    {
+        "id",
+        "section",
+        "level",
+        "text",
+        "fingerprint",
+        "waived",
+        "observe",
+        "family",
+        "verified_with",
+        "implied",
+        "errata",
+    }
 )
-_NO_TEXT = frozenset({"fingerprint", "implied"})
+_NO_TEXT = frozenset({"fingerprint", "implied", "verified_with"})
 _ID = re.compile(r"^RFC\d{3,5}-(?P<section>[0-9A-Z]+(?:\.[0-9]+)*)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)$")
 _FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")
 
@@ -99,6 +113,7 @@ class Requirement:
     waived: str | None = None
     observe: str | None = None
     family: str | None = None
+    verified_with: tuple[str, ...] = ()
     implied: bool = False
     errata: str | None = None
 
@@ -119,7 +134,14 @@ class Source:
 @cache
 def load() -> Mapping[str, Requirement]:
     """Every requirement by id, document by document in the order of the text."""
-    return MappingProxyType({one.id: one for name in _DOCUMENTS for one in source(name).requirements})
+    entries = {one.id: one for name in _DOCUMENTS for one in source(name).requirements}
+    for entry in entries.values():
+        for other in entry.verified_with:
+            if other not in entries or entries[other].waived or entries[other].verified_with:
+                raise Misuse(
+                    f"{entry.id}: verified with {other}, which is unknown, waived, or itself verified with others"
+                )
+    return MappingProxyType(entries)
 
 
 def by_document(document: str) -> tuple[Requirement, ...]:
@@ -167,7 +189,8 @@ def _requirement(entry: dict[str, Any], document: str, name: str) -> Requirement
         raise Misuse(f"{where}: {wrong}")
     mark = entry.get("fingerprint", [])
     marks = (mark,) if isinstance(mark, str) else tuple(mark)
-    return Requirement(**{**entry, "document": document, "level": Level(entry["level"]), "fingerprint": marks})
+    changed = {"document": document, "level": Level(entry["level"]), "fingerprint": marks}
+    return Requirement(**{**entry, **changed, "verified_with": tuple(entry.get("verified_with", ()))})
 
 
 def _complaints(entry: dict[str, Any], document: str) -> list[str]:
@@ -190,6 +213,8 @@ def _complaints(entry: dict[str, Any], document: str) -> list[str]:
         "only an implied requirement may lack a fingerprint": not marks and not entry.get("implied"),
         "either waived, or observe and family": ("waived" in entry) == ("observe" in entry)
         or ("family" in entry) != ("observe" in entry),
+        "verified_with is a list of ids, beside observe": "verified_with" in entry
+        and ("observe" not in entry or not isinstance(entry["verified_with"], list) or not entry["verified_with"]),
         f"unknown family {entry.get('family')!r}": "family" in entry and entry["family"] not in FAMILIES,
         f"waived begins with one of {', '.join(WAIVERS)}, then a colon and why": "waived" in entry
         and (kind not in WAIVERS or not entry["waived"][len(kind) + 1 :].strip()),

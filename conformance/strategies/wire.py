@@ -39,3 +39,17 @@ def spi(packet: bytes, esp_length: int, other: int) -> bytes:
     """The packet with another SPI; `esp_length` octets of it are ESP."""
     at = len(packet) - esp_length
     return packet[:at] + other.to_bytes(4, "big") + packet[at + 4 :]
+
+
+def fragment(packet: bytes, offset: int) -> bytes:
+    """The packet as if it were a later fragment of a larger one; `offset` in octets, a multiple of 8."""
+    if packet[0] >> 4 == 4:
+        return ipv4_fragment(packet, offset >> 3)
+    return ipv6_fragment(packet, offset)
+
+
+def behind_hop_by_hop(packet: bytes) -> bytes:
+    """The IPv6 packet with hop-by-hop options (only padding) in front of whatever follows its fixed header."""
+    length = int.from_bytes(packet[4:6], "big") + 8
+    options = bytes([packet[6]]) + bytes.fromhex("00010400000000")
+    return packet[:4] + length.to_bytes(2, "big") + b"\x00" + packet[7:40] + options + packet[40:]
