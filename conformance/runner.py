@@ -19,7 +19,7 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 
-from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
 from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks import Check
@@ -170,6 +170,9 @@ class _Run:
             got = self.adapter.execute(case)
         except AdapterFailure as failure:
             self._catch_failure(failure, case, want)
+            return
+        except Exception as error:
+            self._catch_failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
             return
         judgement = judge(case, got, want, self.aim.caps)
         if isinstance(judgement, Incapable):
