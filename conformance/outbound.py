@@ -87,6 +87,7 @@ class OutboundJudge:
         if isinstance(want, Dropped):
             if not isinstance(got, Dropped):
                 yield None, f"sent a packet, expected it dropped ({want.reason})"
+                self.follow(got)
             return
         expected = next_sequence(self._last, self._sa.esn)
         if not isinstance(got, Sent) or expected is None:

@@ -121,7 +121,8 @@ def write_expectations(result: RunResult, path: Path) -> None:
     """What this run found, as an expectation file whose reasons a human must fill in."""
     entries = []
     for requirement, verdict in result.requirements.items():
-        if verdict in NEWS:
+        known = load().get(requirement)
+        if verdict in NEWS and not (known is not None and known.verified_with):
             reason = result.expected.get(requirement, "not examined yet")
             entries.append(
                 f"[[deviation]]\nid = {requirement!r}\nverdict = {verdict.value!r}\nreason = {reason!r}\n"
@@ -135,6 +136,9 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
     listed = {entry.id: entry for entry in expectations}
     news, expected = [], {}
     for requirement, verdict in result.requirements.items():
+        known = load().get(requirement)
+        if known is not None and known.verified_with:
+            continue  # it stands and falls with others, which are judged
         entry = listed.get(requirement)
         if verdict in NEWS and entry is not None and entry.verdict is verdict:
             expected[requirement] = entry.reason

@@ -74,14 +74,16 @@ def target(adapter: Adapter) -> Target:
     return Target(adapter.name, caps, OptionSpace(caps))
 
 
-def run_check(check: Check, adapter: Adapter, aim: Target, *, examples: int, seed: int) -> CheckResult:
-    """Run one check to its end. Raises nothing but `KeyboardInterrupt` and our own bugs."""
+def run_check(
+    check: Check, adapter: Adapter, aim: Target, *, examples: int, seed: int, findings: int = MAX_FINDINGS
+) -> CheckResult:
+    """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs."""
     started = time.perf_counter()
     run = _Run(check, adapter, aim)
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
-        for round_number in range(MAX_FINDINGS):
+        for round_number in range(findings):
             found = run.hunt(count, seed_of(seed, check.id, round_number))
             if found is None:
                 break

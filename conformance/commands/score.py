@@ -1,7 +1,79 @@
 """`espproof score`: the suite against the catalogue of seeded defects."""
 
+import os
+from typing import Annotated
+
+import msgspec
 import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from espproof.conformance import score as scores
+from espproof.conformance.commands.run import ProfileName
+from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.runner import Profile
 
 
 def register(app: typer.Typer) -> None:
-    """Nothing yet."""
+    app.command()(score)
+
+
+def score(
+    profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
+    only: Annotated[str, typer.Option(help="Comma-separated patterns of defect ids, families or sources.")] = "",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
+    workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = os.cpu_count() or 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the suite against each seeded defect: found or missed, by which requirement, how soon, with which case.
+
+    Exit status 1 if a defect is missed.
+    """
+    with errors():
+        columns = (
+            TextColumn("score"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}"),
+        )
+        with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+            task = bar.add_task("score", total=None, last="")
+
+            def tick(row: scores.Row, done: int, total: int) -> None:
+                bar.update(
+                    task, completed=done, total=total, last=row.defect if row.found else f"[red]missed {row.defect}"
+                )
+
+            result = scores.score(
+                profile=Profile[profile.value.upper()], seed=seed, workers=workers, only=only, progress=tick
+            )
+        if as_json:
+            print_json(msgspec.to_builtins(result))
+        else:
+            _show(result)
+        raise typer.Exit(EXPECTED if result.whole and result.found == result.total else NEWS)
+
+
+def _show(score: scores.Score) -> None:
+    """What is missed first, then every defect that was found, then the figures."""
+    table = Table(title="seeded defects", title_justify="left")
+    for name, justify in (
+        ("defect", "left"),
+        ("found by", "left"),
+        ("cases", "right"),
+        ("s", "right"),
+        ("steps", "right"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in sorted(score.rows, key=lambda row: row.found):
+        by = escape(row.requirement) if row.found else "[bold red]missed[/]"
+        table.add_row(row.defect, by, str(row.examples), f"{row.seconds:.1f}", str(row.steps) if row.found else "")
+    OUT.print(table)
+    whole = "" if score.whole else " [bold red]NOT WHOLE[/]: interrupted"
+    OUT.print(
+        f"{score.found} of {score.total} found in {score.seconds:.0f} s ({score.profile}, seed {score.seed}); "
+        f"shrunk to {score.median_steps:g} steps in the median, {score.max_steps} at most{whole}",
+        highlight=False,
+    )

@@ -91,7 +91,7 @@ def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, in
 @check(DELETED, proved_by=("sad-delete-keeps-entry",))
 def deleted(s: Scenario) -> None:
     """A deleted SA receives nothing; the others go on."""
-    one, two = s.inbound_sa(sequence=0), s.inbound_sa(sequence=0)
+    one, two = s.inbound_sa(sequence=0, udp=False), s.inbound_sa(sequence=0)
     s.receive(one, 1, ACCEPTED)
     s.delete(one, DELETED)
     s.receive(one, 2, DELETED)
