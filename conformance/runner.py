@@ -7,6 +7,7 @@ no example database is read.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks import Check
 from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
+from espproof.conformance.reduce import reduce
 from espproof.conformance.scenario import Inapplicable, Scenario, Target
 from espproof.conformance.strategies.options import OptionSpace, options_of, pairs_of
 from espproof.conformance.verdict import Verdict
@@ -127,8 +129,7 @@ class _Run:
 
     def hunt(self, examples: int, seed: int) -> Counterexample | None:
         """One Hypothesis run: the shrunk counterexample of the first new requirement, or None."""
-        self._caught = None
-        self._inapplicable = None
+        self._begin()
         check, aim = self.check, self.aim
 
         @st.composite
@@ -161,47 +162,64 @@ class _Run:
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
+        if self._caught is not None:
+            reduce(self._caught.case, self._still_fails)
         return self._caught
 
+    def _begin(self) -> None:
+        self._caught = None
+        self._inapplicable = None
+
     def _try(self, case: Case) -> None:
-        if self._caught is None:
+        """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
+        searching = self._caught is None
+        if searching:
             self.examples += 1
             self.digest.update(to_json(case))
+        for found in self._execute(case, note=searching):
+            if found.requirement in self.muted:
+                continue
+            if self._caught is None or self._caught.requirement == found.requirement:
+                self.first_finding.setdefault(found.requirement, self.examples)
+                self._caught = found
+                raise _Found
+
+    def _still_fails(self, shorter: Case) -> bool:
+        """Whether the same goes wrong with a shorter case, which is then the one that is caught."""
+        assert self._caught is not None
+        for found in self._execute(shorter, note=False):
+            if (found.requirement, _kind(found)) == (self._caught.requirement, _kind(self._caught)):
+                self._caught = found
+                return True
+        return False
+
+    def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
+        """Everything wrong with one case; with `note`, what it covered is remembered."""
         want = self._reference.execute(case)
         try:
             got = self.adapter.execute(case)
         except AdapterFailure as failure:
-            self._catch_failure(failure, case, want)
+            yield self._failure(failure, case, want)
             return
         except Exception as error:
-            self._catch_failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
+            yield self._failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
             return
         judgement = judge(case, got, want, self.aim.caps)
         if isinstance(judgement, Incapable):
             self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
-        if self._caught is None:
+        if note:
             self.tried |= judgement.tried
             self._note(case, got)
         for finding in judgement.findings:
-            if finding.requirement not in self.muted and (
-                self._caught is None or self._caught.requirement == finding.requirement
-            ):
-                self.first_finding.setdefault(finding.requirement, self.examples)
-                self._caught = _counterexample(finding, self.check.id, case, got, want)
-                raise _Found
+            yield _counterexample(finding, self.check.id, case, got, want)
 
-    def _catch_failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> None:
+    def _failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> Counterexample:
         verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
-        name = f"espproof-{verdict.value}"
-        if name in self.muted or (self._caught is not None and self._caught.requirement != name):
-            return
-        self.first_finding.setdefault(name, self.examples)
-        self._caught = Counterexample(
-            requirement=name, check=self.check.id, verdict=verdict, step=SETUP, message=str(failure), case=case,
-            got=None, want=want,
+        return Counterexample(
+            requirement=f"espproof-{verdict.value}", check=self.check.id, verdict=verdict, step=SETUP,
+            message=str(failure), case=case, got=None, want=want,
         )  # fmt: skip
-        raise _Found
 
     def _note(self, case: Case, got: Transcript) -> None:
         """What this case covered: pairs of options, choices the documents leave open."""
@@ -227,6 +245,12 @@ def _used(case: Case) -> Iterator[tuple[Sa, int]]:
             yield sas.pop(step.sa), packet[0] >> 4
 
 
+def _kind(found: Counterexample) -> str:
+    """A message without its numbers."""
+    return _NUMBERS.sub("#", found.message)
+
+
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
 _FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
 
 

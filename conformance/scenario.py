@@ -267,9 +267,9 @@ class Scenario:
 
     # ---------------------------------------------------------------------------------------------------- packets
 
-    def payload(self, sa: Sa) -> tuple[bytes, int]:
-        """What a short packet's ESP payload is on this SA, and its next header."""
-        packet = self.small(sa)
+    def payload(self, sa: Sa, length: int = 16) -> tuple[bytes, int]:
+        """What a short packet's ESP payload is on this SA, and its next header; `length` is that of the upper layer."""
+        packet = self._build_packet(sa, packets.Recipe(version=self.versions(sa)[0], length=length))
         if sa.mode == "tunnel":
             return packet, tunnel.NEXT_HEADER[packet[0] >> 4]
         split = transport.legal_splits(packet)[0]

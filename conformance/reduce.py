@@ -1,0 +1,52 @@
+"""Makes a counterexample shorter than its strategy could draw it: steps and SAs that it does not need are left out.
+
+Hypothesis shrinks what was drawn; a sweep over twenty lengths stays a sweep over twenty lengths. A Case is data and the
+oracle judges any Case, so steps can be taken away one by one as long as the same thing goes wrong. The number of tries
+is bounded: each is one execution by the implementation.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from espproof.adapters.case import AddSa, Case, DeleteSa, Outbound, OutboundBurst, ReadState
+
+MAX_TRIES = 80
+
+
+def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRIES) -> Case:
+    """The case without what is not needed for `still_fails`, which the case itself fulfils."""
+    left = tries
+
+    def keep(smaller: Case) -> bool:
+        nonlocal left
+        left -= 1
+        return left >= 0 and still_fails(smaller)
+
+    size = len(case.steps) // 2
+    while size and left > 0:
+        start = len(case.steps) - size
+        while start >= 0 and left > 0:
+            smaller = without_steps(case, start, start + size)
+            if smaller.steps and keep(smaller):
+                case = smaller
+            start -= size
+        size //= 2
+    for sa in case.sas[::-1]:
+        if sa.name not in used(case):
+            smaller = msgspec.structs.replace(case, sas=tuple(one for one in case.sas if one is not sa))
+            if keep(smaller):
+                case = smaller
+    return case
+
+
+def without_steps(case: Case, start: int, end: int) -> Case:
+    """The case without the steps from `start` up to `end`."""
+    return msgspec.structs.replace(case, steps=case.steps[:start] + case.steps[end:])
+
+
+def used(case: Case) -> set[str]:
+    """The SAs that steps name. An inbound packet names none: only an execution tells whether its SA is needed."""
+    by_name = (Outbound, OutboundBurst, ReadState, DeleteSa)
+    names = {step.sa for step in case.steps if isinstance(step, by_name)}
+    return names | {step.sa.name for step in case.steps if isinstance(step, AddSa)}
