@@ -244,13 +244,13 @@
       found.files.length > 0 && el("ul", { class: "files", "aria-label": "Files" }, found.files.map((file) =>
         el("li", {}, el("a", { href: file.href, download: file.name, title: `${file.size} octets` }, file.name)))),
       found.setup.length > 0 && el("h3", {}, plural(found.setup.length, "SA")),
-      found.setup.map((one) => sa(one.sa, one, found.packets, found.setup.length === 1)),
+      found.setup.map((one) => sa(one.sa, one, found.packets)),
       found.steps.length > 0 && el("h3", {}, plural(found.steps.length, "step")),
-      found.steps.map((step) => oneStep(step, found)),
+      found.steps.map((step) => oneStep(step, found, verdict)),
     ];
   }
 
-  function sa(told, outcomes, packets, wide) {
+  function sa(told, outcomes, packets) {
     const differs = outcomes && outcomes.got && outcomes.want && outcomes.got.says !== outcomes.want.says;
     return el("details", { class: "sa", open: differs },
       el("summary", {}, el("b", {}, told.name), ` ${told.says}`),
@@ -260,89 +260,99 @@
   const table = (pairs) => el("table", { class: "plain" }, pairs.map(([name, value]) =>
     el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "mono" }, value))));
 
-  function oneStep(step, found) {
+  function oneStep(step, found, verdict) {
     const here = step.number === found.step;
     const same = step.got && step.want && step.got.says === step.want.says;
-    const into = step.in.map((number) => packet(found.packets[number], null, false, true));
-    return el("section", { class: here ? "step here" : "step" },
-      el("div", { class: "step-head" }, el("span", { class: "n" }, String(step.number)), el("span", {}, step.does),
-        el("span", { class: here ? "right bad" : "right" },
-          here ? "shows it" : step.behaviour ? "left open" : step.silent ? "" : same ? "as expected" : "")),
+    const into = step.in.map((number) => packet(found.packets[number], null));
+    const folded = !here && found.steps.length > 4;
+    return el("details", { class: here ? `step here v-${verdict}` : "step", open: !folded },
+      el("summary", { class: "step-head" }, el("span", { class: "n" }, String(step.number)), el("span", {}, step.does),
+        el("span", { class: "right" },
+          here ? "shows it" : step.behaviour ? "left open" : same ? "as expected" : "")),
       step.behaviour && el("p", { class: "note" }, `Left open by the documents: ${step.behaviour}`),
       step.note && el("p", { class: "note" }, step.note),
-      step.sa && sa(step.sa, null, found.packets, false),
+      step.sa && sa(step.sa, null, found.packets),
       into.length > 0 && el("div", { class: "in" }, el("h4", {}, step.in.length > 1 ? "packets in" : "packet in"), into),
       beside(step, found.packets, here));
   }
 
-  /** What was expected on the left, what came on the right. */
+  /** What was expected on the left, what came on the right; once if they are the same to the octet. */
   function beside(step, packets, here) {
-    const column = (title, told, against, bad) => {
-      const says = told ? told.says : step.silent && title === "got" ? "no answer" : "not recorded";
-      return el("div", {}, el("h4", { class: bad ? "bad" : null }, `${title}: `, el("b", {}, says)),
-        told && told.rows.length > 0 && table(told.rows),
-        told && told.packets.map((one, number) => {
-          const other = against && against.packets[number];
-          return packet(packets[one.packet], other ? packets[other.packet] : null, title === "got", false);
-        }));
-    };
+    if (step.got && step.want && JSON.stringify(step.got) === JSON.stringify(step.want)) {
+      return el("div", {}, outcome("expected and got", step.got, null, packets, here));
+    }
     return el("div", { class: "both" },
-      column("expected", step.want, step.got, false), column("got", step.got, step.want, here));
+      el("div", {}, outcome("expected", step.want, null, packets, false)),
+      el("div", {}, outcome("got", step.got, step.want, packets, here, step.silent)));
+  }
+  function outcome(title, told, against, packets, bad, silent) {
+    const says = told ? told.says : silent ? "no answer" : "not recorded";
+    return [
+      el("h4", { class: bad ? "bad" : null }, `${title}: `, el("b", {}, says)),
+      told && told.rows.length > 0 && table(told.rows),
+      told && told.packets.map((one, number) => {
+        const other = against && against.packets[number];
+        return packet(packets[one.packet], other ? packets[other.packet] : null);
+      }),
+    ];
   }
 
   // ---------------------------------------------------------------------------------------------------- packets
   const ALWAYS_NEW = new Set(["iv", "ciphertext", "icv"]);
+  const keyOf = (field) => `${field[2]}/${field[3]}`;
+  const octetsOf = (told, field) => told.hex.slice(2 * field[0], 2 * field[1]);
 
-  function packet(told, other, mark, folded) {
+  /** A packet as coloured octets with its fields below; where `other` is given, what differs from it is marked. */
+  function packet(told, other) {
     const box = el("div", { class: "packet" });
-    const fields = told.fields;
-    const differs = mark && other ? different(fields, other.fields) : new Set();
-    octetGrid(box, told, fields, differs);
+    octetGrid(box, told, other, ALWAYS_NEW);
+    told.fields.forEach((field) => {
+      if (!field[5]) return;
+      const twin = other && other.fields.find((one) => one[5] && keyOf(one) === keyOf(field));
+      const inner = el("div", { class: "inner" }, el("p", {}, "decrypted"));
+      octetGrid(inner, field[5], twin ? twin[5] : null, new Set());
+      box.append(inner);
+    });
     return box;
   }
 
-  /** Numbers of fields whose counterpart in the other packet says something else. */
-  function different(fields, others) {
-    const key = (field) => `${field[2]}/${field[3]}`;
-    const said = new Map(others.map((field) => [key(field), field[4]]));
-    const found = new Set();
-    fields.forEach((field, number) => {
-      if (!ALWAYS_NEW.has(index.layers[field[2]]) && said.get(key(field)) !== field[4]) found.add(number);
-    });
-    return found;
-  }
-
-  function octetGrid(box, told, fields, differs) {
-    const hex = told.hex;
-    const shown = hex.length / 2;
-    const grid = el("div", { class: "octets", "aria-hidden": "true" });
-    const saying = el("p", { class: "saying" }, plural(told.size, "octet"));
-    const cells = fields.map(() => []);
-    const lines = fields.map((field, number) => line(field, number));
+  function octetGrid(box, told, other, unlike) {
+    const fields = told.fields;
+    const shown = told.hex.length / 2;
     const layer = (field) => index.layers[field[2]];
+    const twins = new Map(other ? other.fields.map((field) => [keyOf(field), field]) : []);
+    const twin = (field) => twins.get(keyOf(field));
+    const judged = (field) => other && !unlike.has(layer(field));
+    const says = (field) => judged(field) && (!twin(field) || twin(field)[4] !== field[4]);
+    const differs = (field, at) => judged(field)
+      && (!twin(field) || octetsOf(other, twin(field)).slice(2 * at, 2 * at + 2) !== octetsOf(told, field).slice(2 * at, 2 * at + 2));
+
+    const grid = el("div", { class: "octets", "aria-hidden": "true" });
+    const cells = fields.map(() => []);
+    const total = `${plural(told.size, "octet")}, ${plural(fields.length, "field")}`;
+    const saying = el("summary", { class: "saying" }, total);
+    const lines = fields.map((field, number) => el("tr",
+      { tabindex: "0", class: says(field) ? "other" : null, onfocus: () => light(number), onblur: () => light(-1),
+        onmouseenter: () => light(number), onmouseleave: () => light(-1) },
+      el("td", {}, el("span", { class: `swatch L-${layer(field)}` })),
+      el("th", { scope: "row" }, field[3]), el("td", { class: "mono" }, field[4])));
     let number = 0;
     for (let at = 0; at < shown; at += 1) {
       if (at % 16 === 0) grid.append(el("i", {}, at.toString(16).padStart(4, "0")));
       while (number < fields.length - 1 && at >= fields[number][1]) number += 1;
       const field = fields[number];
       const octet = el("span", {
-        class: `L-${layer(field)}${at === field[0] && at % 16 ? " edge" : ""}${differs.has(number) ? " other" : ""}`,
+        class: `L-${layer(field)}${at === field[0] && at % 16 ? " edge" : ""}${differs(field, at - field[0]) ? " other" : ""}`,
         title: `${field[3]}: ${field[4]}`, "data-field": number,
-      }, hex.slice(2 * at, 2 * at + 2));
+      }, told.hex.slice(2 * at, 2 * at + 2));
       cells[number].push(octet);
       grid.append(octet);
     }
     function light(which) {
       cells.forEach((octets, one) => octets.forEach((octet) => octet.classList.toggle("on", one === which)));
       lines.forEach((row, one) => row.classList.toggle("on", one === which));
-      if (which < 0) saying.replaceChildren(plural(told.size, "octet"));
+      if (which < 0) saying.replaceChildren(total);
       else saying.replaceChildren(el("b", {}, fields[which][3]), ` ${fields[which][4]}`);
-    }
-    function line(field, one) {
-      return el("tr", { tabindex: "0", class: differs.has(one) ? "other" : null, onfocus: () => light(one), onblur: () => light(-1),
-        onmouseenter: () => light(one), onmouseleave: () => light(-1) },
-        el("td", {}, el("span", { class: `swatch L-${index.layers[field[2]]}` })),
-        el("th", { scope: "row" }, field[3]), el("td", { class: "mono" }, field[4]));
     }
     grid.addEventListener("mouseover", (event) => {
       const of = event.target.dataset.field;
@@ -350,16 +360,8 @@
     });
     grid.addEventListener("mouseleave", () => light(-1));
     box.append(grid);
-    if (shown < told.size) box.append(el("p", { class: "saying" }, `and ${told.size - shown} more octets, in the files`));
-    box.append(saying);
-    box.append(el("details", { class: "fields", open: differs.size > 0 }, el("summary", {}, plural(fields.length, "field")),
-      el("table", { class: "plain" }, lines)));
-    for (const field of fields) {
-      if (!field[5]) continue;
-      const inner = el("div", { class: "inner" }, el("p", {}, "decrypted"));
-      octetGrid(inner, field[5], field[5].fields, new Set());
-      box.append(inner);
-    }
+    if (shown < told.size) box.append(el("p", { class: "note" }, `and ${told.size - shown} more octets, in the files`));
+    box.append(el("details", { class: "fields", open: fields.some(says) }, saying, el("table", { class: "plain" }, lines)));
   }
 
   // ------------------------------------------------------------------------------------------------------- start
