@@ -42,7 +42,9 @@ def run(
             plain = [results.plain(result) for result in done]
             print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
         else:
-            for result in done:
+            for number, result in enumerate(done):
+                if number:
+                    OUT.print()
                 terminal.show(OUT, result)
         if write_expect is not None:
             results.write_expectations(done[0], write_expect)

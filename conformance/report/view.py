@@ -119,6 +119,7 @@ def _requirement(name: str, entry: Requirement | None, checks: list[str]) -> dic
         "url": url_of(name),
         "waived": (entry.waived or "") if entry is not None else "",
         "observe": (entry.observe or "") if entry is not None else "",
+        "with": list(entry.verified_with) if entry is not None else [],
         "checks": checks,
     }
 
@@ -163,12 +164,10 @@ _FIGURES = (
 
 def cells(result: RunResult) -> dict[str, dict[str, Any]]:
     """Requirement -> verdict and why. What no check could try is inapplicable if that is what its checks said."""
-    found = {
-        requirement: _cell(Verdict.INAPPLICABLE, "without " + ", ".join(missing))
-        for requirement, missing in _out_of_reach(result).items()
-    }
-    for requirement, verdict in result.requirements.items():
-        found[requirement] = _cell(verdict)
+    found = {requirement: _cell(verdict) for requirement, verdict in result.requirements.items()}
+    for requirement, missing in _out_of_reach(result).items():
+        if found.setdefault(requirement, _cell(Verdict.INAPPLICABLE))["verdict"] == Verdict.INAPPLICABLE.value:
+            found[requirement]["note"] = "without " + ", ".join(missing)
     for requirement, reason in result.expected.items():
         if requirement in found:
             found[requirement] |= {"note": f"expected: {reason}", "expected": True}
@@ -219,14 +218,14 @@ def behaviours(result: RunResult) -> list[dict[str, Any]]:
 
 def capabilities(caps: Capabilities) -> list[dict[str, Any]]:
     """Declared capabilities, one row each; `there` is false where the implementation has nothing of the kind."""
-    rows = []
-    for name, value in to_plain(caps).items():
-        if name == "encryption":
-            value = [f"{encr} ({'/'.join(str(8 * size) for size in sizes)})" for encr, sizes in value.items()]
-        rows.append(
-            {"name": name.replace("_", " "), "value": _said(value), "there": value not in (False, None, [], ())}
-        )
-    return rows
+    plain = to_plain(caps)
+    plain["encryption"] = [
+        f"{encr} ({'/'.join(str(8 * size) for size in sizes)})" for encr, sizes in plain["encryption"].items()
+    ]
+    return [
+        {"name": name.replace("_", " "), "value": _said(value), "there": value not in (False, None, [], ())}
+        for name, value in plain.items()
+    ]
 
 
 def _said(value: Any) -> str:

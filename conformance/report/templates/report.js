@@ -205,6 +205,11 @@
       verdictList(id, run),
       told && told.note && el("p", { class: `callout v-${told.verdict}` }, told.note),
       found && counterexample(found, run, told.verdict),
+      requirement.with.length > 0 && [el("h3", {}, "Verified with"), el("ul", { class: "verdicts" }, requirement.with.map((other) => {
+        const its = run === null ? null : index.runs[run].cells[other];
+        return el("li", { class: its ? `v-${its.verdict}` : null }, el("button", { type: "button", onclick: () => open(other, run) },
+          `${other} `, its && badge(its.verdict)));
+      }))],
       checkTable(requirement, run),
     ].flat(Infinity).filter((child) => child);
   }
