@@ -68,12 +68,14 @@ def _is_other(path: Path) -> bool:
     try:
         if path.stat().st_size > results.MAX_FILE:
             return False
-        head = msgspec.json.decode(path.read_bytes(), type=_Head)
-    except msgspec.ValidationError:
-        return True
+        content = path.read_bytes()
+        try:
+            return msgspec.json.decode(content, type=_Head).format != results.FORMAT
+        except msgspec.ValidationError:
+            msgspec.json.decode(content)
+            return True
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return head.format != results.FORMAT
 
 
 def write(found: RunResult, folder: Path) -> Run:

@@ -77,7 +77,7 @@ def render(columns: Sequence[Column]) -> bytes:
         style_hash=_hash(style),
         whole=all(result.whole for result in results),
     )
-    return page.encode("utf-8", errors="replace")
+    return bytes(page.encode("utf-8", errors="replace"))
 
 
 def _groups(rows: list[dict[str, Any]], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def _blocks(columns: Sequence[Column], runs: list[dict[str, Any]], rows: list[di
         "layers": LAYERS,
         "glyphs": GLYPHS,
     }
-    counterexamples = []
+    counterexamples: list[tuple[str, Markup]] = []
     for column, run in zip(columns, runs, strict=True):
         also = _also_found_by(column.result)
         for found in column.result.counterexamples:
