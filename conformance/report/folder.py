@@ -13,6 +13,8 @@ import mimetypes
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -82,9 +84,19 @@ def write(found: RunResult, folder: Path) -> Run:
     """Everything about one run but the page. `OSError` names the file that could not be written."""
     results.write(found, folder)
     name = results.file_name(found.adapter)
+    _export(found, folder / results.COUNTEREXAMPLES / name)
     atomic.write(folder / f"{name}.junit.xml", junit.render(found, name))
     atomic.write(folder / f"{name}.sarif", sarif.render(found, name))
     return Run(found, name)
+
+
+def _export(found: RunResult, below: Path) -> None:
+    """Each counterexample in the formats of other tools, for which `conformance.export` has to be there."""
+    if find_spec("espproof.conformance.export") is None:
+        return
+    write_all = import_module("espproof.conformance.export").write_all
+    for one in found.counterexamples:
+        write_all(one.case, below, results.file_name(one.requirement), got=one.got)
 
 
 def write_page(runs: Sequence[Run], folder: Path, output: Path | None = None) -> Path:

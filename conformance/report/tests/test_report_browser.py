@@ -188,7 +188,7 @@ def test_hostile_strings_are_shown_and_do_nothing(browse: Browse, hostile_page: 
     """Name, version, messages, capabilities, requirement ids: all opened, none became an element or ran."""
     driver = browse(hostile_page)
     shown = driver.execute_script("return document.querySelector('.run .name').textContent")
-    assert shown == hostile.adapter.replace("\x01", "\x01")
+    assert shown == hostile.adapter
     for button in all_of(driver, ".cell"):
         driver.execute_script("arguments[0].click()", button)
         assert all_of(driver, "main img, main script") == []

@@ -30,13 +30,14 @@ def test_a_written_result_reads_back_the_same(found: RunResult, tmp_path: Path) 
 
 def test_every_counterexample_has_its_case_in_the_folder(found: RunResult, tmp_path: Path) -> None:
     folder.write(found, tmp_path)
-    names = {path.name for path in (tmp_path / "counterexamples" / "scapy").iterdir()}
+    names = {path.name for path in (tmp_path / "counterexamples" / "scapy").glob("*.json")}
     assert names == {f"{one.requirement}.json" for one in found.counterexamples}
 
 
 def test_the_page_holds_the_files_that_lie_beside_it(found: RunResult, tmp_path: Path) -> None:
     """A capture beside the case becomes a data: link; one that is too large is linked to; nothing else is listed."""
-    run = folder.write(found, tmp_path)
+    results.write(found, tmp_path)
+    run = folder.Run(found, "scapy")
     one, other = found.counterexamples[:2]
     below = tmp_path / "counterexamples" / "scapy"
     (below / f"{one.requirement}.pcap").write_bytes(b"captured octets")

@@ -21,6 +21,10 @@ def test_what_is_printed_fits_eighty_columns(found: RunResult) -> None:
     assert max(map(len, shown(found).splitlines())) <= 80
 
 
+def test_the_longest_id_of_the_catalogue_fits_a_line() -> None:
+    assert max(len(f" warning {one.id} {one.level.value}") for one in load().values()) <= 80
+
+
 def test_every_deviation_stands_unbroken_with_its_wording_below(found: RunResult) -> None:
     lines = shown(found).splitlines()
     for one in found.counterexamples:
