@@ -225,8 +225,9 @@ class Scenario:
 
     @staticmethod
     def changed(sa: Sa, **fields: Any) -> Sa:
-        """The same SA with some fields changed."""
-        return msgspec.structs.replace(sa, **fields)
+        """The same SA with some fields changed. Octets become `Octets`: plain `bytes` would be base64 in JSON."""
+        octets = {name: Octets(value) for name, value in fields.items() if isinstance(value, bytes)}
+        return msgspec.structs.replace(sa, **{**fields, **octets})
 
     @staticmethod
     def fresh_keys(sa: Sa, index: int) -> dict[str, Octets]:
