@@ -112,14 +112,10 @@ def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
 def _step(
     number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
 ) -> Judged:
-    if isinstance(step, Outbound):
+    if isinstance(step, OutboundBurst | InboundBurst):
+        yield from _burst(number, step, got, want, judges, caps)
+    elif isinstance(step, Outbound):
         yield from judges[step.sa].judge(number, step, got, want)
-    elif isinstance(step, OutboundBurst):
-        if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
-            for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
-                yield from judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), one_got, one_want)
-        else:
-            yield None, f"{tell(got)}, expected {tell(want)}"
     elif isinstance(step, Inbound):
         yield from _inbound(got, want, caps)
         if step.requirement == CHECK_FIRST and caps.drop_reasons and got == Dropped(reason="integrity"):
@@ -127,16 +123,30 @@ def _step(
                 None,
                 "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",
             )
-    elif isinstance(step, InboundBurst):
-        if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
-            for index, (one_got, one_want) in enumerate(zip(got.results, want.results, strict=True)):
-                yield from ((name, f"packet {index}: {message}") for name, message in _inbound(one_got, one_want, caps))
-        else:
-            yield None, f"{tell(got)}, expected {tell(want)}"
     elif isinstance(want, State):
         yield from _state(got, want, caps)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _burst(
+    number: int,
+    step: OutboundBurst | InboundBurst,
+    got: Outcome,
+    want: Outcome,
+    judges: dict[str, OutboundJudge],
+    caps: Capabilities,
+) -> Judged:
+    """Each packet of a burst as if it had come alone."""
+    if not isinstance(got, Burst) or not isinstance(want, Burst) or len(got.results) != len(want.results):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+        return
+    for index, (packet, is_, should) in enumerate(zip(step.packets, got.results, want.results, strict=True)):
+        if isinstance(step, OutboundBurst):
+            judged = judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), is_, should)
+        else:
+            judged = _inbound(is_, should, caps)
+        yield from ((requirement, f"packet {index}: {message}") for requirement, message in judged)
 
 
 def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
