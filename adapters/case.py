@@ -332,12 +332,12 @@ def from_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
     """Read one value of that type; `Misuse` says where the text departs from the format, and nothing else is raised."""
     try:
         return msgspec.json.decode(text, type=kind, dec_hook=_decode)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Misuse(f"not a {_title(kind)}: {error}") from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Misuse(f"not {_title(kind)}: {error}") from error
 
 
 def _title(kind: Any) -> str:
-    return getattr(kind, "__name__", "espproof case")
+    return f"a {kind.__name__}" if isinstance(kind, type) else "an espproof case"
 
 
 def to_plain(value: Any) -> Any:
@@ -350,7 +350,7 @@ def from_plain(value: Any, kind: type[_Kind]) -> _Kind:
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Misuse(f"not a {_title(kind)}: {error}") from error
+        raise Misuse(f"not {_title(kind)}: {error}") from error
 
 
 def json_schema(kind: Any = Case | CaseFile) -> dict[str, Any]:

@@ -129,8 +129,8 @@ class ReferenceAdapter(Adapter):
             lifetime=self._lifetime(sa),
             selectors=tuple(
                 module.Selector(
-                    selector.source and ip_network(selector.source, strict=False),
-                    selector.destination and ip_network(selector.destination, strict=False),
+                    None if selector.source is None else ip_network(selector.source, strict=False),
+                    None if selector.destination is None else ip_network(selector.destination, strict=False),
                     selector.protocol,
                 )
                 for selector in sa.selectors

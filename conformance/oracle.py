@@ -3,7 +3,8 @@
 Inbound packets and control steps have one right answer, the reference's. An outbound packet has many: it is opened with
 the reference's codec and each field on the wire is judged by itself (`outbound`). A finding names the requirement that
 is not met and the step that shows it. Drop reasons are never compared: a packet that is discarded for another reason is
-discarded, and audit logs are not part of the protocol.
+discarded, and audit logs are not part of the protocol. Nor is it compared whether an outbound packet was refused or
+dropped: it was not sent.
 """
 
 from collections.abc import Iterator
@@ -71,17 +72,17 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
     if findings:
         return Judgement(tuple(findings), frozenset())
     tried: set[str] = set()
-    sas = {sa.name: sa for sa in case.sas}
-    judges = {sa.name: OutboundJudge(sa, caps) for sa in case.sas if sa.direction == "out"}
+    sas = {sa.name: sa for sa, right in zip(case.sas, want.setup, strict=True) if isinstance(right, Done)}
+    judges = {name: OutboundJudge(sa, caps) for name, sa in sas.items() if sa.direction == "out"}
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
-        if isinstance(step, AddSa):
+        if isinstance(step, AddSa) and isinstance(right, Done):
             sas[step.sa.name] = step.sa
-            if step.sa.direction == "out" and isinstance(right, Done):
+            if step.sa.direction == "out":
                 judges[step.sa.name] = OutboundJudge(step.sa, caps)
         if step.requirement:
             tried.add(step.requirement)
         if step.behaviour:
-            if isinstance(step, Outbound):
+            if isinstance(step, Outbound) and step.sa in judges:
                 judges[step.sa].follow(outcome)
             continue
         told = list(_step(number, step, outcome, right, judges, caps))
@@ -110,8 +111,11 @@ def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
 def _step(
     number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
 ) -> Judged:
-    if isinstance(step, Outbound):
-        yield from judges[step.sa].judge(number, step, got, want)
+    if isinstance(step, Outbound | OutboundBurst) and isinstance(want, Refused):
+        if _leaves(got):
+            yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(step, Outbound):
+        yield from judges[step.sa].judge(number, step, Dropped() if isinstance(got, Refused) else got, want)
     elif isinstance(step, OutboundBurst):
         if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
             for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
@@ -130,6 +134,11 @@ def _step(
         yield from _state(got, want, caps)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _leaves(got: Outcome) -> bool:
+    """Whether any packet was sent."""
+    return any(isinstance(one, Sent) for one in (got.results if isinstance(got, Burst) else (got,)))
 
 
 def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
