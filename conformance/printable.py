@@ -1,4 +1,4 @@
-"""Text from anybody's file, made fit to be shown: names and titles must not drive a terminal, nor end a line of a script."""
+"""Text from anybody's file, made fit to be shown: it must not drive a terminal, nor end a line of a script."""
 
 
 def printable(text: str) -> str:

@@ -35,7 +35,7 @@ from espproof.adapters.case import (
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
 
-ANY = Case | CaseFile
+ANY: Any = Case | CaseFile
 REGENERATE = (
     "the types have changed; write the schema anew:\n"
     'python -c "import json; from espproof.adapters.case import json_schema; print(json.dumps(json_schema(), indent=1))"'
@@ -97,9 +97,9 @@ SMALL_FILE = {("CaseFile", "cases"): st.lists(values_of(Case), max_size=2).map(t
 def test_what_is_written_is_read_back(value: Case | CaseFile) -> None:
     """One line or indented, as text or as plain values: the same value of the same types comes back."""
     for again in (
-        from_json(to_json(value), ANY),  # type: ignore[arg-type]
-        from_json(to_json(value, indent=1), ANY),  # type: ignore[arg-type]
-        from_plain(json.loads(json.dumps(to_plain(value))), ANY),  # type: ignore[arg-type]
+        from_json(to_json(value), ANY),
+        from_json(to_json(value, indent=1), ANY),
+        from_plain(json.loads(json.dumps(to_plain(value))), ANY),
     ):
         assert again == value
         assert to_json(again) == to_json(value)
@@ -220,7 +220,7 @@ def test_octets_at_random_never_raise_anything_but_misuse(data: st.DataObject) -
     junk = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b"\\u", b"1e999", b"null", b"-"]))
     broken = text[:at] + junk + text[at + data.draw(st.integers(0, 20)) :]
     with contextlib.suppress(Misuse):  # most of these are refused, some are not
-        from_json(broken, ANY)  # type: ignore[arg-type]
+        from_json(broken, ANY)
 
 
 # ---------------------------------------------------------------------------------------------------------- the schema
@@ -272,7 +272,7 @@ def test_what_the_reader_accepts_the_schema_accepts(case: Case, data: st.DataObj
         case "add" if isinstance(container, dict):
             container[data.draw(st.sampled_from(["spi", "esn", "iv", "x", "note", "op"]))] = data.draw(JUNK)
     try:
-        from_json(json.dumps(plain), ANY)  # type: ignore[arg-type]
+        from_json(json.dumps(plain), ANY)
     except Misuse:
         return
     validator().validate(plain)

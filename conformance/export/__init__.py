@@ -23,7 +23,7 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
 """Format -> how the names of its files end."""
 
 
-def export(case: Case, format: str, *, got: Transcript | None = None, stem: str = "CASE") -> str | bytes:  # noqa: A002
+def export(case: Case, format: str, *, got: Transcript | None = None, stem: str = "CASE") -> str | bytes:
     """The case in one format of `SUFFIXES`; `bytes` only for pcap. `Misuse` for another format.
 
     `got`, what an implementation did, adds the packets it sent to the capture; `stem` is what the capture is called in

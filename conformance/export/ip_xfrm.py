@@ -143,7 +143,7 @@ def _hexadecimal(octets: bytes) -> str:
 def _encapsulation(sa: Sa) -> list[str]:
     if sa.udp is None:
         return []
-    original = "::" if ":" in sa.destination else "0.0.0.0"  # noqa: S104: the address before a NAT changed it, unused
+    original = "::" if ":" in sa.destination else "0.0.0.0"  # noqa: S104 -- before a NAT; unused
     return ["encap", "espinudp", str(sa.udp.source_port), str(sa.udp.destination_port), original]
 
 

@@ -154,7 +154,8 @@ class _Writer:
                 return [self._receive(number, packet, one) for packet, one in pairs]
             return [self._send(number, Outbound(sa=step.sa, packet=packet), one) for packet, one in pairs]
         self._reference.take(step)
-        if isinstance(step, DeleteSa) and self._sas.pop(step.sa, None):
+        if isinstance(step, DeleteSa) and step.sa in self._sas:
+            del self._sas[step.sa]
             return [f"del sas[{step.sa!r}]"]
         return [f"# step {number}, {type(step).__name__}: scapy has no word for it"]
 

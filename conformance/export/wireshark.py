@@ -95,8 +95,8 @@ def notes(sa: Sa) -> Iterator[str]:
             yield f"Wireshark does not check the ICV of {sa.auth}"
         if sa.esn:
             yield (
-                f"the sequence numbers are extended; packets are opened with the high half {high_half(sa):#x}, others show "
-                "a bad ICV, and Wireshark up to 4.0 ignores the high half altogether"
+                f"the sequence numbers are extended; packets are opened with the high half {high_half(sa):#x}, others "
+                "show a bad ICV, and Wireshark 4.0 ignores the high half altogether"
             )
 
 
