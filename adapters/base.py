@@ -103,7 +103,9 @@ class Adapter(ABC):
 
     def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
         """Several packets at once; by default one by one."""
-        return _burst([self.outbound(Outbound(sa=step.sa, packet=packet)) for packet in step.packets])
+        results = [self.outbound(Outbound(sa=step.sa, packet=packet)) for packet in step.packets]
+        refused = next((result for result in results if isinstance(result, Refused)), None)
+        return refused or _burst(results)
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
         """Several packets at once; by default one by one."""
@@ -149,9 +151,8 @@ class Adapter(ABC):
         self.close()
 
 
-def _burst(results: list[Any]) -> Any:
-    """The results of a burst, or what kept it from being carried out."""
+def _burst(results: list[Any]) -> Burst | Unsupported:
     for result in results:
-        if isinstance(result, Unsupported | Refused):
+        if isinstance(result, Unsupported):
             return result
     return Burst(results=tuple(results))

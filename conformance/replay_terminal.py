@@ -116,7 +116,8 @@ def _step(console: Console, step: Stride, adapter: str, shown: dict[bytes, str])
 
 def _end(console: Console, walk: Walk) -> None:
     console.print()
-    wrong = {one.requirement: None for place in (*walk.setup, *walk.steps) for one in place.wrong}
+    lists = [*(setup.wrong for setup in walk.setup), *(step.wrong for step in walk.steps)]
+    wrong = dict.fromkeys(one.requirement for wrongs in lists for one in wrongs)
     text = Text.assemble((walk.verdict.value.upper(), VERDICTS.get(walk.verdict, "bold magenta")))
     if walk.missing:
         text.append(f"  {printable(walk.adapter)} cannot do this case: {printable(walk.missing)}")
@@ -242,10 +243,10 @@ def _packet(console: Console, packet: Packet, shown: _Shown, number: int, other:
     _rows(table, packet.parts, packet.octets, _Style(per_row, _saying(other), shown))
     _under(console, title)
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    shown[packet.octets] = f"the {CALLED[packet.what]} of step {number}"
+    shown[packet.octets] = f"the {CALLED[packet.what]} at step {number}"
     for part in packet.parts:
         for inner in _inner_packets(part):
-            shown.setdefault(inner, f"what is inside the {CALLED[packet.what]} of step {number}")
+            shown.setdefault(inner, f"what is inside the {CALLED[packet.what]} at step {number}")
 
 
 def _inner_packets(part: Part) -> Iterator[bytes]:
