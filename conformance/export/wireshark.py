@@ -7,7 +7,9 @@ key ‖ salt. What Wireshark cannot do stands in a comment:
   * no replay window, no state: each packet is opened by itself;
   * one high half of an extended sequence number per SA, and in 4.0 none at all: other packets show a bad ICV (they are
     decrypted all the same: the high half is no part of what is encrypted);
-  * no AES-CCM, no GMAC, no XCBC or CMAC (those two are counted, not checked).
+  * no AES-CCM, no GMAC; the ICV of XCBC and CMAC is shown, not checked;
+  * where the inner packet is malformed for some dissector (four octets to port 53), what follows in the tree, among it
+    whether the ICV is right, is lost.
 """
 
 import shlex
