@@ -9,7 +9,7 @@ no example database is read.
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, Unsatisfiable
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
 from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
@@ -104,6 +106,26 @@ def seed_of(seed: int, check: str, round_number: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{check}/{round_number}".encode()).digest()[:8], "big")
 
 
+@contextmanager
+def _no_borrowed_constants() -> Iterator[None]:
+    """Keep Hypothesis from boosting the constants that stand in whatever source files happen to be imported.
+
+    With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
+    checkout. Hypothesis has no setting for it; where its inside has changed, the cases are as reproducible as it makes them.
+    """
+    borrowed = getattr(providers, "_get_local_constants", None)
+    if borrowed is None:
+        yield
+        return
+    providers._get_local_constants = Constants
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        providers._get_local_constants = borrowed
+        providers.CONSTANTS_CACHE.cache.clear()
+
+
 class _Found(Exception):
     """Raised inside Hypothesis to say: this case is a counterexample."""
 
@@ -156,7 +178,7 @@ class _Run:
             else:
                 self._try(case)
 
-        with suppress(_Found, FlakyFailure, Unsatisfiable):
+        with suppress(_Found, FlakyFailure, Unsatisfiable), _no_borrowed_constants():
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
