@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,7 +20,6 @@ from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, Unsatisfiable
 from hypothesis.internal.conjecture import providers
-from hypothesis.internal.constants_ast import Constants
 
 from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
 from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
@@ -113,17 +113,18 @@ def _no_borrowed_constants() -> Iterator[None]:
     With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
     checkout. Hypothesis has no setting for it; where its inside has changed, the cases are as reproducible as it makes them.
     """
-    borrowed = getattr(providers, "_get_local_constants", None)
+    inside: Any = providers
+    borrowed = getattr(inside, "_get_local_constants", None)
     if borrowed is None:
         yield
         return
-    providers._get_local_constants = Constants
-    providers.CONSTANTS_CACHE.cache.clear()
+    inside._get_local_constants = type(inside.GLOBAL_CONSTANTS)
+    inside.CONSTANTS_CACHE.cache.clear()
     try:
         yield
     finally:
-        providers._get_local_constants = borrowed
-        providers.CONSTANTS_CACHE.cache.clear()
+        inside._get_local_constants = borrowed
+        inside.CONSTANTS_CACHE.cache.clear()
 
 
 class _Found(Exception):

@@ -154,7 +154,16 @@ def hello_of(answer: dict[str, Any]) -> HelloAnswer:
         raise Misuse(f"the program chose protocol {hello.protocol}; offered was {PROTOCOL}")
     for problem in problems(hello.capabilities):
         raise Misuse(f"capabilities: {problem}")
-    return hello
+    return msgspec.structs.replace(hello, capabilities=_in_own_words(hello.capabilities))
+
+
+def _in_own_words(caps: Capabilities) -> Capabilities:
+    """The same with the tables' own strings: msgspec leaves out a default only if it is the same object."""
+    return msgspec.structs.replace(
+        caps,
+        encryption={ENCRYPTION[name].name: sizes for name, sizes in caps.encryption.items()},
+        integrity=tuple(INTEGRITY[name].name for name in caps.integrity),
+    )
 
 
 def outcome_of(step: Reset | Step, answer: dict[str, Any]) -> Outcome:
