@@ -111,7 +111,7 @@ def _no_borrowed_constants() -> Iterator[None]:
     """Keep Hypothesis from boosting the constants that stand in whatever source files happen to be imported.
 
     With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
-    checkout. Hypothesis has no setting for it; where its inside has changed, the cases are as reproducible as it makes them.
+    checkout. Hypothesis has no setting for it; if its inside changes, nothing is done.
     """
     inside: Any = providers
     borrowed = getattr(inside, "_get_local_constants", None)

@@ -36,6 +36,7 @@ from espproof.adapters.case import (
     State,
     Step,
     Unsupported,
+    from_plain,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.process import Process
@@ -79,28 +80,36 @@ class ExecAdapter(Adapter):
         self._do(messages.Reset())
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
-        return self._do(AddSa(sa=sa))
+        outcome: Done | Refused | Unsupported = self._do(AddSa(sa=sa))
+        return outcome
 
     def delete_sa(self, name: str) -> Done | Refused | Unsupported:
-        return self._do(DeleteSa(sa=name))
+        outcome: Done | Refused | Unsupported = self._do(DeleteSa(sa=name))
+        return outcome
 
     def outbound(self, step: Outbound) -> Sent | Dropped | Unsupported:
-        return self._do(step)
+        outcome: Sent | Dropped | Unsupported = self._do(step)
+        return outcome
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
-        return self._do(Inbound(packet=packet))
+        outcome: Delivered | Dropped | Passed | Unsupported = self._do(Inbound(packet=packet))
+        return outcome
 
     def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
-        return self._do(step)
+        outcome: Burst | Unsupported = self._do(step)
+        return outcome
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
-        return self._do(step)
+        outcome: Burst | Unsupported = self._do(step)
+        return outcome
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
-        return self._do(ReadState(sa=name))
+        outcome: State | Refused | Unsupported = self._do(ReadState(sa=name))
+        return outcome
 
     def advance_time(self, seconds: int) -> Done | Unsupported:
-        return self._do(AdvanceTime(seconds=seconds))
+        outcome: Done | Unsupported = self._do(AdvanceTime(seconds=seconds))
+        return outcome
 
     def execute(self, case: Case) -> Transcript:
         """One batch, if the program takes batches; else one request per step."""
@@ -176,7 +185,7 @@ class ExecAdapter(Adapter):
 def _refuses(answer: dict[str, Any]) -> Outcome:
     if answer["result"] != "unsupported":
         raise Misuse(f"an operation that does not exist was answered with {answer['result']!r:.40}, not 'unsupported'")
-    return messages.from_plain(answer, Unsupported)
+    return from_plain(answer, Unsupported)
 
 
 def _seconds() -> float:

@@ -57,7 +57,9 @@ class Hello(msgspec.Struct, tag_field="op", tag="hello", frozen=True, kw_only=Tr
     suite: str = ""
 
 
-class HelloAnswer(msgspec.Struct, tag_field="result", tag="hello", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HelloAnswer(
+    msgspec.Struct, tag_field="result", tag="hello", frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """Who the program is and what it can do."""
 
     protocol: int
@@ -79,7 +81,9 @@ class Batch(msgspec.Struct, tag_field="op", tag="batch", frozen=True, kw_only=Tr
     steps: tuple[Reset | Step, ...]
 
 
-class BatchAnswer(msgspec.Struct, tag_field="result", tag="batch", frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BatchAnswer(
+    msgspec.Struct, tag_field="result", tag="batch", frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """One outcome per step of a batch, in order."""
 
     results: tuple[Outcome, ...]
@@ -275,5 +279,3 @@ def _numbered(definition: dict[str, Any]) -> dict[str, Any]:
         "properties": {"id": number, **definition["properties"]},
         "required": ["id", *definition["required"]],
     }
-
-

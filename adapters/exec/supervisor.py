@@ -23,6 +23,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -107,17 +108,13 @@ def _alive(child: int, status: int) -> bool:
 
 
 def _tell(status: int, line: bytes) -> None:
-    try:
+    with suppress(OSError):  # espproof is gone, and with it who wanted to know
         os.write(status, line)
-    except OSError:  # espproof is gone, and with it who wanted to know
-        pass
 
 
 def _signal_group(group: int, number: int) -> None:
-    try:
+    with suppress(OSError):  # it is gone, or not yet a group
         os.killpg(group, number)
-    except OSError:  # it is gone, or not yet a group
-        pass
 
 
 def _kill_all() -> None:
@@ -125,10 +122,8 @@ def _kill_all() -> None:
     until = time.monotonic() + _KILLING_SECONDS
     while time.monotonic() < until:
         for pid in _children():
-            try:
+            with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
