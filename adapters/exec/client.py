@@ -50,9 +50,12 @@ _Read = TypeVar("_Read")
 
 
 class ExecAdapter(Adapter):
-    """Runs Cases on a program. `Misuse` for a command that cannot be split, `AdapterError` if it does not start."""
+    """Runs Cases on a program. `Misuse` for a command that cannot be split, `AdapterError` if it does not start.
 
-    def __init__(self, command: str, *, seconds: float | None = None) -> None:
+    `hello_seconds` and `seconds` limit the first answer and every other one.
+    """
+
+    def __init__(self, command: str, *, hello_seconds: float | None = None, seconds: float | None = None) -> None:
         self.name = f"exec:{command}"
         try:
             self._command = shlex.split(command)
@@ -60,7 +63,8 @@ class ExecAdapter(Adapter):
             raise Misuse(f"{self.name}: {error}") from error
         if not self._command:
             raise Misuse(f"{self.name}: no command")
-        self._seconds = _seconds() if seconds is None else seconds
+        self._hello_seconds = hello_seconds or _seconds() or HELLO_SECONDS
+        self._seconds = seconds or _seconds() or ANSWER_SECONDS
         self._process: Process | None = None
         self._number = 0
         self._hello: messages.HelloAnswer | None = None
@@ -138,7 +142,7 @@ class ExecAdapter(Adapter):
     def _ask(self, line: Callable[[int], bytes], read: Callable[[dict[str, Any]], _Read]) -> _Read:
         if self._process is None:
             self._start()
-        return self._exchange(line, read, self._seconds or ANSWER_SECONDS)
+        return self._exchange(line, read, self._seconds)
 
     def _exchange(self, line: Callable[[int], bytes], read: Callable[[dict[str, Any]], _Read], limit: float) -> _Read:
         """A request and its answer, understood; after anything else the process is gone."""
@@ -160,11 +164,12 @@ class ExecAdapter(Adapter):
         self._process = Process(self._command)
         self._number = 0
         greeting = messages.Hello(suite=f"espproof {espproof.__version__}")
-        limit = self._seconds or HELLO_SECONDS
         try:
-            hello = self._exchange(lambda number: messages.request(number, greeting), messages.hello_of, limit)
+            hello = self._exchange(
+                lambda number: messages.request(number, greeting), messages.hello_of, self._hello_seconds
+            )
             if first:
-                self._exchange(messages.unknown, _refuses, limit)
+                self._exchange(messages.unknown, _refuses, self._seconds)
         except AdapterFailure as failure:
             raise AdapterError(f"did not start: {failure}") from failure
         if self._hello is not None and hello != self._hello:
