@@ -231,6 +231,18 @@ time.sleep(600)
 """
 
 
+def test_the_program_dies_with_its_supervisor(tmp_path: Path) -> None:
+    """Should somebody kill the supervisor, the program is killed as well, and the next case works."""
+    with ExecAdapter(program("none", tmp_path), seconds=PATIENT) as adapter:
+        (supervisor,) = children()
+        os.kill(int(supervisor), signal.SIGKILL)
+        assert left_over(tmp_path, seconds=5) == []
+        with pytest.raises(AdapterError, match="the supervisor of .* died"):
+            adapter.execute(CASE)
+        assert adapter.execute(CASE) == RIGHT
+    assert left_over(tmp_path) == []
+
+
 def test_close_ends_a_program_that_ignores_end_of_file_and_sigterm(tmp_path: Path) -> None:
     """Closing takes three seconds at most, whatever the program does."""
     script = tmp_path / "deaf.sh"
