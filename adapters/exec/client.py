@@ -75,7 +75,8 @@ class ExecAdapter(Adapter):
     @property
     def version(self) -> str:
         hello = self._greeted()
-        return " ".join(part for part in (hello.name, hello.version) if part != "?") or "?"
+        told = " ".join(part for part in (hello.name, hello.version) if part != "?")
+        return messages.shown(told.encode()) or "?"
 
     def capabilities(self) -> Capabilities:
         return self._greeted().capabilities

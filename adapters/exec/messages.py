@@ -204,15 +204,21 @@ def _tag(message: Any) -> str:
     return str(type(message).__struct_config__.tag)
 
 
-def shown(line: bytes, limit: int = 120) -> str:
+def shown(line: bytes | bytearray, limit: int = 120) -> str:
     """The beginning of a line for people: printable, one line."""
-    text = line[: limit + 4].decode(errors="replace").rstrip("\r\n")
-    printable = "".join(character if character.isprintable() else "·" for character in text[:limit])
-    return printable + ("…" if len(line) > limit else "")
+    text = bytes(line[: limit + 4]).decode(errors="replace").rstrip("\r\n")
+    return printable(text[:limit]) + ("…" if len(line) > limit else "")
+
+
+def printable(text: str) -> str:
+    """What a stranger has written, without what could confuse a terminal."""
+    return "".join(character if character.isprintable() else "·" for character in text)
 
 
 # --------------------------------------------------------------------------------------------------------- capabilities
 
+SMALLEST_MAX_PACKET = 1500
+"""What every program must take: the length sweeps go up to it."""
 _NOT_EMPTY = ("encryption", "integrity", "directions", "modes", "families", "esn", "dscp", "df", "lookup")
 
 
@@ -238,6 +244,8 @@ def problems(caps: Capabilities) -> list[str]:
         ]
     if "transport" in caps.modes and not {"4in4", "6in6"} & set(caps.families):
         found.append("families: transport mode needs 4in4 or 6in6")
+    if caps.max_packet < SMALLEST_MAX_PACKET:
+        found.append(f"max_packet: {caps.max_packet}; checks send packets of up to {SMALLEST_MAX_PACKET} octets")
     windows = caps.replay_windows
     if windows is not None and windows.minimum > windows.maximum:
         found.append(f"replay_windows: minimum {windows.minimum} is above maximum {windows.maximum}")

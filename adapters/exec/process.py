@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
+from espproof.adapters.exec.messages import printable, shown
 
 MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
@@ -81,7 +82,7 @@ class Process:
         until = time.monotonic() + seconds
         self._drain()
         if self._answer:
-            raise AdapterError(self._with_tail(f"{self._name} spoke without being asked: {_shown(self._answer)}"))
+            raise AdapterError(self._with_tail(f"{self._name} spoke without being asked: {shown(self._answer)}"))
         self._send(memoryview(line), until, seconds)
         seen = 0
         while True:
@@ -93,7 +94,7 @@ class Process:
         answer, rest = bytes(self._answer[:end]), self._answer[end + 1 :]
         self._answer = bytearray()
         if rest:
-            raise AdapterError(self._with_tail(f"{self._name} answered more than once: {_shown(rest)}"))
+            raise AdapterError(self._with_tail(f"{self._name} answered more than once: {shown(rest)}"))
         return answer
 
     def _send(self, rest: memoryview, until: float, seconds: float) -> None:
@@ -115,7 +116,7 @@ class Process:
         events = self._poll.poll(max(left, 0) * 1000) if left > 0 else []
         if not events:
             stopped = " (it is stopped)" if self._is_stopped() else ""
-            half = f", only half a line: {_shown(self._answer)}" if self._answer else ""
+            half = f", only half a line: {shown(self._answer)}" if self._answer else ""
             raise Hung(self._with_tail(f"no answer within {seconds:g} s{stopped}{half}"))
         for descriptor, _ in events:
             self._read(descriptor)
@@ -148,7 +149,7 @@ class Process:
     # -------------------------------------------------------------------------------------------------- how it ended
 
     def _end_of_output(self) -> None:
-        half = f" in the middle of a line: {_shown(self._answer)}" if self._answer else ""
+        half = f" in the middle of a line: {shown(self._answer)}" if self._answer else ""
         raise self._failure("closed its standard output" + half)
 
     def _failure(self, closed: str) -> Crashed | AdapterError:
@@ -202,7 +203,7 @@ class Process:
 
     def _with_tail(self, message: str) -> str:
         lines = self._tail.decode(errors="replace").splitlines()
-        text = " ⏎ ".join(_printable(line) for line in lines if line.strip())[-TAIL // 2 :]
+        text = " ⏎ ".join(printable(line) for line in lines if line.strip())[-TAIL // 2 :]
         return f"{message}; standard error ends: {text}" if text else message
 
     # ------------------------------------------------------------------------------------------------------- the end
@@ -256,11 +257,3 @@ class Process:
 
 
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
-
-
-def _shown(octets: bytes | bytearray) -> str:
-    return _printable(bytes(octets[:120]).decode(errors="replace").rstrip("\r\n"))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "·" for character in text)

@@ -186,6 +186,21 @@ def test_a_command_that_cannot_be_run_is_told(command: str, failure: type[Except
         ExecAdapter(command)
 
 
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_a_time_limit_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The environment variable must be a number of seconds."""
+    monkeypatch.setenv("ESPPROOF_EXEC_SECONDS", text)
+    with pytest.raises(Misuse, match="not a number of seconds"):
+        ExecAdapter("true")
+
+
+def test_a_time_limit_of_the_environment_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may set the limit of all answers."""
+    monkeypatch.setenv("ESPPROOF_EXEC_SECONDS", "2.5")
+    with ExecAdapter(program("hang", tmp_path)) as adapter, pytest.raises(Hung, match=r"within 2\.5 s"):
+        adapter.execute(CASE)
+
+
 def test_a_file_that_is_no_program_is_told(tmp_path: Path) -> None:
     """An executable file that the kernel cannot run is an error of the adapter, with the system's reason."""
     file = tmp_path / "garbage"
@@ -237,7 +252,7 @@ def test_the_program_dies_with_its_supervisor(tmp_path: Path) -> None:
         (supervisor,) = children()
         os.kill(int(supervisor), signal.SIGKILL)
         assert left_over(tmp_path, seconds=5) == []
-        with pytest.raises(AdapterError, match="the supervisor of .* died"):
+        with pytest.raises(AdapterError, match=r"the supervisor of .* died"):
             adapter.execute(CASE)
         assert adapter.execute(CASE) == RIGHT
     assert left_over(tmp_path) == []

@@ -152,6 +152,7 @@ BAD_HELLOS = [
     ({"protocol": 1, "capabilities": {**GOOD, "modes": ["transport"], "families": ["6in4"]}}, "needs 4in4 or 6in6"),
     ({"protocol": 1, "capabilities": {**GOOD, "replay_windows": {"minimum": 99}}}, "minimum 99 is above maximum 64"),
     ({"protocol": 1, "capabilities": {**GOOD, "max_packet": 10}}, "Expected `int` >= 68"),
+    ({"protocol": 1, "capabilities": {**GOOD, "max_packet": 576}}, "max_packet: 576; checks send packets of up to 1500"),
 ]  # fmt: skip
 
 
@@ -235,6 +236,25 @@ def test_the_reference_behind_the_protocol_gives_the_same_run() -> None:
     assert (far.digest, far.cases) == (near.digest, near.cases)
     assert far.requirements == near.requirements
     assert set(far.requirements.values()) == {Verdict.PASS}
+
+
+def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_path: Path) -> None:
+    """The numbers that stand in the user's source do not become part of the cases: the same seed, the same digest."""
+    (tmp_path / "mine.py").write_text(
+        f"NUMBERS = {list(range(1000, 60000, 7))}\nfrom espproof.adapters.reference import ReferenceAdapter\n"
+    )
+    code = (
+        "import sys; from espproof.conformance import session, runner\n"
+        "run = session.run(sys.argv[1], profile=runner.Profile.QUICK, seed=5, only='sequence.increments,sad.every-spi')\n"
+        "print(run.digest)\n"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("reference", "mine:ReferenceAdapter")
+    }
+    assert len(digests) == 1
 
 
 @pytest.mark.slow
