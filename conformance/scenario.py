@@ -356,6 +356,8 @@ class Scenario:
     def send(self, sa: Sa, about: str, packet: bytes | None = None, **options: Any) -> bytes:
         """The implementation protects a packet, which is returned. Options: iv, tfc, dummy."""
         packet = packet or self.small(sa)
+        if options.get("iv") is not None:
+            options["iv"] = Octets(options["iv"])
         self._steps.append(Outbound(sa=sa.name, packet=Octets(packet), requirement=about, **options))
         return packet
 
