@@ -68,6 +68,11 @@ class RunResult(msgspec.Struct, kw_only=True):
     checks: tuple[CheckResult, ...]
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the user ended it."""
+        return self.not_whole_because.startswith("interrupted")
+
+    @property
     def counterexamples(self) -> tuple[Counterexample, ...]:
         """The shortest one per requirement."""
         shortest: dict[str, Counterexample] = {}

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from espproof.adapters import registry
+from espproof.adapters.base import AdapterFailure
 from espproof.conformance import results, session, terminal
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.runner import Profile
+from espproof.reference.errors import Misuse
 
 
 class ProfileName(StrEnum):
@@ -37,7 +39,19 @@ def run(
 ) -> None:
     """Run the suite against one or more implementations."""
     with errors():
-        done = [_run_one(name, profile, only, seed, workers, expect) for name in adapters]
+        if write_expect is not None and len(adapters) > 1:
+            raise Misuse("--write-expect takes one adapter at a time")
+        done: list[results.RunResult] = []
+        failures: list[AdapterFailure] = []
+        for name in adapters:
+            try:
+                done.append(_run_one(name, profile, only, seed, workers, expect))
+            except AdapterFailure as failure:
+                failures.append(failure)  # the others are run, and shown, all the same
+            if done and done[-1].interrupted:
+                break
+        if failures and not done:
+            raise failures[0]
         if as_json:
             plain = [results.plain(result) for result in done]
             print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
@@ -50,6 +64,8 @@ def run(
             results.write_expectations(done[0], write_expect)
         if report is not None:
             _write_report(done, report)
+        if failures:
+            raise failures[0]
         raise typer.Exit(NEWS if any(result.unexpected or not result.whole for result in done) else EXPECTED)
 
 
