@@ -9,14 +9,10 @@ import importlib
 import json
 import os
 import pkgutil
-import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any
-
-STOPPED = 72
-"""libFuzzer's exit status after SIGINT, with which a recorder that has enough stops it."""
 
 
 def main(order: dict[str, Any]) -> None:
@@ -27,11 +23,17 @@ def main(order: dict[str, Any]) -> None:
     if order["target"].startswith("peer:"):  # what `bench` compares a target with: nothing is instrumented
         from espproof.fuzz.empty import peer
 
-        one_input, mutate = peer(order["target"], atheris.Mutate)
+        # looked up late: atheris puts another Mutate there when libFuzzer begins
+        one_input = peer(order["target"], order["sample"], lambda octets, size: atheris.Mutate(octets, size))
+        mutate = None
     else:
         with atheris.instrument_imports(include=["espproof"]):
             _import_reference()
         one_input, mutate = _target(order, atheris)
+        if order.get("sample"):
+            from espproof.fuzz.empty import sampled
+
+            one_input = sampled(one_input, Path(order["sample"]).open("wb"))
     keywords = {"custom_mutator": mutate} if mutate else {}
     atheris.Setup([sys.argv[0], *order["libfuzzer"]], one_input, **keywords)
     atheris.Fuzz()
@@ -56,9 +58,7 @@ def _target(order: dict[str, Any], atheris: Any) -> tuple[Any, Any]:
     else:
         adapter = open_adapter(order["adapter"])
     target = by_name(order["target"])(adapter)
-    recorder = Recorder(
-        target.one_input, Path(order["folder"]), order["limit"], lambda: os.kill(os.getpid(), signal.SIGINT)
-    )
+    recorder = Recorder(target.one_input, Path(order["folder"]), order["limit"])
     if not target.mutates:
         return recorder, None
     return recorder, lambda octets, max_size, seed: target.mutate(bytes(octets), max_size, seed, atheris.Mutate)
@@ -84,7 +84,7 @@ def _die_with_parent() -> None:
     def wait() -> None:
         while os.read(0, 4096):
             pass
-        os._exit(STOPPED)
+        os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

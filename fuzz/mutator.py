@@ -9,7 +9,7 @@ Numbers are drawn from the fuzzer's seed alone: the same seed makes the same mut
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -128,10 +128,14 @@ def pad_length(draft: Draft, tools: Tools) -> None:
 
 
 def long_padding(draft: Draft, tools: Tools) -> None:
-    """More padding than needed, counting as it should."""
+    """More padding than needed, counting as it should; all of 255 octets as often as any other amount."""
     alignment = tools.keys.codec(draft.sa).alignment
-    size = -(len(draft.payload) + TRAILER_SIZE) % alignment
-    size += alignment * tools.rng.randrange((MAX_PADDING - size) // alignment + 1)
+    if tools.rng.random() < 0.5:
+        draft.payload += bytes(-(len(draft.payload) + MAX_PADDING + TRAILER_SIZE) % alignment)
+        size = MAX_PADDING
+    else:
+        size = -(len(draft.payload) + TRAILER_SIZE) % alignment
+        size += alignment * tools.rng.randrange((MAX_PADDING - size) // alignment + 1)
     draft.padding, draft.pad_length = bytes(range(1, size + 1)), size
 
 
@@ -321,19 +325,38 @@ def _fit(payload: bytes, tools: Tools) -> bytes:
     return payload[: tools.room] if len(payload) > tools.room else payload
 
 
-def simpler(sealed: Sealed, keys: Keys) -> "list[Sealed]":
-    """Packets that are the same with less in them, the most drastic first; each still has a right ICV."""
+# ----------------------------------------------------------------------------------------------------------- minimising
+
+
+def simpler(sealed: Sealed, keys: Keys) -> Iterator[Sealed]:
+    """Packets that are the same with less in them, the most drastic first; each has a right ICV."""
+    for number, sa in enumerate(keys.sas[: sealed.sa]):
+        if sa.mode == keys.sas[sealed.sa].mode:  # an SA before this one is a plainer one
+            yield keys.new(number, aligned(sealed.plaintext, keys.codec(number).alignment))
     plain = keys.new(sealed.sa, b"")
-    found = [replace(sealed, front=plain.front, patch_at=plain.patch_at, udp=plain.udp)]
-    found += [replace(sealed, sequence=plain.sequence, iv=plain.iv), replace(sealed, iv=bytes(len(sealed.iv)))]
-    alignment, text = keys.codec(sealed.sa).alignment, sealed.plaintext
-    body, trailer = text[:-TRAILER_SIZE], text[-TRAILER_SIZE:]
+    yield replace(sealed, front=plain.front, patch_at=plain.patch_at, udp=plain.udp)
+    yield replace(sealed, sequence=plain.sequence, iv=plain.iv)
+    alignment = keys.codec(sealed.sa).alignment
+    for payload in _shorter_packets(drafted(sealed)):
+        yield replace(sealed, plaintext=with_trailer(payload, sealed.plaintext[-1], alignment))
+    body, trailer = sealed.plaintext[:-TRAILER_SIZE], sealed.plaintext[-TRAILER_SIZE:]
     size = len(body)
     while size:
         for at in range(0, len(body), size):
-            less = aligned(body[:at] + body[at + size :] + trailer, alignment)
-            if len(less) < len(text):
-                found.append(replace(sealed, plaintext=less))
-            found.append(replace(sealed, plaintext=body[:at] + bytes(len(body[at : at + size])) + body[at + size :] + trailer))
+            zeros = bytes(len(body[at : at + size]))
+            yield replace(sealed, plaintext=aligned(body[:at] + body[at + size :] + trailer, alignment))
+            yield replace(sealed, plaintext=body[:at] + zeros + body[at + size :] + trailer)
         size //= 2
-    return found
+
+
+def _shorter_packets(draft: Draft) -> Iterator[bytes]:
+    """Inner packets that are shorter and say so."""
+    payload, version = draft.payload, {4: 4, 41: 6}.get(draft.next_header)
+    header = 40 if version == 6 else 20
+    for size in (header, (header + len(payload)) // 2, len(payload) - 1):
+        if version is not None and header <= size < len(payload):
+            if version == 6:
+                yield _with(payload, 4, size - 40, 2)[:size]
+            else:
+                cut = _with(payload, 2, size, 2)[:size]
+                yield ip.with_checksum(cut[:20]) + cut[20:]

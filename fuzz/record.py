@@ -25,14 +25,17 @@ class Record(msgspec.Struct, kw_only=True):
     seen: int
 
 
-class Recorder:
-    """Wraps a target's `one_input`; never raises for a finding. `stop` is called when `limit` findings are there."""
+TOTAL = "executions"
+"""Name of the file that says how many inputs were executed, if the process was stopped: libFuzzer does not tell then."""
 
-    def __init__(self, one_input: Callable[[bytes], None], folder: Path, limit: int, stop: Callable[[], None]) -> None:
+
+class Recorder:
+    """Wraps a target's `one_input`; raises for no finding, but `KeyboardInterrupt` when `limit` findings are there."""
+
+    def __init__(self, one_input: Callable[[bytes], None], folder: Path, limit: int) -> None:
         self._one_input = one_input
         self._folder = folder
         self._limit = limit
-        self._stop = stop
         self._found: dict[str, Record] = {}
         self._started = time.monotonic()
         self.executions = 0
@@ -41,8 +44,14 @@ class Recorder:
         self.executions += 1
         try:
             self._one_input(octets)
+        except KeyboardInterrupt:
+            self._say_total()
+            raise
         except BaseException as error:  # SystemExit too: hostile octets must not end a program
             self._note(octets, error)
+            if len(self._found) >= self._limit:
+                self._say_total()
+                raise KeyboardInterrupt from None
 
     def _note(self, octets: bytes, error: BaseException) -> None:
         what = signature(error)
@@ -60,14 +69,21 @@ class Recorder:
             signature=what, octets=octets.hex(), seconds=elapsed, executions=self.executions, seen=1
         )
         self._write(self._found[what.key])
-        if len(self._found) >= self._limit:
-            self._stop()
+
+    def _say_total(self) -> None:
+        (self._folder / TOTAL).write_text(str(self.executions), encoding="ascii")
 
     def _write(self, record: Record) -> None:
         path = self._folder / f"{record.signature.key}.json"
         part = path.with_suffix(".part")
         part.write_bytes(to_json(record))
         part.replace(path)
+
+
+def total(folder: Path) -> int | None:
+    """How many inputs were executed by a process that was stopped; None if it was not."""
+    path = folder / TOTAL
+    return int(path.read_text(encoding="ascii")) if path.is_file() else None
 
 
 def read(folder: Path) -> list[Record]:

@@ -18,7 +18,7 @@ from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.mutator import INNER
 from espproof.fuzz.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Deviation, Target
-from espproof.fuzz.targets.comparison import AFTER_ICV, MALFORMED, WINDOW, whole_packet
+from espproof.fuzz.targets.comparison import AFTER_ICV, MALFORMED, WINDOW, Comparison, whole_packet
 from espproof.reference import endpoint, esp, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
@@ -34,7 +34,8 @@ class Parser(Target):
         super().__init__(adapter)
         self._caps = adapter.capabilities()
         self._sas = fitting(self._caps)
-        self._by_name = {sa.name: sa for sa in self._sas}
+        self._keys = Keys(self._sas)
+        self._comparison = Comparison(adapter)
         self._endpoint = endpoint.Endpoint()
         parameters = ReferenceAdapter().parameters
         for sa in self._sas:
@@ -55,7 +56,7 @@ class Parser(Target):
             if touched or isinstance(result, endpoint.Delivered):
                 self._lawful(result, touched)
             if self._other is not None:
-                self._compare(octets, result, self._other)
+                self._compare(octets, result, self._other, untouched=not touched)
         finally:
             for entry, _, sa in touched:
                 entry.state = _starting_state(sa)
@@ -94,28 +95,33 @@ class Parser(Target):
                 self._other.add_sa(sa)
 
     def _compare(
-        self, octets: bytes, result: endpoint.Delivered | endpoint.Passed | DropReason, other: Adapter
+        self,
+        octets: bytes,
+        result: endpoint.Delivered | endpoint.Passed | DropReason,
+        other: Adapter,
+        *,
+        untouched: bool,
     ) -> None:
+        """The other implementation with all its SAs; where an SA was reached, its state too, with that SA alone."""
         step = Inbound(packet=Octets(octets), requirement=MALFORMED)
-        want = _outcome(result)
+        clean = False
         try:
-            got = other.inbound(step.packet)
-            findings = judge(
-                Case(version=1, steps=(step,)), Transcript((), (got,)), Transcript((), (want,)), self._caps
-            )
-        except BaseException:
-            self._install()
-            raise
-        if findings or not isinstance(result, endpoint.Passed | DropReason) or result in _SA_WAS_FOUND:
-            self._install()
-        if not isinstance(findings, Incapable):
-            for finding in findings:
-                raise Deviation(finding.requirement, finding.message)
+            got = Transcript((), (other.inbound(step.packet),))
+            findings = judge(Case(version=1, steps=(step,)), got, Transcript((), (_outcome(result),)), self._caps)
+            if not isinstance(findings, Incapable):
+                for finding in findings:
+                    raise Deviation(finding.requirement, finding.message)
+            if not untouched:
+                self._comparison.execute(self.case(octets))
+            clean = untouched
+        finally:
+            if not clean:
+                self._install()
 
     # ------------------------------------------------------------------------------------------------------------ cases
 
     def case(self, octets: bytes) -> Case:
-        number = Keys(self._sas).number_of(octets)
+        number = self._keys.number_of(octets)
         arrives = Inbound(packet=Octets(octets), requirement=MALFORMED)
         if number is None:
             ported = tuple(sa for sa in self._sas if sa.udp is not None)[:1]
@@ -171,11 +177,6 @@ def _parsed(octets: bytes, packet: ip.Packet) -> None:
 def _must(holds: bool, message: str) -> None:
     if not holds:
         raise Deviation(MALFORMED, message)
-
-
-_SA_WAS_FOUND = frozenset(DropReason) - {
-    DropReason.NO_SA, DropReason.FRAGMENT, DropReason.KEEPALIVE,
-}  # fmt: skip
 
 
 def _starting_state(sa: Sa) -> SaState:
