@@ -16,7 +16,9 @@ from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 _FIRST_SPI = 0x12345601
 
 
-def _sa(number: int, name: str, mode: str, outer: int, encr: str, key_size: int, auth: str = "NONE", **more: object) -> Sa:
+def _sa(
+    number: int, name: str, mode: str, outer: int, encr: str, key_size: int, auth: str = "NONE", **more: object
+) -> Sa:
     here, there = GATEWAYS[outer][0]
     fields = {
         "name": name, "direction": "in", "spi": _FIRST_SPI + number, "mode": mode, "source": there, "destination": here,
@@ -49,7 +51,7 @@ ASSOCIATIONS: tuple[Sa, ...] = (
 
 def fitting(caps: Capabilities) -> tuple[Sa, ...]:
     """The SAs that an implementation with these capabilities can hold. `AdapterError` if there is none."""
-    found = tuple(sa for sa in map(lambda sa: _plainer(sa, caps), ASSOCIATIONS) if sa is not None)
+    found = tuple(plain for sa in ASSOCIATIONS if (plain := _plainer(sa, caps)) is not None)
     if not found:
         raise AdapterError("none of the SAs that fuzz targets use can be installed: the capabilities allow none")
     return found

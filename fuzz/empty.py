@@ -1,9 +1,11 @@
-"""What the speed of a target is compared with: atheris targets of the same Python cost class with no fuzzing in them.
+"""What the speed of a target is compared with: atheris targets with no fuzzing in them.
 
-`peer:nothing` is libFuzzer calling a Python function that does nothing: the ceiling of any Python target, whatever it
-tests. `peer:<target>` makes the calls that the target makes on the inputs that the target was given (a sample of them,
-in their order), on code that is not instrumented, and with nobody who looks at the results. What libFuzzer proposes is
-not used: without coverage it would come back to one input for ever, and a packet of no octets is quickly parsed.
+    nothing          libFuzzer calls a Python function that does nothing: the ceiling of any Python target
+    plain:<target>   the calls that the target makes, on code that is not instrumented: what atheris itself costs
+    peer:<target>    the same calls, instrumented as every atheris target is, and nothing else: no oracle, no records
+
+`peer` gets from libFuzzer the inputs that the target gets. Without coverage libFuzzer would come back to one input for
+ever, so `plain` takes a sample of the target's inputs, in their order, and what libFuzzer proposes is not used.
 """
 
 import struct
@@ -11,34 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-PREFIX = "peer:"
+NOTHING, PLAIN, PEER = "nothing", "plain", "peer"
 _LENGTH = struct.Struct("!I")
 
 
-def peer(name: str, sample: str, change: Callable[[bytes, int], bytes]) -> Callable[[bytes], object]:
-    """The peer of that target, or of `nothing`, with the inputs in the file `sample`. `Misuse` if there is none."""
-    if name == PREFIX + "nothing":
-        return _nothing
-    from espproof.adapters.reference import ReferenceAdapter
-    from espproof.fuzz.targets import by_name
+def nothing(octets: bytes) -> None:
+    """The empty target."""
 
-    target = by_name(name.removeprefix(PREFIX))(ReferenceAdapter())
-    calls, inputs, at = target.unchecked(), read_sample(Path(sample)), -1
-    mutates, count = target.mutates, len(inputs)
 
-    def one_input(octets: bytes) -> None:
+def repeated(inputs: list[bytes], one_input: Callable[[bytes], object]) -> Callable[[bytes], None]:
+    """A target that takes these inputs, one after the other and over again, whatever it is given."""
+    at, count = -1, len(inputs)
+
+    def next_of_sample(octets: bytes) -> None:
         nonlocal at
         at = (at + 1) % count
-        it = inputs[at]
-        if mutates:
-            target.mutate(it, 2048, at, change)
-        calls(it)
+        one_input(inputs[at])
 
-    return one_input
-
-
-def _nothing(octets: bytes) -> None:
-    pass
+    return next_of_sample
 
 
 def sampled(one_input: Callable[[bytes], None], out: BinaryIO) -> Callable[[bytes], None]:

@@ -1,14 +1,14 @@
 """The result of a fuzzing run: what is printed, written and compared, and one folder per finding.
 
-    <results>/fuzz/<target>/<adapter>/
-        run.json                      the result
-        libfuzzer.log                 what the process said
-        corpus/                       inputs that reached something new; the next run goes on with them
-        findings/<key>/case.json      the finding as a Case, to be replayed by anything
-                       input.bin      the octets as they were found
-                       minimised.bin  the least that shows the same
-                       finding.json   what was found, when, how often
-                       trace.txt      where it was raised
+<results>/fuzz/<target>/<adapter>/
+    run.json                      the result
+    libfuzzer.log                 what the process said
+    corpus/                       inputs that reached something new; the next run goes on with them
+    findings/<key>/case.json      the finding as a Case, to be replayed by anything
+                   input.bin      the octets as they were found
+                   minimised.bin  the least that shows the same
+                   finding.json   what was found, when, how often
+                   trace.txt      where it was raised
 """
 
 from pathlib import Path

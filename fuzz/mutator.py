@@ -181,6 +181,13 @@ def inner_field(draft: Draft, tools: Tools) -> None:
         draft.payload = _with(draft.payload, tools.rng.randrange(limit), value, 1)
 
 
+def inner_address(draft: Draft, tools: Tools) -> None:
+    """One octet of the inner source or destination address: selectors look at them."""
+    first, size = {4: (12, 8), 6: (8, 32)}.get(_version(draft.payload), (0, 1))
+    draft.payload = _with(draft.payload, first + tools.rng.randrange(size), tools.rng.randrange(256), 1)
+    inner_checksum(draft, tools)
+
+
 def inner_checksum(draft: Draft, tools: Tools) -> None:
     """A right checksum over whatever the inner IPv4 header is."""
     size = (draft.payload[0] & 0xF) * 4 if draft.payload else 0
@@ -245,6 +252,13 @@ def traffic_class(draft: Draft, tools: Tools) -> None:
     draft.front = ip.with_traffic_class(draft.front, tools.rng.choice((0, 1, 2, 3, 0xB8 | tools.rng.randrange(4), 255)))
 
 
+def congestion(draft: Draft, tools: Tools) -> None:
+    """Any ECN field outside and any inside."""
+    draft.front = ip.with_traffic_class(draft.front, tools.rng.randrange(4))
+    if _version(draft.payload) in (4, 6) and len(draft.payload) >= 20:
+        draft.payload = ip.with_traffic_class(draft.payload, tools.rng.randrange(4))
+
+
 def hop_limit(draft: Draft, tools: Tools) -> None:
     draft.front = _with(draft.front, 8 if draft.front[0] >> 4 == 4 else 7, tools.rng.choice((0, 1, 64, 255)), 1)
 
@@ -286,9 +300,10 @@ def other_sa(draft: Draft, tools: Tools) -> None:
 
 CHANGES: tuple[tuple[int, Callable[[Draft, Tools], None]], ...] = (
     (2, next_header), (4, pad_length), (1, long_padding), (2, wrong_padding), (2, right_trailer),
-    (4, octets), (4, header_octets), (4, inner_length), (4, inner_field), (1, inner_checksum), (3, extension_header),
+    (4, octets), (4, header_octets), (4, inner_length), (4, inner_field), (2, inner_address), (1, inner_checksum),
+    (3, extension_header),
     (3, other_payload), (2, tfc), (2, shorter),
-    (2, sequence), (1, initialization_vector), (2, traffic_class), (1, hop_limit), (1, dont_fragment),
+    (2, sequence), (1, initialization_vector), (1, traffic_class), (2, congestion), (1, hop_limit), (1, dont_fragment),
     (1, outer_extension), (2, other_sa),
 )  # fmt: skip
 """(weight, change)"""

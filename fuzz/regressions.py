@@ -29,7 +29,9 @@ def may_be_saved(adapter: str) -> None:
             "software goes to its makers first; hand them the case.json of the results folder"
         )
     if not (folder().resolve().parent.parent / "pyproject.toml").is_file():
-        raise Misuse("corpus/regressions belongs to a checkout of espproof, and this is an installed one: it is only read")
+        raise Misuse(
+            "corpus/regressions belongs to a checkout of espproof, and this is an installed one: it is only read"
+        )
 
 
 def save(finding: Finding) -> Path | None:
@@ -40,8 +42,9 @@ def save(finding: Finding) -> Path | None:
         return None
     title = f"{finding.message[:150]} ({finding.adapter})"
     folder().mkdir(exist_ok=True)
-    path = folder() / f"{case.id.replace('/', '-')}.json"
-    path.write_bytes(to_json(msgspec.structs.replace(case, title=title), indent=1) + b"\n")
+    name = f"{finding.target}-{finding.adapter.removeprefix('seeded:')}-{finding.key}"
+    path = folder() / f"{name}.json"
+    path.write_bytes(to_json(msgspec.structs.replace(case, id=f"regressions/{name}", title=title), indent=1) + b"\n")
     return path
 
 

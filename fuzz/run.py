@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Plan:
     seed: int = 0
     findings: int = 10
     results: Path = Path("espproof-results")
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     minimise_seconds: float = MINIMISE_SECONDS
 
 

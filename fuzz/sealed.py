@@ -26,7 +26,7 @@ from espproof.reference.sequence import reconstruct
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """`sa` is the SA's place among the keys; `front` the outer IP headers, in which octet `patch_at` names what follows."""
+    """`sa` is the SA's place among the keys; `front` the outer headers, whose octet `patch_at` names what follows."""
 
     sa: int
     front: bytes
@@ -104,7 +104,10 @@ class Keys:
         if outer.protocol == PROTOCOL_ESP:
             udp, esp = b"", outer.payload
         elif outer.protocol == PROTOCOL_UDP:
-            udp, esp = outer.payload[: udp_encapsulation.HEADER_SIZE], udp_encapsulation.open_datagram(outer.payload).payload
+            udp, esp = (
+                outer.payload[: udp_encapsulation.HEADER_SIZE],
+                udp_encapsulation.open_datagram(outer.payload).payload,
+            )
         else:
             return None, b"", b""
         return (self._by_spi.get(spi_of(esp)) if len(esp) >= 8 else None), udp, esp

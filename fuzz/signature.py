@@ -41,7 +41,8 @@ def signature(error: BaseException) -> Signature:
     name = type(cause).__name__
     told = isinstance(cause, Deviation | AdapterFailure)
     frames = () if told else _innermost(cause.__traceback__)
-    parts = (name, _without_numbers(str(cause))) if told or not frames else (name, *frames)
+    where = error.where if isinstance(error, Deviation) else ""
+    parts = (name, where, _without_numbers(str(cause))) if told or not frames else (name, *frames)
     return Signature(
         key=key_of(*parts),
         kind=_kind(error),

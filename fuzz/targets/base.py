@@ -14,12 +14,16 @@ from espproof.fuzz.mutator import Change
 
 
 class Deviation(Exception):
-    """An input on which the implementation does not do what the documents say; the requirement, and one sentence."""
+    """An input on which the implementation does not do what the documents say; the requirement, and one sentence.
 
-    def __init__(self, requirement: str, message: str) -> None:
+    `where` tells deviations apart that have the same words: the SA's mode.
+    """
+
+    def __init__(self, requirement: str, message: str, where: str = "") -> None:
         super().__init__(f"{requirement}: {message}")
         self.requirement = requirement
         self.message = message
+        self.where = where
 
 
 class Target(ABC):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from espproof.adapters.base import Adapter, Transcript
-from espproof.adapters.case import Case, Delivered, Dropped, Inbound, ReadState, Sa, State
+from espproof.adapters.base import Adapter, AdapterError, Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, ReadState, Sa, State, Step
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.oracle import Incapable, judge
 from espproof.fuzz.targets.base import Deviation
@@ -19,7 +20,6 @@ from espproof.reference.errors import Malformed
 
 MALFORMED = "RFC4303-3.4.4-malformed-discarded"
 WINDOW = "RFC4303-3.4.3-window-after-icv"
-ACCEPTED = "RFC4303-3.4.4-accepted"
 
 AFTER_ICV = frozenset(
     reason.value
@@ -49,9 +49,16 @@ class Comparison:
         got = self.adapter.execute(case)
         findings = judge(case, got, want, self._caps)
         if isinstance(findings, Incapable):
-            return
+            raise AdapterError(f"declared, and unsupported after all: {findings.what}")
         for finding in findings:
-            raise Deviation(finding.requirement, finding.message)
+            raise Deviation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
+
+
+def one_packet(sa: Sa, octets: bytes, caps: Capabilities) -> Case:
+    """The Case in which these octets arrive at one SA, whose state is read back where it can be."""
+    arrives = Inbound(packet=Octets(octets), requirement=MALFORMED)
+    steps: tuple[Step, ...] = (arrives, ReadState(sa=sa.name, requirement=WINDOW)) if caps.read_state else (arrives,)
+    return Case(version=1, sas=(sa,), steps=steps)
 
 
 def with_outcomes(case: Case) -> Case:

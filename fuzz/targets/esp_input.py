@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from espproof.adapters.base import Adapter
-from espproof.adapters.case import Case, Inbound, Octets, ReadState
+from espproof.adapters.case import Case, Inbound, Octets
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.mutator import INNER, Change, Mutator, simpler
 from espproof.fuzz.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Target
-from espproof.fuzz.targets.comparison import MALFORMED, WINDOW, Comparison
+from espproof.fuzz.targets.comparison import MALFORMED, Comparison, one_packet
 
 
 class EspInput(Target):
@@ -24,7 +24,8 @@ class EspInput(Target):
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__(adapter)
-        self.keys = Keys(fitting(adapter.capabilities()))
+        self._caps = adapter.capabilities()
+        self.keys = Keys(fitting(self._caps))
         self._comparison = Comparison(adapter)
         self._mutator = Mutator(self.keys, tuple(_packets(self.keys).values()))
 
@@ -53,9 +54,7 @@ class EspInput(Target):
         return self._case(octets, number)
 
     def _case(self, octets: bytes, number: int) -> Case:
-        sa = self.keys.sas[number]
-        arrives = Inbound(packet=Octets(octets), requirement=MALFORMED)
-        return Case(version=1, sas=(sa,), steps=(arrives, ReadState(sa=sa.name, requirement=WINDOW)))
+        return one_packet(self.keys.sas[number], octets, self._caps)
 
     def simpler(self, octets: bytes) -> Iterator[bytes]:
         sealed = self.keys.open(octets)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from espproof.adapters.base import Adapter, Transcript
-from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, ReadState, Sa
+from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, Sa
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.oracle import Incapable, judge
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
@@ -18,7 +18,7 @@ from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.mutator import INNER
 from espproof.fuzz.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Deviation, Target
-from espproof.fuzz.targets.comparison import AFTER_ICV, MALFORMED, WINDOW, Comparison, whole_packet
+from espproof.fuzz.targets.comparison import AFTER_ICV, MALFORMED, WINDOW, Comparison, one_packet, whole_packet
 from espproof.reference import endpoint, esp, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
@@ -28,7 +28,9 @@ from espproof.reference.sa import SaState
 
 class Parser(Target):
     name: ClassVar[str] = "parser"
-    what: ClassVar[str] = "raw octets into the readers of IPv4, IPv6, UDP and ESP, and into an endpoint with several SAs"
+    what: ClassVar[str] = (
+        "raw octets into the readers of IPv4, IPv6, UDP and ESP, and into an endpoint with several SAs"
+    )
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__(adapter)
@@ -126,8 +128,7 @@ class Parser(Target):
         if number is None:
             ported = tuple(sa for sa in self._sas if sa.udp is not None)[:1]
             return Case(version=1, sas=ported, steps=(arrives,))
-        sa = self._sas[number]
-        return Case(version=1, sas=(sa,), steps=(arrives, ReadState(sa=sa.name, requirement=WINDOW)))
+        return one_packet(self._sas[number], octets, self._caps)
 
     def simpler(self, octets: bytes) -> Iterator[bytes]:
         for less in super().simpler(octets):
@@ -214,13 +215,18 @@ def _seeds() -> dict[str, bytes]:
         found[f"plain-ipv{4 if next_header == 4 else 6}-{number}"] = payload
     here, there = bytes([192, 0, 2, 17]), bytes([198, 51, 100, 42])
     here6, there6 = (bytes.fromhex("20010db8" + text.rjust(24, "0")) for text in ("a1", "b2"))
-    for name, payload in (("ike", udp_encapsulation.NON_ESP_MARKER + b"IKE message"), ("keepalive", b"\xff"), ("nat-runt", b"\x01")):
+    for name, payload in (
+        ("ike", udp_encapsulation.NON_ESP_MARKER + b"IKE message"),
+        ("keepalive", b"\xff"),
+        ("nat-runt", b"\x01"),
+    ):
         datagram = udp_encapsulation.wrap(4500, 4500, payload)
         found[f"{name}-4"] = ip.build_ipv4(there, here, 17, datagram)
         found[f"{name}-6"] = ip.build_ipv6(there6, here6, 17, datagram)
     chain = [
         (ip.PROTOCOL_HOP_BY_HOP, ip.options_header()), (ip.PROTOCOL_ROUTING, ip.routing_header(0, 0, bytes(20))),
-        (ip.PROTOCOL_FRAGMENT, ip.fragment_header(0, 1, more=False)), (ip.PROTOCOL_DESTINATION_OPTIONS, ip.options_header()),
+        (ip.PROTOCOL_FRAGMENT, ip.fragment_header(0, 1, more=False)),
+        (ip.PROTOCOL_DESTINATION_OPTIONS, ip.options_header()),
     ]  # fmt: skip
     first, octets = ip.chain(chain, 50)
     found["chain-6"] = ip.build_ipv6(there6, here6, first, octets + bytes.fromhex("1234560500000001") + bytes(16))
