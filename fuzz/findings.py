@@ -11,6 +11,8 @@
                    trace.txt      where it was raised
 """
 
+import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,16 @@ def plain(result: FuzzResult) -> dict[str, Any]:
     return found
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a result."""
-    return json_schema(FuzzResult)
+def schema_file() -> Path:
+    """Where the JSON Schema of a result is published."""
+    return Path(str(files("espproof.corpus"))) / "schema" / "fuzz-result.schema.json"
+
+
+def schema_text() -> str:
+    """The JSON Schema of a result; `python -m espproof.fuzz.findings` writes it."""
+    return json.dumps(json_schema(FuzzResult), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    schema_file().parent.mkdir(exist_ok=True)
+    schema_file().write_text(schema_text(), encoding="utf-8")

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from espproof.adapters.case import read
+from espproof.adapters.case import read, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.fuzz import findings, regressions, seeds
 from espproof.fuzz import run as running
@@ -22,14 +23,16 @@ from espproof.fuzz.process import ask, watch
 from espproof.fuzz.regressions import may_be_saved
 from espproof.fuzz.run import CannotFuzz, Plan, run
 from espproof.fuzz.targets import TARGETS
+from espproof.fuzz.targets.esp_input import EspInput
 from espproof.reference.errors import Misuse
 
 PLANTED = "seeded:padding-length-unchecked"
 CLI = CliRunner()
+Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture
-def needs_atheris():
+def needs_atheris() -> None:
     pytest.importorskip("atheris")
 
 
@@ -48,7 +51,7 @@ def children() -> set[str]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind(tmp_path):
+def nothing_left_behind(tmp_path: Path) -> Iterator[None]:
     """No process, no temporary folder, and the corpus as it was."""
     before = children()
     yield
@@ -58,7 +61,7 @@ def nothing_left_behind(tmp_path):
         assert seeds.stale(target) == {}
 
 
-def module(folder: Path, monkeypatch, body: str) -> str:
+def module(folder: Path, monkeypatch: Patch, body: str) -> str:
     """An adapter of a module of its own: the reference, whose `inbound` does `body` on its last SA."""
     name = f"broken_{abs(hash(body)) % 10**9}"
     text = (
@@ -76,7 +79,7 @@ def module(folder: Path, monkeypatch, body: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_bug_behind_the_icv_is_found_by_esp_input_and_not_by_the_parser(needs_atheris, tmp_path):
+def test_a_bug_behind_the_icv_is_found_by_esp_input_and_not_by_the_parser(needs_atheris: None, tmp_path: Path) -> None:
     """In seconds by the one, and by the other not in the same time, nor in all that it is given here."""
     found = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
     assert [one.kind for one in found.findings] == ["crash"]
@@ -91,7 +94,7 @@ def test_a_bug_behind_the_icv_is_found_by_esp_input_and_not_by_the_parser(needs_
     assert not_found.executions > 10 * first.executions
 
 
-def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris, tmp_path):
+def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris: None, tmp_path: Path) -> None:
     """The Case passes on the reference and fails on what it was found on; the input is minimised; the trace is there."""
     result = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
     (one,) = result.findings
@@ -108,7 +111,9 @@ def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris, tmp_path)
     assert findings.read(folder.parent.parent / "run.json", findings.FuzzResult) == result
 
 
-def test_an_input_that_hangs_ends_the_run_with_a_finding(needs_atheris, tmp_path, monkeypatch):
+def test_an_input_that_hangs_ends_the_run_with_a_finding(
+    needs_atheris: None, tmp_path: Path, monkeypatch: Patch
+) -> None:
     """libFuzzer's limit per input; the run says that it is not whole, and why."""
     adapter = module(tmp_path, monkeypatch, "time.sleep(3600) if packet[1] == 3 else None")
     plan = Plan(
@@ -121,7 +126,9 @@ def test_an_input_that_hangs_ends_the_run_with_a_finding(needs_atheris, tmp_path
     assert "ended with status 70" in result.not_whole_because
 
 
-def test_a_process_that_dies_ends_the_run_with_a_finding(needs_atheris, tmp_path, monkeypatch):
+def test_a_process_that_dies_ends_the_run_with_a_finding(
+    needs_atheris: None, tmp_path: Path, monkeypatch: Patch
+) -> None:
     """As an implementation in C would: the input that did it is kept, though it cannot be shown again in this process."""
     adapter = module(tmp_path, monkeypatch, "ctypes.string_at(0) if packet[1] == 3 else None")
     result = run(Plan(target="esp-input", adapter=adapter, seconds=20, seed=1, results=tmp_path, minimise_seconds=0))
@@ -131,7 +138,7 @@ def test_a_process_that_dies_ends_the_run_with_a_finding(needs_atheris, tmp_path
     assert bytes.fromhex(result.findings[0].octets)[1] == 3
 
 
-def test_several_findings_are_each_found_once(needs_atheris, tmp_path, monkeypatch):
+def test_several_findings_are_each_found_once(needs_atheris: None, tmp_path: Path, monkeypatch: Patch) -> None:
     """Fuzzing goes on after a finding, and what is known is not found again."""
     adapter = module(tmp_path, monkeypatch, "{}['one'] if packet[1] == 3 else [][1] if packet[1] == 1 else None")
     result = run(
@@ -144,7 +151,7 @@ def test_several_findings_are_each_found_once(needs_atheris, tmp_path, monkeypat
 # --------------------------------------------------------------------------------------------------- ends, and limits
 
 
-def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris, tmp_path):
+def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris: None, tmp_path: Path) -> None:
     """The parent is interrupted in the midst of a run: exit status 1, the result is written, no process is left."""
     command = [sys.executable, "-m", "espproof", "fuzz", "run", "parser", "--seconds", "60", "--json"]
     parent = subprocess.Popen([*command, "--results", str(tmp_path)], stdout=subprocess.PIPE, start_new_session=True)
@@ -162,7 +169,7 @@ def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris, tmp_path):
     assert_group_is_gone(parent.pid)
 
 
-def test_the_fuzzing_process_dies_with_its_parent(needs_atheris, tmp_path):
+def test_the_fuzzing_process_dies_with_its_parent(needs_atheris: None, tmp_path: Path) -> None:
     """Even with a parent that is killed and can clean up nothing."""
     command = [sys.executable, "-m", "espproof", "fuzz", "run", "parser", "--seconds", "60", "--results", str(tmp_path)]
     parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -196,7 +203,7 @@ def assert_group_is_gone(group: int) -> None:
         os.killpg(group, 0)
 
 
-def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path, monkeypatch):
+def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path: Path, monkeypatch: Patch) -> None:
     """The log is bounded, long lines are cut, and time is a limit for a child that ignores it."""
     (tmp_path / "babbler.py").write_text(
         "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -215,7 +222,7 @@ def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path, 
     assert max(map(len, lines)) <= 4096
 
 
-def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path, monkeypatch):
+def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path: Path, monkeypatch: Patch) -> None:
     """Dying and hanging give None."""
     (tmp_path / "answers.py").write_text(
         "import sys, time\nwhat = sys.stdin.read()\n"
@@ -227,7 +234,7 @@ def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path, mon
     assert ask("answers", b"c", seconds=1) is None
 
 
-def test_an_interrupt_while_a_finding_is_minimised_leaves_no_process(tmp_path, monkeypatch):
+def test_an_interrupt_while_a_finding_is_minimised_leaves_no_process(tmp_path: Path, monkeypatch: Patch) -> None:
     """Ctrl-C reaches the parent; the child goes with it."""
     (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(3600)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -238,7 +245,7 @@ def test_an_interrupt_while_a_finding_is_minimised_leaves_no_process(tmp_path, m
         ask("sleeps", b"", seconds=30)
 
 
-def test_without_atheris_a_run_says_how_to_install_it(monkeypatch, tmp_path):
+def test_without_atheris_a_run_says_how_to_install_it(monkeypatch: Patch, tmp_path: Path) -> None:
     """Exit status 3, and the rest of the commands work."""
     monkeypatch.setattr(running, "find_spec", lambda name: None)
     with pytest.raises(CannotFuzz, match=r"pip install 'espproof\[fuzz\]'"):
@@ -248,7 +255,7 @@ def test_without_atheris_a_run_says_how_to_install_it(monkeypatch, tmp_path):
     assert not (tmp_path / "fuzz").exists()
 
 
-def test_nothing_of_the_command_line_imports_atheris():
+def test_nothing_of_the_command_line_imports_atheris() -> None:
     """`espproof --help` is quick, and works where atheris does not exist."""
     text = "import sys, espproof.__main__, espproof.fuzz.commands; sys.exit('atheris' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0
@@ -257,7 +264,7 @@ def test_nothing_of_the_command_line_imports_atheris():
 # ------------------------------------------------------------------------------------------------------- command line
 
 
-def test_what_a_user_gets_wrong_is_told_with_exit_status_2(tmp_path):
+def test_what_a_user_gets_wrong_is_told_with_exit_status_2(tmp_path: Path) -> None:
     """A target and an adapter that do not exist, a file that is none, a folder without results."""
     for words in (
         ["run", "nope"],
@@ -269,12 +276,13 @@ def test_what_a_user_gets_wrong_is_told_with_exit_status_2(tmp_path):
         assert CLI.invoke(app, [*words, *(["--results", str(tmp_path)] if words[0] == "run" else [])]).exit_code == 2
 
 
-def test_minimise_needs_no_atheris_and_writes_beside_the_file(tmp_path, monkeypatch):
+def test_minimise_needs_no_atheris_and_writes_beside_the_file(tmp_path: Path, monkeypatch: Patch) -> None:
     """An input with a pad length beyond the packet becomes a shorter one that shows the same."""
     monkeypatch.setattr(running, "find_spec", lambda name: None)
-    target = TARGETS["esp-input"](ReferenceAdapter())
-    packet = target.keys.seal(target.keys.new(0, bytes(100) + bytes([255, 4]) + bytes(62) + bytes([255, 4])))
+    target = EspInput(ReferenceAdapter())
+    packet = target.keys.seal(target.keys.new(0, bytes(98) + bytes([255, 4])))
     file = tmp_path / "input.bin"
+    assert packet is not None
     file.write_bytes(packet)
     words = ["minimise", str(file), "--target", "esp-input", "--adapter", PLANTED, "--seconds", "5", "--json"]
     outcome = CLI.invoke(app, words)
@@ -289,12 +297,30 @@ def test_minimise_needs_no_atheris_and_writes_beside_the_file(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("adapter", ["scapy", "exec:./mine", "module:Class"])
-def test_what_breaks_other_peoples_software_is_not_put_into_the_corpus(adapter):
+def test_what_breaks_other_peoples_software_is_not_put_into_the_corpus(adapter: str) -> None:
     with pytest.raises(Misuse, match="goes to its makers first"):
         may_be_saved(adapter)
 
 
-def test_the_figures_of_libfuzzer_are_read():
+def test_a_result_is_of_the_published_schema(tmp_path: Path) -> None:
+    """The schema in the corpus is current (`python -m espproof.fuzz.findings` writes it), and results follow it."""
+    schema = json.loads(findings.schema_file().read_text())
+    assert findings.schema_file().read_text() == findings.schema_text()
+    jsonschema = pytest.importorskip("jsonschema")
+    target = TARGETS["esp-input"](ReferenceAdapter())
+    case = target.case(next(iter(target.seeds().values())))
+    one = findings.Finding(
+        key="k-1", kind="crash", message="m", target="esp-input", adapter="a", size=1, octets="00", reproduced=True,
+        case=case,
+    )  # fmt: skip
+    result = findings.FuzzResult(
+        espproof="0", target="esp-input", adapter="a", adapter_version="1", seed=1, seconds=1.5, whole=True, executions=1,
+        executions_per_second=1, coverage=1, features=1, corpus=1, peak_rss_mib=1, findings=(one,),
+    )  # fmt: skip
+    jsonschema.validate(json.loads(to_json(result)), schema)
+
+
+def test_the_figures_of_libfuzzer_are_read() -> None:
     """Status lines with and without coverage, final figures, the seed, and nothing from other lines."""
     said = Statistics()
     assert not said.read("INFO: Seed: 3405634219")

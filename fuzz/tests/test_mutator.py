@@ -29,7 +29,7 @@ def stand_in(octets: bytes, size: int) -> bytes:
 
 
 @given(st.sampled_from(SEEDS), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6))
-def test_every_mutation_of_a_sealed_packet_has_a_right_icv(packet, seeds):
+def test_every_mutation_of_a_sealed_packet_has_a_right_icv(packet: bytes, seeds: list[int]) -> None:
     """However often a packet is mutated, its peer can open the result."""
     for seed in seeds:
         packet = MUTATOR.mutate(packet, 2048, seed, stand_in)
@@ -38,7 +38,7 @@ def test_every_mutation_of_a_sealed_packet_has_a_right_icv(packet, seeds):
 
 @given(st.binary(max_size=200), st.integers(0, 2**32 - 1), st.integers(1, 4096))
 @example(b"", 0, 1)
-def test_no_octets_make_the_mutator_raise_or_exceed_the_size(octets, seed, size):
+def test_no_octets_make_the_mutator_raise_or_exceed_the_size(octets: bytes, seed: int, size: int) -> None:
     """Input that does not open is replaced by a good packet; where none fits, it stays as it is."""
     mutated = MUTATOR.mutate(octets, size, seed, stand_in)
     assert len(mutated) <= size or mutated == octets
@@ -46,14 +46,16 @@ def test_no_octets_make_the_mutator_raise_or_exceed_the_size(octets, seed, size)
 
 
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32 - 1))
-def test_the_same_seed_makes_the_same_mutation(packet, seed):
+def test_the_same_seed_makes_the_same_mutation(packet: bytes, seed: int) -> None:
     """Nothing but the seed and the octets decide."""
     assert MUTATOR.mutate(packet, 2048, seed, stand_in) == MUTATOR.mutate(packet, 2048, seed, stand_in)
 
 
 @settings(max_examples=40)
 @given(st.sampled_from(SEEDS), st.sampled_from([change for _, change in mutator.CHANGES]), st.integers(0, 2**32 - 1))
-def test_each_change_alone_leaves_a_packet_that_can_be_sealed(packet, change, seed):
+def test_each_change_alone_leaves_a_packet_that_can_be_sealed(
+    packet: bytes, change: Callable[[Draft, Tools], None], seed: int
+) -> None:
     """No change depends on another one."""
     sealed = KEYS.open(packet)
     assert sealed is not None
@@ -72,7 +74,7 @@ def test_each_change_alone_leaves_a_packet_that_can_be_sealed(packet, change, se
     )
 
 
-def test_the_mutations_reach_every_reason_to_discard_behind_the_icv():
+def test_the_mutations_reach_every_reason_to_discard_behind_the_icv() -> None:
     """In 4,000 mutations the reference delivers, and discards for each reason that a right ICV leaves."""
     reference, outcomes = ReferenceAdapter(), Counter()
     target = EspInput(reference)
@@ -86,7 +88,7 @@ def test_the_mutations_reach_every_reason_to_discard_behind_the_icv():
 
 
 @pytest.mark.parametrize("packet", SEEDS[::7])
-def test_what_is_opened_seals_to_the_same_octets(packet):
+def test_what_is_opened_seals_to_the_same_octets(packet: bytes) -> None:
     """`open` and `seal` are inverse."""
     sealed = KEYS.open(packet)
     assert sealed is not None
@@ -95,7 +97,7 @@ def test_what_is_opened_seals_to_the_same_octets(packet):
 
 @given(st.sampled_from(SEEDS))
 @settings(max_examples=20)
-def test_simpler_packets_have_a_right_icv(packet):
+def test_simpler_packets_have_a_right_icv(packet: bytes) -> None:
     """Minimising never leaves what lies behind the ICV."""
     sealed = KEYS.open(packet)
     assert sealed is not None
@@ -106,7 +108,7 @@ def test_simpler_packets_have_a_right_icv(packet):
 
 
 @given(st.binary(max_size=80), st.integers(0, 255), st.sampled_from((4, 8, 16)))
-def test_a_trailer_that_is_made_right_is_right(payload, next_header, alignment):
+def test_a_trailer_that_is_made_right_is_right(payload: bytes, next_header: int, alignment: int) -> None:
     """The payload comes back out of it; and aligning keeps the trailer."""
     plaintext = with_trailer(payload, next_header, alignment)
     opened = take_trailer(plaintext)

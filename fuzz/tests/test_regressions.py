@@ -11,7 +11,7 @@ CASES = [pytest.param(case, id=path.stem) for path, case in regressions.all_case
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_reference_meets_every_regression(case):
+def test_the_reference_meets_every_regression(case: Case) -> None:
     """Each step has the outcome that it was given when the mistake was found."""
     assert any(step.expect is not None for step in case.steps), (
         "a regression without an expected outcome proves nothing"
@@ -20,7 +20,7 @@ def test_the_reference_meets_every_regression(case):
 
 
 @pytest.mark.parametrize("case", [one for one in CASES if "--adapter seeded:" in one.values[0].source])
-def test_a_regression_fails_on_the_defect_that_it_was_found_on(case):
+def test_a_regression_fails_on_the_defect_that_it_was_found_on(case: Case) -> None:
     """It says in `source` which one, so that it can be seen to fail."""
     adapter = open_adapter(case.source.rpartition(" ")[2])
     try:
@@ -30,6 +30,6 @@ def test_a_regression_fails_on_the_defect_that_it_was_found_on(case):
     assert found
 
 
-def test_there_are_regressions():
+def test_there_are_regressions() -> None:
     """An empty folder would pass everything."""
     assert CASES

@@ -19,13 +19,13 @@ from espproof.reference.errors import Misuse
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=str)
-def test_the_seeds_in_the_corpus_are_current(target):
+def test_the_seeds_in_the_corpus_are_current(target: type[Target]) -> None:
     """Run `python -m espproof.fuzz.seeds` when this fails, and look at what it changes."""
     assert seeds.stale(target) == {}
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=str)
-def test_seeds_show_nothing_on_the_reference_whatever_was_before(target):
+def test_seeds_show_nothing_on_the_reference_whatever_was_before(target: type[Target]) -> None:
     """Each input finds the target as if it were the first: all seeds twice, in two orders."""
     it, inputs = target(ReferenceAdapter()), list(target.seeds().values())
     for octets in inputs + inputs[::-1]:
@@ -36,13 +36,13 @@ PARSER = Parser(ReferenceAdapter())
 
 
 @given(st.binary(max_size=120))
-def test_any_octets_are_parsed_or_refused(octets):
+def test_any_octets_are_parsed_or_refused(octets: bytes) -> None:
     """The parser target raises for nothing on the reference."""
     PARSER.one_input(octets)
 
 
 @given(st.sampled_from(list(Parser.seeds().values())), st.integers(0, 2**32 - 1))
-def test_damaged_packets_are_parsed_or_refused(octets, seed):
+def test_damaged_packets_are_parsed_or_refused(octets: bytes, seed: int) -> None:
     """Nor for a packet in which a few octets are others."""
     rng, damaged = random.Random(seed), bytearray(octets)
     for _ in range(rng.randrange(1, 4)):
@@ -51,7 +51,7 @@ def test_damaged_packets_are_parsed_or_refused(octets, seed):
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=str)
-def test_every_seed_is_a_case_that_the_reference_meets(target):
+def test_every_seed_is_a_case_that_the_reference_meets(target: type[Target]) -> None:
     """What a target does with octets is what the Case made of them does."""
     reference = ReferenceAdapter()
     it = target(reference)
@@ -60,7 +60,7 @@ def test_every_seed_is_a_case_that_the_reference_meets(target):
         assert regressions.differences(case, reference) == []
 
 
-def test_a_target_that_differs_from_the_reference_raises_and_goes_on():
+def test_a_target_that_differs_from_the_reference_raises_and_goes_on() -> None:
     """An implementation that takes first fragments is found by the parser, each time, and nothing else of it."""
     it = Parser(open_adapter("seeded:fragments-first-accepted"))
     inputs = Parser.seeds()
@@ -70,7 +70,7 @@ def test_a_target_that_differs_from_the_reference_raises_and_goes_on():
         it.one_input(inputs["esp-gcm-tunnel"])
 
 
-def test_state_that_changes_before_the_icv_is_checked_is_found_on_raw_octets():
+def test_state_that_changes_before_the_icv_is_checked_is_found_on_raw_octets() -> None:
     """A wrong ICV that moves the window shows in the state that is read back."""
     it = Parser(open_adapter("seeded:anti-replay-advance-before-icv"))
     packet = bytearray(Parser.seeds()["esp-gcm-tunnel"])
@@ -80,7 +80,7 @@ def test_state_that_changes_before_the_icv_is_checked_is_found_on_raw_octets():
         it.one_input(bytes(packet))
 
 
-def test_sas_are_made_plainer_for_those_who_can_do_less():
+def test_sas_are_made_plainer_for_those_who_can_do_less() -> None:
     """An implementation without windows and set state still gets SAs; one with nothing is told."""
     less = Capabilities(encryption={"ENCR_AES_GCM_16": (16,)}, replay_windows=None)
     assert [(sa.name, sa.replay_window, int(sa.sequence)) for sa in fitting(less)] == [("gcm-tunnel", 0, 0)]
@@ -89,12 +89,12 @@ def test_sas_are_made_plainer_for_those_who_can_do_less():
     assert fitting(everything()) == ASSOCIATIONS
 
 
-def test_an_unknown_target_names_those_that_there_are():
+def test_an_unknown_target_names_those_that_there_are() -> None:
     with pytest.raises(Misuse, match="parser, esp-input"):
         by_name("nope")
 
 
-def _raised(call):
+def _raised(call: Callable[[], object]) -> Exception:
     try:
         call()
     except Exception as error:
@@ -102,10 +102,10 @@ def _raised(call):
     raise AssertionError("nothing was raised")
 
 
-def test_the_same_mistake_has_the_same_key_whatever_the_octets_are():
+def test_the_same_mistake_has_the_same_key_whatever_the_octets_are() -> None:
     """Type and innermost frames make the key of an exception, words without numbers that of a deviation."""
 
-    def boom(text):
+    def boom(text: str) -> int:
         return int(text)
 
     keys = {signature(_raised(lambda text=text: boom(text))).key for text in ("x", "yy")}
@@ -117,7 +117,7 @@ def test_the_same_mistake_has_the_same_key_whatever_the_octets_are():
     assert signature(one).kind == "deviation"
 
 
-def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised():
+def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised() -> None:
     """Not by the line of the adapter that reports it."""
     it = EspInput(open_adapter("seeded:padding-length-unchecked"))
     sealed = it.keys.open(next(iter(EspInput.seeds().values())))
