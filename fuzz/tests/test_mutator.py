@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.fuzz import mutator
 from espproof.fuzz.associations import ASSOCIATIONS
-from espproof.fuzz.mutator import Mutator, drafted, finished, simpler
+from espproof.fuzz.mutator import Draft, Mutator, Tools, drafted, finished, simpler
 from espproof.fuzz.sealed import Keys, aligned, with_trailer
-from espproof.fuzz.targets import EspInput
+from espproof.fuzz.targets.esp_input import EspInput
 from espproof.reference.drops import DropReason
 from espproof.reference.esp import Opened, take_trailer
 
@@ -60,11 +61,11 @@ def test_each_change_alone_leaves_a_packet_that_can_be_sealed(
     sealed = KEYS.open(packet)
     assert sealed is not None
     draft = drafted(sealed)
-    change(draft, mutator.Tools(KEYS, random.Random(seed), stand_in, 1000))
+    change(draft, Tools(KEYS, random.Random(seed), stand_in, 1000))
     meant = finished(draft, KEYS)
-    packet = KEYS.seal(meant)
-    assert packet is not None
-    again = KEYS.open(packet)
+    changed = KEYS.seal(meant)
+    assert changed is not None
+    again = KEYS.open(changed)
     assert again is not None
     assert (again.sa, again.sequence, again.iv, again.plaintext) == (
         meant.sa,
@@ -76,7 +77,8 @@ def test_each_change_alone_leaves_a_packet_that_can_be_sealed(
 
 def test_the_mutations_reach_every_reason_to_discard_behind_the_icv() -> None:
     """In 4,000 mutations the reference delivers, and discards for each reason that a right ICV leaves."""
-    reference, outcomes = ReferenceAdapter(), Counter()
+    reference = ReferenceAdapter()
+    outcomes: Counter[str] = Counter()
     target = EspInput(reference)
     for seed in range(4000):
         packet = target.mutate(SEEDS[seed % len(SEEDS)], 2048, seed, stand_in)

@@ -3,14 +3,16 @@
 import pytest
 
 from espproof.adapters.base import Crashed
+from espproof.adapters.case import Case
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.fuzz import regressions
 
-CASES = [pytest.param(case, id=path.stem) for path, case in regressions.all_cases()]
+CASES = [case for _, case in regressions.all_cases()]
+ON_DEFECTS = [case for case in CASES if "--adapter seeded:" in case.source]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_reference_meets_every_regression(case: Case) -> None:
     """Each step has the outcome that it was given when the mistake was found."""
     assert any(step.expect is not None for step in case.steps), (
@@ -19,7 +21,7 @@ def test_the_reference_meets_every_regression(case: Case) -> None:
     assert regressions.differences(case, ReferenceAdapter()) == []
 
 
-@pytest.mark.parametrize("case", [one for one in CASES if "--adapter seeded:" in one.values[0].source])
+@pytest.mark.parametrize("case", ON_DEFECTS, ids=lambda case: case.id)
 def test_a_regression_fails_on_the_defect_that_it_was_found_on(case: Case) -> None:
     """It says in `source` which one, so that it can be seen to fail."""
     adapter = open_adapter(case.source.rpartition(" ")[2])

@@ -1,6 +1,9 @@
 """The targets and their seeds, without a fuzzer."""
 
+import dataclasses
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +16,10 @@ from espproof.adapters.registry import open_adapter
 from espproof.fuzz import regressions, seeds
 from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.signature import signature
-from espproof.fuzz.targets import TARGETS, Deviation, EspInput, Parser, by_name
+from espproof.fuzz.targets import TARGETS, Deviation, Target, by_name
 from espproof.fuzz.targets.comparison import with_outcomes
+from espproof.fuzz.targets.esp_input import EspInput
+from espproof.fuzz.targets.parser import Parser
 from espproof.reference.errors import Misuse
 
 
@@ -105,7 +110,7 @@ def _raised(call: Callable[[], object]) -> Exception:
 def test_the_same_mistake_has_the_same_key_whatever_the_octets_are() -> None:
     """Type and innermost frames make the key of an exception, words without numbers that of a deviation."""
 
-    def boom(text: str) -> int:
+    def boom(text: Any) -> int:
         return int(text)
 
     keys = {signature(_raised(lambda text=text: boom(text))).key for text in ("x", "yy")}
@@ -122,9 +127,8 @@ def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised() -> None:
     it = EspInput(open_adapter("seeded:padding-length-unchecked"))
     sealed = it.keys.open(next(iter(EspInput.seeds().values())))
     assert sealed is not None
-    import dataclasses
-
     packet = it.keys.seal(dataclasses.replace(sealed, plaintext=b"\x01\x02\xff\x04"))
+    assert packet is not None
     error = signature(_raised(lambda: it.one_input(packet)))
     assert error.kind == "crash"
     assert error.frames[-1].split(":")[:2] == ["espproof_seeded_padding_length_unchecked.esp", "take_trailer"]
