@@ -132,7 +132,7 @@ def _table(found: tuple[Finding, ...] | list[Finding]) -> Table:
         table.add_column(column, overflow="fold")
     for one in found:
         size = f"{one.size} → {len(one.octets) // 2}"
-        what = one.message if one.reproduced else f"{one.message} (does not show again outside the fuzzer)"
+        what = one.message if one.reproduced is not False else f"{one.message} (does not show again outside the fuzzer)"
         table.add_row(one.key, one.kind, f"{one.seconds:.1f} s", size, escape(what))
     return table
 

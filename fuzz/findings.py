@@ -30,7 +30,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of misbehaviour. `octets` is the minimised input, hexadecimal; `size` was the input's first size.
 
     `seconds` and `executions` count up to the first time it was seen (0 for a process that ended: libFuzzer does not
-    say), `seen` how often it was seen. `reproduced` says whether it shows again outside the fuzzer.
+    say), `seen` how often it was seen. `reproduced` says whether it shows again outside the fuzzer; None: not tried,
+    as the run was interrupted.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     seen: int = 1
     size: int
     octets: str
-    reproduced: bool
+    reproduced: bool | None
     case: Case
     folder: str = ""
 

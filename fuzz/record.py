@@ -4,6 +4,8 @@ libFuzzer ends at the first exception. Here a finding is written down and the fu
 not hide the next; only a process that dies, hangs or eats all memory ends early, and libFuzzer keeps that input itself.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,8 @@ class Record(msgspec.Struct, kw_only=True):
     seen: int
 
 
+CANNOT_WRITE = 74
+"""Exit status of a process that could not write down what it found."""
 TOTAL = "executions"
 """Name of the file that says how many inputs were executed, if the process was stopped: libFuzzer does not tell then."""
 
@@ -76,8 +80,12 @@ class Recorder:
     def _write(self, record: Record) -> None:
         path = self._folder / f"{record.signature.key}.json"
         part = path.with_suffix(".part")
-        part.write_bytes(to_json(record))
-        part.replace(path)
+        try:
+            part.write_bytes(to_json(record))
+            part.replace(path)
+        except OSError as error:  # raised, it would be taken for a finding
+            print(f"a finding cannot be written: {error}", file=sys.stderr, flush=True)
+            os._exit(CANNOT_WRITE)
 
 
 def total(folder: Path) -> int | None:

@@ -63,12 +63,12 @@ def run(plan: Plan, progress: Progress | None = None) -> FuzzResult:
     kind = by_name(plan.target)
     if plan.seconds < 1 or plan.findings < 1 or not 0 <= plan.seed < 2**32:
         raise Misuse("seconds and findings are at least 1, a seed is 0 to 2^32 - 1")
-    with open_adapter(plan.adapter) as adapter:
+    with open_adapter(plan.adapter) as adapter:  # closed again before another process opens it
         version = adapter.version
         target = kind(adapter)  # so that what it lacks is told here, and cases can be made
-        place = plan.results / "fuzz" / plan.target / slug(plan.adapter)
-        place.mkdir(parents=True, exist_ok=True)
-        return _Run(plan, target, version, place.resolve()).result(progress or (lambda statistics: None))
+    place = plan.results / "fuzz" / plan.target / slug(plan.adapter)
+    place.mkdir(parents=True, exist_ok=True)
+    return _Run(plan, target, version, place.resolve()).result(progress or (lambda statistics: None))
 
 
 def slug(adapter: str) -> str:
@@ -88,15 +88,18 @@ class _Run:
     target: Target
     version: str
     place: Path
+    interrupted: bool = False
 
     def result(self, progress: Progress) -> FuzzResult:
         plan, statistics = self.plan, Statistics()
         started = time.monotonic()
         (self.place / "corpus").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="running-", dir=self.place) as raw:
-            trouble, interrupted = self._fuzz(Path(raw), statistics, progress)
+            trouble = self._fuzz(Path(raw), statistics, progress)
             elapsed = round(time.monotonic() - started, 3)
-            found = tuple(self._triaged(Path(raw), minimise=not interrupted))
+            found = tuple(self._triaged(Path(raw)))
+        if self.interrupted:
+            trouble = f"interrupted after {statistics.executions} executions"
         result = FuzzResult(
             espproof=espproof.__version__, target=plan.target, adapter=plan.adapter, adapter_version=self.version,
             seed=statistics.seed, seconds=elapsed, whole=not trouble, not_whole_because=trouble,
@@ -107,8 +110,8 @@ class _Run:
         findings.write(result, self.place)
         return result
 
-    def _fuzz(self, raw: Path, statistics: Statistics, progress: Progress) -> tuple[str, bool]:
-        """Run the child to its end: why the run is not whole ("" if it is), and whether it was interrupted."""
+    def _fuzz(self, raw: Path, statistics: Statistics, progress: Progress) -> str:
+        """Run the child to its end: why the run is not whole, "" if it is or was interrupted."""
         plan = self.plan
         records, artifacts = raw / "records", raw / "artifacts"
         records.mkdir()
@@ -123,7 +126,7 @@ class _Run:
         }  # fmt: skip
         log = self.place / "libfuzzer.log"
         with log.open("wb") as sink:
-            status, interrupted = process.watch(
+            status, self.interrupted = process.watch(
                 CHILD,
                 json.dumps(order),
                 seconds=plan.seconds + plan.limits.seconds_per_input + START_SECONDS,
@@ -132,41 +135,38 @@ class _Run:
             )
         executed = record.total(records)
         statistics.executions = statistics.executions if executed is None else executed
-        if interrupted:
-            return f"interrupted after {statistics.executions} executions", True
         enough = status == STOPPED and len(list(records.glob("*.json"))) >= plan.findings
-        if (status == 0 and statistics.final) or enough:
-            return "", False
+        if self.interrupted or (status == 0 and statistics.final) or enough:
+            return ""
         ended = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
-        return f"the fuzzing process {ended}: {' / '.join(process.tail(log))[:400]}", False
+        return f"the fuzzing process {ended}: {' / '.join(process.tail(log))[:400]}"
 
     # ------------------------------------------------------------------------------------------------------- triage
 
-    def _triaged(self, raw: Path, *, minimise: bool) -> Iterator[Finding]:
+    def _triaged(self, raw: Path) -> Iterator[Finding]:
         """Every finding once: what was recorded, and what ended the process unless it is one of those."""
         known = set()
         for one in record.read(raw / "records"):
             known.add(one.signature.key)
-            yield self._finding(one, minimise=minimise)
+            yield self._finding(one)
         for kind, octets in artifacts_in(raw / "artifacts"):
             ended = Signature(key=key_of(kind, "process"), kind=kind, message=_ENDED[kind])
             lone = record.Record(signature=ended, octets=octets.hex(), seconds=0.0, executions=0, seen=1)
-            finding = self._finding(lone, minimise=minimise)
+            finding = self._finding(lone)
             if finding.key not in known:
                 known.add(finding.key)
                 yield finding
 
-    def _finding(self, one: record.Record, *, minimise: bool) -> Finding:
+    def _finding(self, one: record.Record) -> Finding:
         plan, what = self.plan, one.signature
         ended = not one.executions
-        answer = reproduced(
-            Order(
-                target=plan.target, adapter=plan.adapter, octets=one.octets, key="" if ended else what.key,
-                seconds=plan.minimise_seconds if minimise else 0.0,
-            )
+        order = Order(
+            target=plan.target, adapter=plan.adapter, octets=one.octets, key="" if ended else what.key,
+            seconds=plan.minimise_seconds,
         )  # fmt: skip
+        answer = self._reproduced(order)
         octets, case = one.octets, self.target.case(bytes.fromhex(one.octets))
-        shown = answer is not None and answer.signature is not None
+        shown = None if self.interrupted and answer is None else answer is not None and answer.signature is not None
         if answer is not None:
             octets, case = answer.octets, answer.case
             what = answer.signature or what
@@ -179,6 +179,16 @@ class _Run:
         )  # fmt: skip
         findings.write_finding(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
         return finding
+
+    def _reproduced(self, order: Order) -> Answer | None:
+        """None, too, from the moment on at which the user does not want to wait any more: what was found is kept."""
+        if self.interrupted:
+            return None
+        try:
+            return reproduced(order)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return None
 
 
 _ENDED: dict[Kind, str] = {

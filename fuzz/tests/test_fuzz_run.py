@@ -245,6 +245,33 @@ def test_an_interrupt_while_a_finding_is_minimised_leaves_no_process(tmp_path: P
         ask("sleeps", b"", seconds=30)
 
 
+def test_an_interrupt_while_findings_are_minimised_keeps_them_all(
+    needs_atheris: None, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """What was found is written as it was found; the run is not whole, and nothing is said of reproducing it."""
+
+    def interrupted(order: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "reproduced", interrupted)
+    result = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
+    assert [(one.kind, one.reproduced) for one in result.findings] == [("crash", None)]
+    assert result.not_whole_because.startswith("interrupted after")
+    assert (Path(result.findings[0].folder) / "case.json").is_file()
+
+
+def test_a_full_disk_is_not_taken_for_a_finding(tmp_path: Path) -> None:
+    """The process that cannot write down what it found says so, and ends with a status of its own."""
+    text = (
+        "import sys; from pathlib import Path; from espproof.fuzz.record import Recorder\n"
+        "def one_input(octets): raise ValueError\n"
+        f"Recorder(one_input, Path({str(tmp_path / 'gone')!r}), 9)(b'')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, text=True)
+    assert done.returncode == 74
+    assert "a finding cannot be written" in done.stderr
+
+
 def test_without_atheris_a_run_says_how_to_install_it(monkeypatch: Patch, tmp_path: Path) -> None:
     """Exit status 3, and the rest of the commands work."""
     monkeypatch.setattr(running, "find_spec", lambda name: None)
