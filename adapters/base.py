@@ -151,8 +151,9 @@ class Adapter(ABC):
         self.close()
 
 
-def _burst(results: list[Any]) -> Burst | Unsupported:
+def _burst(results: list[Any]) -> Any:
+    """The results of a burst, or what kept it from being carried out."""
     for result in results:
-        if isinstance(result, Unsupported):
+        if isinstance(result, Unsupported | Refused):
             return result
     return Burst(results=tuple(results))
