@@ -126,7 +126,10 @@ class ScapyAdapter(Adapter):
             raise Crashed(f"{type(error).__name__}: {error}") from error
 
     def _open(self, octets: bytes) -> Delivered | Dropped | Passed:
-        packet: Any = IP(octets) if octets and octets[0] >> 4 == 4 else IPv6(octets)
+        try:
+            packet: Any = IP(octets) if octets and octets[0] >> 4 == 4 else IPv6(octets)
+        except Exception:  # noqa: BLE001: for scapy's own sockets, what cannot be dissected is Raw
+            return Dropped()
         if packet.haslayer(NON_ESP):
             return Passed(to="ike")
         if packet.haslayer(NAT_KEEPALIVE):

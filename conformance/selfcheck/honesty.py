@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.case import Delivered, Dropped, Inbound, Octets, Outbound, Outcome, Sa, Sent, Step
 from espproof.adapters.seeded import SeededAdapter
-from espproof.conformance.oracle import Incapable, tell
+from espproof.conformance.oracle import tell
 from espproof.conformance.selfcheck.item import Question
 from espproof.conformance.selfcheck.workbench import Flow, Workbench, arrives, case_of
 from espproof.conformance.strategies import values, wire
@@ -82,7 +82,7 @@ def _must_be_found(bench: Workbench, lie: Callable[[Sa], Sa], told: str) -> str 
         flow = bench.flow(direction)
         case = bench.traffic([flow])
         wrong = replace(case, sas=tuple(lie(sa) for sa in case.sas))
-        if not bench.findings(wrong, bench.execute(case), bench.reference(wrong)):
+        if not bench.told(wrong, bench.execute(case), bench.reference(wrong)):
             return f"direction {direction}: right traffic, judged {told}, gives no finding"
     return None
 
@@ -99,8 +99,7 @@ def _judged_by_wrong_references(bench: Workbench) -> str | None:
         if wrong == bench.reference(case):
             continue
         departed = True
-        findings = bench.findings(case, got, wrong)
-        if isinstance(findings, Incapable) or not findings:
+        if not bench.told(case, got, wrong):
             return f"it agrees with a reference that has the defect {defect}"
     return None if departed else "no wrong reference departs here"
 

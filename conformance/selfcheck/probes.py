@@ -481,7 +481,7 @@ def _forwards(caps: Capabilities) -> Iterator[Probe]:
 
     def is_forwarded(bench: Workbench, case: Case, got: Transcript) -> str | None:
         strictly = replace(bench.caps, forwards=False)
-        if bench.findings(case, got, bench.reference(case), strictly):
+        if bench.told(case, got, bench.reference(case), strictly):
             return None
         return "the TTL or hop limit of the inner packet is what it was"
 

@@ -39,7 +39,7 @@ from espproof.adapters.case import (
     to_plain,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle import Finding, Incapable, judge
+from espproof.conformance.oracle import Incapable, judge
 from espproof.conformance.scenario import Peer
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
 from espproof.conformance.strategies import packets, values
@@ -268,19 +268,14 @@ class Workbench:
 
     def told(self, case: Case, got: Transcript, want: Transcript, caps: Capabilities | None = None) -> str | None:
         """The oracle's first finding in a few words, or None."""
-        findings = self.findings(case, got, want, caps)
-        if isinstance(findings, Incapable):
-            return f"answered: unsupported ({findings.what})"
-        if not findings:
+        judgement = judge(case, got, want, caps or self.caps)
+        if isinstance(judgement, Incapable):
+            return f"answered: unsupported ({judgement.what})"
+        if not judgement.findings:
             return None
-        first = findings[0]
+        first = judgement.findings[0]
         where = "setup" if first.step < 0 else f"step {first.step + 1} ({case.steps[first.step].__struct_config__.tag})"
         return f"{where}: {first.message}"
-
-    def findings(
-        self, case: Case, got: Transcript, want: Transcript, caps: Capabilities | None = None
-    ) -> list[Finding] | Incapable:
-        return judge(case, got, want, caps or self.caps)
 
 
 def _watch(operation: object, outcome: object, allowed: tuple[type[Outcome], ...]) -> None:
