@@ -151,9 +151,8 @@ class Adapter(ABC):
         self.close()
 
 
-def _burst(results: list[Any]) -> Any:
-    """The results of a burst, or what kept it from being carried out."""
+def _burst(results: list[Any]) -> Burst | Unsupported:
     for result in results:
-        if isinstance(result, Unsupported | Refused):
+        if isinstance(result, Unsupported):
             return result
     return Burst(results=tuple(results))

@@ -112,7 +112,7 @@ class ScapyAdapter(Adapter):
         try:
             plain = layer(bytes(step.packet) + bytes(step.tfc))
             return Sent(packet=Octets(bytes(association.encrypt(plain, iv=step.iv and bytes(step.iv)))))
-        except Exception:  # noqa: BLE001: scapy documents no error for what it cannot send; nothing was sent
+        except Exception:  # scapy documents no error for what it cannot send; nothing was sent
             return Dropped()
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
@@ -128,7 +128,7 @@ class ScapyAdapter(Adapter):
     def _open(self, octets: bytes) -> Delivered | Dropped | Passed:
         try:
             packet: Any = IP(octets) if octets and octets[0] >> 4 == 4 else IPv6(octets)
-        except Exception:  # noqa: BLE001: for scapy's own sockets, what cannot be dissected is Raw
+        except Exception:  # for scapy's own sockets, what cannot be dissected is Raw
             return Dropped()
         if packet.haslayer(NON_ESP):
             return Passed(to="ike")

@@ -8,6 +8,7 @@ who asks for it would believe to have it. `PROBES` has one entry per field of `C
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -40,7 +41,7 @@ from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 LARGEST_WINDOW_WALKED = 1 << 20
 """Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
 
-Extra = Callable[[Workbench, Case, Transcript], str | None]
+Besides = Callable[[Workbench, Case, Transcript], str | None]
 """What the oracle does not look at: says what is wrong with a transcript, or None."""
 
 
@@ -57,7 +58,7 @@ class Probe:
     make: Callable[[Workbench], Case]
     judged: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
-    extra: Extra | None = None
+    besides: Besides | None = None
 
 
 def answer(probe: Probe, bench: Workbench) -> Item:
@@ -72,8 +73,8 @@ def answer(probe: Probe, bench: Workbench) -> Item:
         return Item(id=name, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
     except Trouble as trouble:
         return Item(id=name, grade=Grade.FAIL, told=str(trouble), fix="answer every operation with an outcome.")
-    if wrong is None and probe.extra is not None:
-        wrong = probe.extra(bench, case, got)
+    if wrong is None and probe.besides is not None:
+        wrong = probe.besides(bench, case, got)
     if probe.declared:
         return _declared(name, probe, wrong)
     if wrong is None:
@@ -346,7 +347,7 @@ def _lookup(caps: Capabilities) -> Iterator[Probe]:
 
     yield Probe("lookup spi", "spi" in caps.lookup, plain)
     for kind in ("spi+destination", "spi+destination+source"):
-        yield Probe(f"lookup {kind}", kind in caps.lookup, lambda bench, kind=kind: by_address(bench, kind))
+        yield Probe(f"lookup {kind}", kind in caps.lookup, partial(by_address, kind=kind))
 
 
 def _selectors(caps: Capabilities) -> Iterator[Probe]:
@@ -389,29 +390,34 @@ def _numbered(flow: Flow, numbers: range, sure: int) -> list[Step]:
 
 
 def _read_state(caps: Capabilities) -> Iterator[Probe]:
-    for field in ("sequence", "received_offsets", "packets", "octets", "lifetime"):
+    for what in ("sequence", "received_offsets", "packets", "octets", "lifetime"):
 
-        def make(bench: Workbench, field: str = field) -> Case:
+        def make(bench: Workbench, what: str = what) -> Case:
             flows = bench.flows()
-            if field == "received_offsets":
+            if what == "received_offsets":
                 bench.need("direction in", "in" in bench.caps.directions)
                 flows = [bench.flow("in")]
                 bench.need("anti-replay", flows[0].sa.replay_window)
-            if field == "lifetime" and "packets" in caps.lifetimes:
+            if what == "lifetime" and "packets" in caps.lifetimes:
                 flows = bench.flows(lifetime=Lifetime(soft_packets=1))
             steps: list[Step] = []
             for flow in flows:
                 steps += [*flow.carry((1, 2, 5)), ReadState(sa=flow.sa.name, requirement=ABOUT)]
             return case_of(flows, *steps)
 
-        def is_told(bench: Workbench, case: Case, got: Transcript, field: str = field) -> str | None:
+        def is_told(bench: Workbench, case: Case, got: Transcript, what: str = what) -> str | None:
             for outcome in got.steps:
-                if isinstance(outcome, State) and getattr(outcome, field) is None:
-                    return f"{field} is not told"
+                if isinstance(outcome, State) and getattr(outcome, what) is None:
+                    return f"{what} is not told"
             return None
 
         yield Probe(
-            f"read_state {field}", field in caps.read_state, make, {"read_state": (field,)}, optional=True, extra=is_told
+            f"read_state {what}",
+            what in caps.read_state,
+            make,
+            {"read_state": (what,)},
+            optional=True,
+            besides=is_told,
         )
 
 
@@ -485,7 +491,7 @@ def _forwards(caps: Capabilities) -> Iterator[Probe]:
             return None
         return "the TTL or hop limit of the inner packet is what it was"
 
-    yield Probe("forwards", caps.forwards, make, {"forwards": True}, optional=True, extra=is_forwarded)
+    yield Probe("forwards", caps.forwards, make, {"forwards": True}, optional=True, besides=is_forwarded)
 
 
 def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
@@ -506,7 +512,7 @@ def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
                 return f"step {number + 1}: the reason is {_reason(outcome)}, expected {reasons[number]}"
         return None
 
-    yield Probe("drop_reasons", caps.drop_reasons, make, optional=True, extra=as_told)
+    yield Probe("drop_reasons", caps.drop_reasons, make, optional=True, besides=as_told)
 
 
 def _reason(outcome: Outcome) -> str:

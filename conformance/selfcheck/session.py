@@ -6,11 +6,12 @@ An adapter that contradicts itself is asked nothing more than who it is: everyth
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import msgspec
 
 import espproof
-from espproof.adapters.base import Adapter, AdapterError
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, start
@@ -20,6 +21,9 @@ from espproof.conformance.selfcheck.workbench import Workbench
 
 FORMAT = "espproof-check"
 VERSION = 1
+
+INDISPENSABLE = ("start.capabilities-valid", "start.capabilities-constant")
+"""Without these everything else would be guesswork."""
 
 Tick = Callable[[Item], None]
 
@@ -48,11 +52,20 @@ class Checked(msgspec.Struct, kw_only=True):
 def check(name: str, *, start_limit: float = 30.0, tick: Tick | None = None) -> Checked:
     """Check the adapter of that name. `Misuse` or `AdapterError` if it cannot even be made."""
     begun = time.perf_counter()
-    with _opened(name) as first:
-        seconds_to_start = time.perf_counter() - begun
-        with _opened(name) as second:
-            bench = Workbench(first, _capabilities(first), second, seconds_to_start, start_limit)
-            return check_bench(bench, name, begun=begun, tick=tick)
+    first = _opened(name)
+    bench = Workbench(first, Capabilities(encryption={}), start_limit=start_limit)
+    try:
+        bench.caps, bench.seconds_to_start = _capabilities(first), time.perf_counter() - begun
+        try:
+            bench.again = _opened(name)
+        except AdapterFailure as error:
+            bench.why_alone = str(error)
+        return check_bench(bench, name, begun=begun, tick=tick)
+    finally:
+        for adapter in (bench.again, first):
+            if adapter is not None:
+                with suppress(Exception):  # `start.closes` has asked what close() does
+                    adapter.close()
 
 
 def check_bench(bench: Workbench, name: str, *, begun: float | None = None, tick: Tick | None = None) -> Checked:
@@ -68,12 +81,12 @@ def check_bench(bench: Workbench, name: str, *, begun: float | None = None, tick
     except KeyboardInterrupt:
         trouble = f"interrupted after {len(items)} questions"
     if not trouble and len(items) == len(start.QUESTIONS):
-        trouble = "what the adapter declares is not valid: nothing else was asked"
+        trouble = "what the adapter says about itself is not valid: nothing else was asked"
     counts = Counter(item.grade for item in items)
     return Checked(
         espproof=espproof.__version__,
         adapter=name,
-        adapter_version=str(bench.adapter.version),
+        adapter_version=_version(bench.adapter),
         whole=not trouble,
         not_whole_because=trouble,
         seconds=round(time.perf_counter() - begun, 3),
@@ -87,7 +100,7 @@ def _walk(bench: Workbench) -> Iterator[Item]:
     failed = False
     for question in start.QUESTIONS:
         item = ask(question, bench)
-        failed = failed or (question.id == "start.capabilities-valid" and item.grade is Grade.FAIL)
+        failed = failed or (question.id in INDISPENSABLE and item.grade is Grade.FAIL)
         yield item
     if failed:
         return
@@ -95,6 +108,8 @@ def _walk(bench: Workbench) -> Iterator[Item]:
         yield ask(question, bench)
     for probe in probes.all_probes(bench.caps):
         yield probes.answer(probe, bench)
+    for question in start.LAST_QUESTIONS:
+        yield ask(question, bench)
 
 
 def _opened(name: str) -> Adapter:
@@ -103,6 +118,12 @@ def _opened(name: str) -> Adapter:
         return open_adapter(name)
     except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
         raise AdapterError(f"{name}: {type(error).__name__} while it was made: {error}") from error
+
+
+def _version(adapter: Adapter) -> str:
+    with suppress(Exception):  # `start.version` has asked
+        return str(adapter.version)
+    return "?"
 
 
 def _capabilities(adapter: Adapter) -> Capabilities:

@@ -1,10 +1,12 @@
 """Does it start, and is what it says about itself constant, valid and consistent?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import from_plain, to_plain
-from espproof.conformance.selfcheck.item import NotApplicable, Question
+from espproof.conformance.selfcheck.item import NotApplicable, Question, Trouble
 from espproof.conformance.selfcheck.workbench import Workbench
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
@@ -17,25 +19,28 @@ def _in_time(bench: Workbench) -> str | None:
 
 
 def _version(bench: Workbench) -> str | None:
-    version = bench.adapter.version
-    if not isinstance(version, str) or not version.strip() or version == "?":
-        return f"the version is {version!r}"
-    if any(other.version != version for other in _others(bench)):
-        return "the version is not always the same"
-    return None
+    versions = [_said(partial(getattr, one, "version"), "version") for one in _both(bench)]
+    if not isinstance(versions[0], str) or not versions[0].strip() or versions[0] == "?":
+        return f"the version is {versions[0]!r}"
+    return None if versions == [versions[0]] * len(versions) else "the version is not always the same"
 
 
 def _constant(bench: Workbench) -> str | None:
-    for other in _others(bench):
-        if other.capabilities() != bench.caps:
+    for one in _both(bench):
+        if _said(one.capabilities, "capabilities()") != bench.caps:
             return "capabilities() does not always say the same"
     return None
 
 
-def _others(bench: Workbench) -> Iterator[object]:
-    yield bench.adapter
-    if bench.again is not None:
-        yield bench.again
+def _both(bench: Workbench) -> list[Adapter]:
+    return [bench.adapter, bench.adapter, *([bench.again] if bench.again is not None else [])]
+
+
+def _said(say: Callable[[], object], what: str) -> object:
+    try:
+        return say()
+    except Exception as error:
+        raise Trouble(f"{what} raised {type(error).__name__}: {error}") from error
 
 
 def _valid(bench: Workbench) -> str | None:
@@ -126,12 +131,21 @@ def _outer(caps: Capabilities, version: int) -> bool:
     return any(family[3] == str(version) for family in caps.families)
 
 
-def _closed_and_opened(bench: Workbench) -> str | None:
-    """Another instance beside the first one carries traffic too: workers open one each."""
+def _side_by_side(bench: Workbench) -> str | None:
+    """Another instance carries traffic beside the first one."""
     if bench.again is None:
-        raise NotApplicable("a second instance")
+        return f"no second one can be made: {bench.why_alone}"
     other = Workbench(bench.again, bench.caps)
     return bench.compare(bench.traffic()) or other.compare(other.traffic()) or bench.compare(bench.traffic())
+
+
+def _closes(bench: Workbench) -> str | None:
+    """The second instance is closed, and the first one does not notice."""
+    if bench.again is None:
+        raise NotApplicable("a second instance")
+    other, bench.again = bench.again, None
+    _said(other.close, "close()")
+    return bench.compare(bench.traffic())
 
 
 QUESTIONS = (
@@ -140,5 +154,10 @@ QUESTIONS = (
     Question("start.capabilities-valid", "use the names and ranges of adapters/capabilities.py.", _valid),
     Question("start.capabilities-constant", "compute the capabilities once, from nothing that changes.", _constant),
     Question("start.capabilities-consistent", "declare what it needs too, or do not declare it.", _consistent),
-    Question("start.side-by-side", "share nothing between two adapters of the same name.", _closed_and_opened),
+)
+"""Asked first; where the second or third is wrong nothing more can be asked."""
+
+LAST_QUESTIONS = (
+    Question("start.side-by-side", "share nothing between two adapters of the same name.", _side_by_side),
+    Question("start.closes", "release in close() what this adapter has, and nothing else; raise nothing.", _closes),
 )

@@ -125,7 +125,8 @@ class Workbench:
     adapter: Adapter
     caps: Capabilities
     again: Adapter | None = None
-    """A second one of the same name, where there is one."""
+    """A second one of the same name; None where it cannot be made, `why_alone` says why."""
+    why_alone: str = ""
     seconds_to_start: float = 0.0
     start_limit: float = 30.0
     _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
@@ -161,25 +162,27 @@ class Workbench:
         cipher, integrity = ENCRYPTION.get(encr), INTEGRITY.get(auth)
         size = key_size if key_size is not None else self._key_size(encr)
         material = 0x1D2C + index
-        sa = Sa(**{  # fmt: skip
-            "name": f"sa{index}",
-            "direction": direction,
-            "spi": 0x01020304 + index,
-            "mode": mode,
-            "source": far if direction == "in" else near,
-            "destination": near if direction == "in" else far,
-            "encr": encr,
-            "encr_key": Octets(values.octets(material, "encr", size)),
-            "salt": Octets(values.octets(material, "salt", cipher.salt_size if cipher else 4)),
-            "auth": auth,
-            "auth_key": Octets(values.octets(material, "auth", integrity.key_size if integrity else 20)),
-            "esn": False not in self.caps.esn,
-            "replay_window": self._window() if direction == "in" else 0,
-            "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
-            "df": self.caps.df[0] if self.caps.df else "copy",
-            "ecn": self.caps.ecn[0] if self.caps.ecn else "normal",
-            **fields,
-        })
+        sa = Sa(
+            **{
+                "name": f"sa{index}",
+                "direction": direction,
+                "spi": 0x01020304 + index,
+                "mode": mode,
+                "source": far if direction == "in" else near,
+                "destination": near if direction == "in" else far,
+                "encr": encr,
+                "encr_key": Octets(values.octets(material, "encr", size)),
+                "salt": Octets(values.octets(material, "salt", cipher.salt_size if cipher else 4)),
+                "auth": auth,
+                "auth_key": Octets(values.octets(material, "auth", integrity.key_size if integrity else 20)),
+                "esn": False not in self.caps.esn,
+                "replay_window": self._window() if direction == "in" else 0,
+                "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
+                "df": self.caps.df[0] if self.caps.df else "copy",
+                "ecn": self.caps.ecn[0] if self.caps.ecn else "normal",
+                **fields,
+            }
+        )
         known = cipher is not None and integrity is not None and mode in ("tunnel", "transport")
         return Flow(sa, inner, Peer(sa) if known else None)
 
