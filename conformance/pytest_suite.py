@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from espproof.adapters import registry
-from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
+from espproof.adapters.base import Adapter, AdapterFailure, Transcript
 from espproof.adapters.case import Case, to_json
 from espproof.conformance import results, session
 from espproof.conformance.checks import FAMILIES, Check, all_checks
@@ -191,13 +191,13 @@ class CheckItem(pytest.Item):
         self.user_properties.append((PROPERTY, msgspec.json.encode(_said(result)).decode()))
         unexpected, reasons = _sorted(result, testee)
         if unexpected:
-            raise Departs("\n\n".join(_told(found, testee.write(found)) for found in unexpected))
+            raise Departs("\n\n".join(_told(found, testee.write(found), testee.name) for found in unexpected))
         if reasons:
             pytest.xfail("; ".join(reasons))
         if result.verdict is Verdict.INAPPLICABLE:
             pytest.skip(f"{testee.name} is without {result.missing}")
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> str:  # type: ignore[override]
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> str:
         if isinstance(excinfo.value, Departs):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
@@ -239,11 +239,14 @@ def _graded(found: Counterexample) -> Verdict:
     return results.requirement_verdicts((alone,), levels())[found.requirement]
 
 
-def _told(found: Counterexample, path: Path) -> str:
+def _told(found: Counterexample, path: Path, adapter: str) -> str:
     entry = load().get(found.requirement)
     wording = f" ({entry.level}): {entry.text}" if entry is not None else ""
     where = "before the first step" if found.step == SETUP else f"step {found.step + 1} of {len(found.case.steps)}"
-    return f"{found.requirement}{wording}\n{found.verdict.value}: {where}: {found.message}\ncase: {path}"
+    return (
+        f"{found.requirement}{wording}\n{found.verdict.value}: {where}: {found.message}\ncase: {path}\n"
+        f"step by step: espproof replay {path} {adapter}"
+    )
 
 
 class Gate:
