@@ -145,10 +145,7 @@ def write_expectations(result: RunResult, path: Path) -> None:
 
 
 def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
-    """Fill in what is news and what is expected. Verdicts stay as they are.
-
-    A requirement that is verified with others needs no entry: it is expected when all of those that are news are.
-    """
+    """Fill in what is news and what is expected. Verdicts stay as they are."""
     listed = {entry.id: entry for entry in expectations}
     news, expected = [], {}
     for requirement, verdict in result.requirements.items():
@@ -156,24 +153,11 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         if known is not None and known.verified_with:
             continue  # it stands and falls with others, which are judged
         entry = listed.get(requirement)
-        others = _behind(requirement, result.requirements) if entry is None else []
         if verdict in NEWS and entry is not None and entry.verdict is verdict:
             expected[requirement] = entry.reason
-        elif verdict in NEWS and others and all(_is_expected(listed.get(other), result, other) for other in others):
-            expected[requirement] = f"verified with {', '.join(others)}"
         elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
             news.append(requirement)
     result.unexpected, result.expected = tuple(news), expected
-
-
-def _behind(requirement: str, verdicts: Mapping[str, Verdict]) -> list[str]:
-    """The requirements with which this one is verified, as far as they are news."""
-    entry = load().get(requirement)
-    return [other for other in entry.verified_with if verdicts.get(other) in NEWS] if entry is not None else []
-
-
-def _is_expected(entry: Expectation | None, result: RunResult, requirement: str) -> bool:
-    return entry is not None and entry.verdict is result.requirements[requirement]
 
 
 def plain(result: RunResult) -> dict[str, Any]:
