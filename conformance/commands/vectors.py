@@ -50,7 +50,7 @@ def list_(only: OnlyOption = "", as_json: JsonOption = False) -> None:
         table.add_column("what it is", overflow="fold")
         table.add_column("confirmed by", overflow="fold")
         for case in found:
-            names = ", ".join(said.split(":")[0] for said in case.confirmed_by) or "nobody else"
+            names = ", ".join(said.split(":")[0] for said in case.confirmed_by)
             table.add_row(case.id, escape(case.title), names)
         OUT.print(table)
         OUT.print(f"{len(found)} vectors in {files.FOLDER}", highlight=False, soft_wrap=True)

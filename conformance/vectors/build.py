@@ -16,6 +16,9 @@ from espproof.conformance.vectors.files import CONTENTS, FOLDER, Content
 from espproof.conformance.vectors.made import Vector
 from espproof.reference.errors import Misuse
 
+NOBODY = "nobody"
+"""What a vector says that no other implementation has confirmed."""
+
 
 def build(folder: Path = FOLDER, confirmers: Iterable[Confirmer] | None = None) -> dict[Path, bytes]:
     """What the files should contain; nothing is written. `confirmers` None keeps the confirmations that are there.
@@ -58,7 +61,7 @@ def write(built: dict[Path, bytes]) -> list[Path]:
 def _file(content: Content, vectors: list[Vector], known: dict[tuple[str, str], tuple[str, ...]]) -> CaseFile:
     cases = tuple(
         msgspec.structs.replace(
-            vector.case, confirmed_by=known.get((vector.case.id, files.digest(vector.case)), ())
+            vector.case, confirmed_by=known.get((vector.case.id, files.digest(vector.case))) or (NOBODY,)
         )
         for vector in vectors
     )  # fmt: skip

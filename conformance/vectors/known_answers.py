@@ -117,6 +117,17 @@ _MISTAKES = (
     Mistake.HALVES_SWAPPED,
 )
 
+_TOLD = {
+    Mistake.HIGH_ADDED: "the ICV covers a high half of zero",
+    Mistake.HIGH_LEFT_OUT: "the ICV does not cover the high half",
+    Mistake.HIGH_ZERO: "the high half is taken as zero",
+    Mistake.HIGH_SWAPPED: "the high half is in the other byte order",
+    Mistake.HIGH_PLUS_ONE: "the high half is one too large",
+    Mistake.HIGH_MINUS_ONE: "the high half is one too small",
+    Mistake.HALVES_SWAPPED: "the halves are in the wrong order",
+    Mistake.IV_WITHOUT_HIGH: "the implicit IV is made of the low half alone",
+}
+
 
 def _suite(suite: Suite) -> Iterator[Vector]:
     yield _outbound(suite, f"kat-{suite.name}-outbound", (1, 2), esn=False)
@@ -168,11 +179,11 @@ def _negative(suite: Suite, mistake: Mistake, number: int, *, esn: bool) -> Vect
     wrong = protect(sa, number, right.inner, mistake=mistake)
     about = COVERS if esn else WRONG[suite.aead]
     steps = (
-        arrive(wrong, about, Dropped(reason="integrity"), f"number {number:#x}, {_words(mistake)}"),
+        arrive(wrong, about, Dropped(reason="integrity"), f"number {number:#x}, {_TOLD[mistake]}"),
         accepted(right, ACCEPTED),
     )
     name = f"{'esn' if esn else 'kat'}-{suite.name}-{mistake.value}"
-    return _vector(suite, name, f"{_words(mistake)}, discarded", sa, steps, (wrong, right), (mistake.value,))
+    return _vector(suite, name, f"{_TOLD[mistake]}: discarded", sa, steps, (wrong, right), (mistake.value,))
 
 
 def _packets(suite: Suite, sa: Sa, numbers: tuple[int, ...], shape: _Shape) -> tuple[Made, ...]:
@@ -198,10 +209,6 @@ def _vector(
         steps=steps,
     )
     return Vector(case, made)
-
-
-def _words(mistake: Mistake) -> str:
-    return mistake.value.replace("-", " ")
 
 
 def _crossing(numbers: tuple[int, ...]) -> tuple[str, ...]:

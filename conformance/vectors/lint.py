@@ -107,7 +107,7 @@ def _flags(name: str, content: CaseFile) -> Iterator[str]:
 
 
 def _case(case: Case, known: Any) -> Iterator[str]:
-    for what in ("title", "source", "requirements", "steps"):
+    for what in ("title", "source", "requirements", "confirmed_by", "steps"):
         if not getattr(case, what):
             yield f"no {what}"
     for name in {*case.requirements, *(step.requirement for step in case.steps if step.requirement)}:

@@ -277,15 +277,16 @@ def _gcm_test_one(number: int, row: tuple[str, str, str, str, str, str]) -> Publ
 def _spi_zero(one: Published) -> Vector:
     """The fourth has SPI 0: the algorithm agrees (a test shows it), but no SA may have it."""
     sa = Sa(name="in", direction="in", **one.sa)
+    made = _made(sa, one)
     steps = (
         AddSa(sa=sa, requirement=NO_SPI_ZERO, expect=Refused(), note="SPI 0 is not for the wire"),
-        arrive(_made(sa, one), NO_SPI_ZERO, Dropped(reason="no-sa"), "no SA can be found for SPI 0"),
+        arrive(made, NO_SPI_ZERO, Dropped(reason="no-sa"), "no SA can be found for SPI 0"),
     )
     case = Case(
         version=1, id=f"{one.name}-inbound", title=f"{one.title}, SPI 0: the SA is refused",
         requirements=(NO_SPI_ZERO,), flags=one.flags, source=one.source, steps=steps,
     )  # fmt: skip
-    return Vector(case, ())
+    return Vector(case, (made,))
 
 
 # ----------------------------------------------------------------------------------------------------------- RFC 3686

@@ -37,12 +37,15 @@ class Suite:
             "source": "192.0.2.33",
             "destination": "198.51.100.71",
             "encr": self.encr,
-            "encr_key": octets(f"key {self.name}", self.key_size),
-            "salt": octets(f"salt {self.name}", ENCRYPTION[self.encr].salt_size),
             "auth": self.auth,
-            "auth_key": octets(f"auth {self.name}", INTEGRITY[self.auth].key_size),
         }
-        return Sa(**(given | fields))
+        sizes = {
+            "encr_key": self.key_size,
+            "salt": ENCRYPTION[self.encr].salt_size,
+            "auth_key": INTEGRITY[self.auth].key_size,
+        }
+        secret = {field: octets(f"{field} {self.name}", size) for field, size in sizes.items() if size}
+        return Sa(**(given | secret | fields))
 
 
 def octets(name: str, size: int) -> Octets:
