@@ -14,7 +14,7 @@ import struct
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -108,7 +108,7 @@ class Scapy:
 
 # ------------------------------------------------------------------------------------------------------------ openssl
 
-_CIPHERS = {
+_CIPHERS: dict[str, Callable[[Sa, bytes], tuple[str, bytes]]] = {
     "ENCR_AES_CBC": lambda sa, iv: (f"-aes-{8 * len(sa.encr_key)}-cbc", iv),
     "ENCR_AES_CTR": lambda sa, iv: (f"-aes-{8 * len(sa.encr_key)}-ctr", sa.salt + iv + b"\0\0\0\1"),
     "ENCR_3DES": lambda sa, iv: ("-des-ede3-cbc", iv),

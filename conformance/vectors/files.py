@@ -109,6 +109,8 @@ def read_ids(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def ids_text(ids: Mapping[str, str]) -> bytes:
-    head = "# Every vector that was ever published, and the digest of its SAs and steps. Only `espproof vectors build`\n"
+    head = (
+        "# Every vector that was ever published, and the digest of its SAs and steps. Only `espproof vectors build`\n"
+    )
     head += "# writes here; nothing is ever removed or changed.\n"
     return (head + "".join(f'{name} = "{ids[name]}"\n' for name in sorted(ids))).encode()

@@ -4,6 +4,7 @@ A wrong packet is wrong in one named way; the ways of getting the high half of a
 here, because they are the reason for most of our own vectors.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -38,7 +39,7 @@ class Mistake(Enum):
 
 HALF = 0xFFFF_FFFF
 
-_HIGH_HALF = {
+_HIGH_HALF: dict[Mistake, Callable[[int], int]] = {
     Mistake.HIGH_ZERO: lambda high: 0,
     Mistake.HIGH_SWAPPED: lambda high: int.from_bytes(high.to_bytes(4, "big"), "little"),
     Mistake.HIGH_PLUS_ONE: lambda high: high + 1,
@@ -157,7 +158,6 @@ def _esp(sa: Sa, codec: Codec, plaintext: bytes, sequence: int, iv: bytes, mista
 
 def _transform(sa: Sa, encr: str) -> Transform:
     return transform(encr, sa.auth, bytes(sa.encr_key), bytes(sa.salt), bytes(sa.auth_key))
-
 
 
 def _other_high(sequence: int, mistake: Mistake) -> int:
