@@ -5,13 +5,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from espproof.conformance.draws import by_seed_alone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks import all_checks
-from espproof.conformance.draws import by_seed_alone
 from espproof.conformance.runner import run_check, target
 
 

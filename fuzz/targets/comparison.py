@@ -47,10 +47,10 @@ class Comparison:
         if self._alone:
             return
         got = self.adapter.execute(case)
-        findings = judge(case, got, want, self._caps)
-        if isinstance(findings, Incapable):
-            raise AdapterError(f"declared, and unsupported after all: {findings.what}")
-        for finding in findings:
+        judgement = judge(case, got, want, self._caps)
+        if isinstance(judgement, Incapable):
+            raise AdapterError(f"declared, and unsupported after all: {judgement.what}")
+        for finding in judgement.findings:
             raise Deviation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
 
 

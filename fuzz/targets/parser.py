@@ -109,9 +109,9 @@ class Parser(Target):
         clean = False
         try:
             got = Transcript((), (other.inbound(step.packet),))
-            findings = judge(Case(version=1, steps=(step,)), got, Transcript((), (_outcome(result),)), self._caps)
-            if not isinstance(findings, Incapable):
-                for finding in findings:
+            judgement = judge(Case(version=1, steps=(step,)), got, Transcript((), (_outcome(result),)), self._caps)
+            if not isinstance(judgement, Incapable):
+                for finding in judgement.findings:
                     raise Deviation(finding.requirement, finding.message)
             if not untouched:
                 self._comparison.execute(self.case(octets))
