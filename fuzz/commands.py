@@ -24,7 +24,7 @@ from espproof.fuzz.run import CannotFuzz, Plan, reproduced, run
 from espproof.fuzz.targets import TARGETS, by_name
 from espproof.reference.errors import Misuse
 
-app = typer.Typer(no_args_is_help=True, help="Coverage-guided fuzzing (needs atheris: pip install 'espproof[fuzz]').")
+app = typer.Typer(no_args_is_help=True, help="Coverage-guided fuzzing (needs atheris: pip install 'espproof\\[fuzz]').")
 
 Results = Annotated[Path, typer.Option(help="Folder for corpus, findings and results.")]
 Adapter = Annotated[str, typer.Option(help="reference, scapy, seeded:DEFECT, exec:COMMAND, module:Class, …")]
