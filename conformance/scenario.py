@@ -109,7 +109,7 @@ class Peer:
 
 _REFERENCE = ReferenceAdapter()
 _OVERHEAD = 136
-"""Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, ICV of SHA-512."""
+"""Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, SHA-512 ICV."""
 
 
 def _fits(packet: bytes | DropReason) -> bytes:
@@ -132,7 +132,8 @@ class Scenario:
         return self._draw(strategy)  # type: ignore[no-any-return]
 
     def choose(self, values: Sequence[T]) -> T:
-        """One of these, the simplest first."""
+        """One of these, the simplest first. `Inapplicable` if there are none: nothing that is declared will do."""
+        self.need("an SA whose options can stand together", values)
         return values[0] if len(values) == 1 else self.draw(st.sampled_from(values))
 
     def need(self, what: str, there: object) -> None:
