@@ -1,6 +1,7 @@
 """`espproof check`: the right adapters pass, and each miniature is caught by the question that it was made for."""
 
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -71,7 +72,9 @@ def failed(done: Checked) -> set[str]:
     return {item.id for item in done.items if item.grade is Grade.FAIL}
 
 
-@pytest.mark.parametrize("name", ["reference", "scapy"])
+@pytest.mark.parametrize(
+    "name", ["reference", "scapy", f"exec:{sys.executable} -m espproof.adapters.exec.harness reference"]
+)
 def test_right_adapter_passes(name: str) -> None:
     """Nothing is held against an adapter that is right, and it has been asked everything."""
     done = session.check(name)
