@@ -39,7 +39,7 @@ def every_truncation(s: Scenario) -> None:
 @check(MALFORMED)
 def outer_cut_short(s: Scenario) -> None:
     """An IP packet that is shorter than it says."""
-    sa = s.inbound_sa(sequence=0)
+    sa = s.inbound_sa(sequence=0, udp=False)
     packet = s.peer(sa).protect(s.small(sa), 1)
     keep = s.draw(st.one_of(st.integers(20, len(packet) - 1), st.just(len(packet) - 1)))
     s.arrives(packet[:keep], MALFORMED)

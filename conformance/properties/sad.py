@@ -107,7 +107,7 @@ def made_again(s: Scenario) -> None:
     two = s.changed(one, **s.fresh_keys(one, 1))
     s.add(two, DELETED)
     s.arrives(old, "RFC4303-3.4.3-icv-wrong-discarded")
-    for number in (1, 7, 2):
+    for number in (1, 7, 2) if two.replay_window else (1, 2, 7):  # without a window, ESN has no rule for late numbers
         s.arrives(s.peer_of(two).protect(s.small(two), number), DELETED)
 
 
@@ -146,15 +146,12 @@ def neither_encryption_nor_integrity(s: Scenario) -> None:
 @check(PARALLEL)
 def parallel(s: Scenario) -> None:
     """Several SAs between the same ends, with keys, numbers and windows of their own, serve mixed traffic."""
-    one = s.inbound_sa(sequence=None)
+    one = s.inbound_sa(sequence=s.draw(st.sampled_from((0, 2**31, 2**32 - 100))) if s.caps.set_sequence else 0)
     sas = [one] + [
         s.with_fields(one, name=f"{one.name}-{index}", spi=one.spi ^ index << 9, sequence=0, **s.fresh_keys(one, index))
         for index in range(1, s.draw(st.integers(2, 4)))
     ]
-    numbers = {sa.name: min(int(sa.sequence), s.last_number(sa) - 6) for sa in sas}
-    s.need(
-        "room for packets", all(number >= int(sa.sequence) for sa, number in zip(sas, numbers.values(), strict=True))
-    )
+    numbers = {sa.name: int(sa.sequence) for sa in sas}
     for index in s.draw(st.lists(st.integers(0, len(sas) - 1), min_size=2, max_size=6)):
         numbers[sas[index].name] += 1
         s.receive(sas[index], numbers[sas[index].name], PARALLEL)

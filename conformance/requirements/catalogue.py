@@ -51,6 +51,7 @@ FAMILIES = frozenset(
         "robustness",
         "crypto",
         "fragments",
+        "life",
     }
 )
 

@@ -83,13 +83,13 @@ Author's Address
 """
 
 NORMATIVE = {
-    "Every pot, e.g., Tom's i.e. the big one, MUST be warmed in Section 3.4. before use.": ("1", 25),
-    "Pots of a high-quality maker SHOULD be kept.": ("1", 26),
-    "The one who pours MUST:": ("2", 41),
-    "hold the lid, which MAY be hot, and": ("2", 43),
-    "The cup MUST NOT overflow, however much the guest asks for more.": ("2", 45),
-    "Milk is OPTIONAL.": ("2.1", 58),
-    "Early pots are NOT RECOMMENDED here.": ("A.1", 64),
+    "Every pot, e.g., Tom's i.e. the big one, MUST be warmed in Section 3.4. before use.": ("1", 20),
+    "Pots of a high-quality maker SHOULD be kept.": ("1", 22),
+    "The one who pours MUST:": ("2", 38),
+    "hold the lid, which MAY be hot, and": ("2", 40),
+    "The cup MUST NOT overflow, however much the guest asks for more.": ("2", 42),
+    "Milk is OPTIONAL.": ("2.1", 55),
+    "Early pots are NOT RECOMMENDED here.": ("A.1", 61),
 }
 
 

@@ -78,7 +78,7 @@ FAULTS = [
     ("single-hang", Hung, "no answer within"),
     ("single-wrong-kind", AdapterError, "inbound was answered with 'done'"),
     ("single-ill-typed", AdapterError, r"Expected `str`, got `int` - at `\$.reason`"),
-    ("single-upper-case", AdapterError, "must be lower case"),
+    ("single-upper-case", AdapterError, "lower-case hexadecimal"),
     ("single-odd-digits", AdapterError, r"\$.packet"),
 ]  # fmt: skip
 
