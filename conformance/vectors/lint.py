@@ -54,13 +54,20 @@ def _canonical(path: Path, content: CaseFile) -> Iterator[str]:
     octets = path.read_bytes()
     if octets != files.text(content):
         yield f"{path.name}: not in canonical form: `espproof vectors build`"
-    plain = json.loads(octets)
-    if _names(plain) - {"flags"} and not isinstance(plain.get("cases"), list):
-        yield f"{path.name}: no list of cases"
+    try:
+        plain = json.loads(octets, object_pairs_hook=_each_name_once)
+    except ValueError as error:
+        yield f"{path.name}: a plain JSON reader says: {error}"
+    else:
+        if [case["id"] for case in plain["cases"]] != [case.id for case in content.cases]:
+            yield f"{path.name}: a plain JSON reader finds other vectors"
 
 
-def _names(plain: Any) -> set[str]:
-    return set(plain) if isinstance(plain, dict) else set()
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members with the same name one reader takes the first, another the last (RFC 8259 4)."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("an object has two members of one name")
+    return dict(pairs)
 
 
 def _expected_files(contents: dict[str, CaseFile]) -> Iterator[str]:

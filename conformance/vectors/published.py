@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from espproof.adapters.case import AddSa, Case, Dropped, Octets, Outbound, Refused, Sa, Sent, SequenceNumber, Step
-from espproof.conformance.vectors.made import Made, Mistake, Vector, accepted, arrive
+from espproof.adapters.case import Case, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, Step
+from espproof.conformance.vectors.made import Made, Mistake, Vector, accepted, arrive, protect
 from espproof.conformance.vectors.suites import octets
 from espproof.reference import ip
 from espproof.reference.algorithms import INTEGRITY
@@ -20,15 +20,15 @@ from espproof.reference.transforms import mac
 ACCEPTED = "RFC4303-3.4.4-accepted"
 ICV = "RFC4303-3.3.2-icv"
 COVERS = "RFC4303-2.2.1-icv-covers-high"
-NO_SPI_ZERO = "RFC4303-2.1-spi"
+NO_SPI_ZERO = "RFC4303-2.1-spi-zero"
 
 FLAGS = {
     "published": "Numbers that somebody else has published. Whoever fails them does not speak the algorithm that he says.",
     "published-esn": "Published with a high half that is not zero: the only such ESP packets there are.",
     "integrity-added": "The document has no integrity algorithm; the ICV at the end of the packet is ours.",
     "empty-payload": "Nothing but the trailer is inside. Receivers that want at least one octet drop it.",
-    "spi-zero": "The vector has SPI 0, which RFC 4303 2.1 forbids on the wire: the SA must be refused. SPI 0 is what "
-    "uninitialised tables match.",
+    "spi-zero": "The published packet has SPI 0, which RFC 4303 2.1 forbids on the wire. An SA with the same keys must "
+    "not take it: SPI 0 is what uninitialised table entries match.",
 }
 
 
@@ -275,18 +275,25 @@ def _gcm_test_one(number: int, row: tuple[str, str, str, str, str, str]) -> Publ
 
 
 def _spi_zero(one: Published) -> Vector:
-    """The fourth has SPI 0: the algorithm agrees (a test shows it), but no SA may have it."""
-    sa = Sa(name="in", direction="in", **one.sa)
-    made = _made(sa, one)
+    """The fourth has SPI 0: the algorithm agrees (a test of the reference shows it), but no SA may have it."""
+    published = _made(Sa(name="in", direction="in", **one.sa), one)
+    sa = Sa(name="in", direction="in", **(one.sa | {"spi": 0x5A71_0004}))
+    right = protect(sa, one.sequence, one.inner, one.iv)
     steps = (
-        AddSa(sa=sa, requirement=NO_SPI_ZERO, expect=Refused(), note="SPI 0 is not for the wire"),
-        arrive(made, NO_SPI_ZERO, Dropped(reason="no-sa"), "no SA can be found for SPI 0"),
+        arrive(published, NO_SPI_ZERO, Dropped(reason="no-sa"), "the published packet: SPI 0 belongs to no SA"),
+        accepted(right, ACCEPTED, "the same keys and plaintext with the SA's own SPI"),
     )
     case = Case(
-        version=1, id=f"{one.name}-inbound", title=f"{one.title}, SPI 0: the SA is refused",
-        requirements=(NO_SPI_ZERO,), flags=one.flags, source=one.source, steps=steps,
-    )  # fmt: skip
-    return Vector(case, (made,))
+        version=1,
+        id=f"{one.name}-inbound",
+        title=f"{one.title}, SPI 0: discarded",
+        requirements=(NO_SPI_ZERO, ACCEPTED),
+        flags=one.flags,
+        source=one.source,
+        sas=(sa,),
+        steps=steps,
+    )
+    return Vector(case, (published, right))
 
 
 # ----------------------------------------------------------------------------------------------------------- RFC 3686
