@@ -56,7 +56,7 @@ class ReferenceAdapter(Adapter):
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         try:
             parameters = self.parameters(sa)
-            self._endpoint.add(parameters, self._state(sa, parameters))
+            self._endpoint.add(parameters, self.state(sa, parameters))
         except (self._modules.errors.Misuse, ValueError) as error:
             return Refused(reason=str(error))
         return Done()
@@ -149,7 +149,8 @@ class ReferenceAdapter(Adapter):
             limits.hard_seconds,
         )
 
-    def _state(self, sa: Sa, parameters: Any) -> Any:
+    def state(self, sa: Sa, parameters: Any) -> Any:
+        """The state an SA starts in; `parameters` are those of the method before."""
         replay = None
         if sa.direction == "in":
             replay = self._modules.replay.ReplayWindow(sa.replay_window, int(sa.sequence), sa.received_offsets)

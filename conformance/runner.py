@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
@@ -27,7 +28,7 @@ from espproof.conformance.checks import Check
 from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
 from espproof.conformance.reduce import reduce
 from espproof.conformance.scenario import Inapplicable, Scenario, Target
-from espproof.conformance.strategies.options import OptionSpace, options_of, pairs_of
+from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
 from espproof.conformance.verdict import Verdict
 
 MAX_FINDINGS = 8
@@ -107,6 +108,34 @@ def seed_of(seed: int, check: str, round_number: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{check}/{round_number}".encode()).digest()[:8], "big")
 
 
+def cases_of(check: Check, aim: Target) -> st.SearchStrategy[Case | Inapplicable]:
+    """The Cases of a check; an `Inapplicable` where what was drawn needs something that is not declared."""
+
+    @st.composite
+    def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
+        scenario = Scenario(draw, aim)
+        try:
+            check.scenario(scenario)
+        except Inapplicable as missing:
+            return missing
+        return scenario.case()
+
+    return cases()
+
+
+def settings_of(examples: int) -> settings:
+    """Hypothesis' settings for a run of so many examples: nothing from a database, nothing into one."""
+    return settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+
 class _Found(Exception):
     """Raised inside Hypothesis to say: this case is a counterexample."""
 
@@ -130,28 +159,10 @@ class _Run:
     def hunt(self, examples: int, seed: int) -> Counterexample | None:
         """One Hypothesis run: the shrunk counterexample of the first new requirement, or None."""
         self._begin()
-        check, aim = self.check, self.aim
-
-        @st.composite
-        def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
-            scenario = Scenario(draw, aim)
-            try:
-                check.scenario(scenario)
-            except Inapplicable as missing:
-                return missing
-            return scenario.case()
 
         @hypothesis_seed(seed)
-        @settings(
-            max_examples=examples,
-            database=None,
-            deadline=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
-        @given(cases())
+        @settings_of(examples)
+        @given(cases_of(self.check, self.aim))
         def test(case: Case | Inapplicable) -> None:
             if isinstance(case, Inapplicable):
                 self._inapplicable = case
@@ -228,13 +239,17 @@ class _Run:
                 counts = self.behaviours.setdefault(step.behaviour, {})
                 told = type(outcome).__name__.lower()
                 counts[told] = counts.get(told, 0) + 1
-        for sa, packet in _used(case):
-            row = options_of(sa, packet)
-            self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+        for sa, version in _used(case):
+            self.pairs |= _pair_names(options_of(sa, version))
         for sa in case.sas:
             if sa.direction == "in":
-                row = options_of(sa, 4 if ":" not in sa.source else 6)
-                self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+                self.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
+
+
+@cache
+def _pair_names(row: Options) -> frozenset[str]:
+    """The pairs of option values of one row, as the result names them."""
+    return frozenset(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
 
 
 def _used(case: Case) -> Iterator[tuple[Sa, int]]:
