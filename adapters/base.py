@@ -93,17 +93,19 @@ class Adapter(ABC):
     def delete_sa(self, name: str) -> Done | Refused | Unsupported:
         return Unsupported(what="delete_sa")
 
-    def outbound(self, step: Outbound) -> Sent | Dropped | Unsupported:
-        """Protect one packet; see `case.Outbound` for the options."""
+    def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
+        """Protect one packet; see `case.Outbound` for the options. `Refused` without an outbound SA of that name."""
         return Unsupported(what="direction out")
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
         """One IP packet from the network."""
         return Unsupported(what="direction in")
 
-    def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
         """Several packets at once; by default one by one."""
-        return _burst([self.outbound(Outbound(sa=step.sa, packet=packet)) for packet in step.packets])
+        results = [self.outbound(Outbound(sa=step.sa, packet=packet)) for packet in step.packets]
+        refused = next((result for result in results if isinstance(result, Refused)), None)
+        return refused or _burst(results)
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
         """Several packets at once; by default one by one."""
@@ -122,8 +124,9 @@ class Adapter(ABC):
         return Transcript(setup, tuple([self.take(step) for step in case.steps]))
 
     def take(self, step: Step) -> Outcome:
-        """One step."""
-        return self._TAKE[type(step)](self, step)
+        """One step; one that this version of the suite does not know is unsupported."""
+        operation = self._TAKE.get(type(step))
+        return operation(self, step) if operation else Unsupported(what=f"operation {type(step).__name__}")
 
     _TAKE: ClassVar[dict[type, Callable[[Any, Any], Outcome]]] = {
         AddSa: lambda self, step: self.add_sa(step.sa),

@@ -5,9 +5,16 @@ counterexamples, regressions and fuzz findings are all Cases, in one JSON format
 generated from the types below). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16
 hexadecimal digits, because a JSON number loses precision beyond 2^53 in many languages.
 
+A file is read or refused, with one line that says where it departs from the format; there is one way to write a value,
+so that readers in other languages cannot disagree about it (no spaces or capitals in hexadecimal, no name twice). What a
+well-formed file asks for may still be nonsense (an address that is none, an SA that nobody added): that is for the
+implementation to refuse, with `Refused`.
+
 Nothing here executes anything: `adapters.base` walks the steps, `conformance.oracle` compares outcomes.
 """
 
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
@@ -37,6 +44,10 @@ Spi = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Address = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}$(?!\n)")]
+"""IPv4 dotted or IPv6, without a zone (`%eth0`), which would be of one machine."""
+Prefix = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$(?!\n)")]
+"""CIDR notation; a bare address is a prefix of its whole length, bits behind the length are ignored."""
 
 
 _NO_OCTETS = cast(Octets, b"")  # plain values: msgspec writes defaults into the schema without our hooks
@@ -68,8 +79,8 @@ class Lifetime(_Data, frozen=True, kw_only=True):
 class Selector(_Data, frozen=True, kw_only=True):
     """Inner traffic the SA is for (RFC 4301 4.4.1.1): two prefixes in CIDR notation and a protocol, `None` for any."""
 
-    source: str | None = None
-    destination: str | None = None
+    source: Prefix | None = None
+    destination: Prefix | None = None
     protocol: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
 
 
@@ -88,8 +99,8 @@ class Sa(_Data, frozen=True, kw_only=True):
     direction: Literal["in", "out"]
     spi: Spi
     mode: Literal["transport", "tunnel"]
-    source: str
-    destination: str
+    source: Address
+    destination: Address
     encr: str
     encr_key: Octets = _NO_OCTETS
     salt: Octets = _NO_OCTETS
@@ -158,7 +169,8 @@ class State(_Outcome, tag="state", frozen=True, kw_only=True):
 
 
 class Refused(_Outcome, tag="refused", frozen=True, kw_only=True):
-    """A control step was refused as not allowed (an SA with SPI 0, a name in use, an SA that does not exist)."""
+    """A step was refused as not allowed: an SA with SPI 0 or addresses that are none, a name in use, an SA that does
+    not exist, an outbound packet for an inbound SA or with an IV of a wrong size. Nothing was changed or sent."""
 
     reason: str = ""
 
@@ -259,6 +271,11 @@ class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
     sas: tuple[Sa, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    def every_sa(self) -> tuple[Sa, ...]:
+        """The SAs that the case begins with and those that its steps add, in that order, each once."""
+        added = (step.sa for step in self.steps if isinstance(step, AddSa))
+        return tuple(dict.fromkeys((*self.sas, *added)))
+
 
 class CaseFile(_Data, tag_field="format", tag=FORMAT + "s", frozen=True, kw_only=True):
     """Several Cases in one file: a set of vectors."""
@@ -283,17 +300,21 @@ def _encode(value: Any) -> str:
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Octets and isinstance(value, str):
-        if value != value.lower():
-            raise ValueError("hexadecimal digits must be lower case")
-        return Octets(bytes.fromhex(value))
-    if kind is SequenceNumber and isinstance(value, str) and len(value) == 16:
-        return SequenceNumber(int(value, 16))
+        octets = Octets(bytes.fromhex(value))
+        if octets.hex() == value:
+            return octets
+        raise ValueError("octets are lower-case hexadecimal digits and nothing else")
+    if kind is SequenceNumber and isinstance(value, str):
+        if _SIXTEEN_DIGITS.fullmatch(value):
+            return SequenceNumber(int(value, 16))
+        raise ValueError(f"a sequence number has 16 lower-case hexadecimal digits, not {value!r:.40}")
     raise ValueError(f"{kind.__name__} must be hexadecimal text, not {value!r:.40}")
 
 
+_SIXTEEN_DIGITS = re.compile("[0-9a-f]{16}")
 _SCHEMAS = {
-    Octets: {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
-    SequenceNumber: {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    Octets: {"type": "string", "pattern": r"^([0-9a-f]{2})*$(?!\n)"},
+    SequenceNumber: {"type": "string", "pattern": r"^[0-9a-f]{16}$(?!\n)"},
 }
 
 
@@ -311,12 +332,12 @@ def from_json(text: bytes | str, kind: type[_Kind]) -> _Kind:
     """Read one value of that type; `Misuse` says where the text departs from the format, and nothing else is raised."""
     try:
         return msgspec.json.decode(text, type=kind, dec_hook=_decode)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Misuse(f"not a {_title(kind)}: {error}") from error
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Misuse(f"not {_title(kind)}: {error}") from error
 
 
 def _title(kind: Any) -> str:
-    return getattr(kind, "__name__", "espproof case")
+    return f"a {kind.__name__}" if isinstance(kind, type) else "an espproof case"
 
 
 def to_plain(value: Any) -> Any:
@@ -329,7 +350,7 @@ def from_plain(value: Any, kind: type[_Kind]) -> _Kind:
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Misuse(f"not a {_title(kind)}: {error}") from error
+        raise Misuse(f"not {_title(kind)}: {error}") from error
 
 
 def json_schema(kind: Any = Case | CaseFile) -> dict[str, Any]:
@@ -346,13 +367,23 @@ def json_schema(kind: Any = Case | CaseFile) -> dict[str, Any]:
 def read(path: Path) -> tuple[Case, ...]:
     """The Cases of a file, which holds one Case or a CaseFile. `Misuse` for anything else, with the reason."""
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise Misuse(f"{path}: larger than {MAX_FILE >> 20} MiB, not a case file")
-        text = path.read_bytes()
-    except OSError as error:
-        raise Misuse(f"{path}: cannot be read: {error.strerror}") from error
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise Misuse(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(text) > MAX_FILE:
+        raise Misuse(f"{path}: larger than {MAX_FILE >> 20} MiB, not a case file")
     try:
         content = from_json(text, Case | CaseFile)  # type: ignore[arg-type]
+        json.loads(text, object_pairs_hook=_each_name_once)  # cannot fail otherwise: it is a case
     except Misuse as error:
         raise Misuse(f"{path}: {error}") from error
     return (content,) if isinstance(content, Case) else content.cases
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> None:
+    """RFC 8259 4: of two members with the same name one reader takes the first, another the last."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Misuse(f"not an espproof case: an object has two members named {twice!r:.40}")

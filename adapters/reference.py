@@ -68,10 +68,13 @@ class ReferenceAdapter(Adapter):
             return Refused(reason=str(error))
         return Done()
 
-    def outbound(self, step: Outbound) -> Sent | Dropped | Unsupported:
-        result = self._endpoint.outbound(
-            step.sa, bytes(step.packet), step.iv, tfc=step.tfc, dummy=step.dummy, now=self._now
-        )
+    def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
+        try:
+            result = self._endpoint.outbound(
+                step.sa, bytes(step.packet), step.iv, tfc=step.tfc, dummy=step.dummy, now=self._now
+            )
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
         return Sent(packet=Octets(result)) if isinstance(result, bytes) else Dropped(reason=result.value)
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
@@ -126,8 +129,8 @@ class ReferenceAdapter(Adapter):
             lifetime=self._lifetime(sa),
             selectors=tuple(
                 module.Selector(
-                    selector.source and ip_network(selector.source, strict=False),
-                    selector.destination and ip_network(selector.destination, strict=False),
+                    None if selector.source is None else ip_network(selector.source, strict=False),
+                    None if selector.destination is None else ip_network(selector.destination, strict=False),
                     selector.protocol,
                 )
                 for selector in sa.selectors

@@ -80,7 +80,11 @@ class ScapyAdapter(Adapter):
             return Refused(reason="name in use")
         try:
             self._sas[sa.name] = (sa, _association(sa))
-        except (TypeError, ValueError, OSError) as error:  # OSError: scapy asks the resolver for an address it cannot read
+        except (
+            TypeError,
+            ValueError,
+            OSError,
+        ) as error:  # OSError: scapy asks the resolver for an address it cannot read
             return Refused(reason=str(error))
         return Done()
 

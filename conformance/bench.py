@@ -38,7 +38,7 @@ from espproof.adapters.case import Delivered, Octets, Outbound, Sa, Sent
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks import Check, all_checks
-from espproof.conformance.runner import cases_of, run_check, seed_of, settings_of, target
+from espproof.conformance.runner import cases_of, no_borrowed_constants, run_check, seed_of, settings_of, target
 from espproof.conformance.scenario import Target
 from espproof.conformance.strategies import packets
 from espproof.conformance.strategies.values import octets
@@ -345,5 +345,6 @@ def _draw_only(check: Check, aim: Target, seed: int) -> int:
         nonlocal called
         called += 1
 
-    test()
+    with no_borrowed_constants():
+        test()
     return called

@@ -33,6 +33,7 @@ FAMILIES = (
     "lifetime",
     "robustness",
     "fragments",
+    "life",
 )
 
 

@@ -10,16 +10,18 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, Unsatisfiable
+from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
 from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
@@ -136,6 +138,27 @@ def settings_of(examples: int) -> settings:
     )
 
 
+@contextmanager
+def no_borrowed_constants() -> Iterator[None]:
+    """Keep Hypothesis from boosting the constants that stand in whatever source files happen to be imported.
+
+    With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
+    checkout. Hypothesis has no setting for it; if its inside changes, nothing is done.
+    """
+    inside: Any = providers
+    borrowed = getattr(inside, "_get_local_constants", None)
+    if borrowed is None:
+        yield
+        return
+    inside._get_local_constants = type(inside.GLOBAL_CONSTANTS)
+    inside.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        inside._get_local_constants = borrowed
+        inside.CONSTANTS_CACHE.cache.clear()
+
+
 class _Found(Exception):
     """Raised inside Hypothesis to say: this case is a counterexample."""
 
@@ -169,7 +192,7 @@ class _Run:
             else:
                 self._try(case)
 
-        with suppress(_Found, FlakyFailure, Unsatisfiable):
+        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants():
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable

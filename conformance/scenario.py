@@ -225,8 +225,9 @@ class Scenario:
 
     @staticmethod
     def changed(sa: Sa, **fields: Any) -> Sa:
-        """The same SA with some fields changed."""
-        return msgspec.structs.replace(sa, **fields)
+        """The same SA with some fields changed. Octets become `Octets`: plain `bytes` would be base64 in JSON."""
+        octets = {name: Octets(value) for name, value in fields.items() if isinstance(value, bytes)}
+        return msgspec.structs.replace(sa, **{**fields, **octets})
 
     @staticmethod
     def fresh_keys(sa: Sa, index: int) -> dict[str, Octets]:
@@ -355,6 +356,8 @@ class Scenario:
     def send(self, sa: Sa, about: str, packet: bytes | None = None, **options: Any) -> bytes:
         """The implementation protects a packet, which is returned. Options: iv, tfc, dummy."""
         packet = packet or self.small(sa)
+        if options.get("iv") is not None:
+            options["iv"] = Octets(options["iv"])
         self._steps.append(Outbound(sa=sa.name, packet=Octets(packet), requirement=about, **options))
         return packet
 

@@ -59,7 +59,8 @@ def run(
     order = {check.id: rank for rank, check in enumerate(checks)}
     done = tuple(sorted(results, key=lambda result: order[result.check]))
     verdicts = requirement_verdicts(done, levels())
-    covered = {pair for result in done for pair in result.pairs}
+    possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
+    covered = {pair for result in done for pair in result.pairs} & possible
     return RunResult(
         espproof=espproof.__version__,
         adapter=name,

@@ -1,12 +1,16 @@
 """What people see in a terminal: live progress on standard error, tables that fit 80 columns on standard output."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results import RunResult
@@ -44,43 +48,118 @@ def progress(console: Console, name: str) -> Iterator[Tick]:
 
 
 def show(console: Console, result: RunResult) -> None:
-    """The result of a run: what is wrong first, then one line of figures."""
-    table = Table(title=f"{result.adapter} {result.adapter_version}", title_justify="left", expand=False)
-    table.add_column("requirement", overflow="fold")
-    table.add_column("verdict")
-    table.add_column("shortest counterexample", overflow="fold")
-    shortest = {found.requirement: found for found in result.counterexamples}
-    for requirement, verdict in result.requirements.items():
-        found = shortest.get(requirement)
-        if found is None:
-            continue
-        known = " (expected)" if requirement in result.expected else ""
-        steps = f"{len(found.case.steps)} step{'s' if len(found.case.steps) != 1 else ''}: {found.message}"
-        table.add_row(requirement, f"[{COLOURS[verdict]}]{verdict.value}[/]{known}", steps)
-    if table.row_count:
-        console.print(table)
-    for requirement in result.unexpected:
-        entry = load().get(requirement)
-        if entry is not None:
-            console.print(f"  [bold]{requirement}[/] ({entry.level.value}): {entry.text}", highlight=False)
+    """The result of a run: what is wrong first, the worst first; then what could not be tried; the figures last."""
+    wrong = _wrong(result)
+    causes = {requirement: _cause(result, requirement, wrong) for requirement in wrong}
+    for group, title in _GROUPS.items():
+        members = [requirement for requirement in wrong if _group(result, requirement) == group]
+        if members:
+            console.print(f"[bold]{escape(result.adapter)}: {title} ({len(members)})[/]", highlight=False)
+        for requirement in members:
+            if causes[requirement] is None:
+                _deviation(console, result, requirement, [one for one in members if causes[one] == requirement])
+        if members:
+            console.print()
     _missing(console, result)
-    counts = ", ".join(f"[{COLOURS[Verdict(name)]}]{n} {name}[/]" for name, n in result.verdicts.items() if n)
-    console.print(f"{result.adapter}: requirements: {counts}", highlight=False)
-    whole = "whole" if result.whole else f"[bold red]NOT WHOLE[/]: {result.not_whole_because}"
+    _figures(console, result)
+
+
+_GROUPS = {
+    "news": "not as required",
+    "pass": "passes, though it is listed as a deviation",
+    "expected": "known deviations",
+    "warning": "warnings, a SHOULD that is not met",
+}
+"""What is listed, in this order, under which heading."""
+_ORDER = {verdict: rank for rank, verdict in enumerate(reversed(Verdict))}
+
+
+def _wrong(result: RunResult) -> list[str]:
+    """Requirements to be told about, the worst verdict first and then in the order of the catalogue."""
+    order = {requirement: rank for rank, requirement in enumerate(load())}
+    told = [
+        requirement
+        for requirement, verdict in result.requirements.items()
+        if verdict not in (Verdict.PASS, Verdict.INAPPLICABLE) or requirement in result.unexpected
+    ]
+    return sorted(told, key=lambda one: (_ORDER[result.requirements[one]], order.get(one, -1)))
+
+
+def _group(result: RunResult, requirement: str) -> str:
+    if requirement in result.expected:
+        return "expected"
+    verdict = result.requirements[requirement]
+    return verdict.value if verdict in (Verdict.PASS, Verdict.WARNING) else "news"
+
+
+def _cause(result: RunResult, requirement: str, wrong: list[str]) -> str | None:
+    """The requirement that shows this one, which is verified with others, if it is listed in the same group."""
+    entry = load().get(requirement)
+    others = entry.verified_with if entry is not None else ()
+    listed = (other for other in others if other in wrong)
+    return next((other for other in listed if _group(result, other) == _group(result, requirement)), None)
+
+
+def _deviation(console: Console, result: RunResult, requirement: str, also: list[str]) -> None:
+    """Verdict, id and level on one line; below it the wording, what was seen, and what else is not met with it."""
+    verdict, entry = result.requirements[requirement], load().get(requirement)
+    level = f" [dim]{entry.level.value}[/]" if entry is not None else ""
     console.print(
-        f"{result.cases} cases in {result.seconds:.1f} s ({result.profile}, seed {result.seed}, {whole}); "
-        f"{result.pairs_covered} of {result.pairs_total} pairs of SA options covered",
+        f"[{COLOURS[verdict]}]{verdict.value:>8}[/] [bold]{escape(requirement)}[/]{level}",
         highlight=False,
+        soft_wrap=True,
     )
+    if entry is not None:
+        _indented(console, entry.text)
+    if requirement in result.expected:
+        _indented(console, f"expected: {result.expected[requirement]}", "dim")
+    found = next((one for one in result.counterexamples if one.requirement == requirement), None)
+    if found is not None:
+        steps = len(found.case.steps)
+        _indented(console, f"→ {found.message}", COLOURS[verdict])
+        _indented(console, f"  found by {found.check}, in {steps} step{'' if steps == 1 else 's'}", "dim")
+    elif entry is not None and entry.verified_with:
+        _indented(console, f"→ verified with {', '.join(entry.verified_with)}", "dim")
+    if also:
+        _indented(console, f"also {', '.join(also)}", "dim")
+
+
+_INDENT = 9
+
+
+def _indented(console: Console, text: str, style: str = "") -> None:
+    """A paragraph (octets of a stranger's, so no markup) under the id."""
+    console.print(Padding(Text(text, style), (0, 0, 0, _INDENT), expand=False), highlight=False)
 
 
 def _missing(console: Console, result: RunResult) -> None:
-    missing: dict[str, list[str]] = {}
-    for check in result.checks:
-        if check.verdict is Verdict.INAPPLICABLE:
-            missing.setdefault(check.missing, []).append(check.check)
-    for what, checks in missing.items():
-        console.print(f"  [dim]inapplicable without {what}: {', '.join(checks)}[/]", highlight=False)
+    """Missing capabilities with the number of checks that each kept from running."""
+    missing = Counter(check.missing for check in result.checks if check.verdict is Verdict.INAPPLICABLE)
+    if missing:
+        named = ", ".join(f"{what} ({count})" for what, count in missing.most_common())
+        title = f"not applicable: {sum(missing.values())} of {len(result.checks)} checks, for want of "
+        console.print(Text(f"{title}{named}", "dim"), highlight=False)
+        console.print()
+
+
+def _figures(console: Console, result: RunResult) -> None:
+    counts = ", ".join(
+        f"[{COLOURS[verdict]}]{result.verdicts[verdict.value]} {verdict.value}[/]"
+        for verdict in reversed(Verdict)
+        if result.verdicts.get(verdict.value)
+    )
+    console.print(
+        f"[bold]{escape(result.adapter)}[/] {escape(result.adapter_version)}: "
+        f"{sum(result.verdicts.values())} requirements: {counts or 'none'}",
+        highlight=False,
+    )
+    console.print(
+        f"{result.cases} cases in {result.seconds:.1f} s, profile {result.profile}, seed {result.seed}, "
+        f"{result.pairs_covered} of {result.pairs_total} pairs of SA options",
+        highlight=False,
+    )
+    if not result.whole:
+        console.print(f"[bold red]NOT WHOLE[/]: {escape(result.not_whole_because)}", highlight=False)
 
 
 def adapters(console: Console, rows: list[dict[str, Any]]) -> None:

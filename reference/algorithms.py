@@ -90,8 +90,7 @@ def _gcm(icv: int, status: Status) -> Encryption:
 
 
 def _ccm(icv: int, status: Status) -> Encryption:
-    wireshark = f"AES-CCM with {icv} octet ICV [RFC4309]"
-    names = Names("rfc4309(ccm(aes))", "aes-ccm", f"aes{{bits}}ccm{icv}", wireshark, "AES-CCM" if icv == 16 else None)
+    names = Names("rfc4309(ccm(aes))", "aes-ccm", f"aes{{bits}}ccm{icv}", None, "AES-CCM" if icv == 16 else None)
     return _aead(f"ENCR_AES_CCM_{icv}", _AES, 3, 8, icv, "RFC 4309", status, names)
 
 
@@ -127,13 +126,15 @@ _ENCRYPTION = (
         Names("rfc4543(gcm(aes))", "aes-gmac", "aes{bits}gmac", None, "AES-NULL-GMAC"),
     ),
     _aead(
-        "ENCR_AES_GCM_16_IIV", _AES, 4, 0, 16, "RFC 8750", _S.UNLISTED, Names(None, None, None, None, None)
+        "ENCR_AES_GCM_16_IIV", _AES, 4, 0, 16, "RFC 8750", _S.UNLISTED,
+        Names(None, None, None, "AES-GCM with IIV and 16 octet ICV [RFC4106 & RFC8750]", None),
     ),
     _aead(
         "ENCR_AES_CCM_8_IIV", _AES, 3, 0, 8, "RFC 8750", _S.UNLISTED, Names(None, None, None, None, None)
     ),
     _aead(
-        "ENCR_CHACHA20_POLY1305_IIV", (32,), 4, 0, 16, "RFC 8750", _S.UNLISTED, Names(None, None, None, None, None)
+        "ENCR_CHACHA20_POLY1305_IIV", (32,), 4, 0, 16, "RFC 8750", _S.UNLISTED,
+        Names(None, None, None, "ChaCha20 with Poly1305 and IIV [RFC7634 & RFC8750]", None),
     ),
     _cipher(
         "ENCR_3DES", (24,), 0, 8, 8, "RFC 2451", _S.SHOULD_NOT,

@@ -73,7 +73,7 @@ class SeededAdapter(ReferenceAdapter):
             return super().inbound_burst(step)
         return Burst(results=tuple(map(self._received, whole([bytes(p) for p in step.packets], self._now))))
 
-    def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
         whole: Callable[..., list[Any]] | None = getattr(self._endpoint, "outbound_burst", None)
         if whole is None:
             return super().outbound_burst(step)

@@ -1,7 +1,133 @@
 """`espproof replay` and `espproof export`: one case, step by step, and in other formats."""
 
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from espproof.adapters import case as case_format
+from espproof.adapters.case import Case
+from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.reference.errors import Misuse
+
+CaseArgument = Annotated[Path, typer.Argument(metavar="CASE", help="A case file, or a file of cases.")]
+IdOption = Annotated[str, typer.Option("--id", help="The case with this id, in a file of cases.")]
+
+
+class Format(StrEnum):
+    """What a case can be exported to."""
+
+    json = "json"
+    pcap = "pcap"
+    ip_xfrm = "ip-xfrm"
+    wireshark = "wireshark"
+    scapy = "scapy"
+    all = "all"
 
 
 def register(app: typer.Typer) -> None:
-    """Nothing yet."""
+    app.command()(replay)
+    app.command()(export)
+
+
+def replay(
+    case: CaseArgument,
+    adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
+    id: IdOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Walk a case step by step, dissected, with the reference beside it.
+
+    Exit status: 0 as the reference does; 1 differences, a crash or a hang; 3 the adapter cannot do the case.
+    """
+    with errors():
+        from espproof.conformance import replay_terminal
+        from espproof.conformance.replay import cannot_run
+        from espproof.conformance.replay import replay as walk_on
+        from espproof.conformance.verdict import Verdict
+
+        walks = []
+        for one in _chosen(case, id):
+            for name in adapters:
+                walked = walk_on(one, name)
+                walks.append(walked)
+                if not as_json:
+                    replay_terminal.show(OUT, walked)
+        if as_json:
+            plain = [case_format.to_plain(walked) for walked in walks]
+            print_json(plain[0] if len(plain) == 1 else {"walks": plain})
+        news = any(walked.verdict is not Verdict.PASS and not cannot_run(walked) for walked in walks)
+        unable = any(cannot_run(walked) for walked in walks)
+        raise typer.Exit(NEWS if news else CANNOT_RUN if unable else EXPECTED)
+
+
+def export(
+    case: CaseArgument,
+    format: Annotated[Format, typer.Option(help="The format; 'all' writes one file of each.")],
+    output: Annotated[
+        Path | None, typer.Option(help="A file; a folder for several files. Standard output without.")
+    ] = None,
+    id: IdOption = "",
+) -> None:
+    """Write a case for another tool: a capture, Wireshark's keys, `ip xfrm` commands, a scapy script."""
+    with errors():
+        from espproof.conformance import atomic
+        from espproof.conformance.export import SUFFIXES, write_all
+        from espproof.conformance.export import export as export_to
+
+        chosen = _chosen(case, id)
+        if format is not Format.all and len(chosen) == 1 and not (output and output.is_dir()):
+            stem = output.name.split(".")[0] if output else case.stem
+            _deliver(export_to(chosen[0], format.value, stem=stem), output)
+            return
+        if output is None:
+            many = f"{case} holds {len(chosen)} cases" if len(chosen) > 1 else "'all' makes several files"
+            raise Misuse(f"{many}: choose one with --id and a format, or give a folder with --output")
+        for one, stem in zip(chosen, _stems(chosen, case.stem), strict=True):
+            if format is Format.all:
+                write_all(one, output, stem)
+            else:
+                content = export_to(one, format.value, stem=stem)
+                octets = content.encode() if isinstance(content, str) else content
+                atomic.write(output / f"{stem}{SUFFIXES[format.value]}", octets)
+
+
+def _chosen(path: Path, id: str) -> tuple[Case, ...]:
+    """The cases of a file, or the one with an id."""
+    cases = case_format.read(path)
+    if not cases:
+        raise Misuse(f"{path}: holds no cases")
+    if not id:
+        return cases
+    found = tuple(one for one in cases if one.id == id)
+    if not found:
+        some = ", ".join(one.id for one in cases[:5] if one.id) or "none has an id"
+        raise Misuse(f"{path}: no case {id!r}; there are {some}{' …' if len(cases) > 5 else ''}")
+    return found
+
+
+def _deliver(content: str | bytes, output: Path | None) -> None:
+    """To a file or to standard output, but no octets to a terminal."""
+    from espproof.conformance import atomic
+
+    octets = content.encode() if isinstance(content, str) else content
+    if output is not None:
+        atomic.write(output, octets)
+        return
+    if isinstance(content, bytes) and sys.stdout.isatty():
+        raise Misuse("a capture is nothing for a terminal: use --output FILE, or a pipe")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(octets)
+    sys.stdout.buffer.flush()
+
+
+def _stems(cases: tuple[Case, ...], stem: str) -> list[str]:
+    """A file name for each case, without its ending: made of its id, harmless, and its own."""
+    names: list[str] = []
+    for number, one in enumerate(cases):
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", one.id).strip("._")[:100] or f"{stem}-{number}"
+        names.append(name if name not in names else f"{name}-{number}")
+    return names

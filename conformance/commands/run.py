@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from espproof.adapters import registry
+from espproof.adapters.base import AdapterFailure
 from espproof.conformance import results, session, terminal
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.runner import Profile
+from espproof.reference.errors import Misuse
 
 
 class ProfileName(StrEnum):
@@ -37,21 +39,48 @@ def run(
 ) -> None:
     """Run the suite against one or more implementations."""
     with errors():
-        done = [_run_one(name, profile, only, seed, workers, expect, report) for name in adapters]
-        if write_expect is not None:
-            results.write_expectations(done[0], write_expect)
+        if write_expect is not None and len(adapters) > 1:
+            raise Misuse("--write-expect takes one adapter at a time")
+        done: list[results.RunResult] = []
+        failures: list[AdapterFailure] = []
+        for name in adapters:
+            try:
+                done.append(_run_one(name, profile, only, seed, workers, expect))
+            except AdapterFailure as failure:
+                failures.append(failure)  # the others are run, and shown, all the same
+            if done and done[-1].interrupted:
+                break
+        if failures and not done:
+            raise failures[0]
         if as_json:
             plain = [results.plain(result) for result in done]
             print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
         else:
-            for result in done:
+            for number, result in enumerate(done):
+                if number:
+                    OUT.print()
                 terminal.show(OUT, result)
+        if write_expect is not None:
+            results.write_expectations(done[0], write_expect)
+        if report is not None:
+            _write_report(done, report)
+        if failures:
+            raise failures[0]
         raise typer.Exit(NEWS if any(result.unexpected or not result.whole for result in done) else EXPECTED)
 
 
-def _run_one(
-    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, report: Path | None
-) -> results.RunResult:
+def _write_report(done: list[results.RunResult], report: Path) -> None:
+    """After the results were printed: what a full disk then costs is the files alone. `OSError` names the file."""
+    from espproof.conformance.report import folder
+
+    for result in done:
+        folder.write(result, report)
+    runs, _ = folder.read(report)
+    page = folder.write_page(runs, report)
+    ERR.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _run_one(name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str) -> results.RunResult:
     path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
     expectations = results.read_expectations(path) if path else ()
     with terminal.progress(ERR, name) as tick:
@@ -59,6 +88,4 @@ def _run_one(
             name, profile=Profile[profile.value.upper()], seed=seed, workers=workers, only=only, progress=tick
         )
     results.compare(result, expectations)
-    if report is not None:
-        results.write(result, report)
     return result

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from espproof.adapters.base import AdapterError, AdapterFailure
+from espproof.conformance.printable import printable
 from espproof.reference.errors import Misuse
 
 EXPECTED, NEWS, USAGE, CANNOT_RUN = 0, 1, 2, 3
@@ -49,7 +50,7 @@ def errors() -> Iterator[None]:
 
 
 def _complain(message: str) -> None:
-    ERR.print(f"[red]espproof:[/] {escape(message)}", highlight=False)
+    ERR.print(f"[red]espproof:[/] {escape(printable(message))}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -37,6 +37,9 @@ class History:
         """The number that is so far from the highest one, kept inside the number space."""
         return min(max(self.highest + delta, 1), self.last)
 
+    def is_new(self, number: int) -> bool:
+        return self.window.check(number) is ReplayVerdict.NEW
+
     def about(self, number: int) -> str:
         verdict = self.window.check(number)
         return SKIPPED if verdict is ReplayVerdict.NEW and number < self.highest else ABOUT[verdict]

@@ -1,0 +1,71 @@
+"""The packets of a case as a capture file: what was on the wire, in the order of the steps.
+
+Classic pcap, LINKTYPE_RAW (each record is an IP packet, no link layer), nanosecond stamps, which are not times: the
+second is the number of the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An
+outbound one stands as it should leave; what the implementation sent instead, where a transcript is given and it is
+different, follows half a second later. Packets outside IPsec (what goes in outbound, what comes out inbound) were on no
+wire and are not here.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.case import (
+    Burst,
+    Case,
+    Inbound,
+    InboundBurst,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Sent,
+)
+from espproof.adapters.reference import ReferenceAdapter
+
+MAGIC_NANOSECONDS = 0xA1B23C4D
+LINKTYPE_RAW = 101
+SNAPLEN = 262144
+"""Octets of the largest packet that readers take; what is larger is cut, and says so in its record."""
+GOT = 500_000_000
+"""Nanoseconds behind the packet that should have left."""
+
+
+def pcap(case: Case, got: Transcript | None = None) -> bytes:
+    """The capture file; `got` is what an implementation did with the case."""
+    header = struct.pack("<IHHiIII", MAGIC_NANOSECONDS, 2, 4, 0, 0, SNAPLEN, LINKTYPE_RAW)
+    records = [header]
+    for second, nanosecond, packet in packets(case, got):
+        kept = packet[:SNAPLEN]
+        records += [struct.pack("<IIII", second, nanosecond, len(kept), len(packet)), kept]
+    return b"".join(records)
+
+
+def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, int, bytes]]:
+    """Number of the step, nanosecond, octets."""
+    want = expected(case)
+    for number, (step, right) in enumerate(zip(case.steps, want, strict=True)):
+        if isinstance(step, Inbound):
+            yield number, 0, bytes(step.packet)
+        elif isinstance(step, InboundBurst):
+            yield from ((number, place, bytes(packet)) for place, packet in enumerate(step.packets))
+        elif isinstance(step, Outbound | OutboundBurst):
+            leaving = sent(right)
+            yield from ((number, place, packet) for place, packet in leaving)
+            there = sent(got.steps[number]) if got is not None and number < len(got.steps) else []
+            yield from ((number, GOT + place, packet) for place, packet in there if (place, packet) not in leaving)
+
+
+def expected(case: Case) -> tuple[Outcome, ...]:
+    """What should become of each step: what the case says, else what the reference does."""
+    if all(step.expect is not None for step in case.steps):
+        done: tuple[Outcome | None, ...] = (None,) * len(case.steps)
+    else:
+        done = ReferenceAdapter().execute(case).steps
+    return tuple(step.expect or outcome for step, outcome in zip(case.steps, done, strict=True))  # type: ignore[misc]
+
+
+def sent(outcome: Outcome) -> list[tuple[int, bytes]]:
+    """The packets that left, with their place in the burst."""
+    results = outcome.results if isinstance(outcome, Burst) else (outcome,)
+    return [(place, bytes(one.packet)) for place, one in enumerate(results) if isinstance(one, Sent)]

@@ -1,0 +1,16 @@
+"""The life of SAs, whole: `machines.sa_life` walks it at random."""
+
+from hypothesis import strategies as st
+
+from espproof.conformance.checks import check
+from espproof.conformance.machines.sa_life import DELETED, INCREMENT, UNICAST, WRONG_ICV, SaLife
+from espproof.conformance.scenario import Scenario
+
+
+@check(DELETED, UNICAST, INCREMENT, WRONG_ICV, weight=3.0)
+def of_several(s: Scenario) -> None:
+    """SAs are made, used, attacked, deleted and made again, in any order; each has its own state and no past."""
+    s.need("delete_sa", s.caps.delete_sa)
+    life = SaLife(s)
+    for _ in range(s.draw(st.integers(2, 24))):
+        life.step()
