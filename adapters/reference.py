@@ -4,6 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,10 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
+
+
+_address = lru_cache(maxsize=1024)(ip_address)
+"""Reading an address costs as much as all the rest of an SA, and there are few."""
 
 
 def true_reference() -> SimpleNamespace:
@@ -111,8 +116,8 @@ class ReferenceAdapter(Adapter):
             direction=sa.direction,
             spi=sa.spi,
             mode=sa.mode,
-            source=ip_address(sa.source),
-            destination=ip_address(sa.destination),
+            source=_address(sa.source),
+            destination=_address(sa.destination),
             encr=sa.encr,
             encr_key=bytes(sa.encr_key),
             salt=bytes(sa.salt),

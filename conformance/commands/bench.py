@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from espproof.conformance.bench import Figure, bench, plain, versions
-from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Speed of reference and suite beside scapy, the bare cipher and bare Hypothesis.
 
-    Exit status 1 if a target is missed.
+    A target that is missed is no error: `met` tells, figure by figure.
     """
     with errors():
         started = time.perf_counter()
@@ -31,7 +31,6 @@ def command(
             print_json(plain(figures, time.perf_counter() - started))
         else:
             _show(figures)
-        raise typer.Exit(EXPECTED if all(figure.met for figure in figures) else NEWS)
 
 
 def _show(figures: Sequence[Figure]) -> None:
