@@ -73,7 +73,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime"], ...] = ()
     delete_sa: bool = False
     """SAs can be deleted, and added, while others stay."""
-    max_packet: Annotated[int, msgspec.Meta(ge=68, le=65535)] = 1500
+    max_packet: Annotated[int, msgspec.Meta(ge=1500, le=65535)] = 1500
     """Octets of the largest IP packet, before or after protection."""
     ipv4_options: bool = False
     ipv6_extension_headers: bool = False
@@ -115,7 +115,7 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
     if sa.mode == "tunnel":
         kind = "copy" if sa.dscp == "copy" else "fixed"
         needs.append((f"dscp {kind}", kind in caps.dscp or sa.direction == "in"))
-        needs.append((f"df {sa.df}", sa.df in caps.df or sa.direction == "in" or outer == "6"))
+        needs.append((f"df {sa.df}", sa.df in caps.df or not caps.df or sa.direction == "in" or outer == "6"))
         needs.append((f"ecn {sa.ecn}", sa.ecn in caps.ecn or (sa.ecn == "normal" and not caps.ecn)))
     return needs
 

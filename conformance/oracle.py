@@ -100,7 +100,7 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
 def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:
     """What the packets have shown that were delivered as they should be."""
     for one in want.results if isinstance(want, Burst) else (want,):
-        if isinstance(one, Delivered) and one.sa is not None:
+        if isinstance(one, Delivered) and one.sa in sas:
             yield from by_right_packet(sas[one.sa], one.packet[0] >> 4)
 
 

@@ -196,7 +196,7 @@ class _Run:
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
-        if self._caught is not None:
+        if self._caught is not None and self._caught.verdict is not Verdict.HANG:
             reduce(self._caught.case, self._still_fails)
         return self._caught
 
@@ -206,6 +206,8 @@ class _Run:
 
     def _try(self, case: Case) -> None:
         """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
+        if self._caught is not None and self._caught.verdict is Verdict.HANG:
+            return  # each try to make it shorter would cost a time limit
         searching = self._caught is None
         if searching:
             self.examples += 1

@@ -108,6 +108,8 @@ class Peer:
 
 
 _REFERENCE = ReferenceAdapter()
+_OVERHEAD = 136
+"""Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, SHA-512 ICV."""
 
 
 def _fits(packet: bytes | DropReason) -> bytes:
@@ -130,7 +132,8 @@ class Scenario:
         return self._draw(strategy)  # type: ignore[no-any-return]
 
     def choose(self, values: Sequence[T]) -> T:
-        """One of these, the simplest first."""
+        """One of these, the simplest first. `Inapplicable` if there are none: nothing that is declared will do."""
+        self.need("an SA whose options can stand together", values)
         return values[0] if len(values) == 1 else self.draw(st.sampled_from(values))
 
     def need(self, what: str, there: object) -> None:
@@ -268,6 +271,10 @@ class Scenario:
 
     # ---------------------------------------------------------------------------------------------------- packets
 
+    def ttls(self) -> st.SearchStrategy[int]:
+        """TTLs and hop limits of plain packets; 1 only where nobody forwards, as a router discards it."""
+        return st.sampled_from((64, 2, 255) if self.caps.forwards else (64, 1, 2, 255))
+
     def payload(self, sa: Sa, length: int = 16) -> tuple[bytes, int]:
         """What a short packet's ESP payload is on this SA, and its next header; `length` is that of the upper layer."""
         packet = self._build_packet(sa, packets.Recipe(version=self.versions(sa)[0], length=length))
@@ -286,7 +293,7 @@ class Scenario:
     def packet(self, sa: Sa, **fixed: Any) -> bytes:
         """An IP packet for this SA, plain and valid; see `packets.Recipe` for what can be fixed."""
         version = fixed.pop("version", None) or self.choose(self.versions(sa))
-        limit = self.caps.max_packet - 40 - 128
+        limit = self.caps.max_packet - 40 - _OVERHEAD
         recipe = packets.recipe(self.draw, version, limit, fixed)
         return self._build_packet(sa, recipe)
 

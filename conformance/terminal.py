@@ -15,6 +15,8 @@ from rich.text import Text
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results import RunResult
 from espproof.conformance.runner import CheckResult
+from espproof.conformance.selfcheck.item import Grade
+from espproof.conformance.selfcheck.session import Checked
 from espproof.conformance.session import Progress as Tick
 from espproof.conformance.verdict import Verdict
 
@@ -160,6 +162,35 @@ def _figures(console: Console, result: RunResult) -> None:
     )
     if not result.whole:
         console.print(f"[bold red]NOT WHOLE[/]: {escape(result.not_whole_because)}", highlight=False)
+
+
+GRADES = {
+    Grade.PASS: "green",
+    Grade.FAIL: "red",
+    Grade.UNDECLARED: "cyan",
+    Grade.NOT_APPLICABLE: "dim",
+}
+
+
+def checked(console: Console, done: Checked, *, every: bool = False) -> None:
+    """What `espproof check` found out: failures with their repair first, what works undeclared, then the figures."""
+    shown = [Grade.FAIL, Grade.UNDECLARED, *([Grade.NOT_APPLICABLE, Grade.PASS] if every else [])]
+    for grade in shown:
+        for item in done.items:
+            if item.grade is not grade:
+                continue
+            told = f": {escape(item.told)}" if item.told else ""
+            console.print(f"[{GRADES[grade]}]{grade.value}[/] [bold]{item.id}[/]{told}", highlight=False)
+            if item.fix:
+                console.print(f"    to fix: {escape(item.fix)}", highlight=False)
+    counts = ", ".join(f"[{GRADES[Grade(name)]}]{n} {name}[/]" for name, n in done.grades.items() if n)
+    console.print(f"{escape(done.adapter)} {escape(done.adapter_version)}: {counts}", highlight=False)
+    whole = "" if done.whole else f"; [bold red]NOT WHOLE[/]: {escape(done.not_whole_because)}"
+    console.print(
+        f"{'a correct adapter' if done.correct else 'not a correct adapter'}; checked in {done.seconds:.1f} s, "
+        f"{done.cases_per_second:g} cases per second{whole}",
+        highlight=False,
+    )
 
 
 def adapters(console: Console, rows: list[dict[str, Any]]) -> None:

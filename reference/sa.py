@@ -18,6 +18,10 @@ RESERVED_SPIS = range(1, 256)
 """Reserved by IANA (RFC 4303 2.1); 0 is for local use and never on the wire."""
 
 
+MODES = frozenset({"transport", "tunnel"})
+LOOKUPS = frozenset({"spi", "spi+destination", "spi+destination+source"})
+
+
 @dataclass(frozen=True, slots=True)
 class UdpEncapsulation:
     """RFC 3948: the UDP ports between which ESP travels."""
@@ -85,6 +89,8 @@ class SecurityAssociation:
             raise Misuse(f"SPI {self.spi} is reserved by IANA (RFC 4303 2.1)")
         if self.source.version != self.destination.version:
             raise Misuse(f"{self.source} and {self.destination} are of different IP versions")
+        if self.mode not in MODES or self.lookup not in LOOKUPS:
+            raise Misuse(f"mode {self.mode} or lookup {self.lookup} does not exist")
 
     def selects(self, packet: bytes) -> bool:
         """Whether an inner packet (whole, valid) is traffic of this SA."""

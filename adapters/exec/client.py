@@ -92,16 +92,16 @@ class ExecAdapter(Adapter):
         outcome: Done | Refused | Unsupported = self._do(DeleteSa(sa=name))
         return outcome
 
-    def outbound(self, step: Outbound) -> Sent | Dropped | Unsupported:
-        outcome: Sent | Dropped | Unsupported = self._do(step)
+    def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
+        outcome: Sent | Dropped | Refused | Unsupported = self._do(step)
         return outcome
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
         outcome: Delivered | Dropped | Passed | Unsupported = self._do(Inbound(packet=packet))
         return outcome
 
-    def outbound_burst(self, step: OutboundBurst) -> Burst | Unsupported:
-        outcome: Burst | Unsupported = self._do(step)
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
+        outcome: Burst | Refused | Unsupported = self._do(step)
         return outcome
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:

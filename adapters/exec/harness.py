@@ -77,7 +77,12 @@ class Harness:
         step = _known(kind, request)
         if kind is AddSa:
             step["sa"] = _known(Sa, step["sa"])
-        return self._adapter.take(from_plain(step, kind))
+        try:
+            return self._adapter.take(from_plain(step, kind))
+        except Misuse as error:
+            if kind is AddSa and "Invalid enum value" in str(error):
+                return Unsupported(what=str(error))  # a mode or the like of a later version
+            raise
 
 
 def _known(kind: Any, members: dict[str, Any]) -> dict[str, Any]:

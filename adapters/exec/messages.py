@@ -93,8 +93,8 @@ RESULTS: Mapping[type, tuple[type, ...]] = {
     Reset: (Done,),
     AddSa: (Done, Refused, Unsupported),
     DeleteSa: (Done, Refused, Unsupported),
-    Outbound: (Sent, Dropped, Unsupported),
-    OutboundBurst: (Burst, Unsupported),
+    Outbound: (Sent, Dropped, Refused, Unsupported),
+    OutboundBurst: (Burst, Refused, Unsupported),
     Inbound: (Delivered, Dropped, Passed, Unsupported),
     InboundBurst: (Burst, Unsupported),
     ReadState: (State, Refused, Unsupported),
@@ -190,7 +190,7 @@ def outcomes_of(steps: Sequence[Reset | Step], answer: dict[str, Any]) -> tuple[
 
 
 def _fits(step: Reset | Step, outcome: Outcome) -> None:
-    if not isinstance(outcome, RESULTS[type(step)]):
+    if not isinstance(outcome, RESULTS.get(type(step), (Unsupported,))):
         raise Misuse(f"{_tag(step)} was answered with {_tag(outcome)!r}")
     if isinstance(step, OutboundBurst | InboundBurst) and isinstance(outcome, Burst):
         if len(outcome.results) != len(step.packets):

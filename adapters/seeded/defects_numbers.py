@@ -376,7 +376,7 @@ DEFECTS = (
     defect(
         "lifetime-hard-limit-outbound", "LX-009", "lifetime",
         "an outbound SA goes on after its hard limit",
-        ("endpoint", "        if state.lifetime_status(now) == \"hard\":", "        if state.lifetime_status(now) == \"expired\":"),
+        ("endpoint", "        if state.lifetime_status(now) == \"hard\" or not state.has_room_for(len(packet)):", "        if False:"),
     ),
     defect(
         "lifetime-hard-limit-inbound", "LX-009", "lifetime",

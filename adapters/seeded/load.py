@@ -4,7 +4,7 @@
 
 The copy is a package of its own: its classes, tables and caches are not those of the true reference, which stays the
 oracle in the same process. A finder on `sys.meta_path` makes the modules when they are imported, so that only those that
-are needed are compiled, and tracebacks show the edited source.
+are needed are compiled.
 """
 
 import importlib

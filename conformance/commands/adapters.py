@@ -1,17 +1,18 @@
 """`espproof adapters`: what can be tested on this machine. `espproof check`: is an adapter a correct adapter?"""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from espproof.adapters import case as cases
 from espproof.adapters import registry
 from espproof.conformance import terminal
-from espproof.conformance.commands.shell import OUT, JsonOption, errors, print_json
+from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 
 
 def register(app: typer.Typer) -> None:
     app.command()(adapters)
+    app.command()(check)
 
 
 def adapters(as_json: JsonOption = False) -> None:
@@ -22,6 +23,30 @@ def adapters(as_json: JsonOption = False) -> None:
             print_json({"adapters": rows})
         else:
             terminal.adapters(OUT, rows)
+
+
+def check(
+    adapter: Annotated[str, typer.Argument(help="Name: reference, exec:COMMAND, module:Class, …")],
+    every: Annotated[bool, typer.Option("--all", help="Show what passes too.")] = False,
+    start_limit: Annotated[float, typer.Option(min=0, help="Seconds within which the adapter must start.")] = 30.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Is this adapter a correct adapter? For who writes one; what the implementation does right is `run`'s business.
+
+    Exit status: 0 correct, 1 something fails or could not be asked, 2 usage, 3 the adapter could not be started.
+    """
+    from espproof.conformance.selfcheck import session
+
+    with errors():
+        with ERR.status(f"{adapter}: starting") as status:
+            done = session.check(
+                adapter, start_limit=start_limit, tick=lambda item: status.update(f"{adapter}: {item.id}")
+            )
+        if as_json:
+            print_json({**cases.to_plain(done), "correct": done.correct})
+        else:
+            terminal.checked(OUT, done, every=every)
+        raise typer.Exit(EXPECTED if done.correct else NEWS)
 
 
 def _row(known: registry.Known) -> dict[str, Any]:

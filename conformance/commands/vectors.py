@@ -1,7 +1,158 @@
 """`espproof vectors`: list, run, build and lint the corpus of vectors."""
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from espproof.adapters import case as cases
+from espproof.adapters.registry import open_adapter
+from espproof.conformance import terminal
+from espproof.conformance.commands.shell import (
+    CANNOT_RUN,
+    ERR,
+    EXPECTED,
+    NEWS,
+    OUT,
+    JsonOption,
+    errors,
+    print_json,
+)
+from espproof.conformance.vectors import build as building
+from espproof.conformance.vectors import confirm, files, judge
+from espproof.conformance.vectors import lint as linting
+from espproof.conformance.verdict import Verdict
+
+OnlyOption = Annotated[str, typer.Option(help="Comma-separated patterns of vector, flag or requirement ids.")]
+FolderOption = Annotated[Path, typer.Option(help="Folder of the files.", show_default="the one of this installation")]
 
 
 def register(app: typer.Typer) -> None:
-    """Nothing yet."""
+    group = typer.Typer(no_args_is_help=True, help="List, run, build and lint the corpus of vectors.")
+    for command in (list_, run, build, lint):
+        group.command(command.__name__.rstrip("_"))(command)
+    app.add_typer(group, name="vectors")
+
+
+def list_(only: OnlyOption = "", as_json: JsonOption = False) -> None:
+    """Every vector: what it is, which mistake it catches, who confirmed it."""
+    with errors():
+        found = judge.selected(only)
+        if as_json:
+            flags = {flag: text for content in files.all_files().values() for flag, text in content.flags.items()}
+            print_json({"flags": flags, "vectors": [_row(case) for case in found]})
+            return
+        table = Table(expand=False)
+        table.add_column("vector", overflow="fold")
+        table.add_column("what it is", overflow="fold")
+        table.add_column("confirmed by", overflow="fold")
+        for case in found:
+            names = ", ".join(said.split(":")[0] for said in case.confirmed_by)
+            table.add_row(case.id, escape(case.title), names)
+        OUT.print(table)
+        OUT.print(f"{len(found)} vectors in {files.FOLDER}", highlight=False, soft_wrap=True)
+
+
+def _row(case: cases.Case) -> dict[str, Any]:
+    return {
+        "id": case.id,
+        "title": case.title,
+        "flags": list(case.flags),
+        "requirements": list(case.requirements),
+        "source": case.source,
+        "confirmed_by": list(case.confirmed_by),
+        "steps": len(case.steps),
+    }
+
+
+def run(
+    adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
+    only: OnlyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Run the vectors against one or more implementations; the vectors' own expectations decide."""
+    with errors():
+        chosen = judge.selected(only)
+        done = [_run_one(name, chosen) for name in adapters]
+        if as_json:
+            plain = [cases.to_plain(result) for result in done]
+            print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
+        else:
+            for result in done:
+                _show(result)
+        if any(result.news for result in done):
+            raise typer.Exit(NEWS)
+        raise typer.Exit(CANNOT_RUN if any(result.broken for result in done) else EXPECTED)
+
+
+def _run_one(name: str, chosen: list[cases.Case]) -> judge.VectorRun:
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"),
+        console=ERR, transient=True, disable=not ERR.is_terminal,
+    )  # fmt: skip
+    with open_adapter(name) as adapter, bar:
+        task = bar.add_task(escape(name), total=len(chosen), last="")
+        return judge.run(adapter, name, chosen, lambda last, done, _: bar.update(task, completed=done, last=last))
+
+
+def _show(result: judge.VectorRun) -> None:
+    said = [one for one in result.results if one.verdict not in (Verdict.PASS, Verdict.INAPPLICABLE)]
+    title = escape(f"{result.adapter} {result.adapter_version}")
+    if said:
+        table = Table(title=title, title_justify="left", expand=False)
+        for column in ("vector", "verdict", "what went wrong"):
+            table.add_column(column, overflow="fold")
+        for one in said:
+            where = "" if one.step is None else "SA: " if one.step < 0 else f"step {one.step}: "
+            colour = terminal.COLOURS[one.verdict]
+            table.add_row(one.id, f"[{colour}]{one.verdict.value}[/]", escape(f"{where}{one.message}"))
+        OUT.print(table)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items() if count)
+    OUT.print(f"{title}: {result.vectors} vectors: {counts}; {result.seconds:.1f} s", highlight=False)
+    missing: dict[str, int] = {}
+    for one in result.results:
+        if one.missing:
+            missing[one.missing] = missing.get(one.missing, 0) + 1
+    for what, count in sorted(missing.items(), key=lambda item: -item[1]):
+        OUT.print(f"  inapplicable for want of {escape(what)}: {count}", highlight=False)
+    if not result.whole:
+        OUT.print(f"[red]not whole:[/] stopped after {len(result.results)} of {result.vectors}", highlight=False)
+
+
+def build(
+    folder: FolderOption = files.FOLDER,
+    confirm_: Annotated[
+        bool, typer.Option("--confirm", help="Have every packet confirmed anew by scapy, openssl and Wireshark.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit status 1 if something differs.")] = False,
+) -> None:
+    """Make the files from their tables. Nothing else ever writes them."""
+    with errors():
+        try:
+            built = building.build(folder, confirm.here() if confirm_ else None)
+        except confirm.Contradiction as contradiction:
+            ERR.print(f"[red]espproof:[/] contradicted: {escape(str(contradiction))}", highlight=False)
+            raise typer.Exit(NEWS) from contradiction
+        changed = list(building.changes(built)) if check else building.write(built)
+        for path in changed:
+            OUT.print(f"{'differs' if check else 'written'}: {path}", highlight=False, soft_wrap=True)
+        if check and changed:
+            raise typer.Exit(NEWS)
+
+
+def lint(folder: FolderOption = files.FOLDER, as_json: JsonOption = False) -> None:
+    """Check the files: ids, flags, requirements, canonical form, provenance, and that the reference agrees."""
+    with errors():
+        complaints = list(linting.lint(folder))
+        if as_json:
+            print_json({"complaints": complaints})
+        else:
+            for complaint in complaints:
+                OUT.print(complaint, highlight=False, markup=False, soft_wrap=True)
+            if not complaints:
+                OUT.print("nothing to complain about")
+        if complaints:
+            raise typer.Exit(NEWS)

@@ -117,7 +117,7 @@ def late_from_before_the_wrap(s: Scenario) -> None:
     sa = esn_sa(s, sequence=(s.draw(st.sampled_from((1, 2, 0x01020304))) << 32) - 1 - s.draw(st.integers(0, 3)))
     past = History(sa)
     boundary = (past.highest >> 32) + 1 << 32
-    late = boundary - 1 - s.draw(st.integers(0, min(sa.replay_window, 64) - 2))
+    late = boundary - 1 - s.draw(st.integers(0, max(min(sa.replay_window, 64) - 2, 0)))
     for number in (boundary + s.draw(st.integers(0, 3)), late, late, boundary - 1, boundary):
         s.receive(sa, number, about(sa, past.highest, number))
         past.arrived(number)

@@ -81,7 +81,7 @@ def outer_hop_limit(s: Scenario) -> None:
 def inner_packet(s: Scenario) -> None:
     """The inner packet comes out as it was, whatever the outer header has become on its way."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
-    packet = s.packet(sa, ttl=s.draw(st.sampled_from((1, 2, 64, 255))), dont_fragment=s.draw(st.booleans()))
+    packet = s.packet(sa, ttl=s.draw(s.ttls()), dont_fragment=s.draw(st.booleans()))
     outer = s.peer(sa).protect(packet, 1)
     s.arrives(wire.hop(outer, hop_limit=s.draw(st.sampled_from((1, 7, 255)))), RESTORED)
 
@@ -112,9 +112,7 @@ def outer_dscp_is_thrown_away(s: Scenario) -> None:
 def transport_out(s: Scenario) -> None:
     """In transport mode the header stays, whatever is in it."""
     sa = s.outbound_sa(sequence=0, mode="transport")
-    s.send(
-        sa, HEADER, packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans()))
-    )
+    s.send(sa, HEADER, packet=s.packet(sa, ttl=s.draw(s.ttls()), dont_fragment=s.draw(st.booleans())))
 
 
 @check(TRANSPORT, proved_by=("transport-length",))
@@ -125,7 +123,7 @@ def transport_in(s: Scenario) -> None:
         sa,
         1,
         TRANSPORT,
-        packet=s.packet(sa, ttl=s.draw(st.sampled_from((1, 64, 255))), dont_fragment=s.draw(st.booleans())),
+        packet=s.packet(sa, ttl=s.draw(s.ttls()), dont_fragment=s.draw(st.booleans())),
     )
 
 

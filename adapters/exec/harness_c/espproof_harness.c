@@ -329,7 +329,13 @@ static cJSON *add_sa(Implementation *it, const cJSON *request)
     struct espproof_answer answer = {0};
     struct espproof_sa sa;
     read_sa(&reading, member(request, "sa"), &sa);
-    cJSON *outcome = reading.problem ? problem_with(reading.problem) : told(it->add_sa(it->context, &sa, &answer), &answer);
+    cJSON *outcome;
+    if (reading.problem != NULL)
+        outcome = problem_with(reading.problem);
+    else if (!sa.tunnel && strcmp(text_of(&reading, member(request, "sa"), "mode", NULL), "transport") != 0)
+        outcome = unsupported("mode");
+    else
+        outcome = told(it->add_sa(it->context, &sa, &answer), &answer);
     release(&reading);
     return outcome;
 }

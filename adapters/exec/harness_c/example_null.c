@@ -127,6 +127,28 @@ static enum espproof_result cannot(struct espproof_answer *answer, const char *w
     return ESPPROOF_UNSUPPORTED;
 }
 
+/* What the SA asks for and this implementation does not do. It must be said: an option that is ignored is a lie. */
+static const char *missing(const struct espproof_sa *asked)
+{
+    const struct espproof_lifetime *lifetime = &asked->lifetime;
+    const uint64_t limits[] = {lifetime->soft_packets, lifetime->hard_packets, lifetime->soft_octets,
+                               lifetime->hard_octets, lifetime->soft_seconds, lifetime->hard_seconds};
+    if (strcmp(asked->encr, "ENCR_NULL") != 0 || strcmp(asked->auth, "AUTH_HMAC_SHA2_256_128") != 0)
+        return "algorithm";
+    if (!asked->tunnel || asked->esn || asked->udp)
+        return "mode, ESN or UDP";
+    if (asked->selectors_count || asked->resync_limit || strcmp(asked->lookup, "spi") != 0)
+        return "selectors, resynchronisation or lookup";
+    if (asked->inbound && (asked->replay_window != WINDOW || asked->received_offsets_count))
+        return "window";
+    if (!asked->inbound && (asked->dscp != -1 || strcmp(asked->df, "copy") != 0))
+        return "DSCP or DF";
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (limits[i] != ESPPROOF_NO_LIMIT)
+            return "lifetime";
+    return NULL;
+}
+
 static enum espproof_result add_sa(void *context, const struct espproof_sa *asked, struct espproof_answer *answer)
 {
     struct esp *esp = context;
@@ -138,14 +160,10 @@ static enum espproof_result add_sa(void *context, const struct espproof_sa *aske
         return refuse(answer, "SPI in use");
     if (strcmp(asked->encr, "ENCR_NULL") == 0 && strcmp(asked->auth, "NONE") == 0)
         return refuse(answer, "neither encryption nor integrity");
-    if (strcmp(asked->encr, "ENCR_NULL") != 0 || strcmp(asked->auth, "AUTH_HMAC_SHA2_256_128") != 0)
-        return cannot(answer, "algorithm");
-    if (asked->auth_key.size != KEY)
+    if (missing(asked) != NULL)
+        return cannot(answer, missing(asked));
+    if (asked->auth_key.size != KEY || asked->encr_key.size || asked->salt.size)
         return refuse(answer, "key size");
-    if (!asked->tunnel || asked->esn || asked->udp || asked->selectors_count || strcmp(asked->lookup, "spi") != 0)
-        return cannot(answer, "mode, ESN, UDP, selectors or lookup");
-    if (asked->inbound && asked->replay_window != WINDOW)
-        return cannot(answer, "window size");
 
     struct sa *sa = calloc(1, sizeof *sa);
     if (sa == NULL)

@@ -240,9 +240,9 @@ def test_the_reference_behind_the_protocol_gives_the_same_run() -> None:
 
 def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_path: Path) -> None:
     """The numbers that stand in the user's source do not become part of the cases: the same seed, the same digest."""
+    numbers = list(range(1_000_000, 9_000_000, 100_001))
     (tmp_path / "mine.py").write_text(
-        f"NUMBERS = {list(range(1_000_000, 9_000_000, 100_001))}\n"
-        "from espproof.adapters.reference import ReferenceAdapter\n"
+        f"NUMBERS = {numbers}\nfrom espproof.adapters.reference import ReferenceAdapter\n"
     )
     code = (
         "import sys; from espproof.conformance import session, runner\n"

@@ -1,0 +1,107 @@
+"""The seeded defects: all of them load, each is in its copy alone, and the reference stays what it is."""
+
+import sys
+
+import pytest
+from msgspec.structs import replace
+
+from espproof.adapters.base import Crashed
+from espproof.adapters.case import Burst, Done, InboundBurst, Octets, OutboundBurst, Sa
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.seeded import DEFECTS, SeededAdapter, by_id
+from espproof.adapters.seeded.load import PACKAGE, Stale, copy_with, edited, package_of, source_of
+from espproof.adapters.seeded.model import Defect, Edit
+from espproof.reference import endpoint, ip
+from espproof.reference.errors import Misuse
+
+SA = Sa(
+    name="in",
+    direction="in",
+    spi=0x01020304,
+    mode="tunnel",
+    source="198.51.100.42",
+    destination="192.0.2.17",
+    encr="ENCR_AES_GCM_16",
+    encr_key=Octets(bytes(range(16))),
+    salt=Octets(b"salt"),
+)
+
+
+def test_there_are_enough() -> None:
+    """At least sixty are asked for."""
+    assert len(DEFECTS) >= 60
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_defect_loads(name: str) -> None:
+    """Every edit fits the present source exactly once, changes it, and gives a copy that imports and starts."""
+    for edit in DEFECTS[name].edits:
+        source = source_of(edit.module)
+        assert source.count(edit.old) == 1, f"{name}: the edit of {edit.module} does not fit any more"
+        assert edited(source, [edit]) != source
+    adapter = SeededAdapter(name)
+    adapter.add_sa(SA)  # the copy may refuse it, or die of it; it is the copy that does
+    assert type(adapter._endpoint).__module__ == f"{package_of(name)}.endpoint"
+
+
+def test_reference_is_not_touched() -> None:
+    """A copy has modules, classes and caches of its own; the true ones do not know of it."""
+    before = {name: module for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")}
+    copy = copy_with(by_id("esn-flag-ignored"))
+    assert copy.endpoint is not endpoint
+    assert copy.endpoint.Endpoint is not endpoint.Endpoint
+    assert copy.errors.Misuse is not Misuse
+    assert {name: module for name, module in sys.modules.items() if name.startswith(f"{PACKAGE}.")} == before
+    assert type(ReferenceAdapter()._endpoint) is endpoint.Endpoint
+    loaded = [module for name, module in sys.modules.items() if name.startswith(package_of("esn-flag-ignored") + ".")]
+    for module in loaded:
+        for value in vars(module).values():
+            assert not getattr(value, "__module__", "").startswith(f"{PACKAGE}."), f"{module.__name__}: {value}"
+
+
+def test_copies_are_made_once() -> None:
+    """Opening a defect again does not compile it again."""
+    assert copy_with(by_id("esn-flag-ignored")).endpoint is copy_with(by_id("esn-flag-ignored")).endpoint
+
+
+@pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS.keys())
+def test_defect_says_what_it_is(defect: Defect) -> None:
+    """An id that begins with its family, a source, one line that says what is wrong, at least one edit."""
+    assert defect.id.startswith(f"{defect.family}-")
+    assert defect.source.strip()
+    assert defect.title
+    assert "\n" not in defect.title
+    assert defect.edits
+
+
+def test_edit_that_does_not_fit_is_stale() -> None:
+    """It says which file, and what to do."""
+    for old in ("not in the source", "import"):
+        with pytest.raises(Stale, match=r"reference/sa\.py has \d+ places"):
+            edited(source_of("sa"), [Edit("sa", old, "anything")])
+
+
+def test_unknown_defect_tells_the_nearest() -> None:
+    """A typing mistake is answered with what was meant."""
+    with pytest.raises(Misuse, match="esn-flag-ignored"):
+        by_id("esn-flag-ignroed")
+
+
+def test_exception_of_a_copy_is_a_crash() -> None:
+    """What would be a crash in C is one here."""
+    adapter = SeededAdapter("robustness-header-unchecked")
+    assert adapter.add_sa(SA) == Done()
+    stump = ip.build_ipv4(bytes([198, 51, 100, 42]), bytes([192, 0, 2, 17]), 50, b"\x01\x02")
+    with pytest.raises(Crashed):
+        adapter.take(InboundBurst(packets=(Octets(stump),)))
+
+
+def test_burst_defect_needs_a_burst() -> None:
+    """A copy that handles whole bursts gets them whole."""
+    adapter = SeededAdapter("format-burst-beyond-32")
+    packet = Octets(ip.build_ipv4(bytes([203, 0, 113, 7]), bytes([203, 0, 113, 130]), 253, b"one of many"))
+    assert adapter.add_sa(replace(SA, name="out", direction="out")) == Done()
+    together = adapter.outbound_burst(OutboundBurst(sa="out", packets=(packet,) * 34))
+    assert isinstance(together, Burst)
+    kinds = [type(one).__name__ for one in together.results]
+    assert kinds == ["Sent"] * 32 + ["Dropped"] * 2

@@ -1,0 +1,558 @@
+"""Does everything that is declared really work, and what works though it is not declared?
+
+One probe per value of each capability: a minimal case that tells the option from its absence, judged by the oracle. A
+declared value must come out right. An undeclared one must be refused (`Unsupported`, `Refused`); if it is carried out
+and right, that is information for the author (`run` could try more), if it is carried out and wrong, a failure: a user
+who asks for it would believe to have it. `PROBES` has one entry per field of `Capabilities`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any, get_args
+
+from msgspec.structs import replace
+
+from espproof.adapters import capabilities
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import (
+    AddSa,
+    AdvanceTime,
+    Case,
+    DeleteSa,
+    Dropped,
+    Lifetime,
+    Octets,
+    Outcome,
+    ReadState,
+    Selector,
+    SequenceNumber,
+    State,
+    Step,
+    UdpEncapsulation,
+)
+from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
+from espproof.conformance.selfcheck.workbench import ABOUT, FIXED_DSCP, Flow, Workbench, arrives, case_of, refused
+from espproof.conformance.strategies import wire
+from espproof.conformance.strategies.values import octets
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+
+LARGEST_WINDOW_WALKED = 1 << 20
+"""Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
+
+Besides = Callable[[Workbench, Case, Transcript], str | None]
+"""What the oracle does not look at: says what is wrong with a transcript, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """`what` is the capability in words; `make` builds the case (or raises `NotApplicable`).
+
+    `judged` are changes of the capabilities for the oracle, so that it looks at what is probed. `optional`: the case
+    may be carried out without what was asked for (a hint, a kind of packet), so that doing so undeclared is no fault.
+    """
+
+    what: str
+    declared: bool
+    make: Callable[[Workbench], Case]
+    judged: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
+    besides: Besides | None = None
+
+
+def answer(probe: Probe, bench: Workbench) -> Item:
+    """Carry a probe out."""
+    name = "capability." + probe.what.replace(" ", ".")
+    try:
+        case = probe.make(bench)
+        got = bench.execute(case)
+        want = bench.reference(case)
+        wrong = bench.told(case, got, want, replace(bench.caps, **probe.judged))
+    except NotApplicable as missing:
+        return Item(id=name, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
+    except Trouble as trouble:
+        return Item(id=name, grade=Grade.FAIL, told=str(trouble), fix="answer every operation with an outcome.")
+    if wrong is None and probe.besides is not None:
+        wrong = probe.besides(bench, case, got)
+    if probe.declared:
+        return _declared(name, probe, wrong)
+    if wrong is None:
+        told = f"{probe.what} works though it is not declared"
+        return Item(id=name, grade=Grade.UNDECLARED, told=told, fix=f"declare {probe.what}, and `run` will try it.")
+    if refused(got, want) or probe.optional:
+        return Item(id=name, grade=Grade.PASS, told="not declared, and not there")
+    fix = f"answer Unsupported where {probe.what} is asked for, or declare it and do it."
+    return Item(id=name, grade=Grade.FAIL, told=f"not declared, not refused, and wrong: {wrong}", fix=fix)
+
+
+def _declared(name: str, probe: Probe, wrong: str | None) -> Item:
+    if wrong is None:
+        return Item(id=name, grade=Grade.PASS)
+    fix = f"do not declare {probe.what}, or hand it over to the implementation."
+    return Item(id=name, grade=Grade.FAIL, told=f"declared, and does not work: {wrong}", fix=fix)
+
+
+def all_probes(caps: Capabilities) -> Iterator[Probe]:
+    for make in PROBES.values():
+        yield from make(caps)
+
+
+def _traffic(**options: Any) -> Callable[[Workbench], Case]:
+    """The plainest traffic on SAs with these options."""
+    return lambda bench: bench.traffic(bench.flows(**options))
+
+
+# -------------------------------------------------------------------------------------------------------- algorithms
+
+
+def _encryption(caps: Capabilities) -> Iterator[Probe]:
+    for name, entry in ENCRYPTION.items():
+        for size in entry.key_sizes:
+            declared = size in caps.encryption.get(name, ())
+            yield Probe(f"encryption {name}-{8 * size}", declared, _traffic(encr=name, key_size=size))
+
+
+def _integrity(caps: Capabilities) -> Iterator[Probe]:
+    for name in INTEGRITY:
+        if name != "NONE":
+            yield Probe(f"integrity {name}", name in caps.integrity, _traffic(auth=name))
+
+
+# ------------------------------------------------------------------------------------------------- modes and addresses
+
+
+def _directions(caps: Capabilities) -> Iterator[Probe]:
+    for direction in get_args(capabilities.Direction):
+
+        def make(bench: Workbench, direction: str = direction) -> Case:
+            return bench.traffic([bench.flow(direction)])
+
+        yield Probe(f"direction {direction}", direction in caps.directions, make)
+
+
+def _modes(caps: Capabilities) -> Iterator[Probe]:
+    for mode in get_args(capabilities.Mode):
+        yield Probe(f"mode {mode}", mode in caps.modes, _traffic(mode=mode))
+
+
+def _families(caps: Capabilities) -> Iterator[Probe]:
+    """What is inside is a kind of packet, which no SA asks for; only the outer version can be refused with the SA."""
+    for family in get_args(capabilities.Family):
+        inner, outer = int(family[0]), int(family[3])
+        other_inside = any(int(one[3]) == outer for one in caps.families)
+        for mode in caps.modes:
+            if mode == "tunnel" or inner == outer:
+                options = {"mode": mode, "inner": inner, "outer": outer}
+                declared = family in caps.families
+                yield Probe(f"family {family} {mode}", declared, _traffic(**options), optional=other_inside)
+
+
+def _udp(caps: Capabilities) -> Iterator[Probe]:
+    for version in (4, 6):
+        for mode in caps.modes:
+            inner = [int(family[0]) for family in caps.families if int(family[3]) == version]
+            if mode == "tunnel" and inner:
+                make = _traffic(mode=mode, inner=inner[0], outer=version, udp=UdpEncapsulation())
+            elif version in inner:
+                make = _traffic(mode=mode, outer=version, udp=UdpEncapsulation())
+            else:
+                continue
+            yield Probe(f"udp over IPv{version} {mode}", version in caps.udp, make)
+
+
+def _udp_ports(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        bench.need("udp", caps.udp)
+        ports = UdpEncapsulation(source_port=0x1234, destination_port=0x9C41)
+        return bench.traffic(bench.flows(outer=caps.udp[0], udp=ports))
+
+    yield Probe("udp_ports", caps.udp_ports, make)
+
+
+# ---------------------------------------------------------------------------------------------------- sequence numbers
+
+
+def _esn(caps: Capabilities) -> Iterator[Probe]:
+    for esn in (False, True):
+        start = (0x01020304 << 32 if esn else 0) + 0x0A0B0C0D if caps.set_sequence else 0
+        what = "esn" if esn else "32-bit sequence numbers"
+        yield Probe(what, esn in caps.esn, _traffic(esn=esn, sequence=SequenceNumber(start)))
+
+
+def _set_sequence(caps: Capabilities) -> Iterator[Probe]:
+    yield Probe("set_sequence", caps.set_sequence, _traffic(sequence=SequenceNumber(0x0A0B0C0D)))
+
+
+def _replay_windows(caps: Capabilities) -> Iterator[Probe]:
+    windows = caps.replay_windows
+    sizes = [32, 64, 33, 128]
+    if windows is not None:
+        step = windows.step
+        sizes += [windows.minimum, windows.minimum + step, windows.maximum, windows.maximum - step]
+        sizes += [windows.maximum + 1, windows.maximum + step]
+    for size in dict.fromkeys(size for size in sizes if 0 < size <= 1 << 31):
+        declared = windows is not None and windows.allows(size)
+        yield Probe(f"replay window {size}", declared, _window(size))
+    off = caps.replay_windows is None or caps.replay_windows.off
+    yield Probe("replay window off", off, _no_window)
+
+
+def _window(size: int) -> Callable[[Workbench], Case]:
+    """Both sides of the left edge, and a duplicate of each number that is in the window."""
+
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        flow = bench.flow("in", replay_window=size)
+        top = size + 11
+        if size > LARGEST_WINDOW_WALKED:
+            bench.need("32-bit sequence numbers", not flow.sa.esn)
+            numbers = [top, top, top - 1, top - size]
+        else:
+            left = top - size + 1
+            numbers = [top // 2 + 1, top, top, left, left, left - 1, top // 2 + 1]
+        return case_of((flow,), *[flow.right(number) for number in numbers])
+
+    return make
+
+
+def _no_window(bench: Workbench) -> Case:
+    """Duplicates and old numbers are delivered."""
+    bench.need("direction in", "in" in bench.caps.directions)
+    bench.need("32-bit sequence numbers", False in bench.caps.esn)
+    flow = bench.flow("in", esn=False, replay_window=0)
+    return case_of((flow,), *[flow.right(number) for number in (5000, 5000, 1, 1, 5001)])
+
+
+def _set_window(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        flow = bench.flow("in", sequence=SequenceNumber(50), received_offsets=(2, 5))
+        bench.need("anti-replay", flow.sa.replay_window)
+        return case_of((flow,), *[flow.right(number) for number in (48, 49, 45, 46, 50, 51)])
+
+    yield Probe("set_window", caps.set_window, make)
+
+
+def _resynchronise(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        bench.need("esn", True in caps.esn)
+        flow = bench.flow("in", esn=True, resync_trigger=2, resync_limit=2)
+        return case_of((flow,), flow.right(5), *[flow.right((1 << 32) + number) for number in (7, 8, 9)])
+
+    yield Probe("resynchronise", caps.resynchronise, make)
+
+
+# ---------------------------------------------------------------------------------------------------- outbound options
+
+
+def _out(bench: Workbench, **options: Any) -> Flow:
+    bench.need("direction out", "out" in bench.caps.directions)
+    return bench.flow("out", **options)
+
+
+def _tunnel_out(bench: Workbench, **options: Any) -> Flow:
+    bench.need("mode tunnel", "tunnel" in bench.caps.modes)
+    return _out(bench, mode="tunnel", **options)
+
+
+def _set_iv(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        with_iv = [name for name, entry in ENCRYPTION.items() if entry.iv_size and name in caps.encryption]
+        bench.need("an algorithm with an explicit IV", with_iv)
+        flow = _out(bench, encr=with_iv[0])
+        size = ENCRYPTION[flow.sa.encr].iv_size
+        return case_of((flow,), *[flow.send(iv=Octets(octets(number, "iv", size))) for number in (3, 4)])
+
+    yield Probe("set_iv", caps.set_iv, make)
+
+
+def _tfc(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        flow = _tunnel_out(bench)
+        return case_of((flow,), flow.send(tfc=33), flow.send(), flow.send(tfc=1))
+
+    yield Probe("tfc", caps.tfc, make)
+
+
+def _dummy(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        flow = _out(bench)
+        return case_of((flow,), flow.send(dummy=True), flow.send())
+
+    yield Probe("dummy", caps.dummy, make)
+
+
+def _dscp(caps: Capabilities) -> Iterator[Probe]:
+    for kind in ("copy", "fixed"):
+
+        def make(bench: Workbench, kind: str = kind) -> Case:
+            flow = _tunnel_out(bench, dscp="copy" if kind == "copy" else FIXED_DSCP)
+            return case_of((flow,), *[flow.send(flow.plain(traffic_class=dscp << 2)) for dscp in (46, 1, 0)])
+
+        yield Probe(f"dscp {kind}", kind in caps.dscp, make)
+
+
+def _ecn(caps: Capabilities) -> Iterator[Probe]:
+    for kind in ("normal", "compatibility"):
+
+        def make(bench: Workbench, kind: str = kind) -> Case:
+            bench.need("mode tunnel", "tunnel" in caps.modes)
+            flows = bench.flows(mode="tunnel", ecn=kind)
+            steps: list[Step] = []
+            for flow in flows:
+                if flow.sa.direction == "out":
+                    steps += [flow.send(flow.plain(traffic_class=46 << 2 | ecn)) for ecn in (2, 1, 3)]
+                else:
+                    capable, not_capable = (flow.plain(traffic_class=46 << 2 | ecn) for ecn in (2, 0))
+                    steps.append(arrives(wire.hop(flow.protected(1, capable), traffic_class=3)))
+                    steps.append(arrives(wire.hop(flow.protected(2, not_capable), traffic_class=3)))
+            return case_of(flows, *steps)
+
+        # without any ECN at all the plain SA is accepted and the field is not looked at
+        yield Probe(f"ecn {kind}", kind in caps.ecn, make, {"ecn": (kind,)}, optional=not caps.ecn)
+
+
+def _df(caps: Capabilities) -> Iterator[Probe]:
+    for kind in ("copy", "set", "clear"):
+
+        def make(bench: Workbench, kind: str = kind) -> Case:
+            flow = _tunnel_out(bench, inner=4, outer=4, df=kind)
+            return case_of((flow,), *[flow.send(flow.plain(dont_fragment=df)) for df in (False, True)])
+
+        yield Probe(f"df {kind}", kind in caps.df, make, {"df": (kind,)})
+
+
+def _hop_limit(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        flows = [_tunnel_out(bench, index=index, hop_limit=limit) for index, limit in enumerate((77, 200))]
+        return case_of(flows, *[flow.send(flow.plain(ttl=33)) for flow in flows])
+
+    yield Probe("hop_limit", caps.hop_limit, make, {"hop_limit": True}, optional=True)
+
+
+# ----------------------------------------------------------------------------------------------- SAD, life of an SA
+
+
+def _lookup(caps: Capabilities) -> Iterator[Probe]:
+    def plain(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        return bench.traffic([bench.flow("in", lookup="spi")])
+
+    def by_address(bench: Workbench, kind: str) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        one, other = (bench.flow("in", index, lookup=kind) for index in (0, 1))
+        ends = {"source": one.sa.source} if kind == "spi+destination" else {"destination": one.sa.destination}
+        second = replace(other.sa, spi=one.sa.spi, **ends)
+        other = Flow(second, other.version, type(other.peer)(second) if other.peer else None)
+        return case_of((one, other), one.right(1), other.right(1), one.right(2), other.right(2))
+
+    yield Probe("lookup spi", "spi" in caps.lookup, plain)
+    for kind in ("spi+destination", "spi+destination+source"):
+        yield Probe(f"lookup {kind}", kind in caps.lookup, partial(by_address, kind=kind))
+
+
+def _selectors(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        flow = bench.flow("in")
+        wanted, unwanted = flow.plain(protocol=253), flow.plain(protocol=254)
+        chosen = replace(flow.sa, selectors=(Selector(protocol=253),))
+        flow = Flow(chosen, flow.version, flow.peer)
+        return case_of((flow,), flow.right(1, wanted), flow.right(2, unwanted), flow.right(3, wanted))
+
+    yield Probe("selectors", caps.selectors, make)
+
+
+def _lifetimes(caps: Capabilities) -> Iterator[Probe]:
+    """Each limit ends an SA well behind it; just where is left open, and not judged."""
+
+    def walk(bench: Workbench, lifetime: Lifetime, sure: int, until: int, wait: int = 0) -> Case:
+        flows = bench.flows(lifetime=lifetime)
+        waiting: list[Step] = [AdvanceTime(seconds=wait, requirement=ABOUT)] if wait else []
+        first = [step for flow in flows for step in _numbered(flow, range(1, until), sure)]
+        last = [step for flow in flows for step in flow.carry((until, until + 1))]
+        return case_of(flows, *first, *waiting, *last)
+
+    limits: dict[str, Callable[[Workbench], Case]] = {
+        "packets": lambda bench: walk(bench, Lifetime(hard_packets=3), 2, 5),
+        "octets": lambda bench: walk(bench, Lifetime(hard_octets=400), 1, 40),
+        "seconds": lambda bench: walk(bench, Lifetime(hard_seconds=50), 1, 2, 100),
+    }
+    for kind, make in limits.items():
+        yield Probe(f"lifetime {kind}", kind in caps.lifetimes, make)
+
+
+def _numbered(flow: Flow, numbers: range, sure: int) -> list[Step]:
+    """Packets of which only the first ones are judged."""
+    return [
+        replace(step, behaviour="" if number <= sure else "near the limit")
+        for number, step in zip(numbers, flow.carry(numbers), strict=True)
+    ]
+
+
+def _read_state(caps: Capabilities) -> Iterator[Probe]:
+    for what in ("sequence", "received_offsets", "packets", "octets", "lifetime"):
+
+        def make(bench: Workbench, what: str = what) -> Case:
+            flows = bench.flows()
+            if what == "received_offsets":
+                bench.need("direction in", "in" in bench.caps.directions)
+                flows = [bench.flow("in")]
+                bench.need("anti-replay", flows[0].sa.replay_window)
+            if what == "lifetime" and "packets" in caps.lifetimes:
+                flows = bench.flows(lifetime=Lifetime(soft_packets=1))
+            steps: list[Step] = []
+            for flow in flows:
+                steps += [*flow.carry((1, 2, 5)), ReadState(sa=flow.sa.name, requirement=ABOUT)]
+            return case_of(flows, *steps)
+
+        def is_told(bench: Workbench, case: Case, got: Transcript, what: str = what) -> str | None:
+            for outcome in got.steps:
+                if isinstance(outcome, State) and getattr(outcome, what) is None:
+                    return f"{what} is not told"
+            return None
+
+        yield Probe(
+            f"read_state {what}",
+            what in caps.read_state,
+            make,
+            {"read_state": (what,)},
+            optional=True,
+            besides=is_told,
+        )
+
+
+def _delete_sa(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        direction = bench.directions()[0]
+        one, two = (bench.flow(direction, index) for index in (0, 1))
+        again: list[Step] = [AddSa(sa=one.sa, requirement=ABOUT), *one.carry((1,)), *two.carry((2,))]
+        gone = one.carry((2,)) if direction == "in" else []
+        steps = [*one.carry((1,)), DeleteSa(sa=one.sa.name, requirement=ABOUT), *gone, *two.carry((1,)), *again]
+        return case_of((one, two), *steps)
+
+    yield Probe("delete_sa", caps.delete_sa, make)
+
+
+# ----------------------------------------------------------------------------------------------------- kinds of packets
+
+
+def _max_packet(caps: Capabilities) -> Iterator[Probe]:
+    def make(size: int) -> Callable[[Workbench], Case]:
+        return lambda bench: bench.traffic(length=_largest(bench.flows()[0], size))
+
+    yield Probe(f"max_packet {caps.max_packet}", True, make(caps.max_packet))
+    for size in (1500, 9000, 65535):
+        if size > caps.max_packet:
+            yield Probe(f"max_packet {size}", False, make(size), optional=True)
+
+
+def _largest(flow: Flow, size: int) -> int:
+    """Octets of the upper layer with which the protected packet is as near to `size` as alignment lets it."""
+    assert flow.peer is not None
+    codec, small = flow.peer.codec, flow.plain(length=0)
+    payload = len(small) if flow.sa.mode == "tunnel" else 0
+    around = len(flow.protected(1, small)) - codec.padding_length(payload)
+    for length in range(size - around, size - around - codec.alignment, -1):
+        if length > 0 and not codec.padding_length(payload + length):
+            return length
+    raise NotApplicable(f"room for a packet in {size} octets")
+
+
+def _ipv4_options(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        flows = bench.flows(inner=4)
+        return bench.traffic(flows, extensions=((0, b"\x94\x04\x00\x00"),))
+
+    yield Probe("ipv4_options", caps.ipv4_options, make, optional=True)
+
+
+def _ipv6_extension_headers(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        mode = "transport" if "transport" in caps.modes and "6in6" in caps.families else None
+        flows = bench.flows(inner=6, mode=mode)
+        return bench.traffic(flows, extensions=((0, b"\x00\x01\x04\x00\x00\x00\x00"),))
+
+    yield Probe("ipv6_extension_headers", caps.ipv6_extension_headers, make, optional=True)
+
+
+# ------------------------------------------------------------------------------------------------------------ reporting
+
+
+def _forwards(caps: Capabilities) -> Iterator[Probe]:
+    """Declared: the inner TTL must be one less. Undeclared, every other probe judges that it is not."""
+
+    def make(bench: Workbench) -> Case:
+        flow = _tunnel_out(bench)
+        return case_of((flow,), flow.send())
+
+    def is_forwarded(bench: Workbench, case: Case, got: Transcript) -> str | None:
+        strictly = replace(bench.caps, forwards=False)
+        if bench.told(case, got, bench.reference(case), strictly):
+            return None
+        return "the TTL or hop limit of the inner packet is what it was"
+
+    yield Probe("forwards", caps.forwards, make, {"forwards": True}, optional=True, besides=is_forwarded)
+
+
+def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        flow = bench.flow("in")
+        whole = flow.protected(1)
+        assert flow.peer is not None
+        stranger = wire.spi(whole, flow.peer.esp_length(whole), flow.sa.spi ^ 0x5A5A0000)
+        replayed = [flow.right(1)] if flow.sa.replay_window else []
+        cut = flow.peer.wrap(flow.plain(), whole[-flow.peer.esp_length(whole) :][:12])
+        return case_of((flow,), flow.right(1), flow.forged(2), arrives(stranger), arrives(cut), *replayed)
+
+    def as_told(bench: Workbench, case: Case, got: Transcript) -> str | None:
+        reasons = {1: "integrity", 2: "no-sa", 3: "malformed", 4: "replay"}
+        for number, outcome in enumerate(got.steps):
+            if number in reasons and _reason(outcome) != reasons[number]:
+                return f"step {number + 1}: the reason is {_reason(outcome)}, expected {reasons[number]}"
+        return None
+
+    yield Probe("drop_reasons", caps.drop_reasons, make, optional=True, besides=as_told)
+
+
+def _reason(outcome: Outcome) -> str:
+    return outcome.reason if isinstance(outcome, Dropped) else "none"
+
+
+PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyType(
+    {
+        "encryption": _encryption,
+        "integrity": _integrity,
+        "directions": _directions,
+        "modes": _modes,
+        "families": _families,
+        "esn": _esn,
+        "replay_windows": _replay_windows,
+        "set_sequence": _set_sequence,
+        "set_window": _set_window,
+        "set_iv": _set_iv,
+        "udp": _udp,
+        "udp_ports": _udp_ports,
+        "tfc": _tfc,
+        "dummy": _dummy,
+        "dscp": _dscp,
+        "ecn": _ecn,
+        "df": _df,
+        "hop_limit": _hop_limit,
+        "lookup": _lookup,
+        "selectors": _selectors,
+        "resynchronise": _resynchronise,
+        "lifetimes": _lifetimes,
+        "read_state": _read_state,
+        "delete_sa": _delete_sa,
+        "max_packet": _max_packet,
+        "ipv4_options": _ipv4_options,
+        "ipv6_extension_headers": _ipv6_extension_headers,
+        "forwards": _forwards,
+        "drop_reasons": _drop_reasons,
+    }
+)

@@ -1,0 +1,148 @@
+"""The walk through all questions: opens the adapter, asks, and sums up.
+
+An adapter that contradicts itself is asked nothing more than who it is: everything else would be guesswork.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import msgspec
+
+import espproof
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.registry import open_adapter
+from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, start
+from espproof.conformance.selfcheck.item import Grade, Item
+from espproof.conformance.selfcheck.item import answer as ask
+from espproof.conformance.selfcheck.workbench import Workbench
+
+FORMAT = "espproof-check"
+VERSION = 1
+
+INDISPENSABLE = ("start.capabilities-valid", "start.capabilities-constant")
+"""Without these everything else would be guesswork."""
+
+Tick = Callable[[Item], None]
+
+
+class Checked(msgspec.Struct, kw_only=True):
+    """What was found out about an adapter. `whole` is False when it was interrupted or could not be asked everything."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    espproof: str
+    adapter: str
+    adapter_version: str
+    whole: bool
+    not_whole_because: str = ""
+    seconds: float
+    cases_per_second: float
+    """Of plain traffic: what a run on this adapter will take."""
+    grades: dict[str, int]
+    items: tuple[Item, ...]
+
+    @property
+    def correct(self) -> bool:
+        return self.whole and not self.grades[Grade.FAIL.value]
+
+
+def check(name: str, *, start_limit: float = 30.0, tick: Tick | None = None) -> Checked:
+    """Check the adapter of that name. `Misuse` or `AdapterError` if it cannot even be made."""
+    begun = time.perf_counter()
+    first = _opened(name)
+    bench = Workbench(first, Capabilities(encryption={}), start_limit=start_limit)
+    try:
+        bench.caps, bench.seconds_to_start = _capabilities(first), time.perf_counter() - begun
+        try:
+            bench.again = _opened(name)
+        except AdapterFailure as error:
+            bench.why_alone = str(error)
+        return check_bench(bench, name, begun=begun, tick=tick)
+    finally:
+        for adapter in (bench.again, first):
+            if adapter is not None:
+                with suppress(Exception):  # `start.closes` has asked what close() does
+                    adapter.close()
+
+
+def check_bench(bench: Workbench, name: str, *, begun: float | None = None, tick: Tick | None = None) -> Checked:
+    """Ask everything of the adapter on that bench."""
+    begun = time.perf_counter() if begun is None else begun
+    items: list[Item] = []
+    trouble = ""
+    try:
+        for item in _walk(bench):
+            items.append(item)
+            if tick:
+                tick(item)
+    except KeyboardInterrupt:
+        trouble = f"interrupted after {len(items)} questions"
+    if not trouble and len(items) == len(start.QUESTIONS):
+        trouble = "what the adapter says about itself is not valid: nothing else was asked"
+    counts = Counter(item.grade for item in items)
+    return Checked(
+        espproof=espproof.__version__,
+        adapter=name,
+        adapter_version=_version(bench.adapter),
+        whole=not trouble,
+        not_whole_because=trouble,
+        seconds=round(time.perf_counter() - begun, 3),
+        cases_per_second=0.0 if trouble else round(_speed(bench), 1),
+        grades={grade.value: counts[grade] for grade in Grade},
+        items=tuple(items),
+    )
+
+
+def _walk(bench: Workbench) -> Iterator[Item]:
+    failed = False
+    for question in start.QUESTIONS:
+        item = ask(question, bench)
+        failed = failed or (question.id in INDISPENSABLE and item.grade is Grade.FAIL)
+        yield item
+    if failed:
+        return
+    for question in (*behaviour.QUESTIONS, *refusals.QUESTIONS, *honesty.QUESTIONS):
+        yield ask(question, bench)
+    for probe in probes.all_probes(bench.caps):
+        yield probes.answer(probe, bench)
+    for question in start.LAST_QUESTIONS:
+        yield ask(question, bench)
+
+
+def _opened(name: str) -> Adapter:
+    """The adapter, whatever its constructor does."""
+    try:
+        return open_adapter(name)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError) as error:
+        raise AdapterError(f"{name}: {type(error).__name__} while it was made: {error}") from error
+
+
+def _version(adapter: Adapter) -> str:
+    with suppress(Exception):  # `start.version` has asked
+        return str(adapter.version)
+    return "?"
+
+
+def _capabilities(adapter: Adapter) -> Capabilities:
+    try:
+        caps = adapter.capabilities()
+    except Exception as error:
+        raise AdapterError(f"capabilities(): {type(error).__name__}: {error}") from error
+    if not isinstance(caps, Capabilities):
+        raise AdapterError(f"capabilities() gives {type(caps).__name__}, not Capabilities")
+    return caps
+
+
+def _speed(bench: Workbench) -> float:
+    """Cases of plain traffic per second; 0 if there is none that it can carry."""
+    item = ask(behaviour.QUESTIONS[0], bench)
+    if item.grade is not Grade.PASS:
+        return 0.0
+    case, count, begun = bench.traffic(), 0, time.perf_counter()
+    while count < 50 and time.perf_counter() - begun < 0.5:
+        bench.execute(case)
+        count += 1
+    return count / (time.perf_counter() - begun)

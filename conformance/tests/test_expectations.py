@@ -1,0 +1,92 @@
+"""The expectation files that come with adapters, and what is made of them."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from espproof.adapters import registry
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.results import Expectation, RunResult, compare, read_expectations
+from espproof.conformance.verdict import Verdict
+from espproof.reference.errors import Misuse
+
+FILES = sorted(Path(registry.__file__).with_name("expected").glob("*.toml"))
+VERDICTS_OF_THEIR_OWN = {"espproof-crash", "espproof-hang", "espproof-adapter-error", "espproof-setup"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_entries_are_of_the_catalogue(path: Path) -> None:
+    """Each entry names a requirement that exists, a clause of its document, and a reason that stands alone."""
+    entries = read_expectations(path)
+    assert entries
+    assert not [entry.id for entry in entries if entry.id in load() and load()[entry.id].verified_with]
+    assert len({entry.id for entry in entries}) == len(entries)
+    for entry in entries:
+        assert entry.id in load() or entry.id in VERDICTS_OF_THEIR_OWN, f"{entry.id} is in no document"
+        assert len(entry.reason) > 30, f"{entry.id}: say what a user notices"
+        document = entry.id.partition("-")[0]
+        assert entry.id in VERDICTS_OF_THEIR_OWN or entry.clause.startswith(f"{document[:3]} {document[3:]} ")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_belongs_to_an_adapter(path: Path) -> None:
+    """A file that nobody reads is no expectation."""
+    assert path.stem in {known.name for known in registry.KNOWN}
+
+
+def result_of(requirements: dict[str, Verdict], profile: str = "default") -> RunResult:
+    return RunResult(
+        espproof="0", adapter="it", adapter_version="0", profile=profile, seed=1, whole=True, cases=1, seconds=1.0,
+        verdicts={}, requirements=requirements, capabilities=ReferenceAdapter().capabilities(), checks=(),
+    )  # fmt: skip
+
+
+ONE = Expectation(id="RFC4303-3.1.2-restored", reason="known", clause="RFC 4303 3.1.2")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "listed", "profile", "news"),
+    [
+        (Verdict.FAIL, ONE, "default", False),
+        (Verdict.FAIL, None, "default", True),
+        (Verdict.CRASH, ONE, "default", True),
+        (Verdict.PASS, ONE, "default", True),
+        (Verdict.PASS, ONE, "quick", False),
+        (Verdict.PASS, None, "default", False),
+        (Verdict.INAPPLICABLE, ONE, "default", False),
+        (Verdict.WARNING, None, "default", False),
+        (Verdict.WARNING, replace(ONE, verdict=Verdict.WARNING), "default", False),
+    ],
+)
+def test_what_is_news(verdict: Verdict, listed: Expectation | None, profile: str, news: bool) -> None:
+    """A failure that is not listed, one of another kind than listed, and a listed one that does not come."""
+    result = result_of({ONE.id: verdict}, profile)
+    compare(result, (listed,) if listed else ())
+    assert result.unexpected == ((ONE.id,) if news else ())
+
+
+def test_what_is_verified_with_others_is_expected_with_them() -> None:
+    """A requirement without a check of its own needs no entry, and is no news of its own."""
+    follower = next(entry for entry in load().values() if entry.verified_with == (ONE.id,))
+    both = {ONE.id: Verdict.FAIL, follower.id: Verdict.FAIL}
+    for listed, news in (((ONE,), []), ((), [ONE.id])):
+        result = result_of(both)
+        compare(result, listed)
+        assert list(result.unexpected) == news
+
+
+def test_file_that_is_none_says_so(tmp_path: Path) -> None:
+    """A wrong key, a wrong verdict, no TOML, no file: one clear error each."""
+    path = tmp_path / "wrong.toml"
+    for text in (
+        "[[deviation]]\nid = 'x'\n",
+        "[[deviation]]\nid = 'x'\nreason = ''\nclause = ''\nverdict = 'bad'\n",
+        "=",
+    ):
+        path.write_text(text)
+        with pytest.raises(Misuse, match=r"wrong\.toml"):
+            read_expectations(path)
+    with pytest.raises(Misuse, match=r"none\.toml"):
+        read_expectations(tmp_path / "none.toml")
