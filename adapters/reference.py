@@ -28,7 +28,6 @@ from espproof.adapters.case import (
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 
-
 _address = lru_cache(maxsize=1024)(ip_address)
 """Reading an address costs as much as all the rest of an SA, and there are few."""
 
