@@ -4,6 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,9 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
+
+_address = lru_cache(maxsize=1024)(ip_address)
+"""Reading an address costs as much as all the rest of an SA, and there are few."""
 
 
 def true_reference() -> SimpleNamespace:
@@ -56,7 +60,7 @@ class ReferenceAdapter(Adapter):
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         try:
             parameters = self.parameters(sa)
-            self._endpoint.add(parameters, self._state(sa, parameters))
+            self._endpoint.add(parameters, self.state(sa, parameters))
         except (self._modules.errors.Misuse, ValueError) as error:
             return Refused(reason=str(error))
         return Done()
@@ -111,8 +115,8 @@ class ReferenceAdapter(Adapter):
             direction=sa.direction,
             spi=sa.spi,
             mode=sa.mode,
-            source=ip_address(sa.source),
-            destination=ip_address(sa.destination),
+            source=_address(sa.source),
+            destination=_address(sa.destination),
             encr=sa.encr,
             encr_key=bytes(sa.encr_key),
             salt=bytes(sa.salt),
@@ -152,7 +156,8 @@ class ReferenceAdapter(Adapter):
             limits.hard_seconds,
         )
 
-    def _state(self, sa: Sa, parameters: Any) -> Any:
+    def state(self, sa: Sa, parameters: Any) -> Any:
+        """The state an SA starts in; `parameters` are those of the method before."""
         replay = None
         if sa.direction == "in":
             replay = self._modules.replay.ReplayWindow(sa.replay_window, int(sa.sequence), sa.received_offsets)

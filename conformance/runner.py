@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ from espproof.conformance.checks import Check
 from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
 from espproof.conformance.reduce import reduce
 from espproof.conformance.scenario import Inapplicable, Scenario, Target
-from espproof.conformance.strategies.options import OptionSpace, options_of, pairs_of
+from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
 from espproof.conformance.verdict import Verdict
 
 MAX_FINDINGS = 8
@@ -109,8 +110,36 @@ def seed_of(seed: int, check: str, round_number: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{check}/{round_number}".encode()).digest()[:8], "big")
 
 
+def cases_of(check: Check, aim: Target) -> st.SearchStrategy[Case | Inapplicable]:
+    """The Cases of a check; an `Inapplicable` where what was drawn needs something that is not declared."""
+
+    @st.composite
+    def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
+        scenario = Scenario(draw, aim)
+        try:
+            check.scenario(scenario)
+        except Inapplicable as missing:
+            return missing
+        return scenario.case()
+
+    return cases()
+
+
+def settings_of(examples: int) -> settings:
+    """Hypothesis' settings for a run of so many examples: nothing from a database, nothing into one."""
+    return settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+
 @contextmanager
-def _no_borrowed_constants() -> Iterator[None]:
+def no_borrowed_constants() -> Iterator[None]:
     """Keep Hypothesis from boosting the constants that stand in whatever source files happen to be imported.
 
     With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
@@ -153,35 +182,17 @@ class _Run:
     def hunt(self, examples: int, seed: int) -> Counterexample | None:
         """One Hypothesis run: the shrunk counterexample of the first new requirement, or None."""
         self._begin()
-        check, aim = self.check, self.aim
-
-        @st.composite
-        def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
-            scenario = Scenario(draw, aim)
-            try:
-                check.scenario(scenario)
-            except Inapplicable as missing:
-                return missing
-            return scenario.case()
 
         @hypothesis_seed(seed)
-        @settings(
-            max_examples=examples,
-            database=None,
-            deadline=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
-            print_blob=False,
-        )
-        @given(cases())
+        @settings_of(examples)
+        @given(cases_of(self.check, self.aim))
         def test(case: Case | Inapplicable) -> None:
             if isinstance(case, Inapplicable):
                 self._inapplicable = case
             else:
                 self._try(case)
 
-        with suppress(_Found, FlakyFailure, Unsatisfiable), _no_borrowed_constants():
+        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants():
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
@@ -253,13 +264,17 @@ class _Run:
                 counts = self.behaviours.setdefault(step.behaviour, {})
                 told = type(outcome).__name__.lower()
                 counts[told] = counts.get(told, 0) + 1
-        for sa, packet in _used(case):
-            row = options_of(sa, packet)
-            self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+        for sa, version in _used(case):
+            self.pairs |= _pair_names(options_of(sa, version))
         for sa in case.sas:
             if sa.direction == "in":
-                row = options_of(sa, 4 if ":" not in sa.source else 6)
-                self.pairs.update(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+                self.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
+
+
+@cache
+def _pair_names(row: Options) -> frozenset[str]:
+    """The pairs of option values of one row, as the result names them."""
+    return frozenset(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
 
 
 def _used(case: Case) -> Iterator[tuple[Sa, int]]:

@@ -9,12 +9,14 @@ leaves everything but error counters as it was, with the one exception that the 
 as the ICV is right.
 """
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed, Misuse
-from espproof.reference.esp import NEXT_HEADER_DUMMY, Codec, Opened, sequence_low, spi_of, take_trailer
+from espproof.reference.esp import NEXT_HEADER_DUMMY, Codec, Opened, sequence_low, take_trailer
 from espproof.reference.iv import iv_source
 from espproof.reference.replay import ReplayVerdict
 from espproof.reference.resynchronise import candidates
@@ -26,8 +28,9 @@ PROTOCOL_ESP = 50
 PROTOCOL_UDP = 17
 
 
-class Delivered(NamedTuple):
-    """Inbound: the packet that leaves IPsec, and the name of its SA."""
+@dataclass(slots=True)
+class Delivered:
+    """Inbound: the packet that leaves IPsec, and the name of its SA. Not frozen for the reason that `ip.Packet` gives."""
 
     packet: bytes
     sa: str
@@ -58,6 +61,7 @@ class Endpoint:
     def __init__(self) -> None:
         self._sad: Sad[Entry] = Sad()
         self._entries: dict[str, Entry] = {}
+        self._udp_ports: Counter[int] = Counter()
 
     # ------------------------------------------------------------------------------------------------------- SAs
 
@@ -69,6 +73,8 @@ class Endpoint:
         entry = Entry(sa, state)
         if sa.direction == "in":
             self._sad.add(entry)
+            if sa.udp is not None:
+                self._udp_ports[sa.udp.destination_port] += 1
         self._entries[sa.name] = entry
 
     def delete(self, name: str) -> None:
@@ -77,6 +83,8 @@ class Endpoint:
         del self._entries[name]
         if entry.sa.direction == "in":
             self._sad.delete(entry)
+            if entry.sa.udp is not None:
+                self._udp_ports[entry.sa.udp.destination_port] -= 1
 
     def entry(self, name: str) -> Entry:
         """The SA of that name; `Misuse` if there is none."""
@@ -120,10 +128,10 @@ class Endpoint:
         try:
             outer = ip.parse(packet)
             if outer.protocol == PROTOCOL_ESP:
-                if outer.is_fragment:
+                if outer.fragment:
                     return DropReason.FRAGMENT
                 return self._esp_in(outer, outer.payload, now)
-            if outer.protocol == PROTOCOL_UDP and not outer.is_fragment:
+            if outer.protocol == PROTOCOL_UDP and not outer.fragment:
                 return self._udp_in(outer, now)
         except Malformed:
             return DropReason.MALFORMED
@@ -131,7 +139,7 @@ class Endpoint:
 
     def _udp_in(self, outer: ip.Packet, now: float) -> Delivered | Passed | DropReason:
         datagram = udp_encapsulation.open_datagram(outer.payload)
-        if not self._encapsulation_port(datagram.destination_port):
+        if not self._udp_ports[datagram.destination_port]:
             return Passed("bypass")
         kind = udp_encapsulation.classify(datagram.payload)
         if kind is udp_encapsulation.Kind.IKE:
@@ -140,27 +148,23 @@ class Endpoint:
             return DropReason.KEEPALIVE
         return self._esp_in(outer, datagram.payload, now)
 
-    def _encapsulation_port(self, port: int) -> bool:
-        inbound = (entry.sa for entry in self._entries.values() if entry.sa.direction == "in")
-        return any(sa.udp is not None and sa.udp.destination_port == port for sa in inbound)
-
     def _esp_in(self, outer: ip.Packet, esp: bytes, now: float) -> Delivered | DropReason:
         if len(esp) < 8:
             return DropReason.MALFORMED
-        entry = self._sad.find(spi_of(esp), outer.destination, outer.source)
+        entry = self._sad.find(esp[:4], outer.destination, outer.source)
         if entry is None:
             return DropReason.NO_SA
         if entry.state.lifetime_status(now) == "hard":
             return DropReason.EXPIRED
         opened = authenticate(entry, esp)
-        result = opened if isinstance(opened, DropReason) else deliver(entry.sa, outer, opened)
-        if isinstance(result, bytes) and not entry.state.has_room_for(len(result)):
+        result = deliver(entry.sa, outer, opened) if isinstance(opened, Opened) else opened
+        if isinstance(result, bytes):
+            if entry.state.has_room_for(len(result)):
+                entry.state.count(len(result))
+                return Delivered(result, entry.sa.name)
             result = DropReason.EXPIRED
-        if isinstance(result, DropReason):
-            entry.state.count_error(result)
-            return result
-        entry.state.count(len(result))
-        return Delivered(result, entry.sa.name)
+        entry.state.count_error(result)
+        return result
 
 
 # ------------------------------------------------------------------------------------------------------ the two halves
@@ -201,7 +205,7 @@ def wrap(entry: Entry, packet: bytes, esp: bytes) -> bytes | DropReason:
             return parts
         return transport.join(parts.front, parts.patch_at, protocol, esp)
     header = entry.outer.header(packet, protocol, len(esp))
-    return header if isinstance(header, DropReason) else header + esp
+    return header + esp if isinstance(header, bytes) else header
 
 
 def authenticate(entry: Entry, esp: bytes) -> Opened | DropReason:
@@ -218,9 +222,9 @@ def authenticate(entry: Entry, esp: bytes) -> Opened | DropReason:
     if replay.check(sequence) is not ReplayVerdict.NEW:
         return DropReason.REPLAY
     plaintext = codec.open(esp, sequence)
-    if plaintext is DropReason.INTEGRITY and codec.esn:
+    if codec.esn and plaintext is DropReason.INTEGRITY:
         sequence, plaintext = _resynchronise(entry, esp, sequence)
-    if isinstance(plaintext, DropReason):
+    if not isinstance(plaintext, bytes):
         return plaintext
     entry.state.failures = 0
     replay.advance(sequence)
@@ -246,6 +250,6 @@ def deliver(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes 
         result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
     else:
         result = transport.rebuild(outer, opened.next_header, opened.payload)
-    if isinstance(result, DropReason) or sa.selects(result):
-        return result
-    return DropReason.SELECTOR
+    if isinstance(result, bytes) and not sa.selects(result):
+        return DropReason.SELECTOR
+    return result

@@ -18,7 +18,8 @@ depends on the algorithm and is the business of `transforms`. Sequence numbers, 
 here: see `sequence`, `replay`, `tunnel`, `transport`; the order of a receiver's checks is in `endpoint`.
 """
 
-from typing import NamedTuple
+import struct
+from dataclasses import dataclass
 
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
@@ -31,12 +32,17 @@ MAX_PADDING = 255
 NEXT_HEADER_DUMMY = 59
 """IPv6-NoNxt: the payload means nothing, a receiver throws the packet away (2.6)."""
 
+_WORD = struct.Struct("!I")
 _PADDING = bytes(range(1, MAX_PADDING + 1))  # 2.4: the default contents, 1, 2, 3, …
 _TRAILERS = [bytes(range(1, length + 1)) + bytes([length]) for length in range(MAX_PADDING + 1)]
 
 
-class Opened(NamedTuple):
-    """The plaintext of an authenticated ESP packet, taken apart. `payload` still has its TFC padding."""
+@dataclass(slots=True)
+class Opened:
+    """The plaintext of an authenticated ESP packet, taken apart. `payload` still has its TFC padding.
+
+    Not frozen for the reason that `ip.Packet` gives.
+    """
 
     payload: bytes
     padding: bytes
@@ -75,7 +81,7 @@ class Codec:
         asks for (`iv` module).
         """
         trailer = _TRAILERS[-(len(payload) + TRAILER_SIZE) % self.alignment]
-        return self.seal(payload + trailer + next_header.to_bytes(1, "big"), sequence, iv)
+        return self.seal(payload + (trailer + next_header.to_bytes()), sequence, iv)
 
     def seal(self, plaintext: bytes, sequence: int, iv: bytes) -> bytes:
         """The ESP packet around a plaintext that already has its trailer, right or (for a test) wrong."""
@@ -119,7 +125,7 @@ def take_trailer(plaintext: bytes) -> Opened | DropReason:
 
 def sequence_low(packet: bytes) -> int:
     """The 32 bits of the sequence number that are sent."""
-    return int.from_bytes(packet[4:8], "big")
+    return _WORD.unpack_from(packet, 4)[0]  # type: ignore[no-any-return]
 
 
 def spi_of(packet: bytes) -> int:

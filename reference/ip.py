@@ -11,6 +11,7 @@ the octets, read as one large number, does, as 0x10000 leaves the remainder 1. A
 
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from espproof.reference.errors import Malformed, Misuse
@@ -33,10 +34,11 @@ _MORE_FRAGMENTS = 0x2000
 _FRAGMENT_OFFSET = 0x1FFF
 
 
-class Packet(NamedTuple):
+@dataclass(slots=True)
+class Packet:
     """An IP packet taken apart. `header` and `payload` together are the packet without link padding.
 
-    A tuple and not a dataclass, because one is made for every packet and a frozen dataclass costs four times as much.
+    One is made for every packet, and to freeze it costs more than all the rest of reading one: nobody changes it.
     """
 
     version: int
@@ -50,18 +52,29 @@ class Packet(NamedTuple):
     traffic_class: int
     """DSCP (6 bits) and ECN (2 bits): IPv4's TOS octet."""
     hop_limit: int
-    dont_fragment: bool
-    """Always true of IPv6, where no router fragments."""
-    fragment_offset: int
-    """In octets."""
-    more_fragments: bool
+    fragment: int
+    """As IPv4 has it: the offset in units of 8 octets and, above it, the flag "more fragments"; 0 for no fragment."""
     next_header_at: int
     """Offset in `header` of the octet that names `protocol`."""
 
     @property
     def is_fragment(self) -> bool:
         """Offset not zero, or more to come (RFC 4303 3.4.1); an IPv6 "atomic fragment" (RFC 6946) is none."""
-        return self.more_fragments or self.fragment_offset > 0
+        return self.fragment > 0
+
+    @property
+    def fragment_offset(self) -> int:
+        """In octets."""
+        return (self.fragment & _FRAGMENT_OFFSET) * 8
+
+    @property
+    def more_fragments(self) -> bool:
+        return self.fragment & _MORE_FRAGMENTS > 0
+
+    @property
+    def dont_fragment(self) -> bool:
+        """Always true of IPv6, where no router fragments."""
+        return self.version == 6 or self.header[6] & 0x40 > 0
 
     @property
     def dscp(self) -> int:
@@ -148,23 +161,22 @@ def _parse_ipv4(packet: bytes) -> Packet:
         raise Malformed("IPv4 header checksum is wrong")
     return Packet(
         4, header, packet[size:total], protocol, source, destination, tos, ttl,
-        fragment & _DONT_FRAGMENT > 0, (fragment & _FRAGMENT_OFFSET) * 8, fragment & _MORE_FRAGMENTS > 0, 9,
+        fragment & (_MORE_FRAGMENTS | _FRAGMENT_OFFSET), 9,
     )  # fmt: skip
 
 
 def _parse_ipv6(packet: bytes) -> Packet:
     end = ipv6_length(packet)
     first, _, protocol, hop_limit, source, destination = _IPV6.unpack_from(packet)
-    at, name_at, offset, more = IPV6_HEADER_SIZE, 6, 0, False
+    at, name_at, fragment = IPV6_HEADER_SIZE, 6, 0
     if protocol in EXTENSION_HEADERS:
         chain = extension_headers(packet[:end])
         last = chain[-1]
         at, name_at, protocol = last.at + last.size, last.at, packet[last.at]
-        offset, more = _fragment(packet, chain)
+        fragment = _fragment(packet, chain)
     traffic_class = first >> 20 & 0xFF
     return Packet(
-        6, packet[:at], packet[at:end], protocol, source, destination, traffic_class, hop_limit,
-        True, offset, more, name_at,
+        6, packet[:at], packet[at:end], protocol, source, destination, traffic_class, hop_limit, fragment, name_at,
     )  # fmt: skip
 
 
@@ -193,14 +205,14 @@ def extension_headers(packet: bytes) -> list[ExtensionHeader]:
     return headers
 
 
-def _fragment(packet: bytes, chain: list[ExtensionHeader]) -> tuple[int, bool]:
-    """Offset in octets and M flag of the first fragment header that makes the packet a fragment; (0, False) if none."""
+def _fragment(packet: bytes, chain: list[ExtensionHeader]) -> int:
+    """Offset and M flag, as in `Packet.fragment`, of the first fragment header that makes the packet a fragment."""
     for header in chain:
         if header.protocol == PROTOCOL_FRAGMENT:
             field = packet[header.at + 2] << 8 | packet[header.at + 3]
             if field & 0xFFF9:
-                return field & 0xFFF8, field & 1 > 0
-    return 0, False
+                return field >> 3 | (_MORE_FRAGMENTS if field & 1 else 0)
+    return 0
 
 
 # ----------------------------------------------------------------------------------------------------------- checksum

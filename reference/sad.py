@@ -19,21 +19,24 @@ class HasSa(Protocol):
 
 
 Entry = TypeVar("Entry", bound=HasSa)
-Key = tuple[int, bytes | None, bytes | None]
-"""SPI, destination and source; None where the SA does not ask for it."""
 
 
-def key_of(sa: SecurityAssociation) -> Key:
-    """What an SA is stored under. Addresses are octets in network order."""
-    destination = sa.destination.packed if sa.lookup != "spi" else None
-    return sa.spi, destination, sa.source.packed if sa.lookup == "spi+destination+source" else None
+def key_of(sa: SecurityAssociation) -> bytes:
+    """What an SA is stored under: SPI ‖ destination ‖ source as in its packets, the addresses only where it asks for them.
+
+    No two kinds of key have the same length: 4, 8 or 20, 12 or 36 octets.
+    """
+    key = sa.spi.to_bytes(4, "big")
+    if sa.lookup != "spi":
+        key += sa.destination.packed
+    return key + sa.source.packed if sa.lookup == "spi+destination+source" else key
 
 
 class Sad(Generic[Entry]):
     """Inbound SAs by their key; two SAs with the same key cannot be told apart and are refused."""
 
     def __init__(self) -> None:
-        self._entries: dict[Key, Entry] = {}
+        self._entries: dict[bytes, Entry] = {}
 
     def add(self, entry: Entry) -> None:
         key = key_of(entry.sa)
@@ -44,18 +47,16 @@ class Sad(Generic[Entry]):
     def delete(self, entry: Entry) -> None:
         del self._entries[key_of(entry.sa)]
 
-    def find(self, spi: int, destination: bytes, source: bytes) -> Entry | None:
-        """The SA of a packet with that SPI from `source` to `destination` (octets, network order), or None."""
+    def find(self, spi: bytes, destination: bytes, source: bytes) -> Entry | None:
+        """The SA of a packet with that SPI from `source` to `destination` (all as they stand in it), or None."""
         entries = self._entries
-        found = entries.get((spi, None, None))
-        if found is not None and len(entries) == 1:
-            return found
-        return entries.get((spi, destination, source)) or entries.get((spi, destination, None)) or found
+        both = spi + destination
+        return entries.get(both + source) or entries.get(both) or entries.get(spi)
 
 
-def linear_search(entries: Iterable[Entry], spi: int, destination: bytes, source: bytes) -> Entry | None:
+def linear_search(entries: Iterable[Entry], spi: bytes, destination: bytes, source: bytes) -> Entry | None:
     """RFC 4301 4.1 as it is written: one pass over the SAD for each of the three degrees of match."""
-    candidates = [entry for entry in entries if entry.sa.spi == spi]
+    candidates = [entry for entry in entries if entry.sa.spi == int.from_bytes(spi, "big")]
     for lookup in ("spi+destination+source", "spi+destination", "spi"):
         for entry in candidates:
             if entry.sa.lookup != lookup:

@@ -10,20 +10,20 @@ DEFECTS = (
     defect(
         "format-page-boundary", "LE-002", "format",
         "payload and trailer are compared with the page size one by one: a sum just above 4096 damages the trailer",
-        ("esp", "        return self.seal(payload + trailer + next_header.to_bytes(1, \"big\"), sequence, iv)",
+        ("esp", "        return self.seal(payload + (trailer + next_header.to_bytes()), sequence, iv)",
                 "        if len(payload) <= 4096 < len(payload) + len(trailer) + 1 + self.icv_size:\n"
                 "            trailer = bytes(len(trailer) - 1) + trailer[-1:]\n"
                 "            payload = payload[:-2] + bytes(2)\n"
-                "        return self.seal(payload + trailer + next_header.to_bytes(1, \"big\"), sequence, iv)"),
+                "        return self.seal(payload + (trailer + next_header.to_bytes()), sequence, iv)"),
     ),
     defect(
         "format-trailer-at-buffer-end", "V-006", "format",
         "the trailer is written before the room for it is tested: pad octets that cross a 2048-octet buffer are lost",
-        ("esp", "        return self.seal(payload + trailer + next_header.to_bytes(1, \"big\"), sequence, iv)",
+        ("esp", "        return self.seal(payload + (trailer + next_header.to_bytes()), sequence, iv)",
                 "        room = 2048 - len(payload)\n"
                 "        if 0 < room < len(trailer) - 1:\n"
                 "            trailer = trailer[:room] + bytes(len(trailer) - 1 - room) + trailer[-1:]\n"
-                "        return self.seal(payload + trailer + next_header.to_bytes(1, \"big\"), sequence, iv)"),
+                "        return self.seal(payload + (trailer + next_header.to_bytes()), sequence, iv)"),
     ),
     defect(
         "format-burst-beyond-32", "D-054", "format",
@@ -200,7 +200,7 @@ DEFECTS = (
     defect(
         "fragments-first-accepted", "LE-036", "fragments",
         "only the offset tells a fragment: a first fragment is offered to ESP",
-        ("ip", "return self.more_fragments or self.fragment_offset > 0", "return self.fragment_offset > 0"),
+        ("endpoint", "if outer.fragment:", "if outer.fragment_offset > 0:"),
     ),
     defect(
         "fragments-ipv6-read-as-ipv4", "LE-036", "fragments",

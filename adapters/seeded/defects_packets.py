@@ -193,13 +193,12 @@ DEFECTS = (
         ("endpoint", "transport.rebuild(outer, opened.next_header, opened.payload)",
          "transport.rebuild(\n"
          "            outer if sa.udp is None or outer.version == 6\n"
-         "            else outer._replace(header=outer.header[8:] + bytes(8)), opened.next_header, opened.payload\n        )"),
+         "            else ip.Packet(outer.version, outer.header[8:] + bytes(8), *[getattr(outer, name) for name in outer.__slots__[2:]]), opened.next_header, opened.payload\n        )"),
     ),
     defect(
         "udp-port-not-checked", "V-021", "udp",
         "a UDP packet to any port is taken for encapsulated ESP",
-        ("endpoint", "return any(sa.udp is not None and sa.udp.destination_port == port for sa in inbound)",
-                     "return any(sa.udp is not None for sa in inbound)"),
+        ("endpoint", "if not self._udp_ports[datagram.destination_port]:", "if not self._udp_ports.total():"),
     ),
     defect(
         "udp-non-esp-marker-ignored", "P-010", "udp",

@@ -51,7 +51,7 @@ def test_ipv4_fields_are_where_rfc_791_puts_them() -> None:
     )
     assert packet == header + PAYLOAD
     read = ip.parse(packet)
-    assert read == ip.Packet(4, header, PAYLOAD, 50, SOURCE4, DESTINATION4, 0xB9, 61, True, 0, False, 9)
+    assert read == ip.Packet(4, header, PAYLOAD, 50, SOURCE4, DESTINATION4, 0xB9, 61, 0, 9)
     assert (read.dscp, read.ecn, read.identification, read.total_length) == (0x2E, 1, 0x1234, 43)
     assert not read.is_fragment
     assert read.flow_label == 0
@@ -62,7 +62,7 @@ def test_ipv6_fields_are_where_rfc_8200_puts_them() -> None:
     header = bytes.fromhex("6b9abcde 0017 32 3d".replace(" ", "")) + SOURCE6 + DESTINATION6
     assert header + PAYLOAD == IPV6
     read = ip.parse(IPV6)
-    assert read == ip.Packet(6, header, PAYLOAD, 50, SOURCE6, DESTINATION6, 0xB9, 61, True, 0, False, 6)
+    assert read == ip.Packet(6, header, PAYLOAD, 50, SOURCE6, DESTINATION6, 0xB9, 61, 0, 6)
     assert (read.dscp, read.ecn, read.flow_label, read.total_length) == (0x2E, 1, 0xABCDE, 63)
     assert read.identification == 0
 
@@ -368,7 +368,9 @@ def test_ipv4_round_trip(
         options=bytes(4 * options), fragment_offset=8 * offset, more_fragments=more,
     )  # fmt: skip
     read = ip.parse(packet)
-    assert read[2:11] == (payload, 99, SOURCE4, DESTINATION4, tos, ttl, df, 8 * offset, more)
+    assert (read.payload, read.protocol, read.source, read.destination) == (payload, 99, SOURCE4, DESTINATION4)
+    assert (read.traffic_class, read.hop_limit, read.dont_fragment) == (tos, ttl, df)
+    assert (read.fragment_offset, read.more_fragments) == (8 * offset, more)
     assert (read.identification, len(read.header)) == (identification, 20 + 4 * options)
     assert words_sum(read.header) == 0xFFFF
 
@@ -378,7 +380,7 @@ def test_ipv4_round_trip(
 def test_ipv6_round_trip(headers: list[tuple[int, bytes]], hop_by_hop: bool, payload: bytes) -> None:
     """What is built is read back, whatever extension headers are in it."""
     read = ip.parse(extended(*([HOP_BY_HOP] if hop_by_hop else []), *headers, upper=99, payload=payload))
-    assert read[2:6] == (payload, 99, SOURCE6, DESTINATION6)
+    assert (read.payload, read.protocol, read.source, read.destination) == (payload, 99, SOURCE6, DESTINATION6)
 
 
 @settings(max_examples=200)
