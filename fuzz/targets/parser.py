@@ -174,7 +174,9 @@ def _parsed(octets: bytes, packet: ip.Packet) -> None:
         _must(split.front + split.payload == whole, "front and payload are not the packet")
         joined = transport.join(split.front, split.patch_at, split.next_header, split.payload)
         again = ip.parse(joined) if isinstance(joined, bytes) else None
-        _must(again is not None and replace(again, header=packet.header) == packet, "what was split does not join again")
+        _must(
+            again is not None and replace(again, header=packet.header) == packet, "what was split does not join again"
+        )
 
 
 def _must(holds: bool, message: str) -> None:

@@ -55,7 +55,7 @@ def test_same_answer_as_the_linear_search(known: list[Entry], data: st.DataObjec
     for one in gone:
         sad.delete(one)
     left = [one for one in known if not any(one is other for other in gone)]
-    for spi in (0x1001, 0x1002, 0x1003):
+    for spi in (bytes.fromhex("00001001"), bytes.fromhex("00001002"), bytes.fromhex("00001003")):
         for destination in ADDRESSES:
             for source in ADDRESSES:
                 wanted = linear_search(left, spi, packed(destination), packed(source))
@@ -86,7 +86,7 @@ def test_most_specific_wins(there: Any, destination: str, source: str, index: in
     for one in known:
         sad.add(one)
     for find in (sad.find, lambda *key: linear_search(known, *key)):
-        found = find(0x1001, packed(destination), packed(source))
+        found = find(bytes.fromhex("00001001"), packed(destination), packed(source))
         assert found is (None if index is None else known[index])
 
 
