@@ -16,9 +16,10 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import from_plain, to_json, to_plain
 from espproof.conformance import atomic
 from espproof.conformance.checks import all_checks
-from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.requirements.catalogue import Requirement, load
 from espproof.conformance.runner import CheckResult, Counterexample
 from espproof.conformance.verdict import NEWS, Verdict, combine
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
 
 FORMAT = "espproof-result"
@@ -57,6 +58,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     seconds: float
     verdicts: dict[str, int]
     requirements: dict[str, Verdict]
+    untried: tuple[str, ...] = ()
+    """Requirements that the checks verify and that no case has reached: a larger profile draws more."""
     unexpected: tuple[str, ...] = ()
     """Requirements that are news: a failure that is not expected, or an expected one that did not come."""
     expected: dict[str, str] = {}
@@ -88,10 +91,13 @@ def _size(found: Counterexample) -> tuple[int, int]:
     return len(found.case.steps), len(to_json(found.case))
 
 
-def requirement_verdicts(checks: tuple[CheckResult, ...], levels: Mapping[str, str]) -> dict[str, Verdict]:
+def requirement_verdicts(
+    checks: tuple[CheckResult, ...], levels: Mapping[str, str], caps: Capabilities | None = None
+) -> dict[str, Verdict]:
     """The verdict of each requirement that a check tried or could not try; a SHOULD that is not met is a warning.
 
-    A requirement that is verified with others has the worst of their verdicts, once all of them have one.
+    A requirement that is verified with others has the worst of their verdicts, once all of them have one. With `caps`,
+    documents of algorithms that are not declared are inapplicable as a whole.
     """
     said: dict[str, list[Verdict]] = {}
     for check in checks:
@@ -108,7 +114,24 @@ def requirement_verdicts(checks: tuple[CheckResult, ...], levels: Mapping[str, s
         others = [verdicts[other] for other in entry.verified_with if other in verdicts]
         if others and len(others) == len(entry.verified_with):
             verdicts[entry.id] = _softened(combine(others), entry.level)
+        if caps is not None and entry.document in _foreign(caps) and entry.waived is None and verdicts:
+            verdicts[entry.id] = Verdict.INAPPLICABLE
     return dict(sorted(verdicts.items()))
+
+
+def _foreign(caps: Capabilities) -> set[str]:
+    """The documents of algorithms of which none is declared."""
+    documents = {name: one.rfc.replace(" ", "") for name, one in ENCRYPTION.items()}
+    documents |= {name: one.rfc.replace(" ", "") for name, one in INTEGRITY.items()}
+    here = {documents[name] for name in (*caps.encryption, *caps.integrity)}
+    return set(documents.values()) - here
+
+
+def untried(checks: tuple[CheckResult, ...], verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
+    """What these checks verify and their cases have not reached: no verdict, and no silence either."""
+    ran = {requirement for check in checks for requirement in all_checks()[check.check].verifies}
+    derived = {entry.id for entry in load().values() if entry.verified_with and ran.issuperset(entry.verified_with)}
+    return tuple(sorted((ran | derived) - verdicts.keys()))
 
 
 def _softened(verdict: Verdict, level: str) -> Verdict:
@@ -147,16 +170,23 @@ def write_expectations(result: RunResult, path: Path) -> None:
 def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
     """Fill in what is news and what is expected. Verdicts stay as they are."""
     listed = {entry.id: entry for entry in expectations}
-    news, expected = [], {}
+    news: list[str] = []
+    expected: dict[str, str] = {}
+    derived: list[Requirement] = []
     for requirement, verdict in result.requirements.items():
         known = load().get(requirement)
         if known is not None and known.verified_with:
-            continue  # it stands and falls with others, which are judged
+            derived.append(known)
+            continue
         entry = listed.get(requirement)
         if verdict in NEWS and entry is not None and entry.verdict is verdict:
             expected[requirement] = entry.reason
         elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
             news.append(requirement)
+    for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
+        wrong = [other for other in one.verified_with if result.requirements.get(other) in NEWS]
+        if result.requirements[one.id] in NEWS and wrong and all(other in expected for other in wrong):
+            expected[one.id] = f"follows {', '.join(wrong)}"
     result.unexpected, result.expected = tuple(news), expected
 
 

@@ -9,6 +9,7 @@ no example database is read.
 import hashlib
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyFailure, Unsatisfiable
+from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
@@ -192,7 +193,8 @@ class _Run:
             else:
                 self._try(case)
 
-        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants():
+        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)  # about large values: cases are large
             test()
         if self._inapplicable is not None and not self.examples:
             raise self._inapplicable
@@ -282,7 +284,8 @@ def _used(case: Case) -> Iterator[tuple[Sa, int]]:
     for step in case.steps:
         if isinstance(step, Outbound | OutboundBurst) and step.sa in sas:
             packet = step.packet if isinstance(step, Outbound) else step.packets[0]
-            yield sas.pop(step.sa), packet[0] >> 4
+            if packet and packet[0] >> 4 in (4, 6):
+                yield sas.pop(step.sa), packet[0] >> 4
 
 
 def _kind(found: Counterexample) -> str:

@@ -41,6 +41,7 @@ from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.esp import Codec
 from espproof.reference.sa import SaState
+from espproof.reference.transforms import mac
 
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[T]], T]
@@ -87,13 +88,22 @@ class Peer:
         """The headers of `packet` in front of any octets instead of ESP."""
         return _fits(endpoint.wrap(self.entry, packet, esp))
 
+    def seal_cut(self, packet: bytes, plaintext: bytes, sequence: int, cut: int) -> bytes:
+        """A right plaintext and one more block, which lacks its last octets, under a right ICV (separate ciphers only)."""
+        codec = self.codec
+        whole = codec.seal(plaintext + bytes(codec.alignment), sequence, self.entry.iv_source(sequence))
+        left = whole[: len(whole) - codec.icv_size - cut]
+        high = (sequence >> 32).to_bytes(4, "big") if codec.esn else b""
+        return self.wrap(packet, left + mac(self.sa.auth, bytes(self.sa.auth_key))(left + high))
+
     def seal_split(self, split: transport.Split, plaintext: bytes, sequence: int) -> bytes:
         """Transport mode with ESP at a place of the sender's choice."""
         esp = self.codec.seal(plaintext, sequence, self.entry.iv_source(sequence))
         protocol = endpoint.PROTOCOL_ESP
         if self.sa.udp is not None:
             protocol = endpoint.PROTOCOL_UDP
-            esp = udp_encapsulation.wrap(self.sa.udp.source_port, self.sa.udp.destination_port, esp)
+            addresses = (split.front[8:24], split.front[24:40]) if split.front[0] >> 4 == 6 else None
+            esp = udp_encapsulation.wrap(self.sa.udp.source_port, self.sa.udp.destination_port, esp, addresses)
         return _fits(transport.join(split.front, split.patch_at, protocol, esp))
 
     def datagram(self, payload: bytes, *, destination_port: int | None = None) -> bytes:
@@ -101,7 +111,9 @@ class Peer:
         ports = self.sa.udp or UdpEncapsulation()
         to = ports.destination_port if destination_port is None else destination_port
         source, destination = (ip_address(text).packed for text in (self.sa.source, self.sa.destination))
-        udp = udp_encapsulation.wrap(ports.source_port, to, payload)
+        udp = udp_encapsulation.wrap(
+            ports.source_port, to, payload, (source, destination) if len(source) == 16 else None
+        )
         if len(source) == 4:
             return ip.build_ipv4(source, destination, endpoint.PROTOCOL_UDP, udp)
         return ip.build_ipv6(source, destination, endpoint.PROTOCOL_UDP, udp)
@@ -180,6 +192,7 @@ class Scenario:
         return sa
 
     def _build(self, direction: str, row: Options, sequence: int) -> Sa:
+        lookup = "spi" if "spi" in self.caps.lookup else self.caps.lookup[0]
         material = self.draw(values.MATERIAL)
         index = len(self._sas) + len(self._steps)
         outer = 6 if row.family.endswith("6") else 4
@@ -203,6 +216,7 @@ class Scenario:
             udp=UdpEncapsulation(source_port=4500, destination_port=4500) if row.udp else None,
             dscp="copy" if row.dscp == "copy" else 0x2B,
             ecn="compatibility" if row.ecn == "compatibility" else "normal",
+            lookup=lookup if direction == "in" else "spi",
             df=row.df,  # type: ignore[arg-type]  # an Options row holds plain strings
         )
 
@@ -282,6 +296,12 @@ class Scenario:
             return packet, tunnel.NEXT_HEADER[packet[0] >> 4]
         split = transport.legal_splits(packet)[0]
         return split.payload, split.next_header
+
+    def plaintext(self, sa: Sa) -> bytes:
+        """What a short packet's ESP plaintext is on this SA, trailer included."""
+        payload, next_header = self.payload(sa)
+        padding = self.peer(sa).codec.padding_length(len(payload))
+        return payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
 
     def versions(self, sa: Sa) -> tuple[int, ...]:
         """IP versions of the packets that this SA may carry."""
@@ -367,6 +387,10 @@ class Scenario:
             options["iv"] = Octets(options["iv"])
         self._steps.append(Outbound(sa=sa.name, packet=Octets(packet), requirement=about, **options))
         return packet
+
+    def hand_over(self, sa: Sa, octets: bytes, about: str, *, behaviour: str) -> None:
+        """Anything instead of an IP packet is to be protected; what becomes of it is recorded."""
+        self._steps.append(Outbound(sa=sa.name, packet=Octets(octets), requirement=about, behaviour=behaviour))
 
     def send_burst(self, sa: Sa, burst: Iterable[bytes], about: str) -> None:
         self._steps.append(OutboundBurst(sa=sa.name, packets=tuple(map(Octets, burst)), requirement=about))

@@ -9,7 +9,7 @@ import hashlib
 import multiprocessing
 import multiprocessing.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
@@ -18,10 +18,9 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks import Check, all_checks
 from espproof.conformance.requirements.catalogue import levels
-from espproof.conformance.results import RunResult, count, requirement_verdicts
+from espproof.conformance.results import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.runner import CheckResult, Profile, run_check, target
 from espproof.conformance.scenario import Target
-from espproof.conformance.verdict import Verdict
 from espproof.reference.errors import Misuse
 
 Progress = Callable[[CheckResult, int, int], None]
@@ -58,7 +57,7 @@ def run(
             results, trouble = _in_workers(checks, name, profile, seed, workers, progress)
     order = {check.id: rank for rank, check in enumerate(checks)}
     done = tuple(sorted(results, key=lambda result: order[result.check]))
-    verdicts = requirement_verdicts(done, levels())
+    verdicts = requirement_verdicts(done, levels(), caps)
     possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
     covered = {pair for result in done for pair in result.pairs} & possible
     return RunResult(
@@ -74,6 +73,7 @@ def run(
         seconds=round(time.perf_counter() - started, 3),
         verdicts=count(verdicts),
         requirements=verdicts,
+        untried=untried(done, verdicts),
         pairs_covered=len(covered),
         pairs_total=len(aim.space.pairs),
         digest=hashlib.sha256("".join(result.digest for result in done).encode()).hexdigest()[:16],
@@ -128,8 +128,3 @@ def _start_worker(name: str) -> None:
 def _work(check: str, examples: int, seed: int) -> CheckResult:
     adapter, aim = _worker["it"]
     return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed)
-
-
-def untried(result: RunResult) -> Iterator[CheckResult]:
-    """The checks that were inapplicable, with what is missing."""
-    return (check for check in result.checks if check.verdict is Verdict.INAPPLICABLE)

@@ -160,6 +160,8 @@ def _figures(console: Console, result: RunResult) -> None:
         f"{result.pairs_covered} of {result.pairs_total} pairs of SA options",
         highlight=False,
     )
+    if result.untried:
+        console.print(f"{len(result.untried)} requirements that no case of this profile has reached", style="dim")
     if not result.whole:
         console.print(f"[bold red]NOT WHOLE[/]: {escape(result.not_whole_because)}", highlight=False)
 

@@ -198,7 +198,7 @@ def wrap(entry: Entry, packet: bytes, esp: bytes) -> bytes | DropReason:
         if len(esp) > ip.MAX_LENGTH - udp_encapsulation.HEADER_SIZE:
             return DropReason.TOO_BIG
         protocol = PROTOCOL_UDP
-        esp = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, esp)
+        esp = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, esp, _pseudo_header(sa, packet))
     if sa.mode == "transport":
         parts = transport.split(packet)
         if isinstance(parts, DropReason):
@@ -206,6 +206,13 @@ def wrap(entry: Entry, packet: bytes, esp: bytes) -> bytes | DropReason:
         return transport.join(parts.front, parts.patch_at, protocol, esp)
     header = entry.outer.header(packet, protocol, len(esp))
     return header + esp if isinstance(header, bytes) else header
+
+
+def _pseudo_header(sa: SecurityAssociation, packet: bytes) -> tuple[bytes, bytes] | None:
+    """The addresses of a UDP checksum: IPv6 needs one (RFC 8200 8.1), over IPv4 it is sent as zero (RFC 3948 2.1)."""
+    if sa.source.version == 4:
+        return None
+    return (sa.source.packed, sa.destination.packed) if sa.mode == "tunnel" else (packet[8:24], packet[24:40])
 
 
 def authenticate(entry: Entry, esp: bytes) -> Opened | DropReason:

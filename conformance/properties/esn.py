@@ -208,3 +208,12 @@ def beyond_the_limit(s: Scenario) -> None:
     for step in range(sa.resync_trigger + 2):
         s.receive(sa, lost + step, RETRIES_LIMITED)
     s.receive(sa, number, RETRIES_LIMITED)
+
+
+@check(CASE_B)
+def before_the_beginning(s: Scenario) -> None:
+    """In the first subspace, a low half left of the window would belong before number 0: nobody can have sent it."""
+    sa = esn_sa(s, sequence=s.draw(st.integers(1, 20)))
+    number = 2**32 - 1 - s.draw(st.integers(0, 8))
+    s.receive(sa, number, CASE_B)
+    s.receive(sa, int(sa.sequence) + 1, "RFC4303-3.4.3-new-accepted")

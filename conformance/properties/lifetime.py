@@ -123,3 +123,16 @@ def octets_are_counted(s: Scenario) -> None:
     for number in range(1, s.draw(st.integers(2, 4))):
         carry(s, sa, number, COUNTED, length=s.draw(st.sampled_from((16, 500, 1000))))
     s.read(sa, COUNTED, "octets")
+
+
+@check(SIMULTANEOUS)
+def both_at_once(s: Scenario) -> None:
+    """An SA that reaches its limits of packets and of seconds together ends once, and stays ended."""
+    s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
+    s.need("lifetime packets", "packets" in s.caps.lifetimes)
+    sa = either_way(s, Lifetime(hard_packets=2, hard_seconds=50))
+    carry(s, sa, 1, SIMULTANEOUS)
+    carry(s, sa, 2, SIMULTANEOUS, behaviour="packet that reaches the hard limit")
+    carry(s, sa, 3, SIMULTANEOUS)
+    s.wait(51, SIMULTANEOUS)
+    carry(s, sa, 4, SIMULTANEOUS)

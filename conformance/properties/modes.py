@@ -217,7 +217,13 @@ def inner_length(s: Scenario) -> None:
     """An inner packet that claims to be longer than it is, or too short to be one, is not delivered."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
     payload, next_header = s.payload(sa)
-    cut = payload[: s.draw(st.sampled_from((len(payload) - 1, len(payload) - 16, 19, 8, 1)))]
+    claims = s.draw(st.sampled_from((None, 0, 1, 19, 20, len(payload) + 1, 65535)))
+    if claims is None:
+        cut = payload[: s.draw(st.sampled_from((len(payload) - 1, len(payload) - 16, 19, 8, 1)))]
+    else:
+        cut = wire.claiming(payload, claims)
+        if claims == 20:
+            cut = wire.claiming(b"\x46" + payload[1:], claims)  # less than the header it claims to have
     padding = s.peer(sa).codec.padding_length(len(cut))
     s.receive_plaintext(sa, 1, cut + bytes(range(1, padding + 1)) + bytes([padding, next_header]), MALFORMED)
 
@@ -253,3 +259,15 @@ def selectors(s: Scenario) -> None:
     sa = s.with_fields(sa, selectors=(s.selector(parsed, fits=fits),))
     s.receive(sa, 1, SELECTORS, packet=packet)
     s.receive(sa, 2, FRAGMENT_POLICY, packet=wire.fragment(packet, 24))
+
+
+@check(TRANSPORT)
+def hop_by_hop_inside(s: Scenario) -> None:
+    """IPv6 hop-by-hop options may be the first thing in ESP: next header 0 is a protocol like any other."""
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    sa = s.inbound_sa(sequence=0, mode="transport", family="6in6")
+    packet = s.packet(sa, version=6, extensions=(HOP_BY_HOP,), length=20)
+    split = transport.Split(packet[:40], 0, packet[40:], 6)
+    padding = s.peer(sa).codec.padding_length(len(split.payload))
+    plaintext = split.payload + bytes(range(1, padding + 1)) + bytes([padding, 0])
+    s.arrives(s.peer(sa).seal_split(split, plaintext, 1), TRANSPORT)

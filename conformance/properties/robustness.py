@@ -88,3 +88,40 @@ def large(s: Scenario) -> None:
     limit = min(s.caps.max_packet, 65535) - 200
     length = limit - s.draw(st.integers(0, 24))
     s.receive(sa, 1, ACCEPTED, packet=s.packet(sa, length=length, traffic_class=0, protocol=253))
+
+
+@check(MALFORMED)
+def too_little_inside(s: Scenario) -> None:
+    """Under a right ICV: no trailer at all, half of one, or ciphertext that ends in the middle of a block."""
+    sa = s.inbound_sa(sequence=0)
+    peer = s.peer(sa)
+    if peer.codec.alignment == 4:
+        for number, size in enumerate((0, 1), 1):
+            s.receive_plaintext(sa, number, bytes(size), MALFORMED)
+    else:
+        cut = s.draw(st.integers(1, peer.codec.alignment - 1))
+        s.arrives(peer.seal_cut(s.small(sa), s.plaintext(sa), 1, cut), MALFORMED)
+    s.receive(sa, 9, ACCEPTED)
+
+
+@check(ACCEPTED)
+def no_packet_to_protect(s: Scenario) -> None:
+    """Octets that are no IP packet are handed over to be protected: any answer is right, dying is none."""
+    sa = s.outbound_sa(sequence=0)
+    whole = s.small(sa)
+    octets = s.draw(st.sampled_from((b"", whole[:1], whole[:7], whole[:19], b"\x00" * 20, b"\x55" * 30, whole[:39])))
+    s.hand_over(sa, octets, "RFC4303-3.3.3-increment", behaviour="no IP packet to protect")
+    s.send(s.outbound_sa(sequence=0), "RFC4303-3.3.3-increment")
+
+
+@check(ACCEPTED)
+def cut_chain(s: Scenario) -> None:
+    """IPv6 extension headers that run past the packet, in front of ESP: any answer is right, dying is none."""
+    s.need("outer IPv6", any(family[3] == "6" for family in s.caps.families))
+    sa = s.inbound_sa(sequence=0, family=("4in6", "6in6"))
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    kind = s.draw(st.sampled_from((0, 43, 44, 60)))
+    behind = s.draw(st.sampled_from((b"", b"\x32", b"\x32\x00\x01", b"\x3c\xff" + bytes(6), b"\x32\x05" + bytes(14))))
+    cut = packet[:4] + len(behind).to_bytes(2, "big") + bytes([kind]) + packet[7:40] + behind
+    s.arrives(cut, MALFORMED, behaviour="IPv6 extension headers cut short")
+    s.arrives(packet, ACCEPTED)

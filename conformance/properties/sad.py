@@ -147,9 +147,10 @@ def neither_encryption_nor_integrity(s: Scenario) -> None:
 def parallel(s: Scenario) -> None:
     """Several SAs between the same ends, with keys, numbers and windows of their own, serve mixed traffic."""
     one = s.inbound_sa(sequence=s.draw(st.sampled_from((0, 2**31, 2**32 - 100))) if s.caps.set_sequence else 0)
+    bits = (25, 17, 9)[: s.draw(st.integers(1, 3))]  # SPIs that differ in one octet alone, another one each
     sas = [one] + [
-        s.with_fields(one, name=f"{one.name}-{index}", spi=one.spi ^ index << 9, sequence=0, **s.fresh_keys(one, index))
-        for index in range(1, s.draw(st.integers(2, 4)))
+        s.with_fields(one, name=f"{one.name}-{bit}", spi=one.spi ^ 1 << bit, sequence=0, **s.fresh_keys(one, bit))
+        for bit in bits
     ]
     numbers = {sa.name: int(sa.sequence) for sa in sas}
     for index in s.draw(st.lists(st.integers(0, len(sas) - 1), min_size=2, max_size=6)):
@@ -183,3 +184,10 @@ def mixed_ends(s: Scenario) -> None:
     other = "2001:db8:1::a1" if s.outer_version(sa) == 4 else "192.0.2.17"
     s.need("both IP versions outside", {family[3] for family in s.caps.families} == {"4", "6"})
     s.add(s.changed(sa, source=other), MIXED)
+
+
+@check(ZERO)
+def sa_with_spi_zero(s: Scenario) -> None:
+    """An SA with SPI 0, which must never be on the wire, is refused."""
+    sa = s.inbound_sa(sequence=0, add=False) if s.can("in") else s.outbound_sa(sequence=0, add=False)
+    s.add(s.changed(sa, spi=0), ZERO)

@@ -74,9 +74,11 @@ def ike(s: Scenario) -> None:
 
 @check(CHECKSUM, proved_by=("udp-checksum-zero-demanded",))
 def checksum(s: Scenario) -> None:
-    """A packet with a right UDP checksum is as good as one with none."""
+    """A packet with a right UDP checksum is as good as one with none. None over IPv6 is against RFC 8200: recorded."""
     sa = inbound(s)
     s.arrives(wire.udp_checksum(s.peer(sa).protect(s.small(sa), 1)), CHECKSUM)
+    bare = wire.no_udp_checksum(s.peer(sa).protect(s.small(sa), 2))
+    s.arrives(bare, CHECKSUM, behaviour="zero UDP checksum over IPv6" if s.outer_version(sa) == 6 else "")
 
 
 @check(BYPASS, proved_by=("udp-port-ignored",))
@@ -96,3 +98,11 @@ def short(s: Scenario) -> None:
     payload = sa.spi.to_bytes(4, "big") + bytes(4)
     s.arrives(s.peer(sa).datagram(payload[: s.draw(st.sampled_from((2, 3, 4, 5, 7, 8)))]), MALFORMED)
     s.receive(sa, 1, ACCEPTED)
+
+
+@check(HEADER)
+def octets_behind_the_datagram(s: Scenario) -> None:
+    """What follows the end that the UDP length gives, inside the IP packet, does not belong to the ESP packet."""
+    sa = inbound(s)
+    packet = s.peer(sa).protect(s.small(sa), 1)
+    s.arrives(wire.with_more_payload(packet, bytes(s.choose((4, 1, 16)))), HEADER)

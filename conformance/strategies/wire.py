@@ -35,6 +35,12 @@ def udp_checksum(packet: bytes) -> bytes:
     return parsed.header + parsed.payload[:6] + right.to_bytes(2, "big") + parsed.payload[8:]
 
 
+def no_udp_checksum(packet: bytes) -> bytes:
+    """The packet with a checksum of zero in its UDP header: none."""
+    parsed = ip.parse(packet)
+    return parsed.header + parsed.payload[:6] + bytes(2) + parsed.payload[8:]
+
+
 def spi(packet: bytes, esp_length: int, other: int) -> bytes:
     """The packet with another SPI; `esp_length` octets of it are ESP."""
     at = len(packet) - esp_length
@@ -53,3 +59,20 @@ def behind_hop_by_hop(packet: bytes) -> bytes:
     length = int.from_bytes(packet[4:6], "big") + 8
     options = bytes([packet[6]]) + bytes.fromhex("00010400000000")
     return packet[:4] + length.to_bytes(2, "big") + b"\x00" + packet[7:40] + options + packet[40:]
+
+
+def claiming(packet: bytes, length: int) -> bytes:
+    """The packet with another length in its header: of IPv4 the total, of IPv6 (never less than it is) the payload's."""
+    if packet[0] >> 4 == 4:
+        size = (packet[0] & 0xF) * 4
+        return ip.with_checksum(packet[:2] + length.to_bytes(2, "big") + packet[4:size]) + packet[size:]
+    return packet[:4] + max(length, len(packet) - 39).to_bytes(2, "big") + packet[6:]
+
+
+def with_more_payload(packet: bytes, octets: bytes) -> bytes:
+    """The packet with octets behind its payload, its IP length made right; nothing inside is changed."""
+    if packet[0] >> 4 == 4:
+        size = (packet[0] & 0xF) * 4
+        total = (len(packet) + len(octets)).to_bytes(2, "big")
+        return ip.with_checksum(packet[:2] + total + packet[4:size]) + packet[size:] + octets
+    return packet[:4] + (len(packet) + len(octets) - 40).to_bytes(2, "big") + packet[6:] + octets
