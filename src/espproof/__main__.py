@@ -1,13 +1,20 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
+import typer
+
 from espproof.conformance.cli import build
 from espproof.fuzz.commands import app as fuzz
 
 
-def main() -> None:
+def application() -> typer.Typer:
+    """All commands of all layers."""
     app = build()
     app.add_typer(fuzz, name="fuzz")
-    app()
+    return app
+
+
+def main() -> None:
+    application()()
 
 
 if __name__ == "__main__":
