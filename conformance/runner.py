@@ -81,11 +81,21 @@ def target(adapter: Adapter) -> Target:
 
 
 def run_check(
-    check: Check, adapter: Adapter, aim: Target, *, examples: int, seed: int, findings: int = MAX_FINDINGS
+    check: Check,
+    adapter: Adapter,
+    aim: Target,
+    *,
+    examples: int,
+    seed: int,
+    findings: int = MAX_FINDINGS,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> CheckResult:
-    """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs."""
+    """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
+
+    `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
+    """
     started = time.perf_counter()
-    run = _Run(check, adapter, aim)
+    run = _Run(check, adapter, aim, interrupted)
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
@@ -169,6 +179,7 @@ class _Run:
     check: Check
     adapter: Adapter
     aim: Target
+    interrupted: Callable[[], bool]
     muted: set[str] = field(default_factory=set)
     tried: set[str] = field(default_factory=set)
     pairs: set[str] = field(default_factory=set)
@@ -210,6 +221,8 @@ class _Run:
         """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
         if self._caught is not None and self._caught.verdict is Verdict.HANG:
             return  # each try to make it shorter would cost a time limit
+        if self.interrupted():
+            raise KeyboardInterrupt
         searching = self._caught is None
         if searching:
             self.examples += 1

@@ -5,10 +5,10 @@ examples of the profile; it is done when something is found. `examples` counts a
 the size of the shrunk counterexample.
 """
 
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from fnmatch import fnmatchcase
 from statistics import median
 
@@ -17,6 +17,7 @@ import msgspec
 from espproof.adapters.seeded import DEFECTS, SeededAdapter
 from espproof.conformance.checks import Check, all_checks
 from espproof.conformance.runner import Profile, run_check, target
+from espproof.conformance.workers import pool
 from espproof.reference.errors import Misuse
 
 
@@ -74,21 +75,19 @@ def score(
     only: str = "",
     progress: Callable[[Row, int, int], None] | None = None,
 ) -> Score:
-    """Hunt the defects. On Ctrl-C what was found so far is kept, and the score says that it is not whole."""
+    """Hunt the defects. On Ctrl-C, or when a worker dies, what was found is kept, and the score is not whole."""
     started = time.perf_counter()
     names = selected(only)
     rows: list[Row] = []
     whole = True
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
-        for future in as_completed([pool.submit(hunt, name, profile.value, seed) for name in names]):
-            rows.append(future.result())
-            if progress is not None:
-                progress(rows[-1], len(rows), len(names))
-    except KeyboardInterrupt:
+        with pool(workers) as executor:
+            for future in as_completed([executor.submit(hunt, name, profile.value, seed) for name in names]):
+                rows.append(future.result())
+                if progress is not None:
+                    progress(rows[-1], len(rows), len(names))
+    except (KeyboardInterrupt, BrokenProcessPool):
         whole = False
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     order = {name: rank for rank, name in enumerate(names)}
     steps = [row.steps for row in rows if row.found]
     return Score(

@@ -6,11 +6,9 @@ the time. Ctrl-C and a lost worker end the run early: what was found is kept, an
 
 import fnmatch
 import hashlib
-import multiprocessing
-import multiprocessing.util
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import espproof
@@ -21,6 +19,7 @@ from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.runner import CheckResult, Profile, run_check, target
 from espproof.conformance.scenario import Target
+from espproof.conformance.workers import close_at_end, interrupts, pool
 from espproof.reference.errors import Misuse
 
 Progress = Callable[[CheckResult, int, int], None]
@@ -87,10 +86,13 @@ def _here(
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     try:
-        for check in checks:
-            results.append(run_check(check, adapter, aim, examples=profile.value, seed=seed))
-            if progress:
-                progress(results[-1], len(results), len(checks))
+        with interrupts() as interrupted:
+            for check in checks:
+                results.append(
+                    run_check(check, adapter, aim, examples=profile.value, seed=seed, interrupted=interrupted)
+                )
+                if progress:
+                    progress(results[-1], len(results), len(checks))
     except KeyboardInterrupt:
         return results, f"interrupted after {len(results)} of {len(checks)} checks"
     return results, ""
@@ -100,19 +102,16 @@ def _in_workers(
     checks: list[Check], name: str, profile: Profile, seed: int, workers: int, progress: Progress | None
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (name,))
     try:
-        waiting = [pool.submit(_work, check.id, profile.value, seed) for check in checks]
-        for future in as_completed(waiting):
-            results.append(future.result())
-            if progress:
-                progress(results[-1], len(results), len(checks))
+        with pool(workers, _start_worker, (name,)) as executor:
+            for future in as_completed([executor.submit(_work, check.id, profile.value, seed) for check in checks]):
+                results.append(future.result())
+                if progress:
+                    progress(results[-1], len(results), len(checks))
     except KeyboardInterrupt:
         return results, f"interrupted after {len(results)} of {len(checks)} checks"
     except BrokenProcessPool:
         return results, f"a worker process died after {len(results)} of {len(checks)} checks"
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     return results, ""
 
 
@@ -121,7 +120,7 @@ _worker: dict[str, tuple[Adapter, Target]] = {}
 
 def _start_worker(name: str) -> None:
     adapter = open_adapter(name)
-    multiprocessing.util.Finalize(None, adapter.close, exitpriority=10)
+    close_at_end(adapter.close)
     _worker["it"] = (adapter, target(adapter))
 
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 GRACE = 5.0
@@ -37,6 +38,29 @@ def pool(
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         _end([child for child in multiprocessing.active_children() if child not in others])
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Tells whether Ctrl-C was pressed in the block.
+
+    It raises `KeyboardInterrupt` as ever, but Python drops an exception that is raised in a callback of the garbage
+    collector, and Hypothesis has one. In any other than the main thread nothing is noticed.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, notice)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(workers: list[Any]) -> None:
