@@ -39,7 +39,11 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. `id` is stable: `<family>.<name>`; `weight` scales the number of examples of a profile."""
+    """One check. `id` is stable: `<family>.<name>`; `weight` scales the number of examples of a profile.
+
+    One that `records` tells what an implementation made of a choice that the documents leave open; it fails only when
+    the implementation dies of it, so that no seeded defect can prove it.
+    """
 
     id: str
     family: str
@@ -47,6 +51,7 @@ class Check:
     proved_by: tuple[str, ...]
     since: str
     weight: float
+    records: bool
     scenario: Callable[["Scenario"], None]
 
     @property
@@ -58,7 +63,7 @@ _REGISTRY: dict[str, Check] = {}
 
 
 def check(
-    *verifies: str, proved_by: tuple[str, ...] = (), since: str = "0.1.0", weight: float = 1.0
+    *verifies: str, proved_by: tuple[str, ...] = (), since: str = "0.1.0", weight: float = 1.0, records: bool = False
 ) -> Callable[[Callable[["Scenario"], None]], Callable[["Scenario"], None]]:
     """Register a scenario function as a check of those requirements. Its module names the family, it the check."""
 
@@ -67,7 +72,7 @@ def check(
         name = f"{family}.{scenario.__name__.replace('_', '-')}"
         if family not in FAMILIES or name in _REGISTRY or not verifies:
             raise Misuse(f"check {name}: unknown family, a name in use, or no requirement")
-        _REGISTRY[name] = Check(name, family, verifies, proved_by, since, weight, scenario)
+        _REGISTRY[name] = Check(name, family, verifies, proved_by, since, weight, records, scenario)
         return scenario
 
     return register

@@ -6,7 +6,7 @@ from espproof.adapters.seeded.model import defect
 _NEXT = "return last + 1 if last < (0xFFFF_FFFF_FFFF_FFFF if esn else 0xFFFF_FFFF) else None"
 _OVERFLOW = "            return DropReason.SEQUENCE_OVERFLOW\n"
 _RECONSTRUCT = "        whole = reconstruct(sequence, replay.highest, replay.size)\n"
-_REPLAY = "    if replay.check(sequence) is not ReplayVerdict.NEW:\n"
+REPLAY = "    if replay.check(sequence) is not ReplayVerdict.NEW:\n"
 _LEFT = "        if offset >= self.size:\n            return ReplayVerdict.LEFT_OF_WINDOW\n"
 _INDEX = "return ReplayVerdict.DUPLICATE if self._bits >> offset & 1 else ReplayVerdict.NEW"
 _BURST_IN = "    def _udp_in(self,"
@@ -75,12 +75,12 @@ DEFECTS = (
     defect(
         "anti-replay-not-checked", "F-001", "anti-replay",
         "the window is kept, and nobody asks it",
-        ("endpoint", _REPLAY, "    if False:\n"),
+        ("endpoint", REPLAY, "    if False:\n"),
     ),
     defect(
         "anti-replay-duplicate-in-window", "M-006", "anti-replay",
         "one of two status words is looked at: duplicates inside the window are delivered",
-        ("endpoint", _REPLAY, "    if replay.check(sequence) is ReplayVerdict.LEFT_OF_WINDOW:\n"),
+        ("endpoint", REPLAY, "    if replay.check(sequence) is ReplayVerdict.LEFT_OF_WINDOW:\n"),
     ),
     defect(
         "anti-replay-left-edge-not-tested", "O-003", "anti-replay",

@@ -57,7 +57,7 @@ def any_iv(s: Scenario) -> None:
         s.receive(sa, number, ACCEPTED, iv=iv)
 
 
-@check(CONFIDENTIALITY_ONLY)
+@check(CONFIDENTIALITY_ONLY, records=True)
 def confidentiality_only(s: Scenario) -> None:
     """Whether an SA may have encryption alone is recorded: RFC 4303 leaves it open, RFC 8221 is against it."""
     name = next((name for name in ("ENCR_AES_CBC", "ENCR_3DES", "ENCR_AES_CTR") if name in s.caps.encryption), "")

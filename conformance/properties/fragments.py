@@ -55,7 +55,7 @@ def not_in_transport_mode(s: Scenario) -> None:
     s.send(sa, "RFC4303-3.3.3-increment")
 
 
-@check(IN_TUNNEL)
+@check(IN_TUNNEL, records=True)
 def into_the_tunnel(s: Scenario) -> None:
     """Whether a fragment is taken into a tunnel is recorded."""
     sa = s.outbound_sa(sequence=0, mode="tunnel")

@@ -5,12 +5,15 @@ from hypothesis import strategies as st
 from espproof.conformance.checks import check
 from espproof.conformance.scenario import Scenario
 from espproof.conformance.shown import IV_RULES
+from espproof.reference.algorithms import ENCRYPTION
 
 
 @check(*IV_RULES, proved_by=("iv-constant",))
 def several_packets(s: Scenario) -> None:
     """No IV comes twice, and none of CBC's is a counter or the end of the packet before."""
-    sa = s.outbound_sa(sequence=None)
+    explicit = tuple(name for name in s.caps.encryption if ENCRYPTION[name].iv_size)
+    s.need("an algorithm with an explicit IV", explicit)
+    sa = s.outbound_sa(sequence=None, encr=s.choose(explicit))
     packet = s.small(sa)
     for _ in range(s.draw(st.integers(2, 8))):
         s.send(sa, "RFC4303-3.3.3-increment", packet=packet)

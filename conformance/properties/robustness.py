@@ -104,7 +104,7 @@ def too_little_inside(s: Scenario) -> None:
     s.receive(sa, 9, ACCEPTED)
 
 
-@check(ACCEPTED)
+@check("RFC4303-3.3.3-increment")
 def no_packet_to_protect(s: Scenario) -> None:
     """Octets that are no IP packet are handed over to be protected: any answer is right, dying is none."""
     sa = s.outbound_sa(sequence=0)

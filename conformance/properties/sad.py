@@ -170,7 +170,7 @@ def many(s: Scenario) -> None:
         s.receive(sas[index], 1, UNICAST)
 
 
-@check(RESERVED)
+@check(RESERVED, records=True)
 def reserved_spi(s: Scenario) -> None:
     """Whether an SA may have an SPI that IANA reserves is recorded."""
     sa = s.inbound_sa(sequence=0, add=False, spi=s.draw(st.sampled_from((1, 2, 128, 255))))

@@ -74,7 +74,7 @@ def two_senders(s: Scenario) -> None:
         s.send(one if first else two, INCREMENT)
 
 
-@check(ROLLOVER)
+@check(ROLLOVER, records=True)
 def rollover(s: Scenario) -> None:
     """Whether the number may start again when the receiver is known not to look at it is recorded."""
     s.need("set_sequence", s.caps.set_sequence)

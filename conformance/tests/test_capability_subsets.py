@@ -32,7 +32,7 @@ class Limited(ReferenceAdapter):
     def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
         if len(step.packet) > self._caps.max_packet:
             return Dropped(reason="too-big")
-        if self._caps.forwards:
+        if self._caps.forwards and len(step.packet) >= 40:
             step = msgspec.structs.replace(step, packet=Octets(forwarded(step.packet)))
         result = super().outbound(step)
         if isinstance(result, Sent) and len(result.packet) > self._caps.max_packet:
