@@ -48,7 +48,7 @@ class LosesAndDamages(Loses):
 
 
 def made(scenario: object, *, weight: float = 1.0) -> Check:
-    return Check("format.made-up", "format", (ACCEPTED,), (), "0.1.0", weight, scenario)  # type: ignore[arg-type]
+    return Check("format.made-up", "format", (ACCEPTED,), (), "0.1.0", weight, False, scenario)  # type: ignore[arg-type]
 
 
 def both_ways(s: Scenario) -> None:
