@@ -38,6 +38,19 @@ DEFECTS = (
                        "                         encr_key, salt, b\"\" if ENCRYPTION[encr].aead else auth_key[:20])\n"
                        "    if encr not in ENCRYPTION or auth not in INTEGRITY:\n"),
     ),
+    defect(
+        "sad-neither-encryption-nor-integrity", "D-058", "sad",
+        "an SA with neither encryption nor integrity is accepted",
+        ("transforms", _PAIR, "    if encr == \"ENCR_NULL\" and auth == \"NONE\":\n"
+                              "        return Separate(Null(), lambda message: b\"\", 0)\n" + _PAIR),
+    ),
+    # -------------------------------------------------------------------------------------------------------- modes
+    defect(
+        "modes-bypass-is-protect", "D-015", "modes",
+        "traffic that is to bypass IPsec is looked for in the SAD, and discarded when it is not there",
+        ("endpoint", "            return DropReason.MALFORMED\n        return Passed(\"bypass\")\n",
+                     "            return DropReason.MALFORMED\n        return DropReason.NO_SA\n"),
+    ),
     # ---------------------------------------------------------------------------------------------------------- sad
     defect(
         "sad-mixed-ends-accepted", "D-031", "sad",

@@ -53,7 +53,7 @@ def deltas(size: int) -> st.SearchStrategy[int]:
     return st.one_of(st.sampled_from(edges), st.integers(-size - 2, 2 * size + 2))
 
 
-@check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-no-check",))
+@check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def duplicate(s: Scenario) -> None:
     """A packet that was accepted is rejected when it comes again."""
     sa = s.windowed_sa()
@@ -65,7 +65,7 @@ def duplicate(s: Scenario) -> None:
         s.receive(sa, number + 1, BASIC)
 
 
-@check(*SIZES)
+@check(*SIZES, proved_by=("anti-replay-window-one-long", "anti-replay-window-one-short"))
 def sizes(s: Scenario) -> None:
     """The window is as large as the SA says: its leftmost number is accepted, the one before it is not."""
     windows = s.caps.replay_windows
@@ -80,7 +80,7 @@ def sizes(s: Scenario) -> None:
         s.receive(sa, highest - sa.replay_window + 1, about)
 
 
-@check(CHECK_FIRST, DUPLICATE)
+@check(CHECK_FIRST, DUPLICATE, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def forged_duplicate(s: Scenario) -> None:
     """A number that was received is found out before the ICV is looked at, and costs no cryptography."""
     sa = s.windowed_sa(sequence=0)
@@ -89,7 +89,14 @@ def forged_duplicate(s: Scenario) -> None:
     s.receive(sa, 7, DUPLICATE)
 
 
-@check(NEW, DUPLICATE, LEFT, WINDOW, weight=3.0)
+@check(
+    NEW,
+    DUPLICATE,
+    LEFT,
+    WINDOW,
+    weight=3.0,
+    proved_by=("anti-replay-left-edge-not-tested", "anti-replay-window-one-long"),
+)
 def history(s: Scenario) -> None:
     """Any order of arrival, around the edges of the window: each number is accepted once, and only inside."""
     sa = s.windowed_sa()
@@ -101,7 +108,7 @@ def history(s: Scenario) -> None:
     s.read(sa, WINDOW, "sequence")
 
 
-@check(NEW, LEFT, DUPLICATE)
+@check(NEW, LEFT, DUPLICATE, proved_by=("anti-replay-left-edge-not-tested", "anti-replay-window-one-long"))
 def edges(s: Scenario) -> None:
     """The left edge itself is inside the window, the number before it is not; a jump forgets what it leaves behind."""
     sa = s.windowed_sa(sequence=0)
@@ -115,7 +122,7 @@ def edges(s: Scenario) -> None:
             past.arrived(number)
 
 
-@check(NEW, DUPLICATE, WINDOW)
+@check(NEW, DUPLICATE, WINDOW, proved_by=("anti-replay-window-one-short", "anti-replay-duplicate-in-window"))
 def preset(s: Scenario) -> None:
     """A window that was set when the SA was made is honoured bit by bit."""
     s.need("set_window", s.caps.set_window and s.caps.set_sequence)
@@ -133,7 +140,7 @@ def preset(s: Scenario) -> None:
     s.read(sa, WINDOW, "received_offsets")
 
 
-@check(AFTER_ICV, DUPLICATE, proved_by=("anti-replay-window-before-icv",))
+@check(AFTER_ICV, DUPLICATE, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def forged(s: Scenario) -> None:
     """A packet with a wrong ICV leaves the window where it was, however far ahead its number is."""
     sa = s.windowed_sa()
@@ -149,7 +156,7 @@ def forged(s: Scenario) -> None:
     s.receive(sa, past.highest, DUPLICATE)
 
 
-@check(BURST, weight=2.0)
+@check(BURST, weight=2.0, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def burst(s: Scenario) -> None:
     """Packets that arrive together fare as if they had come one by one: duplicates inside the burst, the first one bad."""
     sa = s.windowed_sa()
@@ -166,7 +173,7 @@ def burst(s: Scenario) -> None:
     s.receive(sa, past.highest, past.about(past.highest) if past.highest else NEW)
 
 
-@check(BURST)
+@check(BURST, proved_by=("anti-replay-window-one-long", "anti-replay-duplicate-in-window"))
 def long_burst(s: Scenario) -> None:
     """More packets than a batch usually holds, in a shuffled order and with duplicates."""
     sa = s.windowed_sa(sequence=0)
@@ -175,7 +182,7 @@ def long_burst(s: Scenario) -> None:
     s.receive(sa, 1, DUPLICATE if sa.replay_window >= 40 else LEFT)
 
 
-@check(FRESH)
+@check(FRESH, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def fresh(s: Scenario) -> None:
     """A fresh SA accepts number 1, and the first numbers in any order."""
     sa = s.windowed_sa(sequence=0)
@@ -185,7 +192,7 @@ def fresh(s: Scenario) -> None:
         past.arrived(number)
 
 
-@check(OFF)
+@check(OFF, proved_by=("anti-replay-off-means-size-zero", "padding-ctr-sixteen"))
 def off(s: Scenario) -> None:
     """With anti-replay off, duplicates and old numbers are accepted."""
     sa = s.inbound_sa(sequence=None, replay_window=0, esn=False)
@@ -195,7 +202,7 @@ def off(s: Scenario) -> None:
     s.receive(sa, max(1, number - 100), OFF)
 
 
-@check(LEFT, DUPLICATE, NEW)
+@check(LEFT, DUPLICATE, NEW, proved_by=("anti-replay-left-edge-not-tested", "anti-replay-not-checked"))
 def end_of_32_bits(s: Scenario) -> None:
     """Without ESN nothing comes after 2^32 - 1: the numbers that follow it are old ones."""
     s.need("set_sequence", s.caps.set_sequence)
@@ -206,7 +213,7 @@ def end_of_32_bits(s: Scenario) -> None:
         past.arrived(number)
 
 
-@check(NEW, WINDOW)
+@check(NEW, WINDOW, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def read_back(s: Scenario) -> None:
     """The state that can be read is the state that was set, then moved by traffic."""
     s.need("read_state sequence", "sequence" in s.caps.read_state)

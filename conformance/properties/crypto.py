@@ -26,7 +26,7 @@ ACCEPTED = "RFC4303-3.4.4-accepted"
 NEXT_SUBSPACE = "RFC4303-3.4.3-esn-next-subspace"
 
 
-@check(ICV, *RIGHT_PACKET, weight=2.0)
+@check(ICV, *RIGHT_PACKET, weight=2.0, proved_by=("crypto-chacha-salt-of-three", "crypto-gcm-long-nonce"))
 def known_iv(s: Scenario) -> None:
     """With the IV fixed, the ESP packet is fixed octet for octet."""
     s.need("set_iv", s.caps.set_iv)
@@ -36,7 +36,7 @@ def known_iv(s: Scenario) -> None:
     s.send(sa, ICV, packet=s.packet(sa), iv=iv)
 
 
-@check(ACCEPTED, *RIGHT_PACKET, weight=3.0)
+@check(ACCEPTED, *RIGHT_PACKET, weight=3.0, proved_by=("crypto-chacha-salt-of-three", "crypto-gcm-long-nonce"))
 def every_algorithm(s: Scenario) -> None:
     """Right packets of every algorithm, key size and length are opened."""
     row = s.choose(s.rows())
@@ -47,7 +47,7 @@ def every_algorithm(s: Scenario) -> None:
         s.receive(sa, number, ACCEPTED if number >> 32 == start >> 32 else NEXT_SUBSPACE, packet=s.packet(sa))
 
 
-@check(ACCEPTED)
+@check(ACCEPTED, proved_by=("crypto-gmac-iv-not-covered", "crypto-gcm-long-nonce"))
 def any_iv(s: Scenario) -> None:
     """The receiver takes the IV from the packet, whatever it is."""
     sa = s.inbound_sa(sequence=0)
@@ -67,7 +67,11 @@ def confidentiality_only(s: Scenario) -> None:
     s.add(alone, CONFIDENTIALITY_ONLY, behaviour="SA with encryption alone")
 
 
-@check(*dict.fromkeys(KEY_SIZE.values()), HMAC_KEY_SIZE)
+@check(
+    *dict.fromkeys(KEY_SIZE.values()),
+    HMAC_KEY_SIZE,
+    proved_by=("crypto-hmac-key-of-any-size", "crypto-salt-size-unchecked"),
+)
 def wrong_key_size(s: Scenario) -> None:
     """An SA whose keying material is too long or too short for its algorithm is refused."""
     s.need(
@@ -85,7 +89,7 @@ def wrong_key_size(s: Scenario) -> None:
         s.add(s.changed(sa, **{field: octets(3, field, size)}), KEY_SIZE[row.encr])
 
 
-@check(CTR_ALONE)
+@check(CTR_ALONE, proved_by=("crypto-counter-mode-alone",))
 def counter_mode_alone(s: Scenario) -> None:
     """AES-CTR without integrity is refused: whoever can flip ciphertext can flip plaintext."""
     s.need("encryption ENCR_AES_CTR", "ENCR_AES_CTR" in s.caps.encryption)
@@ -93,7 +97,7 @@ def counter_mode_alone(s: Scenario) -> None:
     s.add(s.changed(sa, auth="NONE", auth_key=octets(1, "none", 0)), CTR_ALONE)
 
 
-@check(GMAC_WITH_ANOTHER, CHACHA_WITH_ANOTHER)
+@check(GMAC_WITH_ANOTHER, CHACHA_WITH_ANOTHER, proved_by=("crypto-combined-with-integrity",))
 def combined_with_another(s: Scenario) -> None:
     """A combined-mode algorithm stands alone: an SA that adds an integrity algorithm is refused."""
     rules = {"ENCR_NULL_AUTH_AES_GMAC": GMAC_WITH_ANOTHER, "ENCR_CHACHA20_POLY1305": CHACHA_WITH_ANOTHER}
@@ -105,7 +109,7 @@ def combined_with_another(s: Scenario) -> None:
     s.add(s.changed(sa, auth=other, auth_key=octets(5, "auth", INTEGRITY[other].key_size)), rules[name])
 
 
-@check(AH_GMAC)
+@check(AH_GMAC, proved_by=("crypto-unknown-integrity-is-default",))
 def integrity_of_ah(s: Scenario) -> None:
     """AUTH_AES_128_GMAC and its like are for AH: an ESP SA that asks for one is refused."""
     sa = s.inbound_sa(sequence=0, encr=s.choose(tuple(s.caps.encryption)), add=False)

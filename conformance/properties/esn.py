@@ -52,7 +52,7 @@ def near_wrap(s: Scenario) -> int:
     return (high << 32) + s.draw(st.sampled_from((-1, -2, -3, -33, 0, 1, 2, 5, 31, 40, -70)))
 
 
-@check(COVERS, COUNTER_IS_INPUT, IMPLEMENTED, proved_by=("icv-esn-high-missing",))
+@check(COVERS, COUNTER_IS_INPUT, IMPLEMENTED, proved_by=("icv-gmac-unverified", "icv-esn-high-swapped-inbound"))
 def high_half_authenticated(s: Scenario) -> None:
     """A packet whose ICV was made with another high half is rejected, and one with the right high half accepted."""
     sa = esn_sa(s)
@@ -73,7 +73,7 @@ def high_half_authenticated(s: Scenario) -> None:
     s.receive(sa, number, IMPLEMENTED)
 
 
-@check(COVERS)
+@check(COVERS, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def high_half_left_out(s: Scenario) -> None:
     """A packet made as if the SA had 32-bit numbers is rejected."""
     sa = esn_sa(s)
@@ -83,7 +83,15 @@ def high_half_left_out(s: Scenario) -> None:
     s.receive(sa, number, IMPLEMENTED)
 
 
-@check(CASE_A, CASE_B, CHECK_A, CHECK_B, NEXT_SUBSPACE, weight=3.0)
+@check(
+    CASE_A,
+    CASE_B,
+    CHECK_A,
+    CHECK_B,
+    NEXT_SUBSPACE,
+    weight=3.0,
+    proved_by=("anti-replay-window-one-short", "anti-replay-duplicate-in-window"),
+)
 def history_across_the_wrap(s: Scenario) -> None:
     """Any order of arrival around the end of a subspace: forward into the next one, and back into the one before."""
     sa = esn_sa(s, sequence=near_wrap(s))
@@ -95,7 +103,13 @@ def history_across_the_wrap(s: Scenario) -> None:
     s.read(sa, BOTH_COUNT, "sequence")
 
 
-@check(CASE_A, NEXT_SUBSPACE, CHECK_A, CHECK_B)
+@check(
+    CASE_A,
+    NEXT_SUBSPACE,
+    CHECK_A,
+    CHECK_B,
+    proved_by=("icv-truncated-gcm-unverified", "anti-replay-duplicate-in-window"),
+)
 def large_gap(s: Scenario) -> None:
     """A gap of almost 2^32 packets is bridged; the first number that is too far ahead is not."""
     sa = esn_sa(s, sequence=near_wrap(s))
@@ -111,7 +125,7 @@ def large_gap(s: Scenario) -> None:
         past.arrived(following)
 
 
-@check(CASE_B, CHECK_B, NEXT_SUBSPACE)
+@check(CASE_B, CHECK_B, NEXT_SUBSPACE, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
 def late_from_before_the_wrap(s: Scenario) -> None:
     """A late packet of the subspace before is accepted once, while it is in the window."""
     sa = esn_sa(s, sequence=(s.draw(st.sampled_from((1, 2, 0x01020304))) << 32) - 1 - s.draw(st.integers(0, 3)))
@@ -123,7 +137,7 @@ def late_from_before_the_wrap(s: Scenario) -> None:
         past.arrived(number)
 
 
-@check(AFTER_ICV, proved_by=("esn-high-stored-before-icv",))
+@check(AFTER_ICV, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def forged_wrap(s: Scenario) -> None:
     """A forged packet that looks like the next subspace does not move the receiver there."""
     sa = esn_sa(s, sequence=near_wrap(s))
@@ -135,7 +149,7 @@ def forged_wrap(s: Scenario) -> None:
     s.receive(sa, number, AFTER_ICV)
 
 
-@check(COVERS, proved_by=("esn-no-high-without-window",))
+@check(COVERS, proved_by=("icv-esn-high-swapped-inbound", "iv-implicit-high-missing"))
 def without_anti_replay(s: Scenario) -> None:
     """With anti-replay off, the high half still belongs to the ICV and follows the packets."""
     s.need("esn", True in s.caps.esn)
@@ -149,7 +163,13 @@ def without_anti_replay(s: Scenario) -> None:
     s.receive(sa, number + 1, COVERS)
 
 
-@check(COVERS, BOTH_COUNT, "RFC4303-2.2.1-high-not-sent", "RFC4303-3.3.3-increment")
+@check(
+    COVERS,
+    BOTH_COUNT,
+    "RFC4303-2.2.1-high-not-sent",
+    "RFC4303-3.3.3-increment",
+    proved_by=("sequence-esn-skips-low-zero", "sequence-esn-stops-at-32-bits"),
+)
 def outbound_across_the_wrap(s: Scenario) -> None:
     """A sender that comes to the end of a subspace goes on in the next one."""
     s.need("esn", True in s.caps.esn)
@@ -168,7 +188,12 @@ def resynchronising_sa(s: Scenario, *, trigger: int) -> Sa:
     return esn_sa(s, sequence=start, resync_trigger=trigger, resync_limit=s.draw(st.integers(1, 4)))
 
 
-@check(RESYNCHRONISATION, RESYNCHRONISED, WRONG_ICV)
+@check(
+    RESYNCHRONISATION,
+    RESYNCHRONISED,
+    WRONG_ICV,
+    proved_by=("icv-truncated-gcm-unverified", "anti-replay-duplicate-in-window"),
+)
 def resynchronise(s: Scenario) -> None:
     """After the loss of 2^32 packets or more, the receiver finds the sender again, and forged packets do not fool it."""
     sa = resynchronising_sa(s, trigger=s.draw(st.integers(1, 4)))
@@ -186,7 +211,7 @@ def resynchronise(s: Scenario) -> None:
     s.read(sa, RESYNCHRONISED, "sequence")
 
 
-@check(FAILURES_RESET, WRONG_ICV)
+@check(FAILURES_RESET, WRONG_ICV, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def failures_reset(s: Scenario) -> None:
     """Failures that are not consecutive do not add up: a right packet between them starts the count anew."""
     sa = resynchronising_sa(s, trigger=s.draw(st.integers(2, 4)))
@@ -199,7 +224,7 @@ def failures_reset(s: Scenario) -> None:
         number += 1
 
 
-@check(RETRIES_LIMITED)
+@check(RETRIES_LIMITED, proved_by=("icv-truncated-gcm-unverified", "crypto-null-skips-integrity"))
 def beyond_the_limit(s: Scenario) -> None:
     """A sender that is further ahead than the limit of high halves is not found, and the old number space goes on."""
     sa = resynchronising_sa(s, trigger=s.draw(st.integers(1, 2)))
@@ -210,7 +235,7 @@ def beyond_the_limit(s: Scenario) -> None:
     s.receive(sa, number, RETRIES_LIMITED)
 
 
-@check(CASE_B)
+@check(CASE_B, proved_by=("icv-failure-sticks", "esn-flag-ignored"))
 def before_the_beginning(s: Scenario) -> None:
     """In the first subspace, a low half left of the window would belong before number 0: nobody can have sent it."""
     sa = esn_sa(s, sequence=s.draw(st.integers(1, 20)))

@@ -10,7 +10,7 @@ from espproof.conformance.shown import RIGHT_PACKET
 ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
-@check(*EVERY_PACKET, *TUNNEL, *RIGHT_PACKET, weight=2.0)
+@check(*EVERY_PACKET, *TUNNEL, *RIGHT_PACKET, weight=2.0, proved_by=("sequence-cycles", "sequence-cycles-to-one"))
 def protects(s: Scenario) -> None:
     """Any packet on any SA leaves as a well-formed ESP packet that its peer can open."""
     sa = s.outbound_sa(sequence=None)
@@ -18,7 +18,7 @@ def protects(s: Scenario) -> None:
     s.send(sa, INCREMENT)
 
 
-@check(ACCEPTED, *RIGHT_PACKET, weight=2.0)
+@check(ACCEPTED, *RIGHT_PACKET, weight=2.0, proved_by=("fragments-ipv6-read-as-ipv4", "icv-esn-high-swapped-inbound"))
 def opens(s: Scenario) -> None:
     """Any right packet on any SA is delivered as it was."""
     sa = s.inbound_sa(sequence=None)
@@ -38,7 +38,7 @@ def lengths(s: Scenario) -> range:
     return range(start, start + STRIDE)
 
 
-@check(*EVERY_PACKET)
+@check(*EVERY_PACKET, proved_by=("format-trailer-at-buffer-end", "iv-cbc-counter"))
 def every_length_out(s: Scenario) -> None:
     """A hundred consecutive lengths: whatever ends in a buffer, a page or a table is met by some trailer."""
     sa = s.outbound_sa(sequence=0)
@@ -47,7 +47,7 @@ def every_length_out(s: Scenario) -> None:
         s.send(sa, INCREMENT, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
 
 
-@check(ACCEPTED)
+@check(ACCEPTED, proved_by=("icv-pointer-not-moved", "padding-ctr-sixteen"))
 def every_length_in(s: Scenario) -> None:
     """The same, received."""
     sa = s.inbound_sa(sequence=0)
@@ -57,7 +57,7 @@ def every_length_in(s: Scenario) -> None:
         s.receive(sa, number, ACCEPTED, packet=packet)
 
 
-@check(WELL_FORMED)
+@check(WELL_FORMED, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
 def too_big(s: Scenario) -> None:
     """What does not fit the length fields once it is protected is not sent with lengths that have wrapped."""
     s.need("packets of 65535 octets", s.caps.max_packet == 65535)

@@ -17,7 +17,7 @@ ANY_PORT = "RFC4301-7.1-any-port-sas"
 ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
-@check(FRAGMENT)
+@check(FRAGMENT, proved_by=("fragments-first-accepted", "padding-gmac-sixteen"))
 def ipv4(s: Scenario) -> None:
     """A single IPv4 fragment, first, middle or last, is not delivered as if it were whole."""
     sa = s.inbound_sa(sequence=0, family=("4in4", "6in4"), udp=False)
@@ -27,7 +27,7 @@ def ipv4(s: Scenario) -> None:
     s.receive(sa, 2, ACCEPTED)
 
 
-@check(FRAGMENT)
+@check(FRAGMENT, proved_by=("fragments-first-accepted", "padding-gmac-sixteen"))
 def ipv6(s: Scenario) -> None:
     """The same with an IPv6 fragment header."""
     sa = s.inbound_sa(sequence=0, family=("4in6", "6in6"), udp=False)
@@ -37,7 +37,7 @@ def ipv6(s: Scenario) -> None:
     s.receive(sa, 2, ACCEPTED)
 
 
-@check(IPV6_HEADER)
+@check(IPV6_HEADER, proved_by=("fragments-first-accepted", "icv-pointer-not-moved"))
 def behind_other_headers(s: Scenario) -> None:
     """An IPv6 fragment header is found behind other extension headers; an atomic one (RFC 6946) is no fragment."""
     s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
@@ -47,7 +47,7 @@ def behind_other_headers(s: Scenario) -> None:
         s.arrives(wire.behind_hop_by_hop(wire.ipv6_fragment(packet, field)), IPV6_HEADER)
 
 
-@check(NOT_IN_TRANSPORT)
+@check(NOT_IN_TRANSPORT, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
 def not_in_transport_mode(s: Scenario) -> None:
     """A fragment is not protected in transport mode: the receiver would find ESP in a part of the datagram."""
     sa = s.outbound_sa(sequence=0, mode="transport")
@@ -62,7 +62,7 @@ def into_the_tunnel(s: Scenario) -> None:
     s.send(sa, IN_TUNNEL, packet=_piece(s, s.small(sa)), behaviour="fragment into a tunnel")
 
 
-@check(ANY_PORT)
+@check(ANY_PORT, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def out_of_the_tunnel(s: Scenario) -> None:
     """An SA that does not look at ports delivers what came through its tunnel, fragments too, as they are."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")

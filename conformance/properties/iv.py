@@ -8,7 +8,7 @@ from espproof.conformance.shown import IV_RULES
 from espproof.reference.algorithms import ENCRYPTION
 
 
-@check(*IV_RULES, proved_by=("iv-constant",))
+@check(*IV_RULES, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
 def several_packets(s: Scenario) -> None:
     """No IV comes twice, and none of CBC's is a counter or the end of the packet before."""
     explicit = tuple(name for name in s.caps.encryption if ENCRYPTION[name].iv_size)
@@ -19,14 +19,14 @@ def several_packets(s: Scenario) -> None:
         s.send(sa, "RFC4303-3.3.3-increment", packet=packet)
 
 
-@check(*IV_RULES)
+@check(*IV_RULES, proved_by=("iv-lanes-share-first", "iv-repeats-in-burst"))
 def burst(s: Scenario) -> None:
     """Within a burst each packet has an IV of its own."""
     sa = s.outbound_sa(sequence=0)
     s.send_burst(sa, [s.small(sa)] * s.draw(st.sampled_from((2, 5, 34))), "RFC4303-3.3.3-increment")
 
 
-@check(*IV_RULES)
+@check(*IV_RULES, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
 def across_the_wrap(s: Scenario) -> None:
     """The IV does not come again when the low half of the sequence number does."""
     s.need("esn", True in s.caps.esn)

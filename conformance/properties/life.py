@@ -7,7 +7,9 @@ from espproof.conformance.machines.sa_life import DELETED, INCREMENT, UNICAST, W
 from espproof.conformance.scenario import Scenario
 
 
-@check(DELETED, UNICAST, INCREMENT, WRONG_ICV, weight=3.0)
+@check(
+    DELETED, UNICAST, INCREMENT, WRONG_ICV, weight=3.0, proved_by=("format-burst-segment-sent-twice", "padding-zeros")
+)
 def of_several(s: Scenario) -> None:
     """SAs are made, used, attacked, deleted and made again, in any order; each has its own state and no past."""
     s.need("delete_sa", s.caps.delete_sa)

@@ -36,7 +36,7 @@ def carry(s: Scenario, sa: Sa, number: int, about: str, *, length: int = 16, beh
         s.receive(sa, number, about, packet=packet, behaviour=behaviour)
 
 
-@check(HARD)
+@check(HARD, proved_by=("fragments-ipv6-read-as-ipv4", "iv-counter-mode-repeats"))
 def hard_packets(s: Scenario) -> None:
     """An SA carries no more packets than its hard limit (or one less), either way."""
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
@@ -46,7 +46,7 @@ def hard_packets(s: Scenario) -> None:
         carry(s, sa, number, HARD, behaviour="packet that reaches the hard limit" if number == limit else "")
 
 
-@check(SOFT)
+@check(SOFT, proved_by=("fragments-ipv6-read-as-ipv4", "iv-counter-mode-repeats"))
 def soft_packets(s: Scenario) -> None:
     """A soft limit is signalled and stops nothing."""
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
@@ -56,7 +56,7 @@ def soft_packets(s: Scenario) -> None:
     s.read(sa, SOFT, "lifetime")
 
 
-@check(HARD, SOFT, BOTH_TYPES)
+@check(HARD, SOFT, BOTH_TYPES, proved_by=("fragments-ipv6-read-as-ipv4", "iv-cbc-constant"))
 def seconds(s: Scenario) -> None:
     """Time ends an SA without traffic: soft, then hard."""
     s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
@@ -71,7 +71,7 @@ def seconds(s: Scenario) -> None:
     carry(s, sa, 4, BOTH_TYPES)
 
 
-@check(HARD, BOTH_TYPES)
+@check(HARD, BOTH_TYPES, proved_by=("sequence-first-is-zero", "lifetime-hard-limit-outbound"))
 def hard_octets(s: Scenario) -> None:
     """Once more octets than the hard limit have passed, however they are counted, nothing passes any more."""
     s.need("lifetime octets", "octets" in s.caps.lifetimes)
@@ -84,7 +84,7 @@ def hard_octets(s: Scenario) -> None:
     carry(s, sa, 7, BOTH_TYPES, length=OCTETS)
 
 
-@check(SIMULTANEOUS)
+@check(SIMULTANEOUS, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
 def whichever_comes_first(s: Scenario) -> None:
     """An SA with a limit in seconds and one in octets ends at the first that is reached."""
     s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
@@ -107,7 +107,7 @@ def whichever_comes_first(s: Scenario) -> None:
     carry(s, sa, 3, SIMULTANEOUS, length=OCTETS)
 
 
-@check(PARTIAL)
+@check(PARTIAL, proved_by=("padding-null-block-zero",))
 def larger_than_what_is_left(s: Scenario) -> None:
     """A packet of more octets than the lifetime has is discarded, and not only the ones behind it."""
     s.need("lifetime octets", "octets" in s.caps.lifetimes)
@@ -115,7 +115,7 @@ def larger_than_what_is_left(s: Scenario) -> None:
     carry(s, sa, 1, PARTIAL, length=1000)
 
 
-@check(COUNTED)
+@check(COUNTED, proved_by=("fragments-ipv6-read-as-ipv4", "iv-counter-mode-repeats"))
 def octets_are_counted(s: Scenario) -> None:
     """The octet counter moves with the traffic, by no less than the payloads and no more than the whole packets."""
     s.need("read_state octets", "octets" in s.caps.read_state)
@@ -125,7 +125,7 @@ def octets_are_counted(s: Scenario) -> None:
     s.read(sa, COUNTED, "octets")
 
 
-@check(SIMULTANEOUS)
+@check(SIMULTANEOUS, proved_by=("icv-esn-high-sent", "sequence-first-is-zero"))
 def both_at_once(s: Scenario) -> None:
     """An SA that reaches its limits of packets and of seconds together ends once, and stays ended."""
     s.need("lifetime seconds", "seconds" in s.caps.lifetimes)

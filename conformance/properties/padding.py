@@ -16,7 +16,9 @@ BOUNDS = "RFC4303-3.4.4-padding-bounds"
 PAD_LENGTH = "RFC4303-2.5-pad-length"
 
 
-@check(ALIGNMENT, DEFAULT, PAD_LENGTH, MINIMUM, proved_by=("padding-zeros",))
+@check(
+    ALIGNMENT, DEFAULT, PAD_LENGTH, MINIMUM, proved_by=("padding-octet-fifteen-zero", "padding-to-cipher-block-only")
+)
 def length_sweep(s: Scenario) -> None:
     """Twenty consecutive lengths, so that every amount of padding is made."""
     sa = s.outbound_sa(sequence=0)
@@ -26,7 +28,7 @@ def length_sweep(s: Scenario) -> None:
         s.send(sa, DEFAULT, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
 
 
-@check(CONSUMED)
+@check(CONSUMED, proved_by=("padding-ctr-sixteen", "padding-sliced-after-cut"))
 def length_sweep_inbound(s: Scenario) -> None:
     """Twenty consecutive lengths, so that every amount of padding is removed."""
     sa = s.inbound_sa(sequence=0)
@@ -37,7 +39,7 @@ def length_sweep_inbound(s: Scenario) -> None:
         s.receive(sa, number, CONSUMED, packet=packet)
 
 
-@check(RANGE, MAY_PAD, proved_by=("padding-only-minimal",))
+@check(RANGE, MAY_PAD, proved_by=("padding-255-refused", "padding-table-of-sixteen"))
 def more_than_needed(s: Scenario) -> None:
     """Any aligned amount of padding up to 255 octets is understood."""
     sa = s.inbound_sa(sequence=0)
@@ -51,7 +53,7 @@ def more_than_needed(s: Scenario) -> None:
         s.receive_plaintext(sa, number, payload + _padding(size) + bytes([size, next_header]), rule)
 
 
-@check(INSPECTED, proved_by=("padding-not-inspected",))
+@check(INSPECTED, proved_by=("padding-check-from-zero", "padding-null-block-zero"))
 def wrong_octets(s: Scenario) -> None:
     """Padding that does not count 1, 2, 3, … is noticed."""
     sa = s.inbound_sa(sequence=0)
@@ -64,7 +66,7 @@ def wrong_octets(s: Scenario) -> None:
     s.receive_plaintext(sa, 1, payload + wrong + bytes([size, next_header]), INSPECTED)
 
 
-@check(BOUNDS, proved_by=("padding-bounds",))
+@check(BOUNDS, proved_by=("padding-length-beyond-packet-accepted", "padding-length-unchecked"))
 def more_than_there_is(s: Scenario) -> None:
     """A pad length beyond the plaintext is never acted upon, though the ICV is right."""
     sa = s.inbound_sa(sequence=0)
@@ -78,7 +80,7 @@ def more_than_there_is(s: Scenario) -> None:
     s.receive(sa, 2, "RFC4303-3.4.4-accepted")
 
 
-@check(BOUNDS)
+@check(BOUNDS, proved_by=("padding-null-block-zero",))
 def nothing_but_padding(s: Scenario) -> None:
     """In tunnel mode, padding that leaves no payload leaves no packet."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")

@@ -11,7 +11,7 @@ ACCEPTED = "RFC4303-3.4.4-accepted"
 UNCHANGED = "RFC4303-3.4.3-window-after-icv"
 
 
-@check(MALFORMED, weight=1.5, proved_by=("robustness-short-packet",))
+@check(MALFORMED, weight=1.5, proved_by=("robustness-header-unchecked", "robustness-short-body"))
 def truncated(s: Scenario) -> None:
     """An ESP packet that ends too early, at any octet, with an outer header that fits it."""
     sa = s.inbound_sa(sequence=0)
@@ -25,7 +25,7 @@ def truncated(s: Scenario) -> None:
     s.arrives(packet, ACCEPTED)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("robustness-header-unchecked", "robustness-short-body"))
 def every_truncation(s: Scenario) -> None:
     """The same, octet by octet."""
     sa = s.inbound_sa(sequence=0)
@@ -36,7 +36,7 @@ def every_truncation(s: Scenario) -> None:
     s.arrives(packet, ACCEPTED)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def outer_cut_short(s: Scenario) -> None:
     """An IP packet that is shorter than it says."""
     sa = s.inbound_sa(sequence=0, udp=False)
@@ -46,7 +46,7 @@ def outer_cut_short(s: Scenario) -> None:
     s.arrives(packet, ACCEPTED)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("icv-gmac-unverified", "icv-failure-sticks"))
 def too_long(s: Scenario) -> None:
     """Octets behind the ICV are not an ESP packet either."""
     sa = s.inbound_sa(sequence=0)
@@ -57,7 +57,7 @@ def too_long(s: Scenario) -> None:
     s.arrives(packet, ACCEPTED)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("robustness-short-body", "padding-check-from-zero"))
 def noise(s: Scenario) -> None:
     """Anything under a known SPI."""
     sa = s.inbound_sa(sequence=0)
@@ -68,7 +68,7 @@ def noise(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("icv-last-octets-not-compared", "crypto-null-skips-integrity"))
 def every_bit(s: Scenario) -> None:
     """Every single bit of a short ESP packet, one after the other."""
     sa = s.inbound_sa(sequence=0)
@@ -80,7 +80,7 @@ def every_bit(s: Scenario) -> None:
     s.arrives(packet, ACCEPTED)
 
 
-@check(ACCEPTED)
+@check(ACCEPTED, proved_by=("padding-ctr-sixteen", "padding-check-from-zero"))
 def large(s: Scenario) -> None:
     """The largest packets that fit."""
     s.need("packets above 1500 octets", s.caps.max_packet > 1500)
@@ -90,7 +90,7 @@ def large(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED, packet=s.packet(sa, length=length, traffic_class=0, protocol=253))
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("robustness-empty-plaintext", "robustness-partial-block"))
 def too_little_inside(s: Scenario) -> None:
     """Under a right ICV: no trailer at all, half of one, or ciphertext that ends in the middle of a block."""
     sa = s.inbound_sa(sequence=0)
@@ -104,7 +104,7 @@ def too_little_inside(s: Scenario) -> None:
     s.receive(sa, 9, ACCEPTED)
 
 
-@check("RFC4303-3.3.3-increment")
+@check("RFC4303-3.3.3-increment", proved_by=("robustness-outbound-runt", "sequence-first-is-zero"))
 def no_packet_to_protect(s: Scenario) -> None:
     """Octets that are no IP packet are handed over to be protected: any answer is right, dying is none."""
     sa = s.outbound_sa(sequence=0)
@@ -114,7 +114,7 @@ def no_packet_to_protect(s: Scenario) -> None:
     s.send(s.outbound_sa(sequence=0), "RFC4303-3.3.3-increment")
 
 
-@check(ACCEPTED)
+@check(ACCEPTED, proved_by=("robustness-extension-header-unchecked", "padding-gmac-sixteen"))
 def cut_chain(s: Scenario) -> None:
     """IPv6 extension headers that run past the packet, in front of ESP: any answer is right, dying is none."""
     s.need("outer IPv6", any(family[3] == "6" for family in s.caps.families))

@@ -23,7 +23,7 @@ BOTH_NULL = "RFC4303-3.2-not-both-null"
 ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
-@check(UNICAST, NO_SA, proved_by=("sad-first-sa",))
+@check(UNICAST, NO_SA, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def several(s: Scenario) -> None:
     """Each packet finds its SA by the SPI; one with an SPI that nobody has is discarded."""
     sas = [s.inbound_sa(sequence=0, udp=False) for _ in range(s.draw(st.integers(2, 4)))]
@@ -37,7 +37,7 @@ def several(s: Scenario) -> None:
             s.receive(sas[index], numbers[sas[index].name], UNICAST)
 
 
-@check(NO_SA)
+@check(NO_SA, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def no_sa_at_all(s: Scenario) -> None:
     """Without any SA that matches, ESP is discarded."""
     sa = s.inbound_sa(sequence=0)
@@ -46,7 +46,7 @@ def no_sa_at_all(s: Scenario) -> None:
     s.arrives(s.stranger(sa), NO_SA)
 
 
-@check(ZERO, proved_by=("sad-spi-zero",))
+@check(ZERO, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def spi_zero(s: Scenario) -> None:
     """A packet with SPI 0 belongs to no SA."""
     sa = s.inbound_sa(sequence=0, udp=False)
@@ -56,7 +56,7 @@ def spi_zero(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED)
 
 
-@check(COLLISION, LONGEST, MULTICAST, PER_ENTRY, NO_MATCH, proved_by=("sad-address-ignored",))
+@check(COLLISION, LONGEST, MULTICAST, PER_ENTRY, NO_MATCH, proved_by=("icv-failure-sticks", "icv-gcm-twelve"))
 def same_spi(s: Scenario) -> None:
     """SAs with the same SPI are told apart by destination and source, the most specific one first."""
     kinds = [kind for kind in ("spi", "spi+destination", "spi+destination+source") if kind in s.caps.lookup]
@@ -88,7 +88,7 @@ def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, in
     return s.changed(base, name=f"{base.name}-{index}", lookup=kind, source=source, destination=destination, **keys)
 
 
-@check(DELETED, proved_by=("sad-delete-keeps-entry",))
+@check(DELETED, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def deleted(s: Scenario) -> None:
     """A deleted SA receives nothing; the others go on."""
     one, two = s.inbound_sa(sequence=0, udp=False), s.inbound_sa(sequence=0)
@@ -98,7 +98,7 @@ def deleted(s: Scenario) -> None:
     s.receive(two, 1, UNICAST)
 
 
-@check(DELETED, proved_by=("sad-window-survives-delete",))
+@check(DELETED, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def made_again(s: Scenario) -> None:
     """An SA that takes the SPI of a deleted one has its own keys and starts afresh."""
     one = s.inbound_sa(sequence=0)
@@ -111,7 +111,7 @@ def made_again(s: Scenario) -> None:
         s.arrives(s.peer_of(two).protect(s.small(two), number), DELETED)
 
 
-@check(DELETED)
+@check(DELETED, proved_by=("iv-cbc-constant", "icv-esn-high-sent"))
 def rekeyed_sender(s: Scenario) -> None:
     """A new outbound SA is used at once, with its own SPI, keys and numbers."""
     one = s.outbound_sa(sequence=0)
@@ -123,7 +123,7 @@ def rekeyed_sender(s: Scenario) -> None:
     s.send(two, "RFC4303-3.3.3-increment")
 
 
-@check(UNICAST)
+@check(UNICAST, proved_by=("icv-pointer-not-moved", "padding-ctr-sixteen"))
 def every_spi(s: Scenario) -> None:
     """Any SPI above the reserved ones will do."""
     spi = s.draw(
@@ -135,7 +135,7 @@ def every_spi(s: Scenario) -> None:
     s.receive(sa, 1, UNICAST)
 
 
-@check(BOTH_NULL)
+@check(BOTH_NULL, proved_by=("sad-neither-encryption-nor-integrity",))
 def neither_encryption_nor_integrity(s: Scenario) -> None:
     """An SA without encryption and integrity is refused."""
     s.need("encryption ENCR_NULL", "ENCR_NULL" in s.caps.encryption)
@@ -143,7 +143,7 @@ def neither_encryption_nor_integrity(s: Scenario) -> None:
     s.add(s.changed(sa, auth="NONE", auth_key=b""), BOTH_NULL)
 
 
-@check(PARALLEL)
+@check(PARALLEL, proved_by=("icv-pointer-not-moved", "padding-ctr-sixteen"))
 def parallel(s: Scenario) -> None:
     """Several SAs between the same ends, with keys, numbers and windows of their own, serve mixed traffic."""
     one = s.inbound_sa(sequence=s.draw(st.sampled_from((0, 2**31, 2**32 - 100))) if s.caps.set_sequence else 0)
@@ -158,7 +158,7 @@ def parallel(s: Scenario) -> None:
         s.receive(sas[index], numbers[sas[index].name], PARALLEL)
 
 
-@check(UNICAST, weight=0.5)
+@check(UNICAST, weight=0.5, proved_by=("padding-check-from-zero", "padding-sliced-after-cut"))
 def many(s: Scenario) -> None:
     """Among fifty SAs with neighbouring SPIs each packet finds its own."""
     one = s.inbound_sa(sequence=0, udp=False, spi=0x12345600)
@@ -177,7 +177,7 @@ def reserved_spi(s: Scenario) -> None:
     s.add(sa, RESERVED, behaviour="SA with a reserved SPI")
 
 
-@check(MIXED)
+@check(MIXED, proved_by=("sad-mixed-ends-accepted",))
 def mixed_ends(s: Scenario) -> None:
     """A tunnel cannot have an IPv4 and an IPv6 end."""
     sa = s.inbound_sa(sequence=0, add=False, mode="tunnel")
@@ -186,7 +186,7 @@ def mixed_ends(s: Scenario) -> None:
     s.add(s.changed(sa, source=other), MIXED)
 
 
-@check(ZERO)
+@check(ZERO, proved_by=("sad-spi-zero-accepted",))
 def sa_with_spi_zero(s: Scenario) -> None:
     """An SA with SPI 0, which must never be on the wire, is refused."""
     sa = s.inbound_sa(sequence=0, add=False) if s.can("in") else s.outbound_sa(sequence=0, add=False)

@@ -14,7 +14,7 @@ CYCLE = "RFC4303-3.3.3-no-cycle"
 RESET = "RFC4303-2.2-reset-before-cycle"
 
 
-@check(FIRST, proved_by=("sequence-starts-at-zero",))
+@check(FIRST, proved_by=("sequence-first-is-zero", "iv-cbc-constant"))
 def first_packet(s: Scenario) -> None:
     """The first packet of an SA has number 1, the next one 2."""
     sa = s.outbound_sa(sequence=0)
@@ -22,7 +22,7 @@ def first_packet(s: Scenario) -> None:
     s.send(sa, INCREMENT)
 
 
-@check(INCREMENT, FIELD)
+@check(INCREMENT, FIELD, proved_by=("sequence-first-is-zero", "iv-cbc-counter"))
 def increments(s: Scenario) -> None:
     """Each packet has the next number, wherever the numbering starts, whatever the packets are."""
     sa = s.outbound_sa(sequence=None)
@@ -31,7 +31,7 @@ def increments(s: Scenario) -> None:
     s.read(sa, INCREMENT, "sequence")
 
 
-@check(CYCLE, RESET, proved_by=("sequence-wraps-to-zero",))
+@check(CYCLE, RESET, proved_by=("sequence-cycles-esn", "sequence-restarts-after-overflow"))
 def overflow(s: Scenario) -> None:
     """The last number is used, and after it nothing is sent any more."""
     s.need("set_sequence", s.caps.set_sequence)
@@ -46,7 +46,7 @@ def overflow(s: Scenario) -> None:
     s.read(sa, CYCLE, "sequence")
 
 
-@check(INCREMENT)
+@check(INCREMENT, proved_by=("sequence-restarts-after-overflow", "sequence-cycles"))
 def burst(s: Scenario) -> None:
     """Packets that are handed over together get consecutive numbers in their order."""
     sa = s.outbound_sa(sequence=None)
@@ -56,7 +56,7 @@ def burst(s: Scenario) -> None:
     s.send(sa, INCREMENT)
 
 
-@check(CYCLE)
+@check(CYCLE, proved_by=("sequence-burst-high-of-last", "sequence-cycles-esn"))
 def burst_across_the_end(s: Scenario) -> None:
     """A burst that is longer than the numbers left is sent as far as they go."""
     s.need("set_sequence", s.caps.set_sequence)
@@ -66,7 +66,7 @@ def burst_across_the_end(s: Scenario) -> None:
     s.send_burst(sa, [s.small(sa)] * (left + 2), CYCLE)
 
 
-@check(INCREMENT)
+@check(INCREMENT, proved_by=("sequence-esn-skips-low-zero", "sequence-esn-stops-at-32-bits"))
 def two_senders(s: Scenario) -> None:
     """Each SA counts for itself."""
     one, two = s.outbound_sa(sequence=None), s.outbound_sa(sequence=None)
@@ -86,7 +86,7 @@ def rollover(s: Scenario) -> None:
     )
 
 
-@check(IMPLICIT_IV)
+@check(IMPLICIT_IV, proved_by=("sequence-cycles-esn", "sequence-cycles"))
 def implicit_iv(s: Scenario) -> None:
     """With an implicit IV the number must not start again, whether anybody looks for replays or not."""
     s.need("set_sequence", s.caps.set_sequence)

@@ -23,7 +23,7 @@ ACCEPTED = "RFC4303-3.4.4-accepted"
 SIZES = (1, 2, 3, 4, 7, 16, 100, 255, 256, 1000)
 
 
-@check(CUT_OFF, proved_by=("tfc-not-removed",))
+@check(CUT_OFF, proved_by=("tfc-length-of-inner-octet", "tfc-padding-delivered-ipv6"))
 def removed(s: Scenario) -> None:
     """Octets behind the inner packet are cut off by its length field."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
@@ -32,7 +32,7 @@ def removed(s: Scenario) -> None:
     s.receive(sa, 1, CUT_OFF, packet=packet, tfc=s.choose(SIZES))
 
 
-@check(ANY_VALUE)
+@check(ANY_VALUE, proved_by=("tfc-padding-delivered", "tfc-padding-refused"))
 def of_any_octets(s: Scenario) -> None:
     """What the TFC padding consists of does not matter, though it may look like padding or another packet."""
     sa = s.inbound_sa(sequence=0, mode="tunnel")
@@ -43,14 +43,14 @@ def of_any_octets(s: Scenario) -> None:
     s.receive_plaintext(sa, 1, payload + tfc + trailer, ANY_VALUE)
 
 
-@check(NOT_ASKED)
+@check(NOT_ASKED, proved_by=("icv-esn-high-sent", "sequence-first-is-zero"))
 def not_asked_for(s: Scenario) -> None:
     """Nothing stands between the inner packet and the padding unless somebody asked for it."""
     sa = s.outbound_sa(sequence=0, mode="tunnel")
     s.send(sa, NOT_ASKED, packet=s.packet(sa))
 
 
-@check(TFC, LENGTH, PAD_LENGTH)
+@check(TFC, LENGTH, PAD_LENGTH, proved_by=("icv-esn-high-sent", "sequence-first-is-zero"))
 def added(s: Scenario) -> None:
     """Padding that is asked for is there, and the inner packet does not know of it."""
     s.need("tfc", s.caps.tfc)
@@ -59,7 +59,9 @@ def added(s: Scenario) -> None:
     s.send(sa, PAD_LENGTH if size > 255 else LENGTH, tfc=size)
 
 
-@check(DISCARDED, DISCARDED_SEPARATE, DISCARDED_COMBINED, FREE, proved_by=("tfc-dummy-delivered",))
+@check(
+    DISCARDED, DISCARDED_SEPARATE, DISCARDED_COMBINED, FREE, proved_by=("tfc-dummy-delivered", "padding-gmac-sixteen")
+)
 def dummy_discarded(s: Scenario) -> None:
     """A dummy packet vanishes, whatever it contains, and the traffic goes on."""
     sa = s.inbound_sa(sequence=0)
@@ -71,7 +73,7 @@ def dummy_discarded(s: Scenario) -> None:
     s.receive(sa, 2, ACCEPTED)
 
 
-@check(NEXT_HEADER, COMPLETE, GENERATED)
+@check(NEXT_HEADER, COMPLETE, GENERATED, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
 def dummy_sent(s: Scenario) -> None:
     """A dummy packet is a whole ESP packet with next header 59, and takes a number like any other."""
     s.need("dummy", s.caps.dummy)

@@ -26,7 +26,7 @@ def inbound(s: Scenario) -> Sa:
     return s.inbound_sa(sequence=0, udp=True)
 
 
-@check(HEADER, PORTS, ZERO)
+@check(HEADER, PORTS, ZERO, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
 def sends(s: Scenario) -> None:
     """ESP in UDP, with the SA's ports and the right length."""
     s.need("udp", s.caps.udp)
@@ -34,7 +34,7 @@ def sends(s: Scenario) -> None:
     s.send(sa, HEADER, packet=s.packet(sa))
 
 
-@check(PORTS)
+@check(PORTS, proved_by=("icv-esn-high-sent", "sequence-first-is-zero"))
 def other_ports(s: Scenario) -> None:
     """The ports are the SA's, in network byte order."""
     s.need("udp", s.caps.udp)
@@ -44,7 +44,7 @@ def other_ports(s: Scenario) -> None:
     s.send(s.with_fields(sa, udp=ports), PORTS)
 
 
-@check(*REMOVED.values())
+@check(*REMOVED.values(), proved_by=("fragments-ipv6-read-as-ipv4", "icv-gcm-twelve"))
 def receives(s: Scenario) -> None:
     """ESP in UDP is opened, whatever its length."""
     sa = inbound(s)
@@ -52,7 +52,13 @@ def receives(s: Scenario) -> None:
     s.receive(sa, 2, REMOVED[sa.mode], packet=s.packet(sa))
 
 
-@check(KEEPALIVE, KEEPALIVE_PORTS, KEEPALIVE_CHECKSUM, NO_LIVENESS, proved_by=("udp-keepalive",))
+@check(
+    KEEPALIVE,
+    KEEPALIVE_PORTS,
+    KEEPALIVE_CHECKSUM,
+    NO_LIVENESS,
+    proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"),
+)
 def keepalive(s: Scenario) -> None:
     """A keepalive is neither ESP nor IKE, with a checksum or without, also when the link pads it, and ages no SA."""
     sa = inbound(s)
@@ -64,7 +70,7 @@ def keepalive(s: Scenario) -> None:
     s.receive(sa, 1, NO_LIVENESS)
 
 
-@check(MARKER, proved_by=("udp-marker",))
+@check(MARKER, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def ike(s: Scenario) -> None:
     """Four zero octets where the SPI would be: the message belongs to IKE."""
     sa = inbound(s)
@@ -72,7 +78,7 @@ def ike(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED)
 
 
-@check(CHECKSUM, proved_by=("udp-checksum-zero-demanded",))
+@check(CHECKSUM, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def checksum(s: Scenario) -> None:
     """A packet with a right UDP checksum is as good as one with none. None over IPv6 is against RFC 8200: recorded."""
     sa = inbound(s)
@@ -81,7 +87,7 @@ def checksum(s: Scenario) -> None:
     s.arrives(bare, CHECKSUM, behaviour="zero UDP checksum over IPv6" if s.outer_version(sa) == 6 else "")
 
 
-@check(BYPASS, proved_by=("udp-port-ignored",))
+@check(BYPASS, proved_by=("udp-port-not-checked",))
 def other_port(s: Scenario) -> None:
     """UDP to another port is other traffic, whatever it looks like."""
     sa = inbound(s)
@@ -91,7 +97,7 @@ def other_port(s: Scenario) -> None:
     s.arrives(s.peer(sa).datagram(payload, destination_port=port), BYPASS)
 
 
-@check(MALFORMED)
+@check(MALFORMED, proved_by=("robustness-header-unchecked", "robustness-short-body"))
 def short(s: Scenario) -> None:
     """Two or three octets are neither a keepalive nor ESP; an SPI alone is no packet."""
     sa = inbound(s)
@@ -100,7 +106,7 @@ def short(s: Scenario) -> None:
     s.receive(sa, 1, ACCEPTED)
 
 
-@check(HEADER)
+@check(HEADER, proved_by=("icv-gcm-twelve", "icv-pointer-not-moved"))
 def octets_behind_the_datagram(s: Scenario) -> None:
     """What follows the end that the UDP length gives, inside the IP packet, does not belong to the ESP packet."""
     sa = inbound(s)

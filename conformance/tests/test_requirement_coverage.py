@@ -3,7 +3,7 @@
 import pytest
 
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.adapters.seeded import DEFECTS
+from espproof.adapters.seeded import DEFECTS, SeededAdapter
 from espproof.conformance.checks import Check, all_checks
 from espproof.conformance.requirements import catalogue, coverage
 from espproof.conformance.runner import run_check, target
@@ -54,3 +54,12 @@ def test_the_counts_are_those_of_the_catalogue() -> None:
         counts = coverage.counts(coverage.of(one) for one in entries)
         assert sum(level["total"] for level in counts.values()) == len(entries)
         assert all(level["total"] == level["verified"] + level["waived"] for level in counts.values())
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if check.proved_by], ids=lambda check: check.id)
+def test_a_check_catches_the_defects_that_prove_it(check: Check) -> None:
+    """Each check has been seen to fail, and still does."""
+    for name in check.proved_by:
+        adapter = SeededAdapter(name)
+        result = run_check(check, adapter, target(adapter), examples=100, seed=1, findings=1)
+        assert result.counterexamples, name
