@@ -107,7 +107,7 @@ class Endpoint:
         state = entry.state
         if entry.sa.direction != "out":
             raise Misuse(f"SA {name} is inbound")
-        if state.lifetime_status(now) == "hard" or not state.has_room_for(len(packet)):
+        if state.limited and (state.lifetime_status(now) == "hard" or not state.has_room_for(len(packet))):
             return DropReason.EXPIRED
         sequence = next_sequence(state.sequence, entry.sa.esn)
         if sequence is None:
@@ -154,16 +154,17 @@ class Endpoint:
         entry = self._sad.find(esp[:4], outer.destination, outer.source)
         if entry is None:
             return DropReason.NO_SA
-        if entry.state.lifetime_status(now) == "hard":
+        state = entry.state
+        if state.limited and state.lifetime_status(now) == "hard":
             return DropReason.EXPIRED
         opened = authenticate(entry, esp)
         result = deliver(entry.sa, outer, opened) if isinstance(opened, Opened) else opened
         if isinstance(result, bytes):
-            if entry.state.has_room_for(len(result)):
-                entry.state.count(len(result))
+            if not state.limited or state.has_room_for(len(result)):
+                state.count(len(result))
                 return Delivered(result, entry.sa.name)
             result = DropReason.EXPIRED
-        entry.state.count_error(result)
+        state.count_error(result)
         return result
 
 
@@ -257,6 +258,6 @@ def deliver(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes 
         result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
     else:
         result = transport.rebuild(outer, opened.next_header, opened.payload)
-    if isinstance(result, bytes) and not sa.selects(result):
+    if sa.selectors and isinstance(result, bytes) and not sa.selects(result):
         return DropReason.SELECTOR
     return result

@@ -122,7 +122,11 @@ def version(packet: bytes) -> int:
 
 def parse(packet: bytes) -> Packet:
     """Read one whole packet. Raises `Malformed` with one phrase."""
-    return _parse_ipv4(packet) if version(packet) == 4 else _parse_ipv6(packet)
+    if packet and packet[0] >> 4 == 4:
+        return _parse_ipv4(packet)
+    if packet and packet[0] >> 4 == 6:
+        return _parse_ipv6(packet)
+    raise Malformed("neither IPv4 nor IPv6")
 
 
 def ipv4_length(packet: bytes) -> int:

@@ -103,7 +103,7 @@ class SecurityAssociation:
 class SaState:
     """What traffic changes. Outbound, `sequence` is the last number sent; inbound, `replay` holds window and T."""
 
-    __slots__ = ("added_at", "errors", "failures", "lifetime", "octets", "packets", "replay", "sequence")
+    __slots__ = ("added_at", "errors", "failures", "lifetime", "limited", "octets", "packets", "replay", "sequence")
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class SaState:
         self.sequence = sequence
         self.replay = replay or ReplayWindow(0)
         self.lifetime = lifetime
+        self.limited = lifetime is not UNLIMITED
         self.added_at = added_at
         self.packets = 0
         self.octets = 0
@@ -132,9 +133,7 @@ class SaState:
 
     def has_room_for(self, octets: int) -> bool:
         """Whether the lifetime allows a packet of that size."""
-        return self.lifetime is UNLIMITED or self.lifetime.has_room_for(self.octets, octets)
+        return self.lifetime.has_room_for(self.octets, octets)
 
     def lifetime_status(self, now: float) -> LifetimeStatus:
-        if self.lifetime is UNLIMITED:
-            return "ok"
         return self.lifetime.status(self.packets, self.octets, now - self.added_at)

@@ -37,19 +37,24 @@ class Sad(Generic[Entry]):
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
+        self._addressed = 0  # SAs that ask for addresses; as long as there is none, the SPI alone decides
 
     def add(self, entry: Entry) -> None:
         key = key_of(entry.sa)
         if key in self._entries:
             raise Misuse(f"an inbound SA with SPI {entry.sa.spi:#010x} and the same {entry.sa.lookup} exists")
         self._entries[key] = entry
+        self._addressed += entry.sa.lookup != "spi"
 
     def delete(self, entry: Entry) -> None:
         del self._entries[key_of(entry.sa)]
+        self._addressed -= entry.sa.lookup != "spi"
 
     def find(self, spi: bytes, destination: bytes, source: bytes) -> Entry | None:
         """The SA of a packet with that SPI from `source` to `destination` (all as they stand in it), or None."""
         entries = self._entries
+        if not self._addressed:
+            return entries.get(spi)
         both = spi + destination
         return entries.get(both + source) or entries.get(both) or entries.get(spi)
 

@@ -307,14 +307,14 @@ DEFECTS = (
         "sad-spi-of-24-bits", "D-030", "sad",
         "the hash key is shorter than the SPI: its first octet does not count",
         ("sad", "key = sa.spi.to_bytes(4, \"big\")", "key = sa.spi.to_bytes(4, \"big\")[1:]"),
-        ("sad", "        both = spi + destination\n", "        spi = spi[1:]\n        both = spi + destination\n"),
+        ("sad", "        entries = self._entries\n", "        entries = self._entries\n        spi = spi[1:]\n"),
     ),
     defect(
         "sad-miss-is-last-entry", "D-004", "sad",
         "the search answers -1 when it finds nothing, which is used as an index",
-        ("sad", "        return entries.get(both",
-                "        if spi not in [key[:4] for key in entries]:\n            return list(entries.values())[-1]\n"
-                "        return entries.get(both"),
+        ("sad", "        entries = self._entries\n",
+                "        entries = self._entries\n"
+                "        if entries and spi not in [key[:4] for key in entries]:\n            return list(entries.values())[-1]\n"),
     ),
     defect(
         "sad-deleted-sa-cached", "V-037", "sad",
@@ -359,8 +359,8 @@ DEFECTS = (
     defect(
         "sad-selectors-not-checked", "LP-012", "sad",
         "an SA with selectors delivers whatever comes out of it",
-        ("endpoint", "if isinstance(result, bytes) and not sa.selects(result):",
-                     "if isinstance(result, bytes) and not sa.selects(result) and False:"),
+        ("endpoint", "if sa.selectors and isinstance(result, bytes) and not sa.selects(result):",
+                     "if False:"),
     ),
     # ----------------------------------------------------------------------------------------------------- lifetime
     defect(
@@ -376,13 +376,13 @@ DEFECTS = (
     defect(
         "lifetime-hard-limit-outbound", "LX-009", "lifetime",
         "an outbound SA goes on after its hard limit",
-        ("endpoint", "        if state.lifetime_status(now) == \"hard\" or not state.has_room_for(len(packet)):", "        if False:"),
+        ("endpoint", "        if state.limited and (state.lifetime_status(now) == \"hard\" or not state.has_room_for(len(packet))):", "        if False:"),
     ),
     defect(
         "lifetime-hard-limit-inbound", "LX-009", "lifetime",
         "an inbound SA goes on after its hard limit",
-        ("endpoint", "        if entry.state.lifetime_status(now) == \"hard\":",
-                     "        if entry.state.lifetime_status(now) == \"expired\":"),
+        ("endpoint", "        if state.limited and state.lifetime_status(now) == \"hard\":",
+                     "        if False:"),
     ),
     defect(
         "lifetime-two-limits-at-once", "F-004", "lifetime",

@@ -71,7 +71,7 @@ DEFECTS = (
     defect(
         "lifetime-room-not-looked-at", "LX-009", "lifetime",
         "a packet that is larger than what is left of the lifetime passes, and only the next one does not",
-        ("sa", "        return self.lifetime is UNLIMITED or self.lifetime.has_room_for(self.octets, octets)\n",
+        ("sa", "        return self.lifetime.has_room_for(self.octets, octets)\n",
                "        return True\n"),
     ),
     # ---------------------------------------------------------------------------------------------------- fragments
