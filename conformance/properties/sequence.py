@@ -8,6 +8,7 @@ from espproof.conformance.scenario import Scenario
 FIRST = "RFC4303-3.3.3-first-one"
 INCREMENT = "RFC4303-3.3.3-increment"
 FIELD = "RFC4303-2.2-increment"
+HIGH_NOT_SENT = "RFC4303-2.2.1-high-not-sent"
 ROLLOVER = "RFC4303-3.3.3-rollover-without-replay"
 IMPLICIT_IV = "RFC8750-7-no-overlap"
 CYCLE = "RFC4303-3.3.3-no-cycle"
@@ -26,8 +27,10 @@ def first_packet(s: Scenario) -> None:
 def increments(s: Scenario) -> None:
     """Each packet has the next number, wherever the numbering starts, whatever the packets are."""
     sa = s.outbound_sa(sequence=None)
-    for _ in range(s.draw(st.integers(2, 6))):
-        s.send(sa, FIELD)
+    start = int(sa.sequence)
+    for number in range(start + 1, start + s.draw(st.integers(3, 7))):
+        crossing = HIGH_NOT_SENT if sa.esn else CYCLE
+        s.send(sa, FIELD if number >> 32 == start >> 32 else crossing)
     s.read(sa, INCREMENT, "sequence")
 
 
