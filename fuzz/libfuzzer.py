@@ -1,6 +1,7 @@
 """What libFuzzer is told and what it prints: arguments, status lines, final statistics, and how it ends."""
 
 import re
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def arguments(
         f"-max_total_time={seconds}",
         f"-seed={seed}",
         f"-timeout={limits.seconds_per_input}",
-        f"-rss_limit_mb={limits.memory_mib}",
+        f"-rss_limit_mb={limits.memory_mib + _inherited_mib()}",
         f"-max_len={limits.max_octets}",
         f"-artifact_prefix={artifacts}/",
         "-len_control=0",  # seeds are whole packets: there is nothing to be gained by beginning with four octets
@@ -80,6 +81,11 @@ def arguments(
         "-print_final_stats=1",
         *(str(folder) for folder in (corpus, seeds) if folder is not None),
     ]
+
+
+def _inherited_mib() -> int:
+    """libFuzzer looks at the peak of resident memory, which Linux hands down from the process that starts it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def artifacts_in(folder: Path) -> list[tuple[Kind, bytes]]:

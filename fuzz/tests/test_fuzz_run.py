@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.fuzz import findings, regressions, seeds
 from espproof.fuzz import run as running
 from espproof.fuzz.commands import app
-from espproof.fuzz.libfuzzer import Limits, Statistics
+from espproof.fuzz.libfuzzer import Limits, Statistics, arguments
 from espproof.fuzz.process import ask, watch
 from espproof.fuzz.regressions import may_be_saved
 from espproof.fuzz.run import CannotFuzz, Plan, run
@@ -359,3 +360,11 @@ def test_the_figures_of_libfuzzer_are_read() -> None:
     assert said.read("stat::number_of_executed_units: 90000")
     assert said.read("stat::peak_rss_mb:              78")
     assert (said.executions, said.peak_rss_mib, said.final) == (90000, 78, True)
+
+
+def test_what_this_process_has_used_is_not_held_against_the_fuzzing(tmp_path: Path) -> None:
+    """Linux hands the peak of memory down: a large test process must not end the run that it starts."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    said = arguments(seconds=1, seed=1, limits=Limits(memory_mib=100), artifacts=tmp_path, corpus=tmp_path)
+    limit = next(int(one.partition("=")[2]) for one in said if one.startswith("-rss_limit_mb="))
+    assert 100 + peak <= limit <= 100 + 2 * peak
