@@ -151,7 +151,7 @@ class Endpoint:
     def _esp_in(self, outer: ip.Packet, esp: bytes, now: float) -> Delivered | DropReason:
         if len(esp) < 8:
             return DropReason.MALFORMED
-        entry = self._sad.find(esp[:4], outer.destination, outer.source)
+        entry = self._sad.find(esp[:4], outer)
         if entry is None:
             return DropReason.NO_SA
         state = entry.state

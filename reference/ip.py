@@ -38,7 +38,8 @@ _FRAGMENT_OFFSET = 0x1FFF
 class Packet:
     """An IP packet taken apart. `header` and `payload` together are the packet without link padding.
 
-    One is made for every packet, and to freeze it costs more than all the rest of reading one: nobody changes it.
+    What stands in the fixed header is read from there when somebody asks. One is made for every packet, and to freeze it
+    costs more than all the rest of reading one: nobody changes it.
     """
 
     version: int
@@ -46,16 +47,29 @@ class Packet:
     """With IPv4 options, or with all IPv6 extension headers in front of `protocol`."""
     payload: bytes
     protocol: int
-    source: bytes
-    destination: bytes
-    """As in the fixed header, in network order: 4 or 16 octets."""
-    traffic_class: int
-    """DSCP (6 bits) and ECN (2 bits): IPv4's TOS octet."""
-    hop_limit: int
     fragment: int
     """As IPv4 has it: the offset in units of 8 octets and, above it, the flag "more fragments"; 0 for no fragment."""
     next_header_at: int
     """Offset in `header` of the octet that names `protocol`."""
+
+    @property
+    def source(self) -> bytes:
+        """In network order: 4 or 16 octets."""
+        return self.header[12:16] if self.version == 4 else self.header[8:24]
+
+    @property
+    def destination(self) -> bytes:
+        """As in the fixed header, whatever a routing header says."""
+        return self.header[16:20] if self.version == 4 else self.header[24:40]
+
+    @property
+    def traffic_class(self) -> int:
+        """DSCP (6 bits) and ECN (2 bits): IPv4's TOS octet."""
+        return self.header[1] if self.version == 4 else (self.header[0] << 4 | self.header[1] >> 4) & 0xFF
+
+    @property
+    def hop_limit(self) -> int:
+        return self.header[8 if self.version == 4 else 7]
 
     @property
     def is_fragment(self) -> bool:
@@ -158,30 +172,23 @@ def ipv6_length(packet: bytes) -> int:
 
 def _parse_ipv4(packet: bytes) -> Packet:
     total = ipv4_length(packet)
-    first, tos, _, _, fragment, ttl, protocol, _, source, destination = _IPV4.unpack_from(packet)
-    size = (first & 0xF) * 4
+    size = (packet[0] & 0xF) * 4
     header = packet[:size]
     if int.from_bytes(header, "big") % 0xFFFF:
         raise Malformed("IPv4 header checksum is wrong")
-    return Packet(
-        4, header, packet[size:total], protocol, source, destination, tos, ttl,
-        fragment & (_MORE_FRAGMENTS | _FRAGMENT_OFFSET), 9,
-    )  # fmt: skip
+    fragment = (packet[6] << 8 | packet[7]) & (_MORE_FRAGMENTS | _FRAGMENT_OFFSET)
+    return Packet(4, header, packet[size:total], packet[9], fragment, 9)
 
 
 def _parse_ipv6(packet: bytes) -> Packet:
     end = ipv6_length(packet)
-    first, _, protocol, hop_limit, source, destination = _IPV6.unpack_from(packet)
-    at, name_at, fragment = IPV6_HEADER_SIZE, 6, 0
+    protocol, at, name_at, fragment = packet[6], IPV6_HEADER_SIZE, 6, 0
     if protocol in EXTENSION_HEADERS:
         chain = extension_headers(packet[:end])
         last = chain[-1]
         at, name_at, protocol = last.at + last.size, last.at, packet[last.at]
         fragment = _fragment(packet, chain)
-    traffic_class = first >> 20 & 0xFF
-    return Packet(
-        6, packet[:at], packet[at:end], protocol, source, destination, traffic_class, hop_limit, fragment, name_at,
-    )  # fmt: skip
+    return Packet(6, packet[:at], packet[at:end], protocol, fragment, name_at)
 
 
 def extension_headers(packet: bytes) -> list[ExtensionHeader]:

@@ -18,6 +18,15 @@ class HasSa(Protocol):
     def sa(self) -> SecurityAssociation: ...
 
 
+class HasAddresses(Protocol):
+    """A packet's source and destination, octets in network order: `ip.Packet` is one."""
+
+    @property
+    def source(self) -> bytes: ...
+    @property
+    def destination(self) -> bytes: ...
+
+
 Entry = TypeVar("Entry", bound=HasSa)
 
 
@@ -50,25 +59,26 @@ class Sad(Generic[Entry]):
         del self._entries[key_of(entry.sa)]
         self._addressed -= entry.sa.lookup != "spi"
 
-    def find(self, spi: bytes, destination: bytes, source: bytes) -> Entry | None:
-        """The SA of a packet with that SPI from `source` to `destination` (all as they stand in it), or None."""
+    def find(self, spi: bytes, packet: HasAddresses) -> Entry | None:
+        """The SA of a packet with that SPI (4 octets, as they stand in it), or None."""
         entries = self._entries
         if not self._addressed:
             return entries.get(spi)
+        source, destination = packet.source, packet.destination
         both = spi + destination
         return entries.get(both + source) or entries.get(both) or entries.get(spi)
 
 
-def linear_search(entries: Iterable[Entry], spi: bytes, destination: bytes, source: bytes) -> Entry | None:
+def linear_search(entries: Iterable[Entry], spi: bytes, packet: HasAddresses) -> Entry | None:
     """RFC 4301 4.1 as it is written: one pass over the SAD for each of the three degrees of match."""
     candidates = [entry for entry in entries if entry.sa.spi == int.from_bytes(spi, "big")]
     for lookup in ("spi+destination+source", "spi+destination", "spi"):
         for entry in candidates:
             if entry.sa.lookup != lookup:
                 continue
-            if lookup != "spi" and entry.sa.destination.packed != destination:
+            if lookup != "spi" and entry.sa.destination.packed != packet.destination:
                 continue
-            if lookup == "spi+destination+source" and entry.sa.source.packed != source:
+            if lookup == "spi+destination+source" and entry.sa.source.packed != packet.source:
                 continue
             return entry
     return None

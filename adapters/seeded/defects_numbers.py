@@ -321,6 +321,7 @@ DEFECTS = (
         "the SA that an SPI was found with is remembered, also when it has been replaced by another one",
         ("sad", "        entries = self._entries\n",
                 "        entries = self._entries\n"
+                "        source, destination = packet.source, packet.destination\n"
                 "        cache = self.__dict__.setdefault(\"cache\", {})\n"
                 "        if any(key[:4] == spi for key in entries):\n"
                 "            for entry in [cache.get((spi, destination, source))]:\n"

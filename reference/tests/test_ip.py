@@ -51,7 +51,8 @@ def test_ipv4_fields_are_where_rfc_791_puts_them() -> None:
     )
     assert packet == header + PAYLOAD
     read = ip.parse(packet)
-    assert read == ip.Packet(4, header, PAYLOAD, 50, SOURCE4, DESTINATION4, 0xB9, 61, 0, 9)
+    assert read == ip.Packet(4, header, PAYLOAD, 50, 0, 9)
+    assert (read.source, read.destination, read.traffic_class, read.hop_limit) == (SOURCE4, DESTINATION4, 0xB9, 61)
     assert (read.dscp, read.ecn, read.identification, read.total_length) == (0x2E, 1, 0x1234, 43)
     assert not read.is_fragment
     assert read.flow_label == 0
@@ -62,7 +63,8 @@ def test_ipv6_fields_are_where_rfc_8200_puts_them() -> None:
     header = bytes.fromhex("6b9abcde 0017 32 3d".replace(" ", "")) + SOURCE6 + DESTINATION6
     assert header + PAYLOAD == IPV6
     read = ip.parse(IPV6)
-    assert read == ip.Packet(6, header, PAYLOAD, 50, SOURCE6, DESTINATION6, 0xB9, 61, 0, 6)
+    assert read == ip.Packet(6, header, PAYLOAD, 50, 0, 6)
+    assert (read.source, read.destination, read.traffic_class, read.hop_limit) == (SOURCE6, DESTINATION6, 0xB9, 61)
     assert (read.dscp, read.ecn, read.flow_label, read.total_length) == (0x2E, 1, 0xABCDE, 63)
     assert read.identification == 0
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -32,6 +32,13 @@ def entry(spi: int, lookup: Lookup, destination: str = ADDRESSES[0], source: str
     )  # fmt: skip
 
 
+class Ends(NamedTuple):
+    """What the search looks at of a packet."""
+
+    source: bytes
+    destination: bytes
+
+
 def packed(address: str) -> bytes:
     return ip_address(address).packed
 
@@ -58,8 +65,8 @@ def test_same_answer_as_the_linear_search(known: list[Entry], data: st.DataObjec
     for spi in (bytes.fromhex("00001001"), bytes.fromhex("00001002"), bytes.fromhex("00001003")):
         for destination in ADDRESSES:
             for source in ADDRESSES:
-                wanted = linear_search(left, spi, packed(destination), packed(source))
-                assert sad.find(spi, packed(destination), packed(source)) is wanted
+                packet = Ends(packed(source), packed(destination))
+                assert sad.find(spi, packet) is linear_search(left, spi, packet)
 
 
 SPECIFIC = (
@@ -86,7 +93,7 @@ def test_most_specific_wins(there: Any, destination: str, source: str, index: in
     for one in known:
         sad.add(one)
     for find in (sad.find, lambda *key: linear_search(known, *key)):
-        found = find(bytes.fromhex("00001001"), packed(destination), packed(source))
+        found = find(bytes.fromhex("00001001"), Ends(packed(source), packed(destination)))
         assert found is (None if index is None else known[index])
 
 
