@@ -9,6 +9,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -45,7 +46,8 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     """Tells whether Ctrl-C was pressed in the block.
 
     It raises `KeyboardInterrupt` as ever, but Python drops an exception that is raised in a callback of the garbage
-    collector, and Hypothesis has one. In any other than the main thread nothing is noticed.
+    collector, and Hypothesis has one; what Python then says about it is nothing a user needs to see. In any other than
+    the main thread nothing is noticed.
     """
     seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -56,10 +58,16 @@ def interrupts() -> Iterator[Callable[[], bool]]:
         seen.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, notice)
+    def unraisable(dropped: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            hook(dropped)
+
+    before, hook = signal.signal(signal.SIGINT, notice), sys.unraisablehook
+    sys.unraisablehook = unraisable
     try:
         yield lambda: bool(seen)
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)
 
 
