@@ -92,7 +92,7 @@
     document.documentElement.style.setProperty("--stick", `${height}px`);
   };
   byId("filters").hidden = false;
-  byId("filters").addEventListener("input", apply);
+  for (const event of ["input", "change"]) byId("filters").addEventListener(event, apply);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("f-clear").addEventListener("click", clear);
   byId("f-clear-2").addEventListener("click", clear);
