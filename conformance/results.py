@@ -110,11 +110,13 @@ def requirement_verdicts(
             verdict = _softened(found.verdict, levels.get(found.requirement, ""))
             said.setdefault(found.requirement, []).append(verdict)
     verdicts = {requirement: combine(one) for requirement, one in said.items()}
+    asked = {requirement for check in checks for requirement in all_checks()[check.check].verifies}
+    foreign = _foreign(caps) if caps is not None else set()
     for entry in load().values():
         others = [verdicts[other] for other in entry.verified_with if other in verdicts]
         if others and len(others) == len(entry.verified_with):
             verdicts[entry.id] = _softened(combine(others), entry.level)
-        if caps is not None and entry.document in _foreign(caps) and entry.waived is None and verdicts:
+        if entry.document in foreign and not asked.isdisjoint((entry.id, *entry.verified_with)):
             verdicts[entry.id] = Verdict.INAPPLICABLE
     return dict(sorted(verdicts.items()))
 

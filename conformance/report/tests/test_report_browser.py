@@ -55,7 +55,9 @@ def browse(driver: Any) -> Iterator[Browse]:
         return driver
 
     yield go
-    assert [entry for entry in driver.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}] == []
+    said = [entry for entry in driver.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+    # a test that opens hundreds of findings in a second is quicker than Chromium lets an address change
+    assert [entry for entry in said if "ipc-flooding-protection" not in entry["message"]] == []
 
 
 @pytest.fixture(scope="module")
