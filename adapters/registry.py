@@ -1,7 +1,10 @@
 """Adapters by name: the ones that come with the suite, entry points, a class in a module, a program, a seeded defect."""
 
+import glob
 import importlib
 import importlib.metadata
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,21 +20,37 @@ GROUP = "espproof.adapters"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An adapter that comes with the suite. `needs` is a module that must be importable, `install` how to get it."""
+    """An adapter that comes with the suite.
+
+    `modules`, `programs` and `files` must be there for it to work: importable names, names of commands, patterns of
+    paths. `install` is the command that gets them. `variants` are the ways to run it besides the plain one; they are
+    opened as `NAME:VARIANT`, and `where` is then called with the variant.
+    """
 
     name: str
     what: str
     where: str
-    needs: str
-    install: str
+    install: str = ""
+    modules: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the adapter and what belongs to it stand."""
+        return Path(__file__).parents[1].joinpath(*self.where.partition(":")[0].split(".")[1:]).parent
 
 
 KNOWN = (
-    Known("reference", "the reference itself: must pass everything", "espproof.adapters.reference:ReferenceAdapter",
-          "espproof", ""),
-    Known("scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec:ScapyAdapter", "scapy",
-          "pip install scapy"),
+    Known("reference", "the reference itself: must pass everything", "espproof.adapters.reference:ReferenceAdapter"),
+    Known(
+        "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
+        install="pip install scapy", modules=("scapy",),
+    ),
 )  # fmt: skip
+_SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Debian leaves these out of the PATH of people who are not root."""
 
 
 def open_adapter(name: str) -> Adapter:
@@ -45,7 +64,10 @@ def open_adapter(name: str) -> Adapter:
         from espproof.adapters.exec.client import ExecAdapter  # starts processes
 
         return ExecAdapter(rest)
-    where = {known.name: known.where for known in KNOWN} | _entry_points()
+    known = {known.name: known for known in KNOWN}
+    if scheme in known and rest:
+        return _load(name, known[scheme].where, _variant(known[scheme], rest))
+    where = {name: entry.where for name, entry in known.items()} | _entry_points()
     place = where.get(name) or (name if ":" in name else None)
     if place is None:
         names = ", ".join([*where, "seeded:DEFECT", "exec:COMMAND", "module:Class"])
@@ -53,27 +75,46 @@ def open_adapter(name: str) -> Adapter:
     return _load(name, place)
 
 
+def _variant(known: Known, variant: str) -> str:
+    """The variant, if there is one of that name; what follows a `=` is an argument of the adapter's own."""
+    if variant.partition("=")[0] in {one.partition("=")[0] for one in known.variants}:
+        return variant
+    raise Misuse(f"{known.name} has {'the variants ' + ', '.join(known.variants) if known.variants else 'no variants'}"
+                 f", not {variant!r}")  # fmt: skip
+
+
 def expectations_of(name: str) -> Path | None:
-    """The expectation file that comes with an adapter."""
-    path = Path(__file__).parent / "expected" / f"{name}.toml"
-    return path if path.is_file() else None
+    """The expectation file beside an adapter: `expected_VARIANT.toml` if the variant has one, else `expected.toml`."""
+    base, _, variant = name.partition(":")
+    for known in KNOWN:
+        if known.name == base:
+            of_variant = known.folder / f"expected_{variant.partition('=')[0]}.toml"
+            path = of_variant if variant and of_variant.is_file() else known.folder / "expected.toml"
+            return path if path.is_file() else None
+    return None
 
 
 def present(known: Known) -> bool:
-    return find_spec(known.needs) is not None
+    """Whether everything that the adapter needs is on this machine."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), _SYSTEM_PROGRAMS))
+    return (
+        all(find_spec(module) is not None for module in known.modules)
+        and all(shutil.which(program, path=path) is not None for program in known.programs)
+        and all(glob.glob(pattern) for pattern in known.files)
+    )
 
 
 def _entry_points() -> dict[str, str]:
     return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}
 
 
-def _load(name: str, place: str) -> Adapter:
+def _load(name: str, place: str, *arguments: str) -> Adapter:
     module_name, _, attribute = place.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")  # a class in the user's own folder
     try:
-        make: Callable[[], object] = getattr(importlib.import_module(module_name), attribute)
-        adapter = make()
+        make: Callable[..., object] = getattr(importlib.import_module(module_name), attribute)
+        adapter = make(*arguments)
     except ImportError as error:
         raise AdapterError(f"{name}: {error}") from error
     except AttributeError:

@@ -196,10 +196,31 @@ def checked(console: Console, done: Checked, *, every: bool = False) -> None:
 
 
 def adapters(console: Console, rows: list[dict[str, Any]]) -> None:
-    """The adapters that come with the suite."""
-    table = Table()
-    for column in ("adapter", "what", "version", "install"):
-        table.add_column(column)
+    """The adapters that come with the suite: what is here can do what, what is missing is installed how."""
+    table = Table(show_lines=True)
+    for column in ("adapter", "what", "version", "can, or how to install it"):
+        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(row["name"], row["what"], row.get("version", "[red]missing[/]"), row.get("install", ""))
+        name = "\n".join([row["name"], *(f"[dim]{variant}[/]" for variant in row.get("variants", ()))])
+        if "capabilities" in row:
+            table.add_row(name, row["what"], escape(row["version"]), _abilities(row["capabilities"]))
+        else:
+            version = "[red]does not start[/]" if "error" in row else "[red]missing[/]"
+            told = [escape(row["error"])] if "error" in row else []
+            table.add_row(name, row["what"], version, "\n".join([*told, f"[bold]{escape(row['install'])}[/]"]))
     console.print(table)
+
+
+def _abilities(caps: dict[str, Any]) -> str:
+    """Capabilities in a few lines; `--json` has all of them."""
+    ciphers = ", ".join(name.removeprefix("ENCR_") for name in caps["encryption"])
+    integrity = ", ".join(name.removeprefix("AUTH_") for name in caps.get("integrity", ["NONE"]) if name != "NONE")
+    more = [
+        "/".join(caps.get("directions", ["in", "out"])),
+        "/".join(caps.get("modes", ["tunnel"])),
+        "/".join(caps.get("families", ["4in4"])),
+        *(["ESN"] if True in caps.get("esn", []) else []),
+        *(["UDP"] if caps.get("udp") else []),
+        *(name.replace("_", " ") for name in ("set_sequence", "set_window", "drop_reasons") if caps.get(name)),
+    ]
+    return f"{ciphers}\n{integrity or 'combined modes only'}\n[dim]{', '.join(more)}[/]"

@@ -22,7 +22,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.reference import ip
 
 pytest.importorskip("scapy")
-from espproof.adapters.scapy_ipsec import ScapyAdapter
+from espproof.adapters.scapy_ipsec.adapter import ScapyAdapter
 
 OUT = Sa(
     name="out",

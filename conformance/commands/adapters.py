@@ -6,6 +6,7 @@ import typer
 
 from espproof.adapters import case as cases
 from espproof.adapters import registry
+from espproof.adapters.base import AdapterFailure
 from espproof.conformance import terminal
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 
@@ -16,9 +17,13 @@ def register(app: typer.Typer) -> None:
 
 
 def adapters(as_json: JsonOption = False) -> None:
-    """Which adapters are here, which are missing and how to install them."""
+    """Which adapters are here and what they can do, which are missing and how to install them."""
     with errors():
-        rows = [_row(known) for known in registry.KNOWN]
+        rows = []
+        with ERR.status("adapters") as status:  # some build a program when they are first used, or start a kernel
+            for known in registry.KNOWN:
+                status.update(f"{known.name}: starting")
+                rows.append(_row(known))
         if as_json:
             print_json({"adapters": rows})
         else:
@@ -50,8 +55,14 @@ def check(
 
 
 def _row(known: registry.Known) -> dict[str, Any]:
+    """One adapter: `present` says that what it needs is installed, `error` that it could not be started all the same."""
     row: dict[str, Any] = {"name": known.name, "what": known.what, "present": registry.present(known)}
+    if known.variants:
+        row["variants"] = [f"{known.name}:{variant}" for variant in known.variants]
     if not row["present"]:
         return {**row, "install": known.install}
-    with registry.open_adapter(known.name) as adapter:
-        return {**row, "version": adapter.version, "capabilities": cases.to_plain(adapter.capabilities())}
+    try:
+        with registry.open_adapter(known.name) as adapter:
+            return {**row, "version": adapter.version, "capabilities": cases.to_plain(adapter.capabilities())}
+    except AdapterFailure as failure:
+        return {**row, "error": str(failure), "install": known.install}
