@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import espproof
-from espproof.conformance.commands import adapters, bench, cases, report, requirements, run, score, vectors
+from espproof.conformance.commands import adapters, bench, cases, diff, report, requirements, run, score, vectors
 
 
 def _version(wanted: bool) -> None:
@@ -19,8 +19,8 @@ def _main(
 ) -> None:
     """Proves an ESP (RFC 4303) implementation right or wrong, requirement by requirement.
 
-    Exit status: 0 as expected, 1 news (an unexpected failure, an unexpected pass, a run that is not whole), 2 usage,
-    3 an adapter could not run.
+    Exit status: 0 as expected, 1 a new failure, 2 usage, 3 an adapter could not run or answered nonsense, 4 a known
+    deviation is gone, 5 not whole, or fewer cases than before, 6 a capability is gone, 7 something is newly inapplicable.
     """
 
 
@@ -29,6 +29,6 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="espproof", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, callback=_main
     )
-    for module in (run, adapters, requirements, cases, vectors, score, bench, report):
+    for module in (run, adapters, requirements, cases, vectors, score, bench, report, diff):
         module.register(app)
     return app

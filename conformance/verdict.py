@@ -24,8 +24,8 @@ class Verdict(Enum):
 
 _ORDER = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
-NEWS = frozenset({Verdict.FAIL, Verdict.CRASH, Verdict.HANG, Verdict.ORACLE_CONFLICT})
-"""Verdicts that make a run end with exit status 1, unless they are expected."""
+NEWS = frozenset({Verdict.FAIL, Verdict.CRASH, Verdict.HANG, Verdict.ORACLE_CONFLICT, Verdict.ADAPTER_ERROR})
+"""Verdicts that make a run end with another exit status than 0, unless they are expected."""
 
 
 def combine(verdicts: list[Verdict]) -> Verdict:

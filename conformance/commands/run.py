@@ -8,8 +8,8 @@ import typer
 
 from espproof.adapters import registry
 from espproof.adapters.base import AdapterFailure
-from espproof.conformance import results, session, terminal
-from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance import gate, results, session, terminal
+from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
 from espproof.conformance.runner import Profile
 from espproof.reference.errors import Misuse
 
@@ -37,7 +37,10 @@ def run(
     write_expect: Annotated[Path | None, typer.Option(help="Write what was found as an expectation file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the suite against one or more implementations."""
+    """Run the suite against one or more implementations.
+
+    Exit status: 0 as expected, 1 new failure, 2 usage, 3 adapter error, 4 unexpected pass, 5 not whole.
+    """
     with errors():
         if write_expect is not None and len(adapters) > 1:
             raise Misuse("--write-expect takes one adapter at a time")
@@ -66,7 +69,7 @@ def run(
             _write_report(done, report)
         if failures:
             raise failures[0]
-        raise typer.Exit(NEWS if any(result.unexpected or not result.whole for result in done) else EXPECTED)
+        raise typer.Exit(gate.status_of(change for result in done for change in gate.of_run(result)))
 
 
 def _write_report(done: list[results.RunResult], report: Path) -> None:
@@ -76,6 +79,7 @@ def _write_report(done: list[results.RunResult], report: Path) -> None:
     for result in done:
         folder.write(result, report)
     runs, _ = folder.read(report)
+    folder.write_summary(runs, report)
     page = folder.write_page(runs, report)
     ERR.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
 

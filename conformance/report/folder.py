@@ -2,7 +2,7 @@
 
     DIR/<adapter>.json              the result                        DIR/<adapter>.junit.xml
     DIR/counterexamples/<adapter>/  <requirement>.json, .pcap, …      DIR/<adapter>.sarif
-    DIR/report.html                 all of them on one page
+    DIR/report.html                 all of them on one page           DIR/summary.md, DIR/badge.svg
 
 What is in the folder may be damaged or hostile: only regular files are read, never through a symbolic link, and names
 are made by `results.file_name`, so that no result can point at a file outside.
@@ -21,8 +21,8 @@ from urllib.parse import quote
 import msgspec
 
 from espproof.adapters.case import to_json
-from espproof.conformance import atomic, results
-from espproof.conformance.report import html, junit, sarif
+from espproof.conformance import atomic, gate, results
+from espproof.conformance.report import html, junit, sarif, summary
 from espproof.conformance.results import RunResult
 from espproof.conformance.runner import Counterexample
 from espproof.reference.errors import Misuse
@@ -97,6 +97,14 @@ def _export(found: RunResult, below: Path) -> None:
     write_all = import_module("espproof.conformance.export").write_all
     for one in found.counterexamples:
         write_all(one.case, below, results.file_name(one.requirement), got=one.got)
+
+
+def write_summary(runs: Sequence[Run], folder: Path) -> None:
+    """`summary.md` for a pull request and `badge.svg`, over these runs and their expectations."""
+    found = [run.result for run in runs]
+    changes = [change for one in found for change in gate.of_run(one)]
+    atomic.write(folder / "summary.md", summary.markdown(found, changes).encode())
+    atomic.write(folder / "badge.svg", summary.badge(found).encode())
 
 
 def write_page(runs: Sequence[Run], folder: Path, output: Path | None = None) -> Path:

@@ -96,7 +96,7 @@ def test_a_pattern_that_selects_nothing_is_a_mistake() -> None:
     ],
 )
 def test_exit_status_tells_what_happened(arguments: tuple[str, ...], status: int, told: str) -> None:
-    """0 as expected, 1 news, 2 usage, 3 an adapter could not run; one line on standard error says why."""
+    """0 as expected, 2 usage, 3 an adapter could not run (more in `test_gate`); one line on standard error says why."""
     done = espproof(*arguments)
     assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
     assert told in " ".join(done.stderr.split())
@@ -118,7 +118,7 @@ def test_what_was_found_becomes_what_is_expected(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["expected"]
     better = espproof("run", "reference", *run, "--expect", known, "--json")
-    assert better.returncode == 1
+    assert better.returncode == 4
     assert json.loads(better.stdout)["unexpected"]
 
 
@@ -197,11 +197,11 @@ def running(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to-the-parent", "to-the-group"])
 def test_an_interrupted_run_says_so(running: tuple[subprocess.Popen[str], int], to_all: bool) -> None:
-    """After Ctrl-C, what was found is printed as not whole, soon, with status 1, and no process is left."""
+    """After Ctrl-C, what was found is printed as not whole, soon, with status 5, and no process is left."""
     process, _ = running
     (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
     result, complaint = ended(process)
-    assert (process.returncode, result["whole"]) == (1, False)
+    assert (process.returncode, result["whole"]) == (5, False)
     assert result["not_whole_because"].startswith("interrupted after ")
     assert len(result["checks"]) > 0
     assert "Traceback" not in complaint
@@ -219,11 +219,11 @@ def test_workers_do_not_outlive_their_parent(running: tuple[subprocess.Popen[str
 
 @pytest.mark.parametrize("running", [2], indirect=True, ids=["two-workers"])
 def test_a_lost_worker_makes_a_run_not_whole(running: tuple[subprocess.Popen[str], int]) -> None:
-    """A worker that is killed ends the run: what others found is kept, the result is not whole, status 1."""
+    """A worker that is killed ends the run: what others found is kept, the result is not whole, status 5."""
     process, _ = running
     os.kill(workers_of(process)[0], signal.SIGKILL)
     result, complaint = ended(process)
-    assert (process.returncode, result["whole"]) == (1, False)
+    assert (process.returncode, result["whole"]) == (5, False)
     assert result["not_whole_because"].startswith("a worker process died after ")
     assert len(result["checks"]) > 0
     assert "Traceback" not in complaint

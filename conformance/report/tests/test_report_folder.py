@@ -130,7 +130,7 @@ def test_espproof_run_leaves_everything_in_the_report_folder(tmp_path: Path) -> 
     outcome = CliRunner().invoke(build(), [*RUN, "--report", str(tmp_path)])
     assert outcome.exit_code == 0, outcome.output
     assert {path.name for path in tmp_path.iterdir()} == {
-        "reference.json", "reference.junit.xml", "reference.sarif", "report.html",
+        "badge.svg", "reference.json", "reference.junit.xml", "reference.sarif", "report.html", "summary.md",
     }  # fmt: skip
     assert json.loads((tmp_path / "reference.json").read_bytes())["whole"] is True
 
