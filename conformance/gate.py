@@ -145,8 +145,8 @@ def _verdicts(old: RunResult, new: RunResult) -> Iterator[Change]:
 
 
 def _cut_short(old: RunResult, new: RunResult) -> set[str]:
-    """What checks no longer came to, because they ended when they found something: that is told, and is enough."""
-    found = {check.check for check in new.checks if check.counterexamples}
+    """What checks did not come to that found something, then or now: they draw other cases, and the finding is told."""
+    found = {check.check for check in (*old.checks, *new.checks) if check.counterexamples}
     cut = {requirement for check in old.checks if check.check in found for requirement in check.tried}
     return cut | {entry.id for entry in load().values() if cut.intersection(entry.verified_with)}
 
