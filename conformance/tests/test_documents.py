@@ -12,7 +12,7 @@ import typer.main
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = typer.main.get_command(import_module("espproof.__main__").application())  # above all layers
-DOCUMENTS = [path for path in sorted(ROOT.glob("*.md")) if path.stem.isupper()]
+DOCUMENTS = [*(path for path in sorted(ROOT.glob("*.md")) if path.stem.isupper()), *sorted(ROOT.glob("docs/*.md"))]
 if not (ROOT / "README.md").is_file():
     pytest.skip("the documents are in the repository, not in the package", allow_module_level=True)
 
