@@ -170,7 +170,10 @@ def write_expectations(result: RunResult, path: Path) -> None:
 
 
 def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
-    """Fill in what is news and what is expected. Verdicts stay as they are."""
+    """Fill in what is news and what is expected. Verdicts stay as they are.
+
+    What somebody has examined and listed as a failure stays expected where two oracles do the same.
+    """
     listed = {entry.id: entry for entry in expectations}
     news: list[str] = []
     expected: dict[str, str] = {}
@@ -181,7 +184,8 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
             derived.append(known)
             continue
         entry = listed.get(requirement)
-        if verdict in NEWS and entry is not None and entry.verdict is verdict:
+        known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
+        if verdict in NEWS and entry is not None and entry.verdict in known_as:
             expected[requirement] = entry.reason
         elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
             news.append(requirement)

@@ -47,7 +47,10 @@ class Profile(Enum):
 
 
 class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
-    """The shortest case that was found for one requirement. `got` and `want` are the outcomes, step by step."""
+    """The shortest case that was found for one requirement. `got` and `want` are the outcomes, step by step.
+
+    `opinions`: what other implementations do with it, by name, where they were asked (`tiers`).
+    """
 
     requirement: str
     check: str
@@ -57,6 +60,7 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
     case: Case
     got: Transcript | None
     want: Transcript
+    opinions: dict[str, str] = {}
 
 
 class CheckResult(msgspec.Struct, kw_only=True):

@@ -7,13 +7,14 @@ the time. Ctrl-C and a lost worker end the run early: what was found is kept, an
 import fnmatch
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import espproof
 from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
+from espproof.conformance import tiers
 from espproof.conformance.checks import Check, all_checks
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results import RunResult, count, requirement_verdicts, untried
@@ -43,9 +44,19 @@ def _matches(check: Check, pattern: str) -> bool:
 
 
 def run(
-    name: str, *, profile: Profile, seed: int, workers: int = 1, only: str = "", progress: Progress | None = None
+    name: str,
+    *,
+    profile: Profile,
+    seed: int,
+    workers: int = 1,
+    only: str = "",
+    progress: Progress | None = None,
+    oracles: Sequence[str] = (),
 ) -> RunResult:
-    """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start."""
+    """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start.
+
+    `oracles` are other implementations, which are asked about what is found (`tiers`).
+    """
     started = time.perf_counter()
     checks = selected(only)
     with open_adapter(name) as adapter:
@@ -55,7 +66,7 @@ def run(
         else:
             results, trouble = _in_workers(checks, name, profile, seed, workers, progress)
     order = {check.id: rank for rank, check in enumerate(checks)}
-    done = tuple(sorted(results, key=lambda result: order[result.check]))
+    done = tiers.ask(tuple(sorted(results, key=lambda result: order[result.check])), oracles)
     verdicts = requirement_verdicts(done, levels(), caps)
     possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
     covered = {pair for result in done for pair in result.pairs} & possible

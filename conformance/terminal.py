@@ -120,6 +120,8 @@ def _deviation(console: Console, result: RunResult, requirement: str, also: list
         steps = len(found.case.steps)
         _indented(console, f"→ {found.message}", COLOURS[verdict])
         _indented(console, f"  found by {found.check}, in {steps} step{'' if steps == 1 else 's'}", "dim")
+        for oracle, opinion in found.opinions.items():
+            _indented(console, f"  {oracle} {opinion}", "dim")
     elif entry is not None and entry.verified_with:
         _indented(console, f"→ verified with {', '.join(entry.verified_with)}", "dim")
     if also:

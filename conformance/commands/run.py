@@ -35,6 +35,9 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Folder for results, counterexamples and the report.")] = None,
     expect: Annotated[str, typer.Option(help="Expectation file; 'none' ignores the one of the adapter.")] = "",
     write_expect: Annotated[Path | None, typer.Option(help="Write what was found as an expectation file.")] = None,
+    oracle: Annotated[
+        list[str] | None, typer.Option(help="Another implementation to ask about what is found; may be repeated.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the suite against one or more implementations.
@@ -48,7 +51,7 @@ def run(
         failures: list[AdapterFailure] = []
         for name in adapters:
             try:
-                done.append(_run_one(name, profile, only, seed, workers, expect))
+                done.append(_run_one(name, profile, only, seed, workers, expect, oracle or []))
             except AdapterFailure as failure:
                 failures.append(failure)  # the others are run, and shown, all the same
             if done and done[-1].interrupted:
@@ -84,12 +87,20 @@ def _write_report(done: list[results.RunResult], report: Path) -> None:
     ERR.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_one(name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str) -> results.RunResult:
+def _run_one(
+    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, oracles: list[str]
+) -> results.RunResult:
     path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
     expectations = results.read_expectations(path) if path else ()
     with terminal.progress(ERR, name) as tick:
         result = session.run(
-            name, profile=Profile[profile.value.upper()], seed=seed, workers=workers, only=only, progress=tick
+            name,
+            profile=Profile[profile.value.upper()],
+            seed=seed,
+            workers=workers,
+            only=only,
+            progress=tick,
+            oracles=oracles,
         )
     results.compare(result, expectations)
     return result

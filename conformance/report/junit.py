@@ -113,6 +113,7 @@ def _found(result: RunResult, found: Counterexample, name: str, seconds: float) 
         [
             f"{view.level_of(found.requirement)} {view.text_of(found.requirement)}".strip(),
             found.message,
+            *(f"{oracle} {opinion}" for oracle, opinion in found.opinions.items()),
             f"counterexample of {steps} step{'' if steps == 1 else 's'}: {path}",
             view.url_of(found.requirement),
         ]

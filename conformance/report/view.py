@@ -290,6 +290,7 @@ def counterexample(found: Counterexample) -> dict[str, Any]:
     return {
         "check": found.check,
         "message": found.message,
+        "opinions": [f"{oracle} {opinion}" for oracle, opinion in found.opinions.items()],
         "step": 0 if found.step == SETUP else found.step + 1,
         "setup": setup,
         "steps": steps,

@@ -245,7 +245,8 @@
     return [
       el("p", { class: `callout v-${verdict}` }, el("b", {}, where), found.message,
         el("div", { class: "meta" }, `found by ${found.check}`,
-          found.also.length > 1 && ` and ${found.also.filter((name) => name !== found.check).join(", ")}`)),
+          found.also.length > 1 && ` and ${found.also.filter((name) => name !== found.check).join(", ")}`),
+        found.opinions.map((opinion) => el("div", { class: "meta" }, opinion))),
       found.files.length > 0 && el("ul", { class: "files", "aria-label": "Files" }, found.files.map((file) =>
         el("li", {}, el("a", { href: file.href, download: file.name, title: `${file.size} octets` }, file.name)))),
       found.setup.length > 0 && el("h3", {}, plural(found.setup.length, "SA")),
