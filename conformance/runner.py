@@ -64,13 +64,17 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, kw_only=True):
-    """What one check said. `tried` are the requirements that its cases put to the test."""
+    """What one check said. `tried` are the requirements that its cases put to the test.
+
+    `spent`: seconds in the reference, in the adapter and in the comparison; the rest of `seconds` made the cases.
+    """
 
     check: str
     verdict: Verdict
     missing: str = ""
     examples: int = 0
     seconds: float = 0.0
+    spent: dict[str, float] = {}
     digest: str = ""
     tried: tuple[str, ...] = ()
     counterexamples: tuple[Counterexample, ...] = ()
@@ -116,7 +120,7 @@ def run_check(
     result.examples, result.digest = run.examples, run.digest.hexdigest()[:16]
     result.tried, result.behaviours = tuple(sorted(run.tried)), run.behaviours
     result.pairs, result.first_finding = tuple(sorted(run.pairs)), run.first_finding
-    result.seconds = time.perf_counter() - started
+    result.seconds, result.spent = time.perf_counter() - started, run.spent
     return result
 
 
@@ -190,6 +194,7 @@ class _Run:
     behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
     first_finding: dict[str, int] = field(default_factory=dict)
     examples: int = 0
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
     _caught: Counterexample | None = None
@@ -250,16 +255,19 @@ class _Run:
 
     def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
         """Everything wrong with one case; with `note`, what it covered is remembered."""
-        want = self._reference.execute(case)
+        with self._spending("reference"):
+            want = self._reference.execute(case)
         try:
-            got = self.adapter.execute(case)
+            with self._spending("adapter"):
+                got = self.adapter.execute(case)
         except AdapterFailure as failure:
             yield self._failure(failure, case, want)
             return
         except Exception as error:
             yield self._failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
             return
-        judgement = judge(case, got, want, self.aim.caps)
+        with self._spending("comparison"):
+            judgement = judge(case, got, want, self.aim.caps)
         if isinstance(judgement, Incapable):
             self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
@@ -268,6 +276,15 @@ class _Run:
             self._note(case, got)
         for finding in judgement.findings:
             yield _counterexample(finding, self.check.id, case, got, want)
+
+    @contextmanager
+    def _spending(self, where: str) -> Iterator[None]:
+        """The seconds of the block are added to what was spent there."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[where] += time.perf_counter() - began
 
     def _failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> Counterexample:
         verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from espproof.conformance.bench import Figure, bench, plain, versions
+from espproof.adapters.base import AdapterFailure
+from espproof.conformance import bench, bench_adapters
+from espproof.conformance.bench_adapters import SIZES, AdapterFigures
 from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
 
 
@@ -16,24 +20,98 @@ def register(app: typer.Typer) -> None:
 
 
 def command(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="About how long to measure.")] = 30,
+    adapters: Annotated[
+        list[str] | None, typer.Argument(help="Adapters to measure; without one, reference and suite themselves.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="About how long to measure, each adapter.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """Speed of reference and suite beside scapy, the bare cipher and bare Hypothesis.
+    """Speed of reference and suite beside scapy, the bare cipher and bare Hypothesis; or of adapters.
 
     A target that is missed is no error: `met` tells, figure by figure.
     """
     with errors():
         started = time.perf_counter()
+        if adapters:
+            figures, failures = _adapters(adapters, seconds)
+            if as_json:
+                print_json(_plain(figures, failures, time.perf_counter() - started))
+            elif figures:
+                _show_adapters(figures)
+            if failures:
+                raise next(iter(failures.values()))
+            return
         with ERR.status("bench") as status:
-            figures = bench(seconds, lambda what: status.update(f"bench: {what}"))
+            own = bench.bench(seconds, lambda what: status.update(f"bench: {what}"))
         if as_json:
-            print_json(plain(figures, time.perf_counter() - started))
+            print_json(bench.plain(own, time.perf_counter() - started))
         else:
-            _show(figures)
+            _show(own)
 
 
-def _show(figures: Sequence[Figure]) -> None:
+def _adapters(names: Sequence[str], seconds: float) -> tuple[list[AdapterFigures], dict[str, AdapterFailure]]:
+    """The figures of those that run, and why the others do not."""
+    figures: list[AdapterFigures] = []
+    failures: dict[str, AdapterFailure] = {}
+    with ERR.status("bench") as status:
+        for name in names:
+            status.update(f"bench: {name}")
+            try:
+                figures.append(bench_adapters.measure(name, seconds))
+            except AdapterFailure as failure:
+                failures[name] = failure
+    return figures, failures
+
+
+def _plain(figures: Sequence[AdapterFigures], failures: dict[str, AdapterFailure], seconds: float) -> dict[str, Any]:
+    return {
+        "met": all(one.met for one in figures) and not failures,
+        "seconds": round(seconds, 1),
+        "adapters": {
+            one.adapter: {**msgspec.to_builtins(one), "own_share": round(one.own_share, 3), "met": one.met}
+            for one in figures
+        },
+        "failures": {name: str(failure) for name, failure in failures.items()},
+        "versions": bench.versions(),
+    }
+
+
+def _show_adapters(figures: Sequence[AdapterFigures]) -> None:
+    """Packets per second by direction, size and way; below it what a run of the suite costs."""
+    table = Table(title="packets per second", title_justify="left", show_lines=True)
+    table.add_column("adapter", overflow="fold")
+    table.add_column("inner octets", justify="right")
+    for column in ("in, one by one", "in, batched", "out, one by one", "out, batched"):
+        table.add_column(column, justify="right")
+    for one in figures:
+        name = f"{escape(one.adapter)}\n[dim]{escape(one.algorithms)}[/]"
+        cells = [
+            "\n".join(
+                f"{one.packets[key]:,.0f}" if (key := f"{way} {size} {how}") in one.packets else "–" for size in SIZES
+            )
+            for way in ("in", "out")
+            for how in ("one by one", "batched")
+        ]
+        table.add_row(name, "\n".join(map(str, SIZES)), *cells)
+    OUT.print(table)
+    table = Table(title="a run of the suite, quick profile", title_justify="left")
+    for column in ("adapter", "target", "start", "memory", "cases/s", "where the time goes"):
+        table.add_column(column, overflow="fold")
+    for one in figures:
+        aims = [f"≥ {one.at_least:,.0f} packets/s in"] if one.at_least else []
+        aims += [f"own share ≤ {one.most_own_share:.0%}"] if one.most_own_share else []
+        colour = "green" if one.met else "red"
+        shares = ", ".join(f"{where} {share:.0%}" for where, share in one.shares.items())
+        memory = f"{one.memory_mib:,.0f} MiB" if one.memory_mib else "–"
+        table.add_row(
+            escape(one.adapter), f"[{colour}]{', '.join(aims)}[/]" if aims else "–", f"{one.start_seconds:.2f} s", memory,
+            f"{one.cases_per_second:,.0f}", shares,
+        )  # fmt: skip
+    OUT.print(table)
+    OUT.print(", ".join(f"{one.adapter}: {one.version}" for one in figures), highlight=False, markup=False)
+
+
+def _show(figures: Sequence[bench.Figure]) -> None:
     """Target beside figure, and the rates that make it."""
     table = Table(title="speed, medians of ratios", title_justify="left")
     table.add_column("figure")
@@ -52,4 +130,4 @@ def _show(figures: Sequence[Figure]) -> None:
             rates,
         )
     OUT.print(table)
-    OUT.print(", ".join(f"{name} {version}" for name, version in versions().items()), highlight=False)
+    OUT.print(", ".join(f"{name} {version}" for name, version in bench.versions().items()), highlight=False)

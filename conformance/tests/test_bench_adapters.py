@@ -1,0 +1,57 @@
+"""The speed of adapters: what is measured is right, and what is lost is no speed."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from espproof.adapters import base
+from espproof.adapters.case import Dropped
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance import bench_adapters
+from espproof.conformance.cli import build
+
+HARNESS = f"exec:{sys.executable} -m espproof.adapters.exec.harness reference"
+
+
+def test_figures_of_an_adapter_in_another_process() -> None:
+    """Every direction, size and way has a rate; the shares add up; the child's memory is seen."""
+    figures = bench_adapters.measure(HARNESS, 1.0)
+    assert len(figures.packets) == 8
+    assert all(rate > 0 for rate in figures.packets.values())
+    assert sum(figures.shares.values()) == pytest.approx(1, abs=0.01)
+    assert figures.memory_mib > 1
+    assert figures.start_seconds > 0.05
+    assert figures.algorithms == "ENCR_AES_GCM_16-128"
+
+
+def test_lost_packet_is_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An adapter that drops what it must deliver has no figure."""
+    monkeypatch.setattr(ReferenceAdapter, "inbound", lambda self, packet: Dropped(reason="integrity"))
+    with pytest.raises(base.AdapterError, match="must be delivered was not: integrity"):
+        bench_adapters.measure("reference", 1.0)
+
+
+def test_targets_are_held_against_the_figures() -> None:
+    """Too slow, or too large a share of the suite's own, is not met."""
+    figures = bench_adapters.AdapterFigures(
+        adapter="dpdk", version="1", algorithms="", start_seconds=0, memory_mib=0, packets={"in 100 batched": 60_000.0},
+        cases_per_second=1, cases=1, shares={"adapter": 0.5, "generation": 0.5}, at_least=50_000, most_own_share=0.6,
+    )  # fmt: skip
+    assert figures.met
+    worse: dict[str, Any]
+    for worse in ({"packets": {"in 100 batched": 40_000.0}}, {"shares": {"adapter": 0.3, "generation": 0.7}}):
+        assert not replace(figures, **worse).met
+
+
+def test_command_tells_of_those_that_cannot_run() -> None:
+    """The figures of the others are printed all the same; the exit status is 3."""
+    done = CliRunner().invoke(build(), ["bench", "reference", "exec:/nowhere/iut", "--seconds", "1", "--json"])
+    assert done.exit_code == 3
+    told = json.loads(done.stdout)
+    assert set(told["adapters"]) == {"reference"}
+    assert "/nowhere/iut" in told["failures"]["exec:/nowhere/iut"]
+    assert told["met"] is False
