@@ -15,6 +15,7 @@ from rich.text import Text
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results import RunResult
 from espproof.conformance.runner import CheckResult
+from espproof.conformance.selfcheck.faults import FaultReport
 from espproof.conformance.selfcheck.item import Grade
 from espproof.conformance.selfcheck.session import Checked
 from espproof.conformance.session import Progress as Tick
@@ -211,6 +212,26 @@ def adapters(console: Console, rows: list[dict[str, Any]]) -> None:
             told = [escape(row["error"])] if "error" in row else []
             table.add_row(name, row["what"], version, "\n".join([*told, f"[bold]{escape(row['install'])}[/]"]))
     console.print(table)
+
+
+def faults(console: Console, report: FaultReport) -> None:
+    """What became of the faults that were injected into an adapter: how many, the verdicts, what is wrong or left."""
+    table = Table(title=f"{report.adapter}: faults", title_justify="left")
+    table.add_column("fault")
+    table.add_column("injected", justify="right")
+    table.add_column("verdicts")
+    for fault, count in report.injected.items():
+        told = ", ".join(f"{many} {verdict.lower()}" for verdict, many in report.verdicts[fault].items())
+        table.add_row(fault, str(count), told)
+    console.print(table)
+    for title, lines in (("wrong verdict", report.wrong), ("left behind", report.left)):
+        for line in lines:
+            console.print(Text(f"{title}: {line}", "red"), highlight=False, soft_wrap=True)
+    total = sum(report.injected.values())
+    console.print(
+        f"{total} faults in {report.seconds:.0f} s, {len(report.wrong)} wrong verdicts, {len(report.left)} left behind",
+        highlight=False,
+    )
 
 
 def _abilities(caps: dict[str, Any]) -> str:

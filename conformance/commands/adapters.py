@@ -34,6 +34,7 @@ def check(
     adapter: Annotated[str, typer.Argument(help="Name: reference, exec:COMMAND, module:Class, …")],
     every: Annotated[bool, typer.Option("--all", help="Show what passes too.")] = False,
     start_limit: Annotated[float, typer.Option(min=0, help="Seconds within which the adapter must start.")] = 30.0,
+    faults: Annotated[bool, typer.Option("--faults", help="Kill, stop and flood its processes at every step.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Is this adapter a correct adapter? For who writes one; what the implementation does right is `run`'s business.
@@ -43,6 +44,8 @@ def check(
     from espproof.conformance.selfcheck import session
 
     with errors():
+        if faults:
+            raise typer.Exit(_faults(adapter, as_json))
         with ERR.status(f"{adapter}: starting") as status:
             done = session.check(
                 adapter, start_limit=start_limit, tick=lambda item: status.update(f"{adapter}: {item.id}")
@@ -52,6 +55,18 @@ def check(
         else:
             terminal.checked(OUT, done, every=every)
         raise typer.Exit(EXPECTED if done.correct else NEWS)
+
+
+def _faults(adapter: str, as_json: bool) -> int:
+    from espproof.conformance.selfcheck.faults import inject
+
+    with ERR.status(f"{adapter}: starting") as status:
+        report = inject(adapter, tick=status.update)
+    if as_json:
+        print_json({**cases.to_plain(report), "correct": report.correct})
+    else:
+        terminal.faults(OUT, report)
+    return EXPECTED if report.correct else NEWS
 
 
 def _row(known: registry.Known) -> dict[str, Any]:
