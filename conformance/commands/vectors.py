@@ -127,12 +127,18 @@ def build(
     confirm_: Annotated[
         bool, typer.Option("--confirm", help="Have every packet confirmed anew by scapy, openssl and Wireshark.")
     ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="An adapter to confirm whole vectors, besides those on record; may be repeated."),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit status 1 if something differs.")] = False,
 ) -> None:
     """Make the files from their tables. Nothing else ever writes them."""
     with errors():
         try:
-            built = building.build(folder, confirm.here() if confirm_ else None)
+            built = building.build(
+                folder, confirm.here() if confirm_ else None, [confirm.Whole(name) for name in also or ()]
+            )
         except confirm.Contradiction as contradiction:
             ERR.print(f"[red]espproof:[/] contradicted: {escape(str(contradiction))}", highlight=False)
             raise typer.Exit(NEWS) from contradiction

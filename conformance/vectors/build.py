@@ -20,15 +20,22 @@ NOBODY = "nobody"
 """What a vector says that no other implementation has confirmed."""
 
 
-def build(folder: Path = FOLDER, confirmers: Iterable[Confirmer] | None = None) -> dict[Path, bytes]:
+def build(
+    folder: Path = FOLDER, confirmers: Iterable[Confirmer] | None = None, also: Iterable[Confirmer] = ()
+) -> dict[Path, bytes]:
     """What the files should contain; nothing is written. `confirmers` None keeps the confirmations that are there.
+
+    What `also` confirm is added to these, in the place of what the same ones have confirmed before.
 
     `Misuse` if a published id is missing or would name other octets: such a vector needs a new id.
     """
     known = _confirmations(folder)
     made = [(content, list(content.make())) for content in CONTENTS]
+    every = [vector for _, vectors in made for vector in vectors]
     if confirmers is not None:
-        known = _confirm([vector for _, vectors in made for vector in vectors], confirmers)
+        known = _confirm(every, confirmers)
+    for key, said in _confirm(every, also).items():
+        known[key] = (*(old for old in known.get(key, ()) if old != NOBODY and not _same(old, said)), *said)
     built = {content.name: _file(content, vectors, known) for content, vectors in made}
     digests = {case.id: files.digest(case) for content in built.values() for case in content.cases}
     _keep_promises(files.read_ids(folder), digests)
@@ -88,6 +95,11 @@ def _confirm(vectors: list[Vector], confirmers: Iterable[Confirmer]) -> dict[tup
                 key = (vector.case.id, files.digest(vector.case))
                 found[key] = (*found.get(key, ()), said)
     return found
+
+
+def _same(old: str, said: tuple[str, ...]) -> bool:
+    """Whether an older confirmation is of one of these implementations, in whatever version."""
+    return old.split(maxsplit=1)[0] in {one.split()[0] for one in said}
 
 
 def _keep_promises(published: dict[str, str], digests: dict[str, str]) -> None:

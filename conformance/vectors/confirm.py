@@ -3,6 +3,7 @@
     scapy      makes each packet (through its adapter); its primitives are those of `cryptography`, as ours
     openssl    enciphers and authenticates the octets of separate algorithms, told where they are by RFC 4303 alone
     Wireshark  checks the ICV and decrypts, with the primitives of libgcrypt; 32-bit sequence numbers only
+    Whole      any adapter: executes the vector, all of whose outcomes must be as expected
 
 A packet with a mistake is confirmed as the right packet of the SA for which it is none (see `Made`). A confirmer that
 contradicts a single packet raises `Contradiction`: then somebody is wrong, and no file is written.
@@ -23,7 +24,9 @@ import msgspec
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Octets, Outbound, Sa, Sent, SequenceNumber
 from espproof.adapters.registry import open_adapter
+from espproof.conformance.vectors import judge
 from espproof.conformance.vectors.made import HALF, Made, Mistake, Vector
+from espproof.conformance.verdict import Verdict
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
@@ -254,6 +257,31 @@ def _wireshark_sa(made: Made) -> Sa | None:
 def _pcap(packets: Iterable[bytes]) -> bytes:
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _RAW_IP)
     return head + b"".join(struct.pack("<IIII", 0, 0, len(one), len(one)) + one for one in packets)
+
+
+# ------------------------------------------------------------------------------------------- implementations as a whole
+
+
+class Whole:
+    """An adapter, for which a vector is not its octets but all of it: SAs, steps, each outcome as expected.
+
+    A vector that it does otherwise is not confirmed, and no contradiction: what the implementation departs from is known
+    to `espproof run`, which shows who is right.
+    """
+
+    def __init__(self, name: str) -> None:
+        if name.partition(":")[0] in ("reference", "seeded"):
+            raise Misuse(f"{name} has made the vectors: it cannot confirm them")
+        self._adapter = open_adapter(name)
+        found = re.search(r"\d+(\.\d+)+", self._adapter.version)
+        self._who = f"{name.partition(':')[0]} {found[0] if found else '0'}"
+
+    def confirm(self, vectors: list[Vector]) -> Iterator[str]:
+        with self._adapter as adapter:
+            caps = adapter.capabilities()
+            for vector in vectors:
+                done = judge.judge(vector.case, adapter, caps)
+                yield f"{self._who}: every outcome" if done.verdict is Verdict.PASS else ""
 
 
 # ------------------------------------------------------------------------------------------------------------- common

@@ -456,6 +456,26 @@ def test_confirmations_are_for_the_same_octets(corpus: Path) -> None:
     assert built.cases[1].confirmed_by != (build.NOBODY,)
 
 
+def test_who_confirms_besides_is_added(corpus: Path) -> None:
+    """`--also` adds one line per vector that it does as expected, in the place of its older one, and takes none away."""
+    before = {case.id: case.confirmed_by for case in files.read(files.path_of("esn-combined", corpus)).cases}
+    also = [confirm.Whole("scapy")]
+    text = build.build(corpus, also=also)[files.path_of("esn-combined", corpus)]
+    after = {case.id: case.confirmed_by for case in from_json(text, CaseFile).cases}
+    added = [name for name in after if after[name] != before[name]]
+    assert added
+    for name in added:
+        assert after[name] == (*(one for one in before[name] if not one.startswith("scapy ")), after[name][-1])
+        assert re.fullmatch(r"scapy [0-9.]+: every outcome", after[name][-1])
+    assert len(added) < len(after)  # scapy has no replay window
+
+
+def test_the_author_cannot_confirm() -> None:
+    """The reference has made the vectors."""
+    with pytest.raises(Misuse, match="cannot confirm"):
+        confirm.Whole("reference")
+
+
 # ----------------------------------------------------------------------------------------------------------- confirmers
 
 
