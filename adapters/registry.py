@@ -48,6 +48,12 @@ KNOWN = (
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",),
     ),
+    Known(
+        "libipsec", "strongSwan's userspace data plane", "espproof.adapters.libipsec.adapter:LibipsecAdapter",
+        install="apt-get install -y gcc libcjson-dev libstrongswan libstrongswan-standard-plugins "
+        "libstrongswan-extra-plugins libcharon-extra-plugins",
+        programs=("cc",), files=("/usr/include/cjson/cJSON.h", "/usr/lib/ipsec/libipsec.so.0"),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""
