@@ -1,4 +1,4 @@
-"""strongSwan's userspace data plane, libipsec: a C program on the harness, which says what is whose job (`libipsec_shim.c`).
+"""strongSwan's userspace data plane, libipsec: a C program on the harness; `libipsec_shim.c` says what is whose job.
 
 libipsec does ESP in tunnel mode with 32-bit sequence numbers and a window of 128 packets, which cannot be changed. It
 has no say in outer headers; those are the shim's and are declared no further than needed.
