@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import typer.main
 
+from espproof.adapters.registry import KNOWN
+
 ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = typer.main.get_command(import_module("espproof.__main__").application())  # above all layers
 DOCUMENTS = [*(path for path in sorted(ROOT.glob("*.md")) if path.stem.isupper()), *sorted(ROOT.glob("docs/*.md"))]
@@ -116,3 +118,10 @@ def test_two_commands_are_two() -> None:
     assert len(lines) == 2
     assert "espproof run scapy" in lines[0]
     assert re.search(r"-m pytest .*-n 2$", lines[1])
+
+
+def test_readme_installs_what_the_registry_does() -> None:
+    """Each implementation that comes as Debian packages stands in the README, with the command that installs it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|$", readme, re.MULTILINE))
+    assert rows == {known.name: known.install for known in KNOWN if known.install.startswith("apt-get")}
