@@ -48,6 +48,10 @@ KNOWN = (
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",),
     ),
+    Known(
+        "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
+        install="apt-get install tshark", programs=("tshark", "sharkd"),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""
