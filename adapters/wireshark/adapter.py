@@ -57,8 +57,9 @@ _DECLARED = Capabilities(
     udp_ports=True,
     ecn=(),
     lookup=("spi", "spi+destination", "spi+destination+source"),
-    delete_sa=True,
     max_packet=65535,
+    ipv4_options=True,
+    ipv6_extension_headers=True,
 )
 _VERSION_SECONDS = 30
 _KNOWN_ANSWER = Octets(
@@ -80,7 +81,9 @@ class WiresharkAdapter(Adapter):
     @cached_property
     def _version(self) -> str:
         try:
-            run = subprocess.run(["sharkd", "-v"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False)
+            run = subprocess.run(
+                ["sharkd", "-v"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise AdapterError(f"sharkd -v: {error}") from error
         words = run.stdout.split()
@@ -95,7 +98,9 @@ class WiresharkAdapter(Adapter):
         """Those algorithms alone with which a good packet is opened and a forged one is found out."""
         found = narrowed(_DECLARED, self._opens)
         if not found.encryption:
-            raise AdapterError(f"Wireshark {self.version} opens no packet: its table of SAs (esp_sa) is not as expected")
+            raise AdapterError(
+                f"Wireshark {self.version} opens no packet: its table of SAs (esp_sa) is not as expected"
+            )
         return found
 
     def capabilities(self) -> Capabilities:
@@ -117,9 +122,6 @@ class WiresharkAdapter(Adapter):
             return Unsupported(what="refusing an SA: the table takes any line")
         self._sas[sa.name] = sa
         return Done()
-
-    def delete_sa(self, name: str) -> Done | Refused | Unsupported:
-        return Done() if self._sas.pop(name, None) else Refused(reason="no such SA")
 
     def inbound(self, packet: Octets) -> InboundOutcome:
         return self._judge([packet])[0]
@@ -151,7 +153,8 @@ class WiresharkAdapter(Adapter):
         return self._outcomes(shown, packets)
 
     def _outcomes(self, shown: Sequence[Shown], packets: Sequence[bytes]) -> list[InboundOutcome]:
-        outcomes = [verdict.without_plaintext(one) for one in shown]
+        ports = table.ports(self._sas.values())
+        outcomes = [verdict.without_plaintext(one, ports) for one in shown]
         opened = [number for number, outcome in enumerate(outcomes) if outcome is None]
         plaintexts = dict(zip(opened, self._sharkd.plaintexts(opened, packets), strict=True))
         return [

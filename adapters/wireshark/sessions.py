@@ -36,6 +36,7 @@ _PREFERENCES = """\
 esp.enable_encryption_decode: TRUE
 esp.enable_authentication_check: TRUE
 esp.do_esp_sequence_analysis: FALSE
+ip.tso_support: FALSE
 """
 _NOBODY = 65534
 _CHUNK = 1 << 18

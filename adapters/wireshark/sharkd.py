@@ -22,20 +22,6 @@ from espproof.adapters.wireshark.sessions import NEW_SESSION
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
-FIELDS = (
-    "frame.protocols",
-    "esp.icv_good",
-    "esp.icv_bad",
-    "esp.pad_len",
-    "ip.len",
-    "ip.proto",
-    "ipv6.plen",
-    "ipv6.nxt",
-    "udpencap.nat_keepalive",
-    "udpencap.non_esp_marker",
-    "_ws.expert.severity",
-)
-"""What is asked for of each packet; `Shown` has them in this order."""
 _ALL_OCCURRENCES = ":0"
 _DECRYPTED = "Decrypted Data"
 """How the name of the data source begins that holds the plaintext of ESP: payload, padding, pad length, next header."""
@@ -46,20 +32,51 @@ _AT_ONCE = 4 << 20
 _SESSIONS = str(Path(__file__).with_name("sessions.py"))
 
 
-class Shown(msgspec.Struct, frozen=True, array_like=True):
-    """The fields of one packet as Wireshark displays them: "" where there is none, commas between several."""
+class Shown(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The fields of one packet as Wireshark displays them, in the order of `FIELDS`.
+
+    "" where there is none, commas between several; a field without a value is a mark.
+    """
 
     protocols: str
     icv_good: str
     icv_bad: str
     pad_length: str
     ipv4_length: str
-    ipv4_protocol: str
     ipv6_length: str
-    ipv6_next: str
+    fragment_offset: str
+    more_fragments: str
+    udp_destination: str
     keepalive: str
     non_esp_marker: str
-    expert: str
+    malformed: str
+    bogus_length: str
+    bogus_header: str
+    bogus_version: str
+    bogus_ipv6_length: str
+    bogus_ipv6_version: str
+
+
+FIELDS = (
+    "frame.protocols",
+    "esp.icv_good",
+    "esp.icv_bad",
+    "esp.pad_len",
+    "ip.len",
+    "ipv6.plen",
+    "ip.frag_offset",
+    "ip.flags.mf",
+    "udp.dstport",
+    "udpencap.nat_keepalive",
+    "udpencap.non_esp_marker",
+    "_ws.malformed",
+    "ip.bogus_ip_length",
+    "ip.bogus_header_length",
+    "ip.bogus_ip_version",
+    "ipv6.plen_exceeds_framing",
+    "ipv6.bogus_ipv6_version",
+)
+"""Wireshark's names of them."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -99,7 +116,9 @@ class Sharkd:
             os.close(self._capture)
             self._capture = -1
 
-    def open_capture(self, settings: Sequence[tuple[str, str]], packets: Sequence[bytes]) -> tuple[list[bool], list[Shown]]:
+    def open_capture(
+        self, settings: Sequence[tuple[str, str]], packets: Sequence[bytes]
+    ) -> tuple[list[bool], list[Shown]]:
         """A fresh session with these preferences: whether each was taken, and what is shown of each packet."""
         os.truncate(self._capture, 0)
         os.pwrite(self._capture, _pcap(packets), 0)

@@ -18,9 +18,13 @@ INTEGRITY_NAMES = {name: entry.names.wireshark for name, entry in INTEGRITY.item
 def preferences(sas: Iterable[Sa]) -> list[tuple[str, str]]:
     """Names and values; one for the ports, then one per SA, those that match most closely first."""
     ordered = sorted(sas, key=lambda sa: -len(sa.lookup))
-    ports = {sa.udp.destination_port for sa in ordered if sa.udp is not None}
     lines = [("uat", f"esp_sa:{line(sa)}") for sa in ordered]
-    return [("udpencap.udp.port", ",".join(map(str, sorted(ports)))), *lines]
+    return [("udpencap.udp.port", ",".join(map(str, sorted(ports(ordered))))), *lines]
+
+
+def ports(sas: Iterable[Sa]) -> set[int]:
+    """Where UDP encapsulation is received."""
+    return {sa.udp.destination_port for sa in sas if sa.udp is not None}
 
 
 def line(sa: Sa) -> str:
