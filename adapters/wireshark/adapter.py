@@ -8,9 +8,9 @@ extended sequence numbers: version 4.0 knows none, later ones take the high half
 The table takes any line, so an SA that an endpoint would have to refuse is answered `unsupported`, and of two lines that
 match a packet the first counts, so the adapter puts the most specific ones first. UDP encapsulation has a list of ports.
 
-How fast: tshark takes SAs at its start alone, and starting it takes 150 ms and more per case. sharkd takes them at run time,
-cannot forget them, but forks a session for each connection: a fresh one with its SAs and a capture takes some 6 ms, and
-a packet 40 µs. So each run of inbound steps between two changes of the SAs is one capture of a session of its own.
+How fast: tshark takes SAs at its start alone, and starting it takes 150 ms and more per case. sharkd takes them at run
+time; it cannot forget them, but forks a session for each connection: a fresh one with its SAs and a capture takes 6 ms,
+and a packet 40 µs. So each run of inbound steps between two changes of the SAs is one capture in a session of its own.
 """
 
 import subprocess
@@ -82,7 +82,11 @@ class WiresharkAdapter(Adapter):
     def _version(self) -> str:
         try:
             run = subprocess.run(
-                ["sharkd", "-v"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+                ["sharkd", "-v"],  # noqa: S607 -- the one that the user's PATH finds
+                capture_output=True,
+                text=True,
+                timeout=_VERSION_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise AdapterError(f"sharkd -v: {error}") from error
@@ -133,8 +137,9 @@ class WiresharkAdapter(Adapter):
         self.reset()
         setup = tuple([self.add_sa(sa) for sa in case.sas])
         outcomes: list[Outcome] = []
-        for inbound, steps in groupby(case.steps, lambda step: isinstance(step, Inbound | InboundBurst)):
-            outcomes += self._run_of_inbound(list(steps)) if inbound else [self.take(step) for step in steps]
+        for inbound, group in groupby(case.steps, lambda step: isinstance(step, Inbound | InboundBurst)):
+            steps = list(group)
+            outcomes += self._run_of_inbound(steps) if inbound else [self.take(step) for step in steps]
         return Transcript(setup, tuple(outcomes))
 
     def _run_of_inbound(self, steps: Sequence[Step]) -> Iterator[Outcome]:

@@ -10,8 +10,8 @@ sharkd finds here what it reads at its start and nothing else:
   * of the protocols only those that carry ESP, and IP inside it: what a dissector of an upper layer says of octets that
     were drawn at random is not the question, and where it fails the verdict on the ICV is lost;
   * preferences that make it decrypt and check;
-  * no tables of names, which it would read again, 25 ms, with each capture. Wireshark lets nobody choose its data folder
-    who is root; so root becomes nobody, as is proper for a dissector.
+  * no tables of names, which it would read again with each capture, for 25 ms. Wireshark does not let root choose its
+    data folder; so root becomes nobody, as is proper for a dissector.
 
 The folder with these and with the socket is removed as soon as sharkd is ready: nothing remains on disk, and nobody else
 can connect. Imports the standard library alone; is run as a program, not imported.
@@ -38,6 +38,7 @@ esp.enable_authentication_check: TRUE
 esp.do_esp_sequence_analysis: FALSE
 ip.tso_support: FALSE
 """
+"""The last: a length of 0 is one, not a sign of a packet captured before a network card cut it up."""
 _NOBODY = 65534
 _CHUNK = 1 << 18
 
@@ -50,7 +51,10 @@ def main(capture: int) -> None:
         _await_ready(session)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _relay(door, session)
+    try:
+        _relay(door, session)
+    except ConnectionError as error:
+        sys.exit(f"sharkd ended: {error}")
 
 
 def _start(folder: Path, capture: int) -> int:
@@ -58,7 +62,8 @@ def _start(folder: Path, capture: int) -> int:
     path = folder / "socket"
     (folder / "preferences").write_text(_PREFERENCES)
     (folder / "disabled_protos").write_text("".join(f"{name}\n" for name in _not_needed()))
-    settings = {
+    environment = {
+        **os.environ,
         "WIRESHARK_CONFIG_DIR": str(folder),
         "WIRESHARK_DATA_DIR": str(folder / "none"),
         "HOME": str(folder),
@@ -69,14 +74,15 @@ def _start(folder: Path, capture: int) -> int:
         command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", *command]
     subprocess.run(  # goes into the background by itself, listening
         command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(capture,),
-        env={**os.environ, **settings},
+        env=environment,
     )  # fmt: skip
     return os.open(path, os.O_PATH)
 
 
 def _not_needed() -> list[str]:
     """The names of all protocols but ours; they stand in the third column."""
-    listing = subprocess.run(["tshark", "-G", "protocols"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    command = ["tshark", "-G", "protocols"]
+    listing = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
     names = [line.split("\t")[2] for line in listing.splitlines()]
     return [name for name in names if name not in _PROTOCOLS and not name.startswith(_FAMILIES)]
 

@@ -148,17 +148,26 @@ class Sharkd:
         except ValueError as error:
             raise self._failed(AdapterError(f"sharkd: {error}")) from error
 
-    def _ask(self, questions: Sequence[tuple[str, dict[str, Any]]], prefix: bytes = b"") -> list[_Answer]:
-        seconds = ANSWER_SECONDS
+    def _start(self) -> Process:
+        """A child that has answered; one that cannot is no verdict about Wireshark."""
+        process = Process([sys.executable, "-I", "-S", _SESSIONS, str(self._capture)], (self._capture,))
         try:
-            if self._process is None:
-                self._process = Process([sys.executable, "-I", "-S", _SESSIONS, str(self._capture)], (self._capture,))
-                seconds = START_SECONDS
-            numbered = [(next(self._ids), *question) for question in questions]
-            requests = [{"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
-                        for number, method, parameters in numbered]  # fmt: skip
-            octets = prefix + b"\n".join([*map(msgspec.json.encode, requests), b""])
-            lines = self._process.exchange(octets, len(requests), seconds)
+            process.exchange(_request(0, "status", {}), 1, START_SECONDS)
+        except AdapterFailure as error:
+            process.kill()
+            raise AdapterError(f"sharkd does not start: {error}") from error
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    def _ask(self, questions: Sequence[tuple[str, dict[str, Any]]], prefix: bytes = b"") -> list[_Answer]:
+        if self._process is None:
+            self._process = self._start()
+        numbered = [(next(self._ids), *question) for question in questions]
+        octets = b"".join([prefix, *(_request(*one) for one in numbered)])
+        try:
+            lines = self._process.exchange(octets, len(numbered), ANSWER_SECONDS)
         except AdapterFailure as error:
             raise self._failed(error) from None
         answers = [self._decode(line, _Answer) for line in lines]
@@ -185,6 +194,12 @@ class Sharkd:
                 self._process.kill()
             self._process = None
         return error
+
+
+def _request(number: int, method: str, parameters: dict[str, Any]) -> bytes:
+    """One line of JSON-RPC 2.0."""
+    request = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+    return msgspec.json.encode(request) + b"\n"
 
 
 def _pcap(packets: Sequence[bytes]) -> bytes:

@@ -9,9 +9,9 @@ ICV is right, which packet is inside, and that a packet is none of ESP's. The ru
     neither ESP nor UDP encapsulation, and whole       passed to bypass
     anything else                                      no verdict
 
-So these have no verdict: a packet without an SA, or too short for its ICV; a dummy, and a next header that does not go with a
-tunnel; an inner packet that is not as long as it claims; a fragment; and UDP *from* an encapsulation port to another, as
-Wireshark, which watches both directions, looks for ESP behind either.
+So these have no verdict: a packet without an SA, or too short for its ICV; a dummy, and a next header that does not go
+with a tunnel; an inner packet that is not as long as it claims; a fragment; and UDP *from* an encapsulation port to
+another, as Wireshark, which watches both directions, looks for ESP behind either.
 """
 
 from collections.abc import Collection, Sequence
