@@ -49,6 +49,8 @@ def main(capture: int) -> None:
         door = _start(folder, capture)
         session = _connect(door)
         _await_ready(session)
+    except (OSError, subprocess.SubprocessError) as error:
+        sys.exit(f"cannot start: {error}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -59,24 +61,18 @@ def main(capture: int) -> None:
 
 def _start(folder: Path, capture: int) -> int:
     """Start sharkd; the descriptor of its socket, which lives on when its name is gone."""
-    path = folder / "socket"
     (folder / "preferences").write_text(_PREFERENCES)
     (folder / "disabled_protos").write_text("".join(f"{name}\n" for name in _not_needed()))
-    environment = {
-        **os.environ,
-        "WIRESHARK_CONFIG_DIR": str(folder),
-        "WIRESHARK_DATA_DIR": str(folder / "none"),
-        "HOME": str(folder),
-    }
-    command = ["sharkd", f"unix:{path}"]
+    environment = {**os.environ, "HOME": str(folder), "WIRESHARK_CONFIG_DIR": ".", "WIRESHARK_DATA_DIR": "none"}
+    command = ["sharkd", "unix:socket"]  # relative: nobody may not be allowed to pass through the folders above
     if os.geteuid() == 0:
         os.chown(folder, _NOBODY, _NOBODY)
         command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", *command]
     subprocess.run(  # goes into the background by itself, listening
         command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(capture,),
-        env=environment,
+        cwd=folder, env=environment,
     )  # fmt: skip
-    return os.open(path, os.O_PATH)
+    return os.open(folder / "socket", os.O_PATH)
 
 
 def _not_needed() -> list[str]:
