@@ -234,9 +234,10 @@ def test_child_that_is_no_sharkd(
 
 USER = """
 import os, sys
+from espproof.adapters.case import Octets
 from espproof.adapters.wireshark.adapter import WiresharkAdapter
 adapter = WiresharkAdapter()
-adapter.capabilities()
+adapter.inbound(Octets(b"E"))
 print(adapter._sharkd._process._supervisor.pid, flush=True)
 sys.stdin.read()
 adapter.close()
