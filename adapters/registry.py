@@ -54,6 +54,10 @@ KNOWN = (
         "libstrongswan-extra-plugins libcharon-extra-plugins",
         programs=("cc",), files=("/usr/include/cjson/cJSON.h", "/usr/lib/ipsec/libipsec.so.0"),
     ),
+    Known(
+        "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
+        install="apt-get install -y tshark", programs=("tshark", "sharkd"),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""

@@ -33,10 +33,11 @@ _GRACE_EOF, _GRACE_TERM, _GRACE_KILL = 2.0, 1.0, 5.0
 class Process:
     """A program that was started. `AdapterError` if it cannot be.
 
-    After any exception of `ask` the only thing to do is `kill`. Both ends may be called at any time, more than once.
+    `descriptors` are inherited by it under the same numbers. After any exception of `ask` or `exchange` the only thing to
+    do is `kill`. Both ends may be called at any time, more than once.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], descriptors: Sequence[int] = ()) -> None:
         if shutil.which(command[0]) is None:
             raise AdapterError(f"{command[0]}: command not found, or not executable")
         self._name = command[0]
@@ -49,7 +50,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                pass_fds=(lifeline, status),
+                pass_fds=(lifeline, status, *descriptors),
                 start_new_session=True,
             )
         except OSError as error:
@@ -79,23 +80,27 @@ class Process:
         `Crashed` if the program ends or closes its output, `Hung` if there is no whole line within `seconds`,
         `AdapterError` if it says something before it is asked, more than one line, or a line above `MAX_LINE`.
         """
+        return self.exchange(line, 1, seconds)[0]
+
+    def exchange(self, octets: bytes, lines: int, seconds: float) -> list[bytes]:
+        """Send octets and return the lines that answer them, as many as told, without their LF.
+
+        Fails like `ask`; `MAX_LINE` is the limit of all lines together.
+        """
         until = time.monotonic() + seconds
         self._drain()
         if self._answer:
             raise AdapterError(self._with_tail(f"{self._name} spoke without being asked: {shown(self._answer)}"))
-        self._send(memoryview(line), until, seconds)
-        seen = 0
-        while True:
-            end = self._answer.find(b"\n", seen)
-            if end >= 0:
-                break
+        self._send(memoryview(octets), until, seconds)
+        seen = found = 0
+        while (found := found + self._answer.count(b"\n", seen)) < lines:
             seen = len(self._answer)
             self._wait(until, seconds)
-        answer, rest = bytes(self._answer[:end]), self._answer[end + 1 :]
+        *answers, rest = bytes(self._answer).split(b"\n", lines)
         self._answer = bytearray()
         if rest:
             raise AdapterError(self._with_tail(f"{self._name} answered more than once: {shown(rest)}"))
-        return answer
+        return answers
 
     def _send(self, rest: memoryview, until: float, seconds: float) -> None:
         while rest:
