@@ -87,9 +87,7 @@ class Pair:
 
     # ---------------------------------------------------------------------------------------------------- sending
 
-    def _send(
-        self, row: Options, history: History, inner: dict[int, Octets]
-    ) -> tuple[dict[int, Octets], list[Case]]:
+    def _send(self, row: Options, history: History, inner: dict[int, Octets]) -> tuple[dict[int, Octets], list[Case]]:
         """The packet of each number that can be sent, and the cases that made them."""
         last = (2**64 if row.esn else 2**32) - 1 - history.start
         wire: dict[int, Octets] = {}
@@ -231,12 +229,11 @@ class Pair:
         sending = case.sas[0].direction == "out"
         outcomes: list[Outcome] = []
         for step, outcome in zip(case.steps, transcript.steps, strict=True):
-            burst = isinstance(step, OutboundBurst | InboundBurst)
-            several = burst and isinstance(outcome, Burst) and len(outcome.results) == len(step.packets)
-            if several:
+            count = len(step.packets) if isinstance(step, OutboundBurst | InboundBurst) else 1
+            if isinstance(outcome, Burst) and len(outcome.results) == count:
                 outcomes += outcome.results
             else:
-                outcomes += [outcome] * (len(step.packets) if burst else 1)
+                outcomes += [outcome] * count
         for outcome in (*transcript.setup, *outcomes):
             if isinstance(outcome, Unsupported):
                 raise Inapplicable(f"{side.name}: {outcome.what}")

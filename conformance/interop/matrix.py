@@ -141,7 +141,11 @@ def _steps(finding: Finding) -> int:
 
 def _groups(row: Options, limit: int, only: str) -> Iterator[list[History]]:
     """Histories that can share an SA, as far as `only` (a pattern of combination names) lets them."""
-    for group in (histories.fresh(row, limit), (histories.bursts(row),), *((one,) for one in histories.boundaries(row))):
+    for group in (
+        histories.fresh(row, limit),
+        (histories.bursts(row),),
+        *((one,) for one in histories.boundaries(row)),
+    ):
         wanted = [one for one in group if not only or fnmatch.fnmatchcase(f"{plan.name_of(row)}/{one.kind}", only)]
         if wanted:
             yield wanted

@@ -102,7 +102,7 @@ def inbound_sa(row: Options, caps: Capabilities, sequence: int) -> Sa:
 
 def _sa(row: Options, direction: Literal["in", "out"], sequence: int, **fields: object) -> Sa:
     source, destination = packets.GATEWAYS[int(row.family[3])][0]
-    sa = Sa(
+    return Sa(
         name=direction,
         direction=direction,
         spi=_SPI,
@@ -119,7 +119,6 @@ def _sa(row: Options, direction: Literal["in", "out"], sequence: int, **fields: 
         udp=UdpEncapsulation() if row.udp else None,
         **fields,  # type: ignore[arg-type]
     )
-    return sa
 
 
 def shortest_packet(row: Options) -> int:
