@@ -46,7 +46,8 @@ def test_what_is_new_and_inside_the_window_is_delivered_once(
 
 def test_the_reference_is_green_with_itself() -> None:
     done = matrix.run([REFERENCE], only="AES_CBC-128*/tunnel/4in4/*")
-    assert done.findings == [] and not done.news
+    assert done.findings == []
+    assert not done.news
     assert done.cells[0].tried > 0
 
 
@@ -83,7 +84,8 @@ def test_a_mistake_is_red_where_it_is_made(defect: str, only: str, as_sender: se
 def test_a_finding_is_short_and_its_case_can_be_read_again(tmp_path: Path) -> None:
     done = matrix.run([REFERENCE, "seeded:anti-replay-not-checked"], only="AES_CBC-128*/duplicates")
     one = next(found for found in done.findings if found.sender == REFERENCE)
-    assert one.received is not None and len(one.received.steps) == 2
+    assert one.received is not None
+    assert len(one.received.steps) == 2
     result.write(done, tmp_path)
     pair = next((tmp_path / "interop").glob("reference-seeded*"))
     assert read(pair / "replay-delivered-received.json") == (one.received,)
@@ -99,4 +101,5 @@ def test_what_is_expected_is_no_news_and_what_does_not_come_is() -> None:
     assert not done.news
     done.only = ""
     result.compare(done, (other,))
-    assert done.stale and done.news
+    assert done.stale
+    assert done.news
