@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 import espproof
-from espproof.conformance.commands import adapters, bench, cases, diff, report, requirements, run, score, vectors
+from espproof.conformance.commands import (
+    adapters,
+    bench,
+    cases,
+    diff,
+    interop,
+    report,
+    requirements,
+    run,
+    score,
+    vectors,
+)
 
 
 def _version(wanted: bool) -> None:
@@ -29,6 +40,6 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="espproof", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, callback=_main
     )
-    for module in (run, adapters, requirements, cases, vectors, score, bench, report, diff):
+    for module in (run, interop, adapters, requirements, cases, vectors, score, bench, report, diff):
         module.register(app)
     return app
