@@ -48,6 +48,11 @@ KNOWN = (
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",),
     ),
+    Known(
+        "openconnect", "the openconnect client, connected to a GlobalProtect gateway on loopback",
+        "espproof.adapters.openconnect.adapter:OpenConnectAdapter",
+        install="apt-get install openconnect", programs=("openconnect",),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""
