@@ -1,15 +1,17 @@
 """openconnect as an implementation under test: the real client, with GlobalProtect's ESP, against a gateway of ours.
 
-The client gets one SA pair with its configuration: tunnel mode, AES-CBC with an HMAC, the same algorithms in both
-directions. A case with an SA in one direction only gets a made-up partner for the other. Everything happens on loopback:
-no root, no tun device, no network; `client` tells how a tunnel comes up and how a drop is found out.
+A client gets one SA pair with its configuration: tunnel mode, AES-CBC with an HMAC, the same algorithms in both
+directions. An SA that has no fitting partner in its case gets a made-up one; a case with several pairs has several
+clients. Everything happens on loopback: no root, no tun device, no network; `client` tells how a tunnel comes up and
+how a drop is found out.
 
 What is not the client's business is done here in the plainest way, and not declared. The network and the kernel's UDP
 socket stand between a case's IP packets and the client: the outer header is built from the addresses of the SA, and
 taken off again; ESP travels in UDP on loopback although the case has it directly in IP, as there is no other way into
 this client. A packet that is no whole, readable IP packet with ESP never gets there, as it would not get through a
 kernel. So DSCP, ECN, DF (always clear), hop
-limit, options, fragments and UDP encapsulation are not openconnect's. It does compare SPIs.
+limit, options, fragments and UDP encapsulation are not openconnect's. Among several clients
+the adapter chooses by SPI; each compares it all the same.
 
 What openconnect cannot be told is not declared: its window has a fixed size, and starts empty; its outbound numbers
 start behind its own probes, at a number that is found out (`sequence_start`). What it does before that number no case
@@ -20,26 +22,26 @@ import re
 import subprocess
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
-from itertools import count
 
 import msgspec
 
 from espproof.adapters import probe
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
-from espproof.adapters.capabilities import Capabilities, ReplayWindows
+from espproof.adapters.capabilities import Capabilities, Direction, ReplayWindows
 from espproof.adapters.case import (
     Burst,
     Case,
     Delivered,
     Done,
     Dropped,
-    Inbound,
     InboundBurst,
     Octets,
     Outbound,
     OutboundBurst,
+    Outcome,
     Passed,
     Refused,
     Sa,
@@ -56,6 +58,7 @@ from espproof.reference.errors import Malformed
 
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
+_MOST_TUNNELS = 16
 _VERSION_SECONDS = 10.0
 _PARTNER_SPIS = (0xE5A00001, 0xE5A00002)
 """For an SA that the case does not have; the second where the first is the SPI of the one that it has."""
@@ -74,8 +77,20 @@ _DECLARED = Capabilities(
 )
 
 
+@dataclass(eq=False)
+class _Tunnel:
+    """The SAs of one client, by direction, and the client when it is connected; `numbers` are their places in a case."""
+
+    sas: dict[Direction, Sa] = field(default_factory=dict)
+    client: Client | None = None
+    numbers: list[int] = field(default_factory=list)
+
+    def has_room_for(self, sa: Sa) -> bool:
+        return sa.direction not in self.sas and all(_algorithms(one) == _algorithms(sa) for one in self.sas.values())
+
+
 class OpenConnectAdapter(Adapter):
-    """Runs Cases on openconnect clients, one per case."""
+    """Runs Cases on openconnect clients, which are new for each case."""
 
     name = "openconnect"
 
@@ -85,8 +100,7 @@ class OpenConnectAdapter(Adapter):
         self._identity = Identity()
         self._ahead: deque[Client] = deque()
         self._killed: list[Client] = []
-        self._client: Client | None = None
-        self._sas: dict[str, Sa] = {}
+        self._tunnels: list[_Tunnel] = []
 
     @property
     def version(self) -> str:
@@ -116,22 +130,20 @@ class OpenConnectAdapter(Adapter):
         return msgspec.structs.replace(capabilities, sequence_start=starts.pop())
 
     def _works(self, sa: Sa, starts: set[int]) -> bool:
-        try:
-            starts.add(self._connected(sa, _partner(sa)).own_packets)
-        except NotTaken:
-            return False
-        finally:
-            self._retire()
-        return True
+        tunnel = _Tunnel({sa.direction: sa})
+        works = isinstance(self._connect(tunnel), Done)
+        if works and tunnel.client is not None:
+            starts.add(tunnel.client.own_packets)
+        self._retire()
+        return works
 
     # -------------------------------------------------------------------------------------------------------- the SAs
 
     def reset(self) -> None:
-        self._sas = {}
         self._retire()
 
     def execute(self, case: Case) -> Transcript:
-        """As in the base class, but both SAs of a pair are known before the client is."""
+        """As in the base class, but both SAs of a pair are known before its client is connected."""
         self.reset()
         setup = self._install(case.sas)
         return Transcript(setup, tuple([self.take(step) for step in case.steps]))
@@ -140,73 +152,82 @@ class OpenConnectAdapter(Adapter):
         return self._install([sa])[0]
 
     def _install(self, sas: Sequence[Sa]) -> tuple[Done | Refused | Unsupported, ...]:
-        """Take those SAs that make a pair with each other and with what is there, and connect a client with them."""
-        added: dict[str, Sa] = {}
-        outcomes: list[Done | Refused | Unsupported] = []
-        for sa in sas:
-            outcome = self._objection(sa, [*self._sas.values(), *added.values()])
-            if outcome is None:
-                added[sa.name] = sa
-            outcomes.append(outcome or Done())
-        if not added:
-            return tuple(outcomes)
-        pair = {sa.direction: sa for sa in (*self._sas.values(), *added.values())}
-        self._retire()
-        try:
-            one = next(iter(pair.values()))
-            self._connected(pair.get("in", _partner(one)), pair.get("out", _partner(one)))
-        except NotTaken as refusal:
-            refused = Refused(reason=str(refusal))
-            return tuple([refused if isinstance(outcome, Done) else outcome for outcome in outcomes])
-        self._sas |= added
-        return tuple(outcomes)
+        """Connect clients with these SAs, as few as can be: SAs of both directions with equal algorithms are a pair."""
+        tunnels: list[_Tunnel] = []
+        outcomes: dict[int, Done | Refused | Unsupported] = {}
+        for number, sa in enumerate(sas):
+            objection = self._objection(sa, [*self._tunnels, *tunnels])
+            if objection is not None:
+                outcomes[number] = objection
+                continue
+            tunnel = next((tunnel for tunnel in tunnels if tunnel.has_room_for(sa)), None)
+            if tunnel is None:
+                tunnel = _Tunnel()
+                tunnels.append(tunnel)
+            tunnel.sas[sa.direction] = sa
+            tunnel.numbers.append(number)
+        for tunnel in tunnels:
+            outcomes |= dict.fromkeys(tunnel.numbers, self._connect(tunnel))
+        return tuple([outcomes[number] for number in range(len(sas))])
 
-    def _objection(self, sa: Sa, others: Sequence[Sa]) -> Refused | Unsupported | None:
+    def _objection(self, sa: Sa, tunnels: Sequence[_Tunnel]) -> Refused | Unsupported | None:
         """Why an SA cannot even be tried."""
         missing = self._capabilities.lacks(sa)
         if missing:
             return Unsupported(what=missing)
+        others = [other for tunnel in tunnels for other in tunnel.sas.values()]
         if any(other.name == sa.name for other in others):
             return Refused(reason="name in use")
-        if any(other.direction == sa.direction for other in others):
-            return Unsupported(what="more than one SA in a direction")
-        if any(_algorithms(other) != _algorithms(sa) for other in others):
-            return Unsupported(what="other algorithms in the other direction")
-        if self._client is not None and self._client.used:
-            return Unsupported(what="an SA while another one is in use")
+        if sa.direction == "in" and any((other.direction, other.spi) == ("in", sa.spi) for other in others):
+            return Refused(reason="SPI in use")
+        if len(tunnels) >= _MOST_TUNNELS:
+            return Unsupported(what=f"more than {_MOST_TUNNELS} clients at once")
         try:
-            if {ip_address(sa.source).version, ip_address(sa.destination).version} != {4}:
-                return Unsupported(what="outer IPv6")
+            ends = ip_address(sa.source), ip_address(sa.destination)
         except ValueError as error:
             return Refused(reason=str(error))
-        return None
+        return None if ends[0].version == ends[1].version else Refused(reason="addresses of two IP versions")
 
     # ---------------------------------------------------------------------------------------------------- the clients
 
-    def _connected(self, inbound: Sa, outbound: Sa) -> Client:
-        """A client that has these SAs; it is then *the* client, also if this fails."""
+    def _connect(self, tunnel: _Tunnel) -> Done | Refused:
+        """Bring up a tunnel; it is then one of `_tunnels`, unless the client refuses it."""
         self._start_ahead()
-        self._client = self._ahead.popleft()
-        self._client.connect(inbound, outbound)
+        tunnel.client = self._ahead.popleft()
+        self._tunnels.append(tunnel)
+        one = next(iter(tunnel.sas.values()))
+        try:
+            tunnel.client.connect(tunnel.sas.get("in", _partner(one)), tunnel.sas.get("out", _partner(one)))
+        except NotTaken as refusal:
+            self._tunnels.remove(tunnel)
+            self._kill(tunnel.client)
+            return Refused(reason=str(refusal))
+        except AdapterFailure:
+            self._retire()
+            raise
         self._start_ahead()
-        return self._client
+        return Done()
 
     def _start_ahead(self) -> None:
         while len(self._ahead) < _STARTED_AHEAD:
             self._ahead.append(Client(self._identity))
 
     def _retire(self) -> None:
-        """Be rid of the client. That its processes end is looked after later, so that nobody waits for it."""
-        if self._client is not None:
-            self._client.kill()
-            self._killed.append(self._client)
-            self._client = None
-        self._killed = [client for client in self._killed if not client.gone(wait=False)]
+        """Be rid of all clients that have SAs."""
+        for tunnel in self._tunnels:
+            if tunnel.client is not None:
+                self._kill(tunnel.client)
+        self._tunnels = []
+
+    def _kill(self, client: Client) -> None:
+        """That its processes end is looked after later, so that nobody waits for it."""
+        client.kill()
+        self._killed = [one for one in (*self._killed, client) if not one.gone(wait=False)]
 
     def close(self) -> None:
-        clients = [*self._ahead, *self._killed, *([self._client] if self._client else [])]
+        self._retire()
+        clients = [*self._ahead, *self._killed]
         self._ahead.clear()
-        self._client = None
         self._killed = []
         for client in clients:
             client.kill()
@@ -219,41 +240,55 @@ class OpenConnectAdapter(Adapter):
         for what, asked in (("set_iv", step.iv is not None), ("tfc", step.tfc), ("dummy", step.dummy)):
             if asked:
                 return Unsupported(what=what)
-        results = self.outbound_burst(OutboundBurst(sa=step.sa, packets=(step.packet,)))
-        return results.results[0] if isinstance(results, Burst) else results  # type: ignore[return-value]
+        results = self._protected(step.sa, [step.packet])
+        return results if isinstance(results, Refused) else results[0]
 
     def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
-        sa = self._sas.get(step.sa)
-        if sa is None or sa.direction != "out" or self._client is None:
-            return Refused(reason="no outbound SA of that name")
-        small = [packet for packet in step.packets if len(packet) <= _largest_inner(sa)]
-        esp = iter(self._client.outbound(small))
-        return Burst(
-            results=tuple(
-                [
-                    _sent(sa, next(esp)) if len(packet) <= _largest_inner(sa) else Dropped(reason="too-big")
-                    for packet in step.packets
-                ]
-            )
-        )
+        results = self._protected(step.sa, step.packets)
+        return results if isinstance(results, Refused) else Burst(results=tuple(results))
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
-        result = self.inbound_burst(InboundBurst(packets=(packet,)))
-        return result.results[0] if isinstance(result, Burst) else result  # type: ignore[return-value]
+        results = self._opened([packet])
+        return results if isinstance(results, Unsupported) else results[0]
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
-        read = [_esp_in(packet) for packet in step.packets]
-        esp = [one for one in read if isinstance(one, bytes)]
-        if any(len(one) > MAX_ESP for one in esp):
-            return Unsupported(what=f"ESP packets of more than {MAX_ESP} octets")
-        if esp and self._client is not None:
-            opened = iter(self._client.inbound(esp))
-        else:
-            opened = iter([DropReason.NO_SA] * len(esp))
-        name = next((sa.name for sa in self._sas.values() if sa.direction == "in"), None)
-        return Burst(results=tuple([_result(next(opened), name) if isinstance(one, bytes) else one for one in read]))
+        results = self._opened(step.packets)
+        return results if isinstance(results, Unsupported) else Burst(results=tuple(results))
 
-    def take(self, step: Step) -> object:
+    def _protected(self, name: str, packets: Sequence[bytes]) -> list[Sent | Dropped] | Refused:
+        for tunnel in self._tunnels:
+            sa = tunnel.sas.get("out")
+            if sa is not None and sa.name == name and tunnel.client is not None:
+                limit = _largest_inner(sa)
+                esp = iter(tunnel.client.outbound([packet for packet in packets if len(packet) <= limit]))
+                return [
+                    _sent(sa, next(esp)) if len(packet) <= limit else Dropped(reason="too-big") for packet in packets
+                ]
+        return Refused(reason="no outbound SA of that name")
+
+    def _opened(self, packets: Sequence[bytes]) -> list[Delivered | Dropped | Passed] | Unsupported:
+        """Each packet goes to the client that has an SA with its SPI, or to the first: what it does not know it drops."""
+        receivers = [tunnel for tunnel in self._tunnels if "in" in tunnel.sas]
+        results: list[Delivered | Dropped | Passed] = []
+        queues: dict[int, list[tuple[int, bytes]]] = {}
+        for number, packet in enumerate(packets):
+            esp = _esp_in(packet)
+            results.append(esp if not isinstance(esp, bytes) else Dropped(reason="no-sa"))
+            if isinstance(esp, bytes) and receivers:
+                if len(esp) > MAX_ESP:
+                    return Unsupported(what=f"ESP packets of more than {MAX_ESP} octets")
+                spi = esp[:4]
+                at = next((at for at, one in enumerate(receivers) if one.sas["in"].spi.to_bytes(4, "big") == spi), 0)
+                queues.setdefault(at, []).append((number, esp))
+        for at, queue in queues.items():
+            client = receivers[at].client
+            assert client is not None
+            opened = client.inbound([esp for _, esp in queue])
+            for (number, _), one in zip(queue, opened, strict=True):
+                results[number] = _result(one, receivers[at].sas["in"].name)
+        return results
+
+    def take(self, step: Step) -> Outcome:
         try:
             return super().take(step)
         except AdapterFailure:
