@@ -85,7 +85,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     drop_reasons: bool = False
     """`Dropped.reason` is exact, not "unspecified"."""
 
-    def start_of(self, direction: Direction) -> int:
+    def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""
         return 0 if self.set_sequence or direction == "in" else self.sequence_start
 

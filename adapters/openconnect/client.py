@@ -240,7 +240,9 @@ class Client:
         if len(self._sent) == len(packets):
             return list(self._sent)
         if len(packets) > 1 and self._sent:
-            raise AdapterError(f"openconnect has sent {len(self._sent)} of {len(packets)} packets and does not say which")
+            raise AdapterError(
+                f"openconnect has sent {len(self._sent)} of {len(packets)} packets and does not say which"
+            )
         return [None] * len(packets)
 
     # ------------------------------------------------------------------------------------------------- in between

@@ -56,7 +56,7 @@ class Supervised:
         os.set_blocking(self.output, False)
 
     def lines(self) -> list[str]:
-        """The whole lines that were written since the last call, at most some hundred KiB of them; `Crashed` at the end."""
+        """The whole lines that were written since the last call, or the first of them; `Crashed` at the end."""
         try:
             octets = os.read(self.output, _CHUNK)
         except BlockingIOError:

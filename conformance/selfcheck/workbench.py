@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from espproof.adapters.base import Adapter, AdapterFailure, Transcript
-from espproof.adapters.capabilities import Capabilities, Direction
+from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
@@ -144,7 +144,7 @@ class Workbench:
 
     def flow(
         self,
-        direction: Direction,
+        direction: str,
         index: int = 0,
         *,
         encr: str | None = None,
