@@ -9,13 +9,13 @@ What is not the client's business is done here in the plainest way, and not decl
 socket stand between a case's IP packets and the client: the outer header is built from the addresses of the SA, and
 taken off again; ESP travels in UDP on loopback although the case has it directly in IP, as there is no other way into
 this client. A packet that is no whole, readable IP packet with ESP never gets there, as it would not get through a
-kernel. So DSCP, ECN, DF (always clear), hop
-limit, options, fragments and UDP encapsulation are not openconnect's. Among several clients
-the adapter chooses by SPI; each compares it all the same.
+kernel. So DSCP, ECN, DF (always clear), hop limit, options, fragments and UDP encapsulation are not openconnect's. Among
+several clients the adapter chooses by SPI; each compares it all the same.
 
 What openconnect cannot be told is not declared: its window has a fixed size, and starts empty; its outbound numbers
-start behind its own probes, at a number that is found out (`sequence_start`). What it does before that number no case
-can show: **the first packet of an SA, a probe, has sequence number 0** (RFC 4303 2.2 and 3.3.3 say 1).
+start behind its own probes, at a number that is found out (`sequence_start`). Two things happen before a case begins, and
+no case can show them: the first packet of an SA, a probe, has sequence number 0 (RFC 4303 2.2 and 3.3.3 say 1), and the
+answer to it is taken with number 0, which openconnect expects first.
 """
 
 import re
@@ -53,8 +53,10 @@ from espproof.adapters.case import (
 from espproof.adapters.openconnect.client import MAX_ESP, Client, NotTaken, program
 from espproof.adapters.openconnect.gateway import ENC_ALGO, HMAC_ALGO, Identity
 from espproof.reference import ip
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
+from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE
 
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
@@ -325,8 +327,9 @@ def _sent(sa: Sa, esp: bytes | None) -> Sent | Dropped:
 
 def _largest_inner(sa: Sa) -> int:
     """Octets of the largest inner packet whose ESP packet fits a UDP datagram; for the tunnel device, its MTU."""
-    overhead = 8 + 16 + (16 if sa.auth == "AUTH_HMAC_SHA2_256_128" else 12)
-    return (MAX_ESP - overhead) // 16 * 16 - 2
+    cipher = ENCRYPTION[sa.encr]
+    overhead = HEADER_SIZE + cipher.iv_size + INTEGRITY[sa.auth].icv_size
+    return (MAX_ESP - overhead) // cipher.block_size * cipher.block_size - TRAILER_SIZE
 
 
 def _algorithms(sa: Sa) -> tuple[str, int, str]:

@@ -57,6 +57,8 @@ _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 _SECONDS = 10.0
 """Until a client that neither logs nor answers is taken as hung."""
 _WAKE_SECONDS = 0.05
+_DPD_SECONDS = 3600
+"""How long the client hears nothing before it sends probes again: longer than any case."""
 _SILENCE = 0.02
 """Seconds without output after which it is asked whether anything is still to come."""
 _MAX_LOG = 64 << 20
@@ -100,7 +102,7 @@ class Client:
         script = f"exec '{sys.executable}' -I -S '{_SCRIPT}' {channel.fileno()}"
         command = [
             where, "-vvv", "--protocol=gp", "--servercert", identity.pin, "--no-system-trust", "--no-proxy",
-            "--non-inter", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c", "--script-tun",
+            "--non-inter", f"--force-dpd={_DPD_SECONDS}", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c", "--script-tun",
             "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
         ]  # fmt: skip
         try:
@@ -117,8 +119,6 @@ class Client:
         self._sent: list[bytes] = []
         self.own_packets = 0
         """The sequence number of the last packet that the client sent of its own accord before the first of a case."""
-        self.used = False
-        """Whether a packet of a case has gone through it."""
 
     # ------------------------------------------------------------------------------------------------- coming up
 
@@ -194,6 +194,9 @@ class Client:
             self._send(self._marker)
         self._await_markers(len(packets))
         delivered = self._all_delivered(len(packets))
+        self._check_own_traffic()
+        if self._sent:
+            raise AdapterError(self._process.with_tail("openconnect has sent a packet that nobody asked for"))
         pieces = self._exchange.pieces
         if len(packets) == 1:
             taken = [bool(delivered)]
@@ -235,8 +238,7 @@ class Client:
         if len(self._sent) < len(packets):
             self._settle()
             self._settle()  # the first marker may have been read before the packet, by a client that was not asleep
-        if self._exchange.own_traffic:
-            raise AdapterError("the case took so long that openconnect has sent probes of its own")
+        self._check_own_traffic()
         if len(self._sent) == len(packets):
             return list(self._sent)
         if len(packets) > 1 and self._sent:
@@ -251,14 +253,16 @@ class Client:
         """A new exchange. What is left from before would be taken for its result."""
         if self._inner is None:
             raise AdapterError("no peer can have keys of this size: the tunnel is not up")
-        self.used = True
-        if self._sent or self._delivered:
-            self._delivered, self._sent = [], []
+        self._delivered, self._sent = [], []
         self._pump(0.0, 0.0)
         if self._sent or self._delivered:
             raise AdapterError(self._process.with_tail("openconnect has sent a packet that nobody asked for"))
         self._exchange = log.Exchange(marker_spi)
         self._marker = _marker(marker_spi)
+
+    def _check_own_traffic(self) -> None:
+        if self._exchange.own_traffic:
+            raise AdapterError("the case took so long that openconnect has sent probes of its own")
 
     def _settle(self) -> None:
         """Until the client has worked on everything that was sent to it so far."""
