@@ -102,8 +102,8 @@ class Client:
         script = f"exec '{sys.executable}' -I -S '{_SCRIPT}' {channel.fileno()}"
         command = [
             where, "-vvv", "--protocol=gp", "--servercert", identity.pin, "--no-system-trust", "--no-proxy",
-            "--non-inter", f"--force-dpd={_DPD_SECONDS}", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c", "--script-tun",
-            "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
+            "--non-inter", f"--force-dpd={_DPD_SECONDS}", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c",
+            "--script-tun", "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
         ]  # fmt: skip
         try:
             self._process = Supervised(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()])
@@ -321,7 +321,7 @@ class Client:
         """A socket says that the client is not there: it died, or something else is wrong."""
         if isinstance(error, TimeoutError):
             return Hung(self._process.with_tail(f"no answer within {_SECONDS:g} s"))
-        return self._process.failure()
+        return self._process.end() or AdapterError(self._process.with_tail(f"the way to openconnect is cut: {error}"))
 
     # ------------------------------------------------------------------------------------------------------- the end
 

@@ -62,7 +62,7 @@ class Supervised:
         except BlockingIOError:
             return []
         if not octets:
-            raise self.failure()
+            raise self.end() or Crashed(self.with_tail(f"{self._name} closed its output, but still runs"))
         *whole, self._half = (self._half + octets).split(b"\n")
         if len(self._half) > _CHUNK:
             raise AdapterError(f"{self._name} writes a line without an end")
@@ -70,8 +70,8 @@ class Supervised:
         self._tail = (self._tail + lines[-_TAIL_LINES:])[-_TAIL_LINES:]
         return lines
 
-    def failure(self) -> Crashed | AdapterError:
-        """It does not answer any more: why? Waits a moment for the supervisor to say."""
+    def end(self) -> Crashed | AdapterError | None:
+        """How it ended, None if it has not. Waits a moment for the supervisor to say."""
         until = time.monotonic() + _END_SECONDS
         poll = select.poll()
         poll.register(self._status, select.POLLIN)
@@ -80,12 +80,12 @@ class Supervised:
             self._said += octets
             ended = next((line for line in self._said.decode().splitlines() if line.startswith(_ENDS)), None)
             if ended is not None:
-                return self._end(*ended.split())
+                return self._ended(*ended.split())
             if not octets:
                 return AdapterError(self.with_tail(f"the supervisor of {self._name} died"))
-        return Crashed(self.with_tail(f"{self._name} closed its output or connection, but still runs"))
+        return None
 
-    def _end(self, what: str, number: str) -> Crashed | AdapterError:
+    def _ended(self, what: str, number: str) -> Crashed | AdapterError:
         if what == "failed":
             return AdapterError(f"cannot start {self._name}: {os.strerror(int(number))}")
         if what == "signal":
