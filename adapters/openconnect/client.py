@@ -22,6 +22,7 @@ Nothing is guessed from elapsed time.
 import array
 import os
 import select
+import shlex
 import shutil
 import socket
 import struct
@@ -68,7 +69,6 @@ _BURST_PACKETS = 32
 _BURST_OCTETS = 48 << 10
 """What is under way at once: with the kernel's overhead less than the client's receive buffer, so that nothing is lost."""
 _MAX_INNER = 65_535
-_MARKER_SPI = 0xE59F00F0
 _MARKER_TAIL = struct.pack("!I", 0xFFFFFFFF) + bytes(56)
 """The marker's sequence number, too high for the rule of the previous SA's SPI, and enough octets to be looked at."""
 _PROBE_PAYLOAD = b"monitor\x00\x00pan ha "
@@ -99,22 +99,22 @@ class Client:
         self._channel, channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._inner: socket.socket | None = None
         self._poll = select.poll()
-        script = f"exec '{sys.executable}' -I -S '{_SCRIPT}' {channel.fileno()}"
+        script = "exec " + shlex.join([sys.executable, "-I", "-S", _SCRIPT, str(channel.fileno())])
         command = [
             where, "-vvv", "--protocol=gp", "--servercert", identity.pin, "--no-system-trust", "--no-proxy",
             "--non-inter", f"--force-dpd={_DPD_SECONDS}", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c",
             "--script-tun", "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
         ]  # fmt: skip
         try:
-            self._process = Supervised(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()])
+            self._process = Supervised(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()], log.is_noise)
         except BaseException:
             self._gateway.close()
             self._channel.close()
             raise
         finally:
             channel.close()
-        self._exchange = log.Exchange(_MARKER_SPI)
-        self._marker = _marker(_MARKER_SPI)
+        self._exchange = log.Exchange(log.MARKER_SPI)
+        self._marker = _marker(log.MARKER_SPI)
         self._delivered: list[bytes] = []
         self._sent: list[bytes] = []
         self.own_packets = 0
@@ -158,12 +158,12 @@ class Client:
         udp = self._gateway.udp
         udp.send(codec.protect(_echo_reply(), _IPV4, 0, os.urandom(codec.iv_size)))
         until = time.monotonic() + _SECONDS
-        self._exchange = log.Exchange(_MARKER_SPI)
+        self._exchange = log.Exchange(log.MARKER_SPI)
         while self._inner is None:
             awake_until = time.monotonic() + _WAKE_SECONDS
             while not self._exchange.idle and time.monotonic() < awake_until:
                 self._wait([], until, _WAKE_SECONDS)
-            udp.send(_marker(_MARKER_SPI))
+            udp.send(_marker(log.MARKER_SPI))
             if self._channel.fileno() in self._wait([self._channel.fileno()], until, _WAKE_SECONDS):
                 self._inner = self._take_inner()
         for descriptor in (self._process.output, self._inner.fileno(), udp.fileno()):
@@ -223,7 +223,7 @@ class Client:
 
     def _outbound(self, packets: Sequence[bytes]) -> list[bytes | None]:
         assert self._inner is not None
-        self._begin(_MARKER_SPI)
+        self._begin(log.MARKER_SPI)
         until = time.monotonic() + _SECONDS
         waiting = deque(packets)
         while waiting or (len(self._sent) < len(packets) and self._pump(until, _SILENCE)):
@@ -368,7 +368,9 @@ def _marker(spi: int) -> bytes:
 def _spi_of_nobody(packets: Sequence[bytes]) -> int:
     """The SPI of a marker that can be told from these packets."""
     taken = {packet[:4] for packet in packets}
-    return next(spi for spi in range(_MARKER_SPI, _MARKER_SPI + len(taken) + 1) if spi.to_bytes(4, "big") not in taken)
+    return next(
+        spi for spi in range(log.MARKER_SPI, log.MARKER_SPI + len(taken) + 1) if spi.to_bytes(4, "big") not in taken
+    )
 
 
 def _echo_reply() -> bytes:

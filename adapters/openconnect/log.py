@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from espproof.reference.drops import DropReason
 
+MARKER_SPI = 0xE59F00F0
+"""The SPI of markers, unless a case uses it."""
+
 _INVALID_SPI = "Received ESP packet with invalid SPI 0x"
 _IDLE = "No work to do; sleeping for"
 _OWN_PROBES = "Send ESP probes"
@@ -32,6 +35,11 @@ _ACCEPTED = re.compile(r"Received ESP .* of \d+ bytes")
 def marker_line(spi: int) -> str:
     """How the client remarks on an ESP packet with that SPI, if it is nobody's."""
     return f"{_INVALID_SPI}{spi:08x}"
+
+
+def is_noise(line: str) -> bool:
+    """Whether it is about nothing but the adapter's markers, or the client's sleep."""
+    return not line or line.startswith((_IDLE, marker_line(MARKER_SPI)))
 
 
 class Exchange:

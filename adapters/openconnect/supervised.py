@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,13 +26,27 @@ _KILL_SECONDS = 5.0
 
 
 class Supervised:
-    """A program that was started; `AdapterError` if it cannot be. `output` and `status` are descriptors to poll."""
+    """A program that was started; `AdapterError` if it cannot be.
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]) -> None:
+    `inherited` are descriptors that it gets, `noise` tells the lines that nobody wants to read when it fails.
+    """
+
+    output: int
+    """What it writes; to be polled, non-blocking."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        inherited: Sequence[int],
+        noise: Callable[[str], bool] = lambda line: not line,
+    ) -> None:
         self._name = command[0]
+        self._noise = noise
         lifeline, self._lifeline = os.pipe()
         self._status, status = os.pipe()
-        self._said, self._half, self._tail = b"", b"", [""]
+        self._said, self._half = b"", b""
+        self._tail: list[str] = []
         try:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", _SUPERVISOR, str(lifeline), str(status), *command],
@@ -67,7 +81,8 @@ class Supervised:
         if len(self._half) > _CHUNK:
             raise AdapterError(f"{self._name} writes a line without an end")
         lines = [line.decode(errors="replace") for line in whole]
-        self._tail = (self._tail + lines[-_TAIL_LINES:])[-_TAIL_LINES:]
+        last = [line for line in lines[-4 * _TAIL_LINES :] if not self._noise(line)]
+        self._tail = (self._tail + last)[-_TAIL_LINES:]
         return lines
 
     def end(self) -> Crashed | AdapterError | None:
@@ -96,7 +111,7 @@ class Supervised:
 
     def with_tail(self, message: str) -> str:
         """The message, and the last lines that were written."""
-        text = " ⏎ ".join(printable(line) for line in self._tail if line.strip())
+        text = " ⏎ ".join(printable(line) for line in self._tail)
         return f"{message}; its log ends: {text}" if text else message
 
     def kill(self) -> None:
