@@ -46,6 +46,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """None: no anti-replay at all."""
     set_sequence: bool = False
     """An SA can start at any sequence number."""
+    sequence_start: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 0
+    """Without `set_sequence`: the number of the last packet that an outbound SA has sent of its own accord (probes of
+    the path) before anybody can give it one; outbound SAs then come with that `sequence`."""
     set_window: bool = False
     """An inbound SA can start with `received_offsets`."""
     set_iv: bool = False
@@ -82,6 +85,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     drop_reasons: bool = False
     """`Dropped.reason` is exact, not "unspecified"."""
 
+    def start_of(self, direction: str) -> int:
+        """The `sequence` of a new SA, where nothing else is asked for."""
+        return 0 if self.set_sequence or direction == "in" else self.sequence_start
+
     def lacks(self, sa: Sa) -> str | None:
         """The first capability that this SA needs and that is not declared, or None."""
         return next((name for name, there in _needs(self, sa) if not there), None)
@@ -98,7 +105,7 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         (f"mode {sa.mode}", sa.mode in caps.modes),
         (f"outer IPv{outer}", any(family[3] == outer for family in caps.families)),
         ("esn" if sa.esn else "32-bit sequence numbers", sa.esn in caps.esn),
-        ("set_sequence", sa.sequence == 0 or caps.set_sequence),
+        ("set_sequence", sa.sequence == caps.start_of(sa.direction) or caps.set_sequence),
         ("set_window", not sa.received_offsets or caps.set_window),
         (f"udp over IPv{outer}", sa.udp is None or int(outer) in caps.udp),
         ("udp_ports", sa.udp is None or caps.udp_ports or sa.udp == UdpEncapsulation()),

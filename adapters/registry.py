@@ -58,6 +58,11 @@ KNOWN = (
         "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
         install="apt-get install -y tshark", programs=("tshark", "sharkd"),
     ),
+    Known(
+        "openconnect", "the openconnect client, connected to a GlobalProtect gateway on loopback",
+        "espproof.adapters.openconnect.adapter:OpenConnectAdapter",
+        install="apt-get install -y openconnect", programs=("openconnect",),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""

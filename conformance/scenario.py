@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.capabilities import Capabilities, Direction
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
@@ -174,14 +174,14 @@ class Scenario:
         self.need("direction out", "out" in self.caps.directions)
         return self._sa("out", sequence, add, fixed)
 
-    def _sa(self, direction: str, sequence: int | None, add: bool, fixed: dict[str, Any]) -> Sa:
+    def _sa(self, direction: Direction, sequence: int | None, add: bool, fixed: dict[str, Any]) -> Sa:
         fields = {name: fixed.pop(name) for name in list(fixed) if name in _FIELDS}
         rows = self._space.select(**fixed)
         self.need("an SA with " + ", ".join(f"{name}={value}" for name, value in fixed.items()), rows)
         row = self.choose(rows)
         if sequence is None:
             sequence = self.draw(values.starting_sequences(esn=row.esn)) if self.caps.set_sequence else 0
-        sa = self._build(direction, row, sequence)
+        sa = self._build(direction, row, sequence or self.caps.start_of(direction))
         if fields:
             sa = msgspec.structs.replace(sa, **fields)
         lacking = self.caps.lacks(sa)
@@ -191,7 +191,7 @@ class Scenario:
             self._sas.append(sa)
         return sa
 
-    def _build(self, direction: str, row: Options, sequence: int) -> Sa:
+    def _build(self, direction: Direction, row: Options, sequence: int) -> Sa:
         lookup = "spi" if "spi" in self.caps.lookup else self.caps.lookup[0]
         material = self.draw(values.MATERIAL)
         index = len(self._sas) + len(self._steps)
@@ -200,7 +200,7 @@ class Scenario:
         salt_size = ENCRYPTION[row.encr].salt_size
         return Sa(
             name=f"sa{index}",
-            direction="in" if direction == "in" else "out",
+            direction=direction,
             spi=(values.SPI_BASE[material % len(values.SPI_BASE)] + index) & 0xFFFFFFFF,
             mode="tunnel" if row.mode == "tunnel" else "transport",
             source=far if direction == "in" else near,

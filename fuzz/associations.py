@@ -71,6 +71,6 @@ def _plainer(sa: Sa, caps: Capabilities) -> Sa | None:
     if not caps.ecn:
         less["ecn"] = "normal"
     if not caps.set_sequence:
-        less["sequence"] = SequenceNumber(0)
+        less["sequence"] = SequenceNumber(caps.start_of(sa.direction))
     changed = msgspec.structs.replace(sa, **less)
     return None if caps.lacks(changed) else changed

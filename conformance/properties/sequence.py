@@ -18,6 +18,7 @@ RESET = "RFC4303-2.2-reset-before-cycle"
 @check(FIRST, proved_by=("sequence-first-is-zero", "iv-cbc-constant"))
 def first_packet(s: Scenario) -> None:
     """The first packet of an SA has number 1, the next one 2."""
+    s.need("an SA's first packet", s.caps.start_of("out") == 0)
     sa = s.outbound_sa(sequence=0)
     s.send(sa, FIRST, packet=s.packet(sa))
     s.send(sa, INCREMENT)

@@ -185,6 +185,15 @@ def _set_sequence(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("set_sequence", caps.set_sequence, _traffic(sequence=SequenceNumber(0x0A0B0C0D)))
 
 
+def _sequence_start(caps: Capabilities) -> Iterator[Probe]:
+    if caps.start_of("out"):
+
+        def make(bench: Workbench) -> Case:
+            return bench.traffic([_out(bench)])
+
+        yield Probe("sequence_start", True, make)
+
+
 def _replay_windows(caps: Capabilities) -> Iterator[Probe]:
     windows = caps.replay_windows
     sizes = [32, 64, 33, 128]
@@ -533,6 +542,7 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "esn": _esn,
         "replay_windows": _replay_windows,
         "set_sequence": _set_sequence,
+        "sequence_start": _sequence_start,
         "set_window": _set_window,
         "set_iv": _set_iv,
         "udp": _udp,

@@ -32,6 +32,7 @@ from espproof.adapters.case import (
     Refused,
     Sa,
     Sent,
+    SequenceNumber,
     State,
     Step,
     Unsupported,
@@ -160,6 +161,7 @@ class Workbench:
         inner, outer = self._family(mode, inner, outer)
         near, far = packets.GATEWAYS[outer][index % 2]
         cipher, integrity = ENCRYPTION.get(encr), INTEGRITY.get(auth)
+        sequence = fields.pop("sequence", 0) or self.caps.start_of(direction)
         size = key_size if key_size is not None else self._key_size(encr)
         material = 0x1D2C + index
         sa = Sa(
@@ -176,6 +178,7 @@ class Workbench:
                 "auth": auth,
                 "auth_key": Octets(values.octets(material, "auth", integrity.key_size if integrity else 20)),
                 "esn": False not in self.caps.esn,
+                "sequence": SequenceNumber(sequence),
                 "replay_window": self._window() if direction == "in" else 0,
                 "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
                 "df": self.caps.df[0] if self.caps.df else "copy",

@@ -94,6 +94,7 @@ def drawn(seed: int) -> Capabilities:
         lifetimes=some(rng, ("packets", "octets", "seconds"), 0),
         read_state=some(rng, ("sequence", "received_offsets", "packets", "octets", "lifetime"), 0),
         max_packet=rng.choice((1500, 1501, 2000, 9000, 65535)),
+        sequence_start=rng.choice((0, 0, 2)),
         forwards=rng.random() < 0.2,
         **flags,
     )

@@ -99,7 +99,8 @@ def test_what_is_expected_is_no_news_and_what_does_not_come_is() -> None:
     other = Expectation(sender=REFERENCE, receiver=REFERENCE, kind="not-delivered", reason="none", clause="2.4")
     result.compare(done, (known,))
     assert not done.news
-    done.only = ""
-    result.compare(done, (other,))
-    assert done.stale
-    assert done.news
+    again = matrix.run([REFERENCE, "seeded:padding-zeros"], only="AES_CBC-128*/in-order")
+    again.only = ""
+    result.compare(again, (other,))
+    assert again.stale
+    assert again.news
