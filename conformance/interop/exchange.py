@@ -186,25 +186,31 @@ class Pair:
 
     def _shorter(self, found: Finding, arrivals: Sequence[int], again: Callable[[Sequence[int]], None]) -> Finding:
         """The same kind of finding with as few arrivals as a bounded number of tries gives."""
-        tries, size = MAX_TRIES, len(arrivals)
         left = list(arrivals)
-        if found.received is not None and found.kind not in _FAILED:
-            left = left[: found.at + 1]
+
+        def still(fewer: list[int]) -> bool:
+            nonlocal found, left
+            try:
+                again(fewer)
+            except Red as red:
+                if red.finding.kind == found.kind:
+                    found, left = red.finding, fewer
+                    return True
+            except Inapplicable:
+                pass
+            return False
+
+        if found.kind not in _FAILED:
+            still(left[: found.at + 1])
+        tries, size = MAX_TRIES, len(left)
         while size and tries:
             start = len(left) - size
             while start >= 0 and tries:
                 fewer = left[:start] + left[start + size :]
                 start -= size
-                if not fewer:
-                    continue
-                tries -= 1
-                try:
-                    again(fewer)
-                except Red as red:
-                    if red.finding.kind == found.kind:
-                        found, left = red.finding, fewer
-                except Inapplicable:
-                    pass
+                if fewer:
+                    tries -= 1
+                    still(fewer)
             size //= 2
         return found
 
