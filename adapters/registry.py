@@ -48,6 +48,12 @@ KNOWN = (
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",),
     ),
+    Known(
+        "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:DpdkAdapter",
+        install="apt-get install libdpdk-dev pkg-config gcc libcjson-dev",
+        programs=("cc", "pkg-config"), files=("/usr/include/*/rte_ipsec.h", "/usr/include/cjson/cJSON.h"),
+        variants=("aesni_mb", "cpu", "crossed"),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""
