@@ -8,6 +8,12 @@ The application's job, done by the shim: finding ESP and (with rte_ipsec_sad) th
 template of the outer header, IPv4 header checksums, refusal of SAs that are against the RFCs. The outbound starting
 number is `ipsec_xform.esn.value`. Inbound, that value is T, but T is not marked as received; so T and `received_offsets`
 arrive as authentic packets, made with a sender of the same keys.
+
+Not declared although rte_ipsec has an option for it:
+* RFC 6040: decapsulation writes the ECN field and leaves the inner IPv4 checksum as it was.
+* ESN with AES-GMAC (answered with `Unsupported`): the high half is authenticated behind the packet as it is with HMAC, not
+  within the associated data where RFC 4543 3.3 puts it, so that nobody else's packets are right.
+* DF copied: the option is not looked at.
 """
 
 from pathlib import Path

@@ -25,7 +25,7 @@
 #include "packets.h"
 #include "transforms.h"
 
-enum { MAX_SAS = 512, MAX_NAME = 64, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
+enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
 
 struct address {
     uint8_t octets[16]; /* IPv4: the first 4 */
@@ -60,7 +60,7 @@ static const char CAPABILITIES[] =
     "%s,\"esn\":[false,true],"
     "\"replay_windows\":{\"minimum\":32,\"maximum\":4096,\"step\":1,\"off\":true},"
     "\"set_sequence\":true,\"set_window\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
-    "\"ecn\":[\"normal\",\"compatibility\"],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
+    "\"ecn\":[],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
     "\"lookup\":[\"spi\",\"spi+destination\",\"spi+destination+source\"],\"delete_sa\":true,\"max_packet\":%d,"
     "\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
 static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"]";
@@ -171,10 +171,10 @@ static void fill_parameters(struct rte_ipsec_sa_prm *parameters, const struct es
     xform->spi = from->spi;
     xform->salt = transforms->salt;
     xform->options.esn = from->esn;
-    xform->options.udp_encap = from->udp && from->tunnel;
-    /* inbound, `copy_dscp` would change the inner packet, and `ecn` is the egress of RFC 6040 */
+    xform->options.udp_encap = from->udp && from->tunnel && !inbound;
+    /* inbound, these would change the inner packet */
     xform->options.copy_dscp = !inbound && from->dscp < 0;
-    xform->options.ecn = inbound || !from->ecn_compatibility;
+    xform->options.ecn = !inbound;
     xform->direction = inbound ? RTE_SECURITY_IPSEC_SA_DIR_INGRESS : RTE_SECURITY_IPSEC_SA_DIR_EGRESS;
     xform->proto = RTE_SECURITY_IPSEC_SA_PROTO_ESP;
     xform->replay_win_sz = inbound ? from->replay_window : 0;
@@ -265,6 +265,11 @@ static bool receive_number(struct shim *shim, struct sa *sa, const struct esppro
     good = good && engine_finish(&shim->engine, &buffer, &operation, 1) == 1;
     rte_crypto_op_free(operation);
     session_close(&shim->engine, &sender);
+    if (from->udp && sa->tunnel) {
+        headers -= UDP_HEADER;
+        packet_decapsulate(rte_pktmbuf_mtod(buffer, uint8_t *), headers);
+        rte_pktmbuf_adj(buffer, UDP_HEADER);
+    }
     buffer->l2_len = 0;
     buffer->l3_len = headers;
     buffer->ol_flags = 0;
@@ -316,6 +321,13 @@ static void reset(void *context)
     shim->used = 0;
 }
 
+static bool has_limit(const struct espproof_lifetime *lifetime)
+{
+    const uint64_t none = ESPPROOF_NO_LIMIT;
+    return lifetime->soft_packets != none || lifetime->hard_packets != none || lifetime->soft_octets != none ||
+           lifetime->hard_octets != none || lifetime->soft_seconds != none || lifetime->hard_seconds != none;
+}
+
 /* What a key management would not set up, and what rte_ipsec cannot be asked for. */
 static enum espproof_result describe(struct shim *shim, const struct espproof_sa *from, struct sa *sa,
                                      struct espproof_answer *answer)
@@ -336,12 +348,20 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (inet_pton(family, from->source, sa->source.octets) != 1 ||
         inet_pton(family, from->destination, sa->destination.octets) != 1)
         return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
+    if (from->esn && strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0)
+        return no(ESPPROOF_UNSUPPORTED, "ESN with AES-GMAC", answer);
+    if (from->ecn_compatibility)
+        return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
+    if (from->replay_window > MAX_WINDOW)
+        return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
     if (!known_lookup(from->lookup))
         return no(ESPPROOF_UNSUPPORTED, "lookup", answer);
     if (from->tunnel && !from->inbound && !sa->ipv6 && strcmp(from->df, "copy") == 0)
         return no(ESPPROOF_UNSUPPORTED, "df copy", answer);
     if (from->selectors_count != 0 || from->resync_limit != 0)
         return no(ESPPROOF_UNSUPPORTED, "selectors, resynchronisation", answer);
+    if (has_limit(&from->lifetime))
+        return no(ESPPROOF_UNSUPPORTED, "lifetime", answer);
     fill_key(sa, from->spi, from->lookup);
     if (sa->inbound && key_is_taken(shim, sa))
         return no(ESPPROOF_REFUSED, "SPI and addresses are another SA's", answer);
@@ -443,7 +463,7 @@ static void join(struct shim *shim, struct run *run, struct sa *sa, const uint8_
         answers[index].reason = "too-big";
         return;
     }
-    if (sa->inbound && !sa->tunnel && sa->udp) {
+    if (sa->inbound && sa->udp) {
         headers -= UDP_HEADER;
         packet_decapsulate(rte_pktmbuf_mtod(buffer, uint8_t *), headers);
         rte_pktmbuf_adj(buffer, UDP_HEADER);
