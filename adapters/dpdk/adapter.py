@@ -13,6 +13,7 @@ Not declared although rte_ipsec has an option for it:
 * RFC 6040: decapsulation writes the ECN field and leaves the inner IPv4 checksum as it was.
 * ESN with AES-GMAC (answered with `Unsupported`): the high half is authenticated behind the packet as it is with HMAC, not
   within the associated data where RFC 4543 3.3 puts it, so that nobody else's packets are right.
+* ESN with a window below 64 or none (answered with `Unsupported`): it silently becomes 64.
 * DF copied: the option is not looked at.
 """
 

@@ -25,7 +25,7 @@
 #include "packets.h"
 #include "transforms.h"
 
-enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
+enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, ESN_WINDOW = 64, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
 
 struct address {
     uint8_t octets[16]; /* IPv4: the first 4 */
@@ -352,6 +352,8 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
         return no(ESPPROOF_UNSUPPORTED, "ESN with AES-GMAC", answer);
     if (from->ecn_compatibility)
         return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
+    if (from->inbound && from->esn && from->replay_window < ESN_WINDOW)
+        return no(ESPPROOF_UNSUPPORTED, "ESN with a window below 64", answer);
     if (from->replay_window > MAX_WINDOW)
         return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
     if (!known_lookup(from->lookup))
