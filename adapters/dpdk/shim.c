@@ -1,0 +1,664 @@
+/* rte_ipsec behind espproof's exec protocol. SAs and callbacks; see engine.h, transforms.h and packets.h for the rest.
+ *
+ * What rte_ipsec leaves to the application is done here in the plainest way: finding ESP in a packet and its SA
+ * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header checksums of what was made,
+ * refusing SAs that no key management would set up. What comes out of rte_ipsec is told as it is.
+ *
+ * Usage: shim DEVICE [cpu] [crossed]
+ *   DEVICE   a virtual crypto device: crypto_openssl0, crypto_aesni_mb0, …
+ *   cpu      sessions of type CPU_CRYPTO (synchronous) instead of lookaside
+ *   crossed  tunnels carry IPv6 in IPv4 and IPv4 in IPv6: an SA of rte_ipsec is for one inner version
+ */
+#include <arpa/inet.h>
+#include <rte_cryptodev.h>
+#include <rte_errno.h>
+#include <rte_ip.h>
+#include <rte_ipsec_sad.h>
+#include <rte_malloc.h>
+#include <rte_version.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "espproof_harness.h"
+#include "packets.h"
+#include "transforms.h"
+
+enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, ESN_WINDOW = 64, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
+
+struct address {
+    uint8_t octets[16]; /* IPv4: the first 4 */
+};
+
+struct sa {
+    bool used;
+    char name[MAX_NAME + 1];
+    bool inbound, tunnel, ipv6, inner_ipv6, udp;
+    uint16_t udp_source_port, udp_destination_port; /* host order */
+    struct address source, destination;
+    union rte_ipsec_sad_key key;
+    int key_type;
+    struct rte_ipsec_session session;
+};
+
+struct shim {
+    struct engine engine;
+    struct rte_ipsec_sad *sad[2]; /* of outer IPv4, of outer IPv6 */
+    bool cpu, crossed;
+    struct sa sas[MAX_SAS];
+    size_t used; /* no SA stands behind so many */
+};
+
+static const char CAPABILITIES[] =
+    "{\"encryption\":{\"ENCR_AES_GCM_16\":[16,24,32],\"ENCR_AES_GCM_12\":[16,24,32],\"ENCR_AES_GCM_8\":[16,24,32],"
+    "\"ENCR_AES_CCM_16\":[16,24,32],\"ENCR_AES_CCM_12\":[16,24,32],\"ENCR_AES_CCM_8\":[16,24,32],"
+    "\"ENCR_CHACHA20_POLY1305\":[32],\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32],\"ENCR_NULL\":[0],"
+    "\"ENCR_AES_CBC\":[16,24,32],\"ENCR_AES_CTR\":[16,24,32],\"ENCR_3DES\":[24]},"
+    "\"integrity\":[\"NONE\",\"AUTH_HMAC_SHA1_96\",\"AUTH_HMAC_SHA2_256_128\",\"AUTH_HMAC_SHA2_384_192\","
+    "\"AUTH_HMAC_SHA2_512_256\",\"AUTH_HMAC_MD5_96\",\"AUTH_AES_XCBC_96\",\"AUTH_AES_CMAC_96\"],"
+    "%s,\"esn\":[false,true],"
+    "\"replay_windows\":{\"minimum\":32,\"maximum\":4096,\"step\":1,\"off\":true},"
+    "\"set_sequence\":true,\"set_window\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
+    "\"ecn\":[],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
+    "\"lookup\":[\"spi\",\"spi+destination\",\"spi+destination+source\"],\"delete_sa\":true,\"max_packet\":%d,"
+    "\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
+static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"]";
+static const char CROSSED[] = "\"modes\":[\"tunnel\"],\"families\":[\"6in4\",\"4in6\"]";
+
+static enum espproof_result no(enum espproof_result result, const char *reason, struct espproof_answer *answer)
+{
+    answer->reason = reason;
+    return result;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- SAs by name */
+
+static struct sa *sa_named(struct shim *shim, const char *name)
+{
+    for (size_t i = 0; i < shim->used; i++)
+        if (shim->sas[i].used && strcmp(shim->sas[i].name, name) == 0)
+            return &shim->sas[i];
+    return NULL;
+}
+
+static struct sa *free_place(struct shim *shim)
+{
+    size_t i = 0;
+    while (i < MAX_SAS && shim->sas[i].used)
+        i++;
+    if (i == MAX_SAS)
+        return NULL;
+    if (i >= shim->used)
+        shim->used = i + 1;
+    return &shim->sas[i];
+}
+
+static bool same_key(const struct sa *one, const struct sa *other)
+{
+    return one->key_type == other->key_type && one->ipv6 == other->ipv6 &&
+           memcmp(&one->key, &other->key, sizeof one->key) == 0;
+}
+
+static bool key_is_taken(const struct shim *shim, const struct sa *sa)
+{
+    for (size_t i = 0; i < shim->used; i++)
+        if (shim->sas[i].used && shim->sas[i].inbound && same_key(&shim->sas[i], sa))
+            return true;
+    return false;
+}
+
+/* ------------------------------------------------------------------------------------------------------- making an SA */
+
+/* What packets look up; octets that its type does not look at are zero. */
+static void fill_key(struct sa *sa, uint32_t spi, const char *lookup)
+{
+    bool destination = strcmp(lookup, "spi") != 0, source = strcmp(lookup, "spi+destination+source") == 0;
+    sa->key_type = source ? RTE_IPSEC_SAD_SPI_DIP_SIP : destination ? RTE_IPSEC_SAD_SPI_DIP : RTE_IPSEC_SAD_SPI_ONLY;
+    memset(&sa->key, 0, sizeof sa->key);
+    if (sa->ipv6) {
+        sa->key.v6.spi = htonl(spi);
+        if (destination)
+            memcpy(sa->key.v6.dip, sa->destination.octets, 16);
+        if (source)
+            memcpy(sa->key.v6.sip, sa->source.octets, 16);
+    } else {
+        sa->key.v4.spi = htonl(spi);
+        if (destination)
+            memcpy(&sa->key.v4.dip, sa->destination.octets, 4);
+        if (source)
+            memcpy(&sa->key.v4.sip, sa->source.octets, 4);
+    }
+}
+
+static bool known_lookup(const char *lookup)
+{
+    return strcmp(lookup, "spi") == 0 || strcmp(lookup, "spi+destination") == 0 ||
+           strcmp(lookup, "spi+destination+source") == 0;
+}
+
+/* The outer header that rte_ipsec copies in front of ESP; it fills in lengths, identification and what it copies. */
+static size_t fill_template(const struct espproof_sa *from, const struct sa *sa, uint8_t *at)
+{
+    uint8_t protocol = from->udp ? PROTOCOL_UDP : PROTOCOL_ESP, dscp = from->dscp < 0 ? 0 : (uint8_t)from->dscp;
+    if (sa->ipv6) {
+        struct rte_ipv6_hdr *header = (struct rte_ipv6_hdr *)at;
+        *header = (struct rte_ipv6_hdr){.vtc_flow = htonl(6u << 28 | (uint32_t)dscp << 22),
+                                        .proto = protocol,
+                                        .hop_limits = (uint8_t)from->hop_limit};
+        memcpy(header->src_addr, sa->source.octets, 16);
+        memcpy(header->dst_addr, sa->destination.octets, 16);
+        return IPV6_HEADER;
+    }
+    struct rte_ipv4_hdr *header = (struct rte_ipv4_hdr *)at;
+    *header = (struct rte_ipv4_hdr){.version_ihl = 0x45,
+                                    .type_of_service = (uint8_t)(dscp << 2),
+                                    .time_to_live = (uint8_t)from->hop_limit,
+                                    .next_proto_id = protocol,
+                                    .fragment_offset = strcmp(from->df, "set") == 0 ? htons(RTE_IPV4_HDR_DF_FLAG) : 0};
+    memcpy(&header->src_addr, sa->source.octets, 4);
+    memcpy(&header->dst_addr, sa->destination.octets, 4);
+    return IPV4_HEADER;
+}
+
+/* `number`: outbound, the next one to be sent; inbound, the highest one that was received. */
+static void fill_parameters(struct rte_ipsec_sa_prm *parameters, const struct espproof_sa *from, const struct sa *sa,
+                            bool inbound, uint64_t number, struct transforms *transforms, uint8_t *template)
+{
+    uint8_t inner = sa->inner_ipv6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+    *parameters = (struct rte_ipsec_sa_prm){.crypto_xform = transforms->first};
+    struct rte_security_ipsec_xform *xform = &parameters->ipsec_xform;
+    xform->spi = from->spi;
+    xform->salt = transforms->salt;
+    xform->options.esn = from->esn;
+    xform->options.udp_encap = from->udp && from->tunnel && !inbound;
+    /* inbound, these would change the inner packet */
+    xform->options.copy_dscp = !inbound && from->dscp < 0;
+    xform->options.ecn = !inbound;
+    xform->direction = inbound ? RTE_SECURITY_IPSEC_SA_DIR_INGRESS : RTE_SECURITY_IPSEC_SA_DIR_EGRESS;
+    xform->proto = RTE_SECURITY_IPSEC_SA_PROTO_ESP;
+    xform->replay_win_sz = inbound ? from->replay_window : 0;
+    xform->esn.value = number;
+    xform->udp.sport = from->udp_source_port;
+    xform->udp.dport = from->udp_destination_port;
+    if (from->tunnel) {
+        xform->mode = RTE_SECURITY_IPSEC_SA_MODE_TUNNEL;
+        xform->tunnel.type = sa->ipv6 ? RTE_SECURITY_IPSEC_TUNNEL_IPV6 : RTE_SECURITY_IPSEC_TUNNEL_IPV4;
+        parameters->tun.hdr_len = (uint8_t)fill_template(from, sa, template);
+        parameters->tun.hdr = template;
+        parameters->tun.next_proto = inner;
+    } else {
+        xform->mode = RTE_SECURITY_IPSEC_SA_MODE_TRANSPORT;
+        parameters->trs.proto = inner;
+    }
+}
+
+static void session_close(const struct engine *engine, struct rte_ipsec_session *session)
+{
+    if (session->crypto.ses != NULL)
+        rte_cryptodev_sym_session_free(engine->device, session->crypto.ses);
+    if (session->sa != NULL) {
+        rte_ipsec_sa_fini(session->sa);
+        rte_free(session->sa);
+    }
+    *session = (struct rte_ipsec_session){0};
+}
+
+/* An SA of rte_ipsec with its crypto session. NULL, or what refused it. */
+static const char *session_open(struct engine *engine, const struct rte_ipsec_sa_prm *parameters, bool cpu,
+                                struct rte_ipsec_session *session)
+{
+    *session = (struct rte_ipsec_session){
+        .type = cpu ? RTE_SECURITY_ACTION_TYPE_CPU_CRYPTO : RTE_SECURITY_ACTION_TYPE_NONE,
+        .crypto.dev_id = engine->device,
+    };
+    int size = rte_ipsec_sa_size(parameters);
+    const char *problem = size < 0 ? "rte_ipsec_sa_size" : NULL;
+    if (problem == NULL && (session->sa = rte_zmalloc(NULL, (size_t)size, RTE_CACHE_LINE_SIZE)) == NULL)
+        problem = "rte_zmalloc";
+    if (problem == NULL && rte_ipsec_sa_init(session->sa, parameters, (uint32_t)size) < 0)
+        problem = "rte_ipsec_sa_init";
+    if (problem == NULL &&
+        (session->crypto.ses = rte_cryptodev_sym_session_create(engine->device, parameters->crypto_xform,
+                                                                engine->sessions)) == NULL)
+        problem = "rte_cryptodev_sym_session_create";
+    if (problem == NULL && rte_ipsec_session_prepare(session) != 0)
+        problem = "rte_ipsec_session_prepare";
+    if (problem != NULL)
+        session_close(engine, session);
+    return problem;
+}
+
+/* ------------------------------------------------------------------------------------------------------ starting state */
+
+/* An authentic packet with this number, made by rte_ipsec as the sender of the SA. False if it cannot. */
+static bool receive_number(struct shim *shim, struct sa *sa, const struct espproof_sa *from, uint64_t number)
+{
+    static const uint8_t nothing[IPV6_HEADER] = {0x60}, nothing4[IPV4_HEADER] = {0x45, 0, 0, IPV4_HEADER};
+    /* rte_ipsec does not send 2^32 - 1 without ESN: that number is written over the one before */
+    bool last = !from->esn && number == UINT32_MAX;
+    struct transforms transforms;
+    struct espproof_answer answer = {0};
+    struct rte_ipsec_sa_prm parameters;
+    struct rte_ipsec_session sender;
+    uint8_t template[IPV6_HEADER];
+    struct rte_mbuf *buffer =
+        engine_buffer(&shim->engine, sa->inner_ipv6 ? nothing : nothing4, sa->inner_ipv6 ? IPV6_HEADER : IPV4_HEADER);
+    if (buffer == NULL ||
+        transforms_make(from, false, ENGINE_IV_OFFSET, shim->engine.device, &transforms, &answer) != ESPPROOF_DONE)
+        return false;
+    fill_parameters(&parameters, from, sa, false, number - last, &transforms, template);
+    if (session_open(&shim->engine, &parameters, false, &sender) != NULL)
+        return false;
+    buffer->l3_len = sa->tunnel ? 0 : buffer->data_len;
+    struct rte_crypto_op *operation;
+    bool good = engine_prepare(&shim->engine, &sender, &buffer, &operation, 1) == 1;
+    size_t headers = buffer->l3_len;
+    if (sa->tunnel)
+        headers = parameters.tun.hdr_len + (size_t)(from->udp ? UDP_HEADER : 0);
+    if (good && last) {
+        static const uint8_t ones[4] = {0xff, 0xff, 0xff, 0xff};
+        memcpy(rte_pktmbuf_mtod_offset(buffer, uint8_t *, headers + 4), ones, 4);
+        if (transforms.first->type == RTE_CRYPTO_SYM_XFORM_AEAD)
+            memcpy(operation->sym->aead.aad.data + transforms_aad_sequence(&transforms), ones, 4);
+    }
+    good = good && engine_finish(&shim->engine, &buffer, &operation, 1) == 1;
+    rte_crypto_op_free(operation);
+    session_close(&shim->engine, &sender);
+    if (from->udp && sa->tunnel) {
+        headers -= UDP_HEADER;
+        packet_decapsulate(rte_pktmbuf_mtod(buffer, uint8_t *), headers);
+        rte_pktmbuf_adj(buffer, UDP_HEADER);
+    }
+    buffer->l2_len = 0;
+    buffer->l3_len = headers;
+    buffer->ol_flags = 0;
+    good = good && engine_run(&shim->engine, &sa->session, &buffer, 1) == 1;
+    rte_pktmbuf_free(buffer);
+    return good;
+}
+
+/* rte_ipsec is told T, but not that T itself was received, nor which others were: these arrive. */
+static bool set_window(struct shim *shim, struct sa *sa, const struct espproof_sa *from)
+{
+    bool good = from->sequence == 0 || from->replay_window == 0 || receive_number(shim, sa, from, from->sequence);
+    for (size_t i = 0; good && i < from->received_offsets_count; i++)
+        if (from->received_offsets[i] != 0)
+            good = receive_number(shim, sa, from, from->sequence - from->received_offsets[i]);
+    return good;
+}
+
+/* The number behind 2^64 - 1 cannot be told (0 means 1): the SA is given 2^64 - 1, and uses it up. */
+static bool exhaust(struct shim *shim, struct sa *sa)
+{
+    static const uint8_t nothing[IPV6_HEADER] = {0x60}, nothing4[IPV4_HEADER] = {0x45, 0, 0, IPV4_HEADER};
+    struct rte_mbuf *buffer =
+        engine_buffer(&shim->engine, sa->inner_ipv6 ? nothing : nothing4, sa->inner_ipv6 ? IPV6_HEADER : IPV4_HEADER);
+    if (buffer == NULL)
+        return false;
+    buffer->l3_len = sa->tunnel ? 0 : buffer->data_len;
+    bool good = engine_run(&shim->engine, &sa->session, &buffer, 1) == 1;
+    rte_pktmbuf_free(buffer);
+    return good;
+}
+
+/* ------------------------------------------------------------------------------------------------------ SA operations */
+
+static void forget(struct shim *shim, struct sa *sa)
+{
+    if (sa->inbound)
+        rte_ipsec_sad_del(shim->sad[sa->ipv6], &sa->key, sa->key_type);
+    session_close(&shim->engine, &sa->session);
+    sa->used = false;
+}
+
+static void reset(void *context)
+{
+    struct shim *shim = context;
+    for (size_t i = 0; i < shim->used; i++)
+        if (shim->sas[i].used)
+            forget(shim, &shim->sas[i]);
+    shim->used = 0;
+}
+
+static bool has_limit(const struct espproof_lifetime *lifetime)
+{
+    const uint64_t none = ESPPROOF_NO_LIMIT;
+    return lifetime->soft_packets != none || lifetime->hard_packets != none || lifetime->soft_octets != none ||
+           lifetime->hard_octets != none || lifetime->soft_seconds != none || lifetime->hard_seconds != none;
+}
+
+/* What a key management would not set up, and what rte_ipsec cannot be asked for. */
+static enum espproof_result describe(struct shim *shim, const struct espproof_sa *from, struct sa *sa,
+                                     struct espproof_answer *answer)
+{
+    *sa = (struct sa){.inbound = from->inbound,
+                      .tunnel = from->tunnel,
+                      .udp = from->udp,
+                      .udp_source_port = from->udp_source_port,
+                      .udp_destination_port = from->udp_destination_port,
+                      .ipv6 = strchr(from->destination, ':') != NULL};
+    int family = sa->ipv6 ? AF_INET6 : AF_INET;
+    sa->inner_ipv6 = sa->ipv6 != (from->tunnel && shim->crossed);
+    if (strlen(from->name) > MAX_NAME || sa_named(shim, from->name) != NULL)
+        return no(ESPPROOF_REFUSED, "the name is in use, or too long", answer);
+    strcpy(sa->name, from->name);
+    if (from->spi == 0)
+        return no(ESPPROOF_REFUSED, "SPI 0", answer);
+    if (inet_pton(family, from->source, sa->source.octets) != 1 ||
+        inet_pton(family, from->destination, sa->destination.octets) != 1)
+        return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
+    if (from->esn && strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0)
+        return no(ESPPROOF_UNSUPPORTED, "ESN with AES-GMAC", answer);
+    if (from->ecn_compatibility)
+        return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
+    if (from->inbound && from->esn && from->replay_window < ESN_WINDOW)
+        return no(ESPPROOF_UNSUPPORTED, "ESN with a window below 64", answer);
+    if (from->replay_window > MAX_WINDOW)
+        return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
+    if (!known_lookup(from->lookup))
+        return no(ESPPROOF_UNSUPPORTED, "lookup", answer);
+    if (from->tunnel && !from->inbound && !sa->ipv6 && strcmp(from->df, "copy") == 0)
+        return no(ESPPROOF_UNSUPPORTED, "df copy", answer);
+    if (from->selectors_count != 0 || from->resync_limit != 0)
+        return no(ESPPROOF_UNSUPPORTED, "selectors, resynchronisation", answer);
+    if (has_limit(&from->lifetime))
+        return no(ESPPROOF_UNSUPPORTED, "lifetime", answer);
+    fill_key(sa, from->spi, from->lookup);
+    if (sa->inbound && key_is_taken(shim, sa))
+        return no(ESPPROOF_REFUSED, "SPI and addresses are another SA's", answer);
+    return ESPPROOF_DONE;
+}
+
+static enum espproof_result add_sa(void *context, const struct espproof_sa *from, struct espproof_answer *answer)
+{
+    struct shim *shim = context;
+    struct sa sa, *place = free_place(shim);
+    struct transforms transforms;
+    struct rte_ipsec_sa_prm parameters;
+    uint8_t template[IPV6_HEADER];
+    if (place == NULL)
+        return no(ESPPROOF_UNSUPPORTED, "more SAs", answer);
+    enum espproof_result result = describe(shim, from, &sa, answer);
+    if (result == ESPPROOF_DONE)
+        result = transforms_make(from, from->inbound, ENGINE_IV_OFFSET, shim->engine.device, &transforms, answer);
+    if (result != ESPPROOF_DONE)
+        return result;
+    bool exhausted = !from->inbound && from->sequence == UINT64_MAX;
+    uint64_t number = from->inbound || exhausted ? from->sequence : from->sequence + 1;
+    fill_parameters(&parameters, from, &sa, from->inbound, number, &transforms, template);
+    const char *problem = session_open(&shim->engine, &parameters, shim->cpu, &sa.session);
+    if (problem != NULL)
+        return no(ESPPROOF_REFUSED, problem, answer);
+    *place = sa; /* the crypto session knows the address of the session: where it stays, it is prepared again */
+    rte_ipsec_session_prepare(&place->session);
+    place->used = true;
+    if (place->inbound && rte_ipsec_sad_add(shim->sad[place->ipv6], &place->key, place->key_type, place) != 0) {
+        forget(shim, place);
+        return no(ESPPROOF_REFUSED, "rte_ipsec_sad_add", answer);
+    }
+    if (from->inbound ? !set_window(shim, place, from) : exhausted && !exhaust(shim, place)) {
+        forget(shim, place);
+        return no(ESPPROOF_UNSUPPORTED, "this starting state", answer);
+    }
+    return ESPPROOF_DONE;
+}
+
+static enum espproof_result delete_sa(void *context, const char *name, struct espproof_answer *answer)
+{
+    struct sa *sa = sa_named(context, name);
+    if (sa == NULL)
+        return no(ESPPROOF_REFUSED, "no such SA", answer);
+    forget(context, sa);
+    return ESPPROOF_DONE;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ packets */
+
+/* Packets for one SA, on their way to rte_ipsec. A buffer's user tag is the packet's index in results and answers. */
+struct run {
+    struct sa *sa;
+    uint16_t count;
+    struct rte_mbuf *buffers[ENGINE_BURST];
+};
+
+static void tell(const struct sa *sa, struct rte_mbuf *buffer, enum espproof_result *result,
+                 struct espproof_answer *answer)
+{
+    if (!sa->inbound && !sa->tunnel && sa->udp) {
+        uint8_t *whole = (uint8_t *)rte_pktmbuf_prepend(buffer, UDP_HEADER);
+        packet_encapsulate(whole, buffer->data_len - UDP_HEADER, sa->udp_source_port, sa->udp_destination_port);
+    }
+    uint8_t *made = rte_pktmbuf_mtod(buffer, uint8_t *);
+    if (!sa->inbound || !sa->tunnel)
+        packet_set_checksum(made, buffer->data_len);
+    memcpy(answer->packet, made, buffer->data_len);
+    answer->size = buffer->data_len;
+    answer->sa = sa->name;
+    *result = sa->inbound ? ESPPROOF_DELIVERED : ESPPROOF_SENT;
+}
+
+static void flush(struct shim *shim, struct run *run, enum espproof_result *results, struct espproof_answer *answers)
+{
+    struct rte_mbuf *all[ENGINE_BURST];
+    if (run->count == 0)
+        return;
+    memcpy(all, run->buffers, run->count * sizeof *all);
+    uint16_t good = engine_run(&shim->engine, &run->sa->session, run->buffers, run->count);
+    for (uint16_t i = 0; i < good; i++) {
+        uint32_t index = run->buffers[i]->hash.usr;
+        tell(run->sa, run->buffers[i], &results[index], &answers[index]);
+    }
+    rte_pktmbuf_free_bulk(all, run->count);
+    run->count = 0;
+}
+
+/* The packet joins the run, or opens a new one if it is for another SA. `headers`: octets in front of ESP. */
+static void join(struct shim *shim, struct run *run, struct sa *sa, const uint8_t *octets, size_t size, size_t headers,
+                 size_t index, enum espproof_result *results, struct espproof_answer *answers)
+{
+    struct rte_mbuf *buffer;
+    if (run->sa != sa || run->count == ENGINE_BURST)
+        flush(shim, run, results, answers);
+    run->sa = sa;
+    if (headers >= 1u << RTE_MBUF_L3_LEN_BITS || (buffer = engine_buffer(&shim->engine, octets, size)) == NULL) {
+        answers[index].reason = "too-big";
+        return;
+    }
+    if (sa->inbound && sa->udp) {
+        headers -= UDP_HEADER;
+        packet_decapsulate(rte_pktmbuf_mtod(buffer, uint8_t *), headers);
+        rte_pktmbuf_adj(buffer, UDP_HEADER);
+    }
+    buffer->l2_len = 0;
+    buffer->l3_len = headers;
+    buffer->hash.usr = (uint32_t)index;
+    run->buffers[run->count++] = buffer;
+}
+
+static bool is_encapsulation_port(const struct shim *shim, uint16_t port)
+{
+    for (size_t i = 0; i < shim->used; i++) {
+        const struct sa *sa = &shim->sas[i];
+        if (sa->used && sa->inbound && sa->udp && sa->udp_destination_port == port)
+            return true;
+    }
+    return false;
+}
+
+static struct sa *find_sa(const struct shim *shim, const struct packet *packet, const uint8_t *esp)
+{
+    union rte_ipsec_sad_key key;
+    const union rte_ipsec_sad_key *keys[] = {&key};
+    void *found[1] = {NULL};
+    uint32_t spi;
+    memcpy(&spi, esp, 4);
+    if (packet->ipv6) {
+        key.v6.spi = spi;
+        memcpy(key.v6.dip, packet_destination(packet), 16);
+        memcpy(key.v6.sip, packet_source(packet), 16);
+    } else {
+        key.v4.spi = spi;
+        memcpy(&key.v4.dip, packet_destination(packet), 4);
+        memcpy(&key.v4.sip, packet_source(packet), 4);
+    }
+    rte_ipsec_sad_lookup(shim->sad[packet->ipv6], keys, found, 1);
+    return found[0];
+}
+
+/* Where ESP begins and ends in a packet from the network; DELIVERED if there is any, else what becomes of the packet. */
+static enum espproof_result locate_esp(const struct shim *shim, const struct packet *packet, size_t *begin, size_t *end,
+                                       const char **reason)
+{
+    struct datagram datagram;
+    bool udp = packet->protocol == PROTOCOL_UDP;
+    if (packet->protocol != PROTOCOL_ESP && !udp)
+        return ESPPROOF_PASSED_BYPASS;
+    *reason = "fragment";
+    if (packet->fragment)
+        return udp ? ESPPROOF_PASSED_BYPASS : ESPPROOF_DROPPED;
+    *reason = "malformed";
+    *begin = packet->upper;
+    *end = packet->size;
+    if (udp) {
+        if (!datagram_read(packet, &datagram))
+            return ESPPROOF_DROPPED;
+        if (!is_encapsulation_port(shim, datagram.destination_port))
+            return ESPPROOF_PASSED_BYPASS;
+        *begin = datagram.payload;
+        *end = datagram.end;
+        if (*end - *begin == 1 && packet->at[*begin] == 0xff) {
+            *reason = "keepalive";
+            return ESPPROOF_DROPPED;
+        }
+        if (*end - *begin >= 4 && memcmp(packet->at + *begin, "\0\0\0\0", 4) == 0)
+            return ESPPROOF_PASSED_IKE;
+    }
+    return *end - *begin < MIN_ESP ? ESPPROOF_DROPPED : ESPPROOF_DELIVERED;
+}
+
+static void inbound_burst(void *context, const struct espproof_octets *packets, size_t count,
+                          enum espproof_result *results, struct espproof_answer *answers)
+{
+    struct shim *shim = context;
+    struct run run = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct packet packet;
+        size_t begin, end;
+        results[i] = ESPPROOF_DROPPED;
+        answers[i].reason = "malformed";
+        if (!packet_read(packets[i].at, packets[i].size, &packet))
+            continue;
+        results[i] = locate_esp(shim, &packet, &begin, &end, &answers[i].reason);
+        if (results[i] != ESPPROOF_DELIVERED)
+            continue;
+        results[i] = ESPPROOF_DROPPED; /* until rte_ipsec has said otherwise */
+        struct sa *sa = find_sa(shim, &packet, packet.at + begin);
+        answers[i].reason = "no-sa";
+        if (sa == NULL || sa->udp != (packet.protocol == PROTOCOL_UDP))
+            continue;
+        answers[i].reason = NULL;
+        join(shim, &run, sa, packet.at, end, begin, i, results, answers);
+    }
+    flush(shim, &run, results, answers);
+}
+
+static void outbound_burst(void *context, const char *name, const struct espproof_octets *packets, size_t count,
+                           enum espproof_result *results, struct espproof_answer *answers)
+{
+    struct shim *shim = context;
+    struct run run = {0};
+    struct sa *sa = sa_named(shim, name);
+    for (size_t i = 0; i < count; i++) {
+        struct packet packet;
+        results[i] = ESPPROOF_DROPPED;
+        answers[i].reason = "no-sa";
+        if (sa == NULL || sa->inbound)
+            continue;
+        answers[i].reason = "malformed";
+        if (!packet_read(packets[i].at, packets[i].size, &packet) || packet.ipv6 != sa->inner_ipv6)
+            continue;
+        answers[i].reason = "fragment";
+        if (!sa->tunnel && packet.fragment)
+            continue;
+        answers[i].reason = NULL;
+        join(shim, &run, sa, packet.at, packet.size, sa->tunnel ? 0 : packet.esp_here, i, results, answers);
+    }
+    flush(shim, &run, results, answers);
+}
+
+static enum espproof_result inbound(void *context, struct espproof_octets packet, struct espproof_answer *answer)
+{
+    enum espproof_result result;
+    inbound_burst(context, &packet, 1, &result, answer);
+    return result;
+}
+
+static enum espproof_result outbound(void *context, const struct espproof_outbound *request,
+                                     struct espproof_answer *answer)
+{
+    enum espproof_result result;
+    if (request->has_iv || request->tfc != 0 || request->dummy)
+        return no(ESPPROOF_UNSUPPORTED, "iv, tfc, dummy", answer);
+    outbound_burst(context, request->sa, &request->packet, 1, &result, answer);
+    return result;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- main */
+
+static bool make_sads(struct shim *shim)
+{
+    struct rte_ipsec_sad_conf ipv4 = {.socket_id = SOCKET_ID_ANY, .max_sa = {MAX_SAS, MAX_SAS, MAX_SAS}};
+    struct rte_ipsec_sad_conf ipv6 = ipv4;
+    ipv6.flags = RTE_IPSEC_SAD_FLAG_IPV6;
+    shim->sad[0] = rte_ipsec_sad_create("ipv4", &ipv4);
+    shim->sad[1] = rte_ipsec_sad_create("ipv6", &ipv6);
+    return shim->sad[0] != NULL && shim->sad[1] != NULL;
+}
+
+static bool supports_cpu(const struct engine *engine)
+{
+    struct rte_cryptodev_info info;
+    rte_cryptodev_info_get(engine->device, &info);
+    return (info.feature_flags & RTE_CRYPTODEV_FF_SYM_CPU_CRYPTO) != 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct shim shim;
+    if (argc < 2) {
+        fputs("usage: shim DEVICE [cpu] [crossed]\n", stderr);
+        return 2;
+    }
+    for (int i = 2; i < argc; i++) {
+        shim.cpu = shim.cpu || strcmp(argv[i], "cpu") == 0;
+        shim.crossed = shim.crossed || strcmp(argv[i], "crossed") == 0;
+    }
+    /* DPDK and its libraries write to standard output as they like: answers go to a descriptor of their own */
+    FILE *answers = fdopen(dup(STDOUT_FILENO), "w");
+    if (answers == NULL || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        return 2;
+    if (!engine_start(&shim.engine, argv[0], argv[1]) || !make_sads(&shim))
+        return 2;
+    if (shim.cpu && !supports_cpu(&shim.engine)) {
+        fprintf(stderr, "%s has no CPU crypto\n", argv[1]);
+        return 2;
+    }
+    char capabilities[2048], version[128];
+    snprintf(capabilities, sizeof capabilities, CAPABILITIES, shim.crossed ? CROSSED : PLAIN, ENGINE_PACKET);
+    snprintf(version, sizeof version, "%s (%s%s)", rte_version(), shim.engine.driver, shim.cpu ? ", CPU crypto" : "");
+    const struct espproof_implementation implementation = {
+        .name = "rte_ipsec",
+        .version = version,
+        .capabilities = capabilities,
+        .context = &shim,
+        .reset = reset,
+        .add_sa = add_sa,
+        .delete_sa = delete_sa,
+        .outbound = outbound,
+        .inbound = inbound,
+        .outbound_burst = outbound_burst,
+        .inbound_burst = inbound_burst,
+    };
+    return espproof_serve(&implementation, stdin, answers);
+}
