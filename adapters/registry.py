@@ -49,19 +49,25 @@ KNOWN = (
         install="pip install scapy", modules=("scapy",),
     ),
     Known(
-        "libipsec", "strongSwan's userspace data plane", "espproof.adapters.libipsec.adapter:LibipsecAdapter",
+        "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:DpdkAdapter",
+        install="apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev",
+        programs=("cc", "pkg-config"), files=("/usr/include/*/rte_ipsec.h", "/usr/include/cjson/cJSON.h"),
+        variants=("aesni_mb", "cpu", "crossed"),
+    ),
+    Known(
+        "libipsec", "strongSwan's userspace data plane (C)", "espproof.adapters.libipsec.adapter:LibipsecAdapter",
         install="apt-get install -y gcc libcjson-dev libstrongswan libstrongswan-standard-plugins "
         "libstrongswan-extra-plugins libcharon-extra-plugins",
         programs=("cc",), files=("/usr/include/cjson/cJSON.h", "/usr/lib/ipsec/libipsec.so.0"),
     ),
     Known(
-        "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
-        install="apt-get install -y tshark", programs=("tshark", "sharkd"),
-    ),
-    Known(
         "openconnect", "the openconnect client, connected to a GlobalProtect gateway on loopback",
         "espproof.adapters.openconnect.adapter:OpenConnectAdapter",
         install="apt-get install -y openconnect", programs=("openconnect",),
+    ),
+    Known(
+        "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
+        install="apt-get install -y tshark", programs=("tshark", "sharkd"),
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"

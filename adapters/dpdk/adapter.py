@@ -21,7 +21,7 @@ from pathlib import Path
 
 from espproof.adapters import native
 
-INSTALL = "apt-get install libdpdk-dev pkg-config gcc libcjson-dev"
+INSTALL = "apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev"
 SHIM = native.Shim(
     "dpdk",
     Path(__file__).parent,

@@ -23,6 +23,8 @@ MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
 TAIL = 2000
 """Octets of standard error that are quoted."""
+SCRATCH = "ESPPROOF_SUPERVISOR_SCRATCH"
+"""Tells the supervisor of a folder that it removes at the end; the program does not see it."""
 _CHUNK = 1 << 18
 _LAST_CHUNKS = 16
 """How much of standard error is read once a pipe is closed: all that a pipe can hold, and not for ever."""
@@ -37,7 +39,7 @@ class Process:
     do is `kill`. Both ends may be called at any time, more than once.
     """
 
-    def __init__(self, command: Sequence[str], descriptors: Sequence[int] = ()) -> None:
+    def __init__(self, command: Sequence[str], descriptors: Sequence[int] = (), scratch: Path | None = None) -> None:
         if shutil.which(command[0]) is None:
             raise AdapterError(f"{command[0]}: command not found, or not executable")
         self._name = command[0]
@@ -51,6 +53,7 @@ class Process:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 pass_fds=(lifeline, status, *descriptors),
+                env=os.environ if scratch is None else {**os.environ, SCRATCH: str(scratch)},
                 start_new_session=True,
             )
         except OSError as error:

@@ -14,6 +14,8 @@ command in case the supervisor itself is killed.
 On the lifeline, one octet asks for SIGTERM to the command's process group. On the status pipe the supervisor writes lines:
 `failed ERRNO` (the command could not be started), `stopped SIGNAL`, `continued`, `exit STATUS`, `signal SIGNAL`.
 
+A folder that ESPPROOF_SUPERVISOR_SCRATCH names is removed at the end, with all that the command has left in it.
+
 Usage: supervisor.py LIFELINE_FD STATUS_FD COMMAND ARGUMENT…   Imports as little as it can: it starts for every process.
 """
 
@@ -32,6 +34,7 @@ _KILLING_SECONDS = 2.0
 
 
 def main(lifeline: int, status: int, command: list[str]) -> None:
+    scratch = os.environ.pop("ESPPROOF_SUPERVISOR_SCRATCH", "")
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for descriptor in (lifeline, status):
@@ -64,6 +67,14 @@ def main(lifeline: int, status: int, command: list[str]) -> None:
                 _signal_group(child, signal.SIGTERM)
     finally:
         _kill_all()
+        if scratch:
+            _remove(scratch)
+
+
+def _remove(folder: str) -> None:
+    import shutil  # most never need it
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _become(command: list[str], status: int) -> None:

@@ -16,7 +16,8 @@ sharkd finds here what it reads at its start and nothing else:
 The folder with these and with the socket is removed as soon as sharkd is ready: nothing remains on disk, and nobody else
 can connect. Imports the standard library alone; is run as a program, not imported.
 
-Usage: sessions.py INHERITED_FD   (the capture, which sharkd can open as /proc/self/fd/INHERITED_FD)
+Usage: sessions.py INHERITED_FD FOLDER   (the capture, which sharkd can open as /proc/self/fd/INHERITED_FD, and an empty
+folder, which whoever watches over this program removes if it cannot)
 """
 
 import os
@@ -25,7 +26,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 NEW_SESSION = b"\n"
@@ -43,8 +43,7 @@ _NOBODY = 65534
 _CHUNK = 1 << 18
 
 
-def main(capture: int) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="espproof-"))
+def main(capture: int, folder: Path) -> None:
     try:
         door = _start(folder, capture)
         session = _connect(door)
@@ -127,4 +126,4 @@ def _write(octets: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), Path(sys.argv[2]))

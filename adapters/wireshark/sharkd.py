@@ -8,6 +8,7 @@ import itertools
 import os
 import struct
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -150,7 +151,13 @@ class Sharkd:
 
     def _start(self) -> Process:
         """A child that has answered; one that cannot is no verdict about Wireshark."""
-        process = Process([sys.executable, "-I", "-S", _SESSIONS, str(self._capture)], (self._capture,))
+        folder = Path(tempfile.mkdtemp(prefix="espproof-"))
+        command = [sys.executable, "-I", "-S", _SESSIONS, str(self._capture), str(folder)]
+        try:
+            process = Process(command, (self._capture,), scratch=folder)
+        except BaseException:
+            folder.rmdir()
+            raise
         try:
             process.exchange(_request(0, "status", {}), 1, START_SECONDS)
         except AdapterFailure as error:
