@@ -1,94 +1,106 @@
-"""`espproof interop`: implementations with each other, without the reference in between."""
+"""`espproof interop`: every implementation into every other."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from espproof.adapters.case import to_plain
-from espproof.conformance.commands.shell import CANNOT_RUN, ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
-from espproof.conformance.interop import matrix, result
-from espproof.conformance.interop.result import Cell, InteropResult
-
-DEFAULT_EXPECTATIONS = Path(__file__).parents[1] / "interop_expected.toml"
+from espproof.conformance import interop
+from espproof.conformance.commands.shell import CANNOT_RUN, ERR, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.interop import Cell, Finding, Interop
+from espproof.conformance.printable import printable
+from espproof.conformance.verdict import Verdict
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(interop)
+    app.command(name="interop")(command)
 
 
-def interop(
-    adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
-    only: Annotated[str, typer.Option(help="Pattern of combinations, such as '*/esn/*/wrap'.")] = "",
-    expect: Annotated[str, typer.Option(help="Expectation file; 'none' ignores the suite's own.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Folder for the result and the cases.")] = None,
+def command(
+    adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, …")],
+    only: Annotated[str, typer.Option(help="Only histories with this in their name: 'AES_CBC*ESN'.")] = "",
+    expect: Annotated[str, typer.Option(help="File of known findings; 'none' ignores the one of the suite.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Folder for the result, the cases and a page.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let every implementation send to every other, over all that both can do."""
+    """Send packets from every implementation to every other, itself included; a matrix of what went wrong.
+
+    Exit status: 0 as expected, 1 a new finding, 2 usage, 3 an adapter could not run (the others are done all the same).
+    """
     with errors():
-        path = Path(expect) if expect not in ("", "none") else DEFAULT_EXPECTATIONS
-        known = () if expect == "none" or (not expect and not path.is_file()) else result.read_expectations(path)
-        done = matrix.run(adapters, only=only, progress=_tick if ERR.is_terminal else None)
-        result.compare(done, known)
+        known = () if expect == "none" else interop.read_deviations(Path(expect) if expect else None)
+        with ERR.status("interop") as status:
+            result = interop.interop(adapters, only, lambda pair: status.update(f"interop: {escape(pair)}"))
+        interop.compare(result, known)
         if as_json:
-            print_json(to_plain(done))
+            print_json(to_plain(result))
         else:
-            show(done)
+            _show(result)
         if report is not None:
-            result.write(done, report)
-        if any(party.failure for party in done.parties):
+            from espproof.conformance.report import interop_page
+
+            page = interop_page.write(result, report)
+            ERR.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+        news = {found.verdict for cell in result.cells for found in cell.news}
+        if news - {Verdict.ADAPTER_ERROR}:
+            raise typer.Exit(NEWS)
+        if news or result.failed:
             raise typer.Exit(CANNOT_RUN)
-        raise typer.Exit(NEWS if done.news else EXPECTED)
 
 
-def _tick(cell: Cell, done: int, total: int) -> None:
-    ERR.print(f"{done}/{total} {cell.sender} to {cell.receiver}: {_word(cell)}", markup=False, highlight=False)
-
-
-def _word(cell: Cell) -> str:
-    if not cell.tried and not cell.red:
-        return "—"
-    return f"{cell.red} of {cell.tried} red" if cell.red else f"ok {cell.tried}"
-
-
-def show(done: InteropResult) -> None:
-    """The matrix, why cells are empty, the findings, and what could not run."""
-    names = [party.name for party in done.parties if not party.failure]
-    cells = {(cell.sender, cell.receiver): cell for cell in done.cells}
-    table = Table(title="rows send, columns receive", title_style="dim", title_justify="left")
-    for name in ("", *names):
-        table.add_column(escape(name), overflow="fold")
+def _show(result: Interop) -> None:
+    names = list(result.versions)
+    cells = {(cell.sender, cell.receiver): cell for cell in result.cells}
+    table = Table("sends \\ receives", *(escape(printable(name)) for name in names))
     for sender in names:
-        row = [Text(sender, "bold")]
-        for receiver in names:
-            cell = cells.get((sender, receiver))
-            colour = "dim" if cell is None or not cell.tried else "red" if cell.red else "green"
-            row.append(Text(_word(cell) if cell is not None else "not run", colour))
-        table.add_row(*row)
+        table.add_row(escape(printable(sender)), *(_cell(cells[sender, receiver]) for receiver in names))
     OUT.print(table)
-    for cell in done.cells:
-        why = cell.nothing or (", ".join(cell.inapplicable) if not cell.tried else "")
-        if why:
-            _line(f"— {cell.sender} to {cell.receiver}: nothing in common: {why}", "dim")
-        if cell.stopped:
-            _line(f"{cell.sender} to {cell.receiver}: stopped {cell.stopped}", "red")
-    for one in done.findings:
-        _line(f"{one.sender} to {one.receiver}: {one.kind} ({one.combinations} combinations)", "bold red")
-        _line(f"    {one.combination}, packet {one.at + 1}, number {one.sequence}, {one.length} octets inside")
-        _line(f"    expected: {one.expected}; got: {one.got}")
-        if one.reason:
-            _line(f"    known: {one.reason}", "dim")
-    for stale in done.stale:
-        _line(f"expected and not seen: {stale}", "yellow")
-    for party in done.parties:
-        if party.failure:
-            _line(f"{party.name} could not run: {party.failure}", "magenta")
-    if not done.whole:
-        _line("NOT WHOLE", "bold red")
+    findings = [found for cell in result.cells for found in cell.findings]
+    _findings("not as expected", [found for found in findings if not found.reason])
+    _findings("known", [found for found in findings if found.reason])
+    for cell in result.cells:
+        for missing, count in cell.missing.items():
+            times = "" if cell.right + cell.wrong == 0 and count == 1 else f" ({count})"
+            _print(f"[dim]not tried[/] {_pair(cell)}: {escape(printable(missing))}{times}")
+    for name, reason in result.failed.items():
+        _print(f"[magenta]could not run[/] {escape(printable(name))}: {escape(printable(reason))}")
+    tried = sum(cell.right + cell.wrong for cell in result.cells)
+    _print(f"{tried} histories, {len(names)} implementations, {result.seconds:.1f} s")
 
 
-def _line(text: str, style: str = "") -> None:
-    OUT.print(Text(text, style), highlight=False, soft_wrap=True)
+def _cell(cell: Cell) -> str:
+    if not cell.right + cell.wrong:
+        return "[dim]—[/]"
+    if not cell.wrong:
+        return f"[green]ok {cell.right}[/]"
+    return f"[{'red' if cell.news else 'yellow'}]{cell.wrong} of {cell.right + cell.wrong} red[/]"
+
+
+def _findings(title: str, findings: Sequence[Finding]) -> None:
+    if findings:
+        _print(f"[bold]{title} ({len(findings)})[/]")
+    for found in findings:
+        _print(f"  [bold]{_pair(found)}[/]  {escape(found.kind)} ({found.verdict.value}, {found.count}×)")
+        if found.reason:
+            _print(f"    {escape(printable(found.reason))}")
+            continue
+        _print(f"    {escape(found.combination)}, {escape(found.history)}")
+        _print(f"    packet {found.packet}, sequence number {found.number:#x}, {found.length} octets")
+        _print(f"    expected {escape(_short(found.expected))}, got {escape(_short(found.got))}")
+
+
+def _pair(one: Cell | Finding) -> str:
+    return escape(printable(f"{one.sender} → {one.receiver}"))
+
+
+def _short(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _print(line: str) -> None:
+    OUT.print(line, highlight=False, soft_wrap=True)
