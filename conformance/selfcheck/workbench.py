@@ -130,6 +130,8 @@ class Workbench:
     why_alone: str = ""
     seconds_to_start: float = 0.0
     start_limit: float = 30.0
+    deviations: tuple[str, ...] = ()
+    """Requirements that the implementation is known not to meet."""
     _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
 
     # ------------------------------------------------------------------------------------------------------- making
