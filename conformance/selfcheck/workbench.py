@@ -177,6 +177,7 @@ class Workbench:
                 "auth_key": Octets(values.octets(material, "auth", integrity.key_size if integrity else 20)),
                 "esn": False not in self.caps.esn,
                 "replay_window": self._window() if direction == "in" else 0,
+                "lookup": self.caps.lookup[0] if direction == "in" and "spi" not in self.caps.lookup else "spi",
                 "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
                 "df": self.caps.df[0] if self.caps.df else "copy",
                 "ecn": self.caps.ecn[0] if self.caps.ecn else "normal",
