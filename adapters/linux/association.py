@@ -44,6 +44,8 @@ def describe(sa: Sa, reqid: int) -> dict[str, Any]:
 
 
 def _new(sa: Sa, reqid: int) -> xfrm.Request:
+    if ip_address(sa.source).version != ip_address(sa.destination).version:
+        raise Untold("ends of two IP versions")
     selector, any_family = _selector(sa)
     flags = xfrm.SaFlag(0)
     if sa.esn:

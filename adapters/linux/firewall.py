@@ -156,17 +156,19 @@ class Logged(NamedTuple):
 
 def logged(octets: bytes) -> Logged | None:
     """What a message on the listening socket says; None if it is none of a packet (the end of a series)."""
-    for message in netlink.messages(octets):
-        if message.type != _LOG_PACKET:
-            continue
-        if len(message.payload) < 4:
-            raise Malformed("a log message without a header")
-        group = int.from_bytes(message.payload[2:4], "big")
-        hook, packet = 0, b""
-        for kind, value in netlink.attributes(message.payload[4:]):
-            if kind == _ATTRIBUTE_HEADER and len(value) >= 3:
-                hook = value[2]
-            elif kind == _ATTRIBUTE_PAYLOAD:
-                packet = value
-        return Logged(group, hook, packet)
-    return None
+    if len(octets) < _LOG_HEAD.size:
+        raise Malformed(f"a log message of {len(octets)} octets")
+    _, kind, *_, group = _LOG_HEAD.unpack_from(octets)
+    if kind != _LOG_PACKET:
+        return None
+    hook, packet = 0, b""
+    for attribute, value in netlink.attributes(octets[_LOG_HEAD.size :]):
+        if attribute == _ATTRIBUTE_HEADER and len(value) >= 3:
+            hook = value[2]
+        elif attribute == _ATTRIBUTE_PAYLOAD:
+            packet = value
+    return Logged(int.from_bytes(group, "big"), hook, packet)
+
+
+_LOG_HEAD = struct.Struct("=IHHIIBB2s")
+"""The header of a netlink message, then family, version and group."""
