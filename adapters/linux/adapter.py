@@ -115,7 +115,8 @@ class LinuxAdapter(Adapter):
         return self._capabilities
 
     def _takes(self, sas: Sequence[Sa]) -> list[bool]:
-        outcomes = self._do([None, *[AddSa(sa=sa) for sa in sas]])
+        """Each algorithm is put together when it is first asked for, which takes the kernel 0.1 s."""
+        outcomes = self._do([None, *[AddSa(sa=sa) for sa in sas]], START_SECONDS)
         return [isinstance(outcome, Done) for outcome in outcomes[1:]]
 
     # -------------------------------------------------------------------------------------------------- operations
@@ -141,7 +142,7 @@ class LinuxAdapter(Adapter):
 
     # -------------------------------------------------------------------------------------------------- the guest
 
-    def _do(self, steps: Sequence[Step | None]) -> list[Outcome]:
+    def _do(self, steps: Sequence[Step | None], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
         """Carry out steps, `None` being a reset; one outcome per step."""
         operations: list[Any] = []
         packets: list[bytes] = []
@@ -154,7 +155,7 @@ class LinuxAdapter(Adapter):
                 continue
             operations.append(operation)
             packets += mine
-        results, out = self._ask(operations, packets)
+        results, out = self._ask(operations, packets, _seconds() or seconds)
         told, queue = iter(results), iter(out)
         try:
             return [known.get(number) or _outcome(step, next(told), queue) for number, step in enumerate(steps)]
@@ -190,12 +191,12 @@ class LinuxAdapter(Adapter):
                 return ["send", step.sa, 1], [step.packet]
         raise Untold(f"operation {type(step).__name__}")
 
-    def _ask(self, operations: list[Any], packets: list[bytes]) -> tuple[list[Any], list[bytes]]:
+    def _ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         if self._machine is None:
             self._start()
         assert self._machine is not None
         try:
-            return self._machine.ask(operations, packets, _seconds() or ANSWER_SECONDS)
+            return self._machine.ask(operations, packets, seconds)
         except BaseException:
             self._stop()
             raise

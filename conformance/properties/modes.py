@@ -148,7 +148,8 @@ _OPTIONS = (b"\x94\x04\x00\x00", b"\x01" * 4, b"\x01" * 40, b"\x07\x0b\x04" + by
 HOP_BY_HOP = (0, b"\x00" + b"\x01\x04\x00\x00\x00\x00")
 ROUTING = (43, b"\x02\x04\x00" + bytes(4) + bytes.fromhex("20010db8000000000000000000000099"))
 DESTINATION = (60, b"\x00" + b"\x01\x04\x00\x00\x00\x00")
-LONG_DESTINATION = (60, b"\x02" + b"\x01\x14" + bytes(20))
+LONG_DESTINATION = (60, b"\x02" + b"\x1e\x14" + bytes(20))
+"""An option for experiments (RFC 4727) that is skipped by who does not know it; so much padding is often discarded."""
 CHAINS = (
     (HOP_BY_HOP,),
     (DESTINATION,),
