@@ -51,6 +51,7 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install user-mode-linux kmod", programs=("linux.uml", "modprobe"),
+        variants=("any-window",),
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"

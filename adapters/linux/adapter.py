@@ -20,6 +20,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from espproof.adapters import probe
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
 from espproof.adapters.capabilities import Capabilities, ReplayWindows
@@ -84,7 +86,11 @@ _DECLARED = Capabilities(
     forwards=True,
     drop_reasons=True,
 )
-"""Algorithms are those that the kernel could have; which it has is found out."""
+"""Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
+exactly: see `ANY_WINDOW`."""
+ANY_WINDOW = "any-window"
+"""The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
+exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
 
 
 class LinuxAdapter(Adapter):
@@ -92,7 +98,13 @@ class LinuxAdapter(Adapter):
 
     name = "linux"
 
-    def __init__(self) -> None:
+    def __init__(self, variant: str = "") -> None:
+        declared = _DECLARED
+        if variant == ANY_WINDOW:
+            every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
+            declared = msgspec.structs.replace(declared, replay_windows=every)
+            self.name = f"linux:{variant}"
+        self._declared = declared
         kernel = shutil.which(KERNEL) or shutil.which(KERNEL, path="/usr/bin")
         if kernel is None:
             raise AdapterError(f"linux: there is no {KERNEL}; {INSTALL}")
@@ -102,7 +114,7 @@ class LinuxAdapter(Adapter):
         self._release = "?"
         self._reqid = 0
         try:
-            self._capabilities = probe.narrowed(_DECLARED, self._takes)
+            self._capabilities = probe.narrowed(declared, self._takes)
         except BaseException:
             self.close()
             raise
@@ -169,7 +181,7 @@ class LinuxAdapter(Adapter):
             case None:
                 return ["reset"], ()
             case AddSa(sa=sa):
-                missing = _DECLARED.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
+                missing = self._declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
                 if missing and not missing.startswith(("encryption", "integrity")):
                     raise Untold(missing)
                 self._reqid += 1

@@ -164,10 +164,3 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "receive": Agent._receive,
     "read": Agent._read,
 }
-
-
-def _debug(self, packets, out, text):  # type: ignore
-    return ["done", repr(eval(text, globals(), {"self": self, "g": self._gateway}))]  # noqa
-
-
-_OPERATIONS["debug"] = _debug

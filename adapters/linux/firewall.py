@@ -140,7 +140,9 @@ def listen(group: int) -> Sequence[bytes]:
     whole = struct.pack(">IBB", 0xFFFF, _COPY_PACKET, 0)
     return [
         netlink.message(
-            _LOG_CONFIG, netlink.REQUEST | netlink.ACK, struct.pack(">BBH", 0, 0, group) + netlink.attribute(kind, value)
+            _LOG_CONFIG,
+            netlink.REQUEST | netlink.ACK,
+            struct.pack(">BBH", 0, 0, group) + netlink.attribute(kind, value),
         )
         for kind, value in ((_ATTRIBUTE_COMMAND, bytes([_BIND])), (_ATTRIBUTE_MODE, whole))
     ]

@@ -221,7 +221,9 @@ class Gateway:
     def originate(self, packet: bytes, source: str, destination: str) -> Result:
         """A packet of our own, header included, goes from one address to another."""
         version = 6 if ":" in destination else 4
-        ends = [socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, end) for end in (source, destination)]
+        ends = [
+            socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, end) for end in (source, destination)
+        ]
         if version == 4:
             control = (socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4s", 0, ends[0], bytes(4)))
         else:

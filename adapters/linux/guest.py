@@ -63,7 +63,7 @@ def _load_modules() -> str:
         ["/sbin/modprobe", "-d", "/tmp/root", "-a", *_NEEDED], capture_output=True, text=True, check=False
     )
     with open("/proc/sys/kernel/modprobe", "w") as helper:
-        helper.write("")  # what is not there now is asked for in vain, and each question takes 0.1 s
+        helper.write("\n")  # what is not there now is asked for in vain, and each question takes 0.1 s
     return said.stderr
 
 

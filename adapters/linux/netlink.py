@@ -100,7 +100,9 @@ class Record:
     def encode(self) -> bytes:
         """The octets; `ValueError` for a value that does not fit its field."""
         values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]  # dataclasses all
-        return b"".join(bytes(entry) if isinstance(entry, int) else _encode(entry, next(values)) for entry in self.LAYOUT)
+        return b"".join(
+            bytes(entry) if isinstance(entry, int) else _encode(entry, next(values)) for entry in self.LAYOUT
+        )
 
     @classmethod
     def decode(cls, octets: bytes) -> Self:
