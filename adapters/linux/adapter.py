@@ -6,10 +6,11 @@ default (but for forwarding without reverse-path filter), and gives it what is a
 for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are forwarded, so the TTL of inner packets
 is one less.
 
-What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF bit
-set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the ECN
-field of tunnels, not RFC 6040 (outbound CE becomes ECT(0); inbound CE on Not-ECT is delivered), so `ecn` is empty. It refuses
-ESN without anti-replay, and one SAD serves both directions, so an address cannot be our end and the peer's in one case.
+What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF
+bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the
+ECN field of tunnels, not RFC 6040 (outbound CE becomes ECT(0); inbound CE on Not-ECT is delivered), so `ecn` is empty.
+It refuses ESN without anti-replay, and one SAD serves both directions, so an address cannot be our end and the peer's
+in one case.
 
 A packet that is dropped without any counter (kept fragments, broken inner packets) costs some milliseconds of waiting.
 """
@@ -44,7 +45,6 @@ from espproof.adapters.case import (
     Refused,
     Sa,
     Sent,
-    State,
     Step,
     Unsupported,
 )
@@ -257,7 +257,7 @@ def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> 
             return Burst(results=tuple(fates)) if isinstance(step, InboundBurst | OutboundBurst) else fates[0]
         case ["state", answer]:
             return association.state(bytes.fromhex(answer))
-    raise ValueError(f"no result: {str(result):.200}")
+    raise ValueError(f"no result: {result!s:.200}")
 
 
 def _refusal(step: Step | None, number: int) -> Outcome:

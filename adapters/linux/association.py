@@ -11,6 +11,7 @@ from typing import Any
 
 from espproof.adapters.case import Sa, SequenceNumber, State
 from espproof.adapters.linux import firewall, xfrm
+from espproof.adapters.linux.netlink import Malformed
 from espproof.adapters.linux.xfrm import Attribute, Type
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -207,10 +208,10 @@ def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
 
 
 def state(answer: bytes) -> State:
-    """What the kernel says of an SA, which has one of the two numbers alone. `netlink.Malformed` if it says something else."""
+    """What the kernel says of an SA, of which one number alone is in use. `Malformed` if it says something else."""
     (told,) = xfrm.decode(answer)
     if not isinstance(told.body, xfrm.SaInfo):
-        raise xfrm.Malformed(f"an answer of type {told.type.name} to GETSA")
+        raise Malformed(f"an answer of type {told.type.name} to GETSA")
     offsets: tuple[int, ...] | None = None
     extended = told.attributes.get(Attribute.REPLAY_ESN_VAL)
     old = told.attributes.get(Attribute.REPLAY_VAL, xfrm.Replay())

@@ -160,17 +160,17 @@ class Gateway:
         """
         new = ports - set(self._udp)
         if len(self._udp) + len(new) > _MOST_PORTS:
-            for one in self._udp.values():
-                one.close()
+            for old in self._udp.values():
+                old.close()
             self._udp, new = {}, ports
         for version, port in new:
             self._udp[version, port] = _udp_socket(version, port)
         if new:
             self._watch()
-        for port in self._open_ports ^ ports:
-            if port in self._udp:
-                kind = xfrm.UDP_ENCAP_ESPINUDP if port in ports else 0
-                self._udp[port].setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, kind)
+        for one in self._open_ports ^ ports:
+            if one in self._udp:
+                kind = xfrm.UDP_ENCAP_ESPINUDP if one in ports else 0
+                self._udp[one].setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, kind)
         self._open_ports = set(ports)
 
     def _watch(self) -> None:

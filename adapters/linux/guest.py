@@ -13,16 +13,19 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux import rtnetlink, wire  # noqa: E402 -- the path is known only now
-from espproof.adapters.linux.agent import Agent  # noqa: E402
+from espproof.adapters.linux import rtnetlink, wire
+from espproof.adapters.linux.agent import Agent
 
 _MODULES = "/usr/lib/uml/modules"
 _NEEDED = (
-    "af_packet tun xfrm_user esp4 esp6 iptable_mangle ip6table_mangle xt_NFLOG xt_mark xt_policy xt_tcpudp nfnetlink_log "
-    "authenc authencesn gcm ccm ctr cbc hmac cmac xcbc seqiv echainiv chacha20poly1305 jitterentropy_rng drbg "
-    "sha512_generic des_generic chacha_generic poly1305_generic ghash-generic"
-).split()
+    "af_packet", "tun", "xfrm_user", "esp4", "esp6",
+    "iptable_mangle", "ip6table_mangle", "xt_NFLOG", "xt_mark", "xt_policy", "xt_tcpudp", "nfnetlink_log",
+    "authenc", "authencesn", "gcm", "ccm", "ctr", "cbc", "hmac", "cmac", "xcbc", "seqiv", "echainiv", "chacha20poly1305",
+    "jitterentropy_rng", "drbg", "sha512_generic", "des_generic", "chacha_generic", "poly1305_generic", "ghash-generic",
+)  # fmt: skip
 """What is not built into Debian's kernel, templates of the crypto API and its random numbers (for IVs) among it."""
+_PLACE = "/run"
+"""Where files can be written, in memory."""
 _CARD = "vec0"
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 
@@ -48,7 +51,7 @@ def main() -> None:
 
 def _mount() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")):
+    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", _PLACE)):
         if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
             print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
 
@@ -57,10 +60,10 @@ def _load_modules() -> str:
     """Load what is not built in; what modprobe complains of."""
     if not os.path.exists("/proc/modules"):
         return ""
-    os.makedirs("/tmp/root/lib")
-    os.symlink(_MODULES, "/tmp/root/lib/modules")
-    said = subprocess.run(  # noqa: S603 -- a fixed command
-        ["/sbin/modprobe", "-d", "/tmp/root", "-a", *_NEEDED], capture_output=True, text=True, check=False
+    os.makedirs(f"{_PLACE}/root/lib")
+    os.symlink(_MODULES, f"{_PLACE}/root/lib/modules")
+    said = subprocess.run(
+        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *_NEEDED], capture_output=True, text=True, check=False
     )
     with open("/proc/sys/kernel/modprobe", "w") as helper:
         helper.write("\n")  # what is not there now is asked for in vain, and each question takes 0.1 s

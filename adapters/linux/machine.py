@@ -41,7 +41,7 @@ _KILL_SECONDS = 5.0
 
 
 class Processor:
-    """A processor for the guest and for us while we wait for it: one that no other guest of this user has, if there is one.
+    """A processor for the guest, and for us while we wait: one that no other guest of this user has, if there is one.
 
     The guest stays there; the calling process is moved there for the time of an exchange only.
     """
@@ -86,13 +86,13 @@ class Machine:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
         lifeline, self._lifeline = os.pipe()
         self._status, status = os.pipe()
+        supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR))
         self._tail = b""
         self._hearing = True
         try:
             with processor:
-                self._supervisor = subprocess.Popen(  # noqa: S603 -- our own supervisor
-                    [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(status)]
-                    + _command(kernel, theirs.fileno()),
+                self._supervisor = subprocess.Popen(
+                    [*supervisor, str(lifeline), str(status), *_command(kernel, theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -146,7 +146,7 @@ class Machine:
             raise AdapterError(f"the guest's answer: {error}") from error
         results, out = self._understood(answer)
         if results[:1] == ["error"]:
-            raise AdapterError(f"the agent failed: {str(results[1]):.2000}")
+            raise AdapterError(f"the agent failed: {results[1]!s:.2000}")
         if len(results) != len(operations):
             raise AdapterError(f"{len(results)} results for {len(operations)} operations")
         return results, out

@@ -120,7 +120,7 @@ class Record:
 def _size(entry: Any) -> int:
     if isinstance(entry, int):
         return entry
-    return struct.calcsize(entry) if isinstance(entry, str) else entry.size()  # type: ignore[no-any-return]
+    return struct.calcsize(entry) if isinstance(entry, str) else int(entry.size())
 
 
 def _encode(entry: Any, value: Any) -> bytes:

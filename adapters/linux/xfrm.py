@@ -366,7 +366,9 @@ def _decode_replay_esn(octets: bytes) -> ReplayEsn:
     words, *numbers = _REPLAY_ESN.unpack_from(octets)
     if len(octets) < _REPLAY_ESN.size + 4 * words:
         raise Malformed(f"a window of {words} words in {len(octets)} octets")
-    return ReplayEsn(*numbers, struct.unpack_from(f"={words}I", octets, _REPLAY_ESN.size))
+    sent, received, sent_high, received_high, window = numbers
+    bitmap = struct.unpack_from(f"={words}I", octets, _REPLAY_ESN.size)
+    return ReplayEsn(sent, received, sent_high, received_high, window, bitmap)
 
 
 def _encode_templates(value: tuple[Template, ...]) -> bytes:
@@ -427,7 +429,7 @@ def _number(layout: str) -> _Kind:
 
 
 def _record(record: type[Record]) -> _Kind:
-    return _Kind(lambda value: value.encode(), record.decode)  # type: ignore[no-any-return]
+    return _Kind(lambda value: value.encode(), record.decode)
 
 
 def _algorithm(numbers: str) -> _Kind:
