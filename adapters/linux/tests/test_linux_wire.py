@@ -37,10 +37,7 @@ def test_a_long_message_travels_in_frames_that_are_asked_for_one_by_one(size: in
     def answer() -> bytes:
         """The other side: takes a piece, and asks for the next one."""
         got.extend(there.popleft()[8:])
-        answers: list[bytes] = []
-        wire_more = bytes([2]) + bytes(7)
-        answers.append(wire_more)
-        return answers[0]
+        return bytes([2]) + bytes(7)
 
     wire.send(message, put, answer)
     got.extend(there.popleft()[8:])
