@@ -69,6 +69,11 @@ KNOWN = (
         "wireshark", "Wireshark's ESP dissector (sharkd), inbound", "espproof.adapters.wireshark.adapter:WiresharkAdapter",
         install="apt-get install -y tshark", programs=("tshark", "sharkd"),
     ),
+    Known(
+        "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
+        install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
+        variants=("any-window",),
+    ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian leaves these out of the PATH of people who are not root."""

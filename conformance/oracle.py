@@ -119,7 +119,8 @@ def _step(
         yield from _inbound_burst(got, want, caps)
     elif isinstance(step, Inbound):
         yield from _inbound(got, want, caps)
-        if step.requirement == CHECK_FIRST and caps.drop_reasons and got == Dropped(reason="integrity"):
+        reasons = (got, want) == (Dropped(reason="integrity"), Dropped(reason="replay"))
+        if step.requirement == CHECK_FIRST and caps.drop_reasons and reasons:
             yield (
                 None,
                 "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",

@@ -515,7 +515,8 @@ def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
         assert flow.peer is not None
         stranger = wire.spi(whole, flow.peer.esp_length(whole), flow.sa.spi ^ 0x5A5A0000)
         replayed = [flow.right(1)] if flow.sa.replay_window else []
-        cut = flow.peer.wrap(flow.plain(), whole[-flow.peer.esp_length(whole) :][:12])
+        fresh = flow.protected(3)  # a number received before may be dropped for that reason first
+        cut = flow.peer.wrap(flow.plain(), fresh[-flow.peer.esp_length(fresh) :][:12])
         return case_of((flow,), flow.right(1), flow.forged(2), arrives(stranger), arrives(cut), *replayed)
 
     def as_told(bench: Workbench, case: Case, got: Transcript) -> str | None:

@@ -182,6 +182,7 @@ class Workbench:
                 "esn": False not in self.caps.esn,
                 "sequence": SequenceNumber(sequence),
                 "replay_window": self._window() if direction == "in" else 0,
+                "lookup": self.caps.lookup[0] if direction == "in" and "spi" not in self.caps.lookup else "spi",
                 "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
                 "df": self.caps.df[0] if self.caps.df else "copy",
                 "ecn": self.caps.ecn[0] if self.caps.ecn else "normal",

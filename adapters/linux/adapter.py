@@ -1,0 +1,280 @@
+"""The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process.
+
+A Case is one message to the guest, where `agent` carries it out on a `gateway`: SAs and policies by netlink, packets
+through tun devices, and for transport mode through raw sockets. The adapter leaves the kernel as it is configured by
+default (but for forwarding without reverse-path filter), and gives it what is a caller's: addresses and routes, a policy
+for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are forwarded, so the TTL of inner packets
+is one less.
+
+What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF
+bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the
+ECN field of tunnels, not RFC 6040 (outbound CE becomes ECT(0); inbound CE on Not-ECT is delivered), so `ecn` is empty.
+It refuses ESN without anti-replay, and one SAD serves both directions, so an address cannot be our end and the peer's
+in one case.
+
+A packet that is dropped without any counter (kept fragments, broken inner packets) costs some milliseconds of waiting.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from espproof.adapters import probe
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
+from espproof.adapters.capabilities import Capabilities, ReplayWindows
+from espproof.adapters.case import (
+    AddSa,
+    Burst,
+    Case,
+    DeleteSa,
+    Delivered,
+    Done,
+    Dropped,
+    Inbound,
+    InboundBurst,
+    Octets,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    ReadState,
+    Refused,
+    Sa,
+    Sent,
+    Step,
+    Unsupported,
+)
+from espproof.adapters.linux import association, netlink
+from espproof.adapters.linux.association import Untold
+from espproof.adapters.linux.machine import Machine, Processor
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+
+KERNEL = "linux.uml"
+INSTALL = "apt-get install -y user-mode-linux kmod"
+START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
+_STARTS = 3
+"""How often to try: one start in thirty dies before it is ready."""
+_LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
+"""What the kernel answers where it lacks an algorithm."""
+
+_DECLARED = Capabilities(
+    encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items() if entry.names.linux},
+    integrity=("NONE", *(name for name, entry in INTEGRITY.items() if entry.names.linux)),
+    modes=("transport", "tunnel"),
+    families=("4in4", "6in4", "4in6", "6in6"),
+    esn=(False, True),
+    replay_windows=ReplayWindows(minimum=32, maximum=4096, step=4064, off=True),
+    set_sequence=True,
+    set_window=True,
+    udp=(4, 6),
+    udp_ports=True,
+    dscp=("copy",),
+    ecn=(),
+    df=("copy", "clear"),
+    lookup=("spi+destination",),
+    selectors=True,
+    lifetimes=("packets", "octets"),
+    read_state=("sequence", "received_offsets", "packets", "octets"),
+    delete_sa=True,
+    max_packet=65535,
+    ipv4_options=True,
+    ipv6_extension_headers=True,
+    forwards=True,
+    drop_reasons=True,
+)
+"""Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
+exactly: see `ANY_WINDOW`."""
+ANY_WINDOW = "any-window"
+"""The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
+exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
+
+
+class LinuxAdapter(Adapter):
+    """Runs Cases on user-mode Linux. The guest starts with the first question."""
+
+    name = "linux"
+
+    def __init__(self, variant: str = "") -> None:
+        declared = _DECLARED
+        if variant == ANY_WINDOW:
+            every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
+            declared = msgspec.structs.replace(declared, replay_windows=every)
+            self.name = f"linux:{variant}"
+        self._declared = declared
+        kernel = shutil.which(KERNEL) or shutil.which(KERNEL, path="/usr/bin")
+        if kernel is None:
+            raise AdapterError(f"linux: there is no {KERNEL}; {INSTALL}")
+        self._kernel = kernel
+        self._processor = Processor()
+        self._machine: Machine | None = None
+        self._release = "?"
+        self._reqid = 0
+        try:
+            self._capabilities = probe.narrowed(declared, self._takes)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def version(self) -> str:
+        return f"{self._release} (user-mode Linux)"
+
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def _takes(self, sas: Sequence[Sa]) -> list[bool]:
+        """Each algorithm is put together when it is first asked for, which takes the kernel 0.1 s."""
+        outcomes = self._do([None, *[AddSa(sa=sa) for sa in sas]], START_SECONDS)
+        return [isinstance(outcome, Done) for outcome in outcomes[1:]]
+
+    # -------------------------------------------------------------------------------------------------- operations
+
+    def reset(self) -> None:
+        self._do([None])
+
+    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._do([AddSa(sa=sa)])[0]  # type: ignore[return-value]  # _outcome keeps to the step
+
+    def take(self, step: Step) -> Outcome:
+        return self._do([step])[0]
+
+    def execute(self, case: Case) -> Transcript:
+        """The whole case as one message."""
+        outcomes = self._do([None, *[AddSa(sa=sa) for sa in case.sas], *case.steps])
+        first = 1 + len(case.sas)
+        return Transcript(tuple(outcomes[1:first]), tuple(outcomes[first:]))
+
+    def close(self) -> None:
+        self._stop()
+        self._processor.release()
+
+    # -------------------------------------------------------------------------------------------------- the guest
+
+    def _do(self, steps: Sequence[Step | None], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
+        """Carry out steps, `None` being a reset; one outcome per step."""
+        operations: list[Any] = []
+        packets: list[bytes] = []
+        known: dict[int, Outcome] = {}
+        for number, step in enumerate(steps):
+            try:
+                operation, mine = self._operation(step)
+            except Untold as lacking:
+                known[number] = Unsupported(what=str(lacking))
+                continue
+            operations.append(operation)
+            packets += mine
+        results, out = self._ask(operations, packets, _seconds() or seconds)
+        told, queue = iter(results), iter(out)
+        try:
+            return [known.get(number) or _outcome(step, next(told), queue) for number, step in enumerate(steps)]
+        except (netlink.Malformed, StopIteration, ValueError, TypeError, IndexError) as error:
+            self._stop()
+            raise AdapterError(f"the guest's results make no sense: {type(error).__name__}: {error}") from error
+
+    def _operation(self, step: Step | None) -> tuple[list[Any], Sequence[bytes]]:
+        """What to ask the agent for, and the packets that go with it. `Untold` for what xfrm has no words for."""
+        match step:
+            case None:
+                return ["reset"], ()
+            case AddSa(sa=sa):
+                missing = self._declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
+                if missing and not missing.startswith(("encryption", "integrity")):
+                    raise Untold(missing)
+                self._reqid += 1
+                return ["add", association.describe(sa, self._reqid)], ()
+            case DeleteSa(sa=name):
+                return ["delete", name], ()
+            case ReadState(sa=name):
+                return ["read", name], ()
+            case Inbound(packet=packet):
+                return ["receive", 1], [packet]
+            case InboundBurst(packets=packets):
+                return ["receive", len(packets)], packets
+            case OutboundBurst(sa=name, packets=packets):
+                return ["send", name, len(packets)], packets
+            case Outbound():
+                for what, wanted in (("set_iv", step.iv is not None), ("tfc", step.tfc), ("dummy", step.dummy)):
+                    if wanted:
+                        raise Untold(what)
+                return ["send", step.sa, 1], [step.packet]
+        raise Untold(f"operation {type(step).__name__}")
+
+    def _ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
+        if self._machine is None:
+            self._start()
+        assert self._machine is not None
+        try:
+            return self._machine.ask(operations, packets, seconds)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _start(self) -> None:
+        for left in reversed(range(_STARTS)):
+            try:
+                self._machine = Machine(self._kernel, self._processor, START_SECONDS)
+            except AdapterFailure:
+                if not left:
+                    raise
+            else:
+                self._release = self._machine.release
+                return
+
+    def _stop(self) -> None:
+        machine, self._machine = self._machine, None
+        if machine is not None:
+            machine.close()
+
+
+def _seconds() -> float:
+    """The user's time limit, which is that of `exec:` programs; 0 for none."""
+    try:
+        return float(os.environ.get("ESPPROOF_EXEC_SECONDS", "0"))
+    except ValueError:
+        return 0.0
+
+
+# ----------------------------------------------------------------------------------------------------------- outcomes
+
+
+def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> Outcome:
+    """What the agent's result means."""
+    match result:
+        case ["done"]:
+            return Done()
+        case ["refused", reason]:
+            return Refused(reason=reason)
+        case ["unsupported", what]:
+            return Unsupported(what=what)
+        case ["errno", number]:
+            return _refusal(step, int(number))
+        case ["packets", told]:
+            fates = [_fate(kind, what, packets) for kind, what in told]
+            return Burst(results=tuple(fates)) if isinstance(step, InboundBurst | OutboundBurst) else fates[0]
+        case ["state", answer]:
+            return association.state(bytes.fromhex(answer))
+    raise ValueError(f"no result: {result!s:.200}")
+
+
+def _refusal(step: Step | None, number: int) -> Outcome:
+    text = f"{errno.errorcode.get(number, number)}: {os.strerror(number)}"
+    if isinstance(step, ReadState | DeleteSa) and number == errno.ESRCH:
+        return Refused(reason="the kernel has deleted the SA")
+    return Unsupported(what=text) if number in _LACKING else Refused(reason=text)
+
+
+def _fate(kind: str, what: str, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:
+    match kind:
+        case "sent":
+            return Sent(packet=Octets(next(packets)))
+        case "delivered":
+            return Delivered(packet=Octets(next(packets)))
+        case "passed" if what in ("ike", "bypass"):
+            return Passed(to=what)  # type: ignore[arg-type]  # one of the two
+        case "dropped":
+            return Dropped(reason=what)
+    raise ValueError(f"no fate of a packet: {kind} {what}")

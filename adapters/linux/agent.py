@@ -1,0 +1,166 @@
+"""Executes what the host asks for, on a `Gateway`; runs in the guest.
+
+An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
+Each operation has one result, a list too; packets that go with results follow in the order of the results.
+
+    ["reset"]                    ["done"]
+    ["add", description]         ["done"], ["refused", text], ["errno", number], ["unsupported", text]
+    ["delete", name]             ["done"], ["refused", text], ["errno", number]
+    ["send", name, count]        ["packets", [[kind, reason], …]], ["refused", text]
+    ["receive", count]           ["packets", [[kind, reason], …]]
+    ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number]
+
+A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
+local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
+of an outbound SA the policies that lead packets to it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from espproof.adapters.linux import netlink, xfrm
+from espproof.adapters.linux.gateway import Gateway, Result
+
+_FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
+"""Policies stay: each packet to protect has that of its SA, which is set before."""
+_FAILURES_AT = sum(record.size() for record in (xfrm.Selector, xfrm.Id, xfrm.Limits, xfrm.Used)) + len(xfrm.NO_ADDRESS)
+
+
+class Association:
+    """An SA that the kernel has."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self.outbound = bool(description["outbound"])
+        self.tunnel = bool(description["tunnel"])
+        self.local, self.remote = str(description["local"]), str(description["remote"])
+        self.port = None if description["port"] is None else (int(description["version"]), int(description["port"]))
+        self.new, self.get, self.delete = (bytes.fromhex(description[what]) for what in ("new", "get", "delete"))
+        self.policies = [bytes.fromhex(text) for text in description["policies"]]
+        self.integrity_failures = 0
+
+
+class Agent:
+    """The SAs of one case, and the gateway that has them."""
+
+    def __init__(self) -> None:
+        self._sas: dict[str, Association] = {}
+        self._policy = ""
+        self._gateway = self._open()
+
+    def _open(self) -> Gateway:
+        gateway = Gateway()
+        gateway.integrity_failed = self._integrity_failed  # type: ignore[method-assign]
+        return gateway
+
+    def serve(self, operations: list[Any], packets: list[bytes]) -> tuple[list[Any], list[bytes]]:
+        """Carry out the operations; their results and packets."""
+        results: list[Any] = []
+        out: list[bytes] = []
+        queue = iter(packets)
+        for name, *arguments in operations:
+            result = _OPERATIONS[name](self, queue, out, *arguments)
+            results.append(result)
+        return results, out
+
+    # -------------------------------------------------------------------------------------------------- operations
+
+    def _reset(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        if self._gateway.unexplained and self._gateway.holds_fragments():
+            self._gateway.close()
+            self._gateway = self._open()
+        else:
+            self._gateway.errno(_FLUSH)
+            self._gateway.encapsulation_ports(set())
+        self._sas, self._policy = {}, ""
+        self._gateway.clear()
+        return ["done"]
+
+    def _add(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
+        if description["name"] in self._sas:
+            return ["refused", "name in use"]
+        sa = Association(description)
+        for other in self._sas.values():
+            if sa.local == other.remote or sa.remote == other.local:
+                return ["unsupported", "an address that is ours and the peer's at once"]
+        self._gateway.end(sa.local, ours=True)
+        if sa.remote != sa.local:
+            self._gateway.end(sa.remote, ours=False)
+        error = self._gateway.errno(sa.new)
+        if error:
+            return ["errno", error]
+        self._sas[description["name"]] = sa
+        self._open_ports()
+        return ["done"]
+
+    def _delete(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
+        sa = self._sas.pop(name, None)
+        if sa is None:
+            return ["refused", "no such SA"]
+        error = self._gateway.errno(sa.delete)
+        self._open_ports()
+        if self._policy == name:
+            self._policy = ""
+        return ["errno", error] if error else ["done"]
+
+    def _send(self, packets: Iterator[bytes], out: list[bytes], name: str, count: int) -> list[Any]:
+        mine = [next(packets) for _ in range(count)]
+        sa = self._sas.get(name)
+        if sa is None or not sa.outbound:
+            return ["refused", "no outbound SA of that name"]
+        if self._policy != name:
+            for request in sa.policies:
+                error = self._gateway.errno(request)
+                if error:
+                    return ["errno", error]
+            self._policy = name
+        if sa.tunnel:
+            return self._results(self._gateway.forward, mine, out)
+        return self._results(lambda packet: self._gateway.originate(packet, sa.local, sa.remote), mine, out)
+
+    def _receive(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        return self._results(self._gateway.arrive, [next(packets) for _ in range(count)], out)
+
+    def _results(self, step: Callable[[bytes], Result], packets: list[bytes], out: list[bytes]) -> list[Any]:
+        told = []
+        for packet in packets:
+            kind, what = step(packet)
+            if isinstance(what, bytes):
+                out.append(what)
+                what = ""
+            told.append((kind, what))
+        return ["packets", told]
+
+    def _read(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
+        sa = self._sas.get(name)
+        if sa is None:
+            return ["refused", "no such SA"]
+        answer = self._gateway.ask(sa.get)
+        error = next(netlink.messages(answer)).errno
+        return ["state", answer.hex()] if error is None else ["errno", error]
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _open_ports(self) -> None:
+        self._gateway.encapsulation_ports({sa.port for sa in self._sas.values() if sa.port and not sa.outbound})
+
+    def _integrity_failed(self) -> bool:
+        for sa in self._sas.values():
+            if sa.outbound:
+                continue
+            for message in netlink.messages(self._gateway.ask(sa.get)):
+                if message.errno is None:
+                    failures = xfrm.Failures.decode(message.payload[_FAILURES_AT:]).integrity
+                    if failures != sa.integrity_failures:
+                        sa.integrity_failures = failures
+                        return True
+        return False
+
+
+_OPERATIONS: dict[str, Callable[..., list[Any]]] = {
+    "reset": Agent._reset,
+    "add": Agent._add,
+    "delete": Agent._delete,
+    "send": Agent._send,
+    "receive": Agent._receive,
+    "read": Agent._read,
+}

@@ -1,0 +1,371 @@
+"""A security gateway in a network namespace of its own: one tun device on the protected side, one on the plain side.
+
+    peer ── wire (tun) ──► ESP in ──► forward ──► log          what the peer sends is written to `wire`
+    peer ◄─ wire (tun) ◄── ESP out ◄─ forward ◄── plain (tun)  a tunnel's packets arrive on `plain`, raw sockets send
+                                                               those of transport mode
+
+Runs in the guest, on the standard library alone. What happened to a packet is what the kernel says: it came out on
+`wire`, a rule of `firewall` saw it, a socket received it, or a counter of `/proc/net/xfrm_stat` moved. Packets are taken
+one after the other; only where the kernel says nothing, it is given a moment (deferred softirqs and work queues).
+"""
+
+import ctypes
+import fcntl
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from espproof.adapters.linux import firewall, netlink, rtnetlink, xfrm
+
+_CLONE_NEWNET = 0x40000000
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+_SO_RCVBUFFORCE, _SO_MARK = 33, 36
+_IP_HDRINCL, _IP_PKTINFO, _IPV6_HDRINCL, _IPV6_PKTINFO = 3, 8, 36, 50
+_UDP_ENCAP = 100
+_MTU = 65535
+_BUFFER = 1 << 17
+_MOST_PORTS = 64
+_LOG_BUFFER = 8 << 20
+_LO = 1
+_PATIENCE = (0.0005, 0.002, 0.005)
+"""Seconds to wait, one after the other, for a kernel that says nothing: what was deferred runs as soon as we sleep."""
+
+_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    "ipv6/conf/all/forwarding": "1",
+} | {
+    f"{version}/conf/{which}/{name}": value
+    for which in ("all", "default")
+    for version, name, value in (
+        ("ipv4", "rp_filter", "0"),
+        ("ipv4", "accept_local", "1"),
+        ("ipv4", "send_redirects", "0"),
+        ("ipv6", "accept_dad", "0"),
+        ("ipv6", "accept_ra", "0"),
+        ("ipv6", "seg6_enabled", "1"),
+    )
+}
+
+DROP_REASONS = {
+    "XfrmInHdrError": "malformed",
+    "XfrmInNoStates": "no-sa",
+    "XfrmInStateProtoError": "malformed",
+    "XfrmInStateModeError": "mode",
+    "XfrmInStateSeqError": "replay",
+    "XfrmInStateExpired": "expired",
+    "XfrmInStateMismatch": "selector",
+    "XfrmInStateInvalid": "no-sa",
+    "XfrmInTmplMismatch": "selector",
+    "XfrmOutStateSeqError": "sequence-overflow",
+    "XfrmOutStateExpired": "expired",
+    "XfrmOutNoStates": "expired",
+}
+"""Counter of `/proc/net/xfrm_stat` -> `reference.drops.DropReason`; "unspecified" for any other. A wrong ICV counts as
+XfrmInStateProtoError too, but the SA has a counter of its own for it."""
+_FAILED = "XfrmInStateProtoError"
+
+Result = tuple[str, bytes | str]
+"""("sent" or "delivered", packet), ("dropped", reason), ("passed", "ike" or "bypass")"""
+
+
+class Refusal(Exception):
+    """The kernel refused a message of the set-up."""
+
+
+class Gateway:
+    """Two devices, the sockets around them, and what they have been told. One at a time per process."""
+
+    def __init__(self) -> None:
+        _fresh_namespace()
+        for name, value in _SETTINGS.items():
+            with open(f"/proc/sys/net/{name}", "w") as file:
+                file.write(value)
+        self._xfrm = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrm.NETLINK_XFRM)
+        self._route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE)
+        self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
+        self._wire, self._plain = _tun("wire"), _tun("plain")
+        self._wire_index, self._plain_index = (socket.if_nametoindex(name) for name in ("wire", "plain"))
+        self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
+        self._statistics = os.open("/proc/thread-self/net/xfrm_stat", os.O_RDONLY)
+        self._last = self._counters()
+        self._udp: dict[tuple[int, int], socket.socket] = {}
+        self._open_ports: set[tuple[int, int]] = set()
+        self._hosts: dict[str, bool] = {}
+        self._set_up()
+        self.unexplained = False
+        """Whether a packet has vanished without a word: it may be a fragment that is kept."""
+
+    def _set_up(self) -> None:
+        self._must(rtnetlink.link_up(_LO, no_address=False))
+        for index in (self._wire_index, self._plain_index):
+            self._must(rtnetlink.link_up(index, _MTU))
+        for version in (4, 6):
+            self._must(rtnetlink.route(None, self._plain_index, version, add=True))
+        self._entries = dict.fromkeys(self._raw, firewall.ENTRIES_AT_FIRST)
+        self._watch()
+        for policy in _inbound_policies():
+            _check(self.ask(xfrm.encode(policy)))
+        self._log.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LOG_BUFFER)
+        for group in (firewall.DECAPSULATED, firewall.PLAIN):
+            for message in firewall.listen(group):
+                self._log.send(message)
+                _check(self._log.recv(_BUFFER))
+        self._log.setblocking(False)
+
+    def close(self) -> None:
+        """Let go of everything; the kernel then removes the namespace."""
+        for one in (self._xfrm, self._route, self._log, *self._raw.values(), *self._udp.values()):
+            one.close()
+        for descriptor in (self._wire, self._plain, self._statistics):
+            os.close(descriptor)
+
+    # ----------------------------------------------------------------------------------------------------- control
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a message of xfrm; what the kernel answers."""
+        self._xfrm.send(request)
+        return self._xfrm.recv(_BUFFER)
+
+    def errno(self, request: bytes) -> int:
+        """Send a message of xfrm that is only acknowledged; its error number, 0 for none."""
+        for message in netlink.messages(self.ask(request)):
+            return message.errno or 0
+        return 0
+
+    def _must(self, request: bytes) -> None:
+        self._route.send(request)
+        _check(self._route.recv(_BUFFER))
+
+    def end(self, host: str, *, ours: bool) -> None:
+        """From now on an address is ours, or that of a host behind `wire`."""
+        if self._hosts.get(host) == ours:
+            return
+        if host in self._hosts:
+            self._must(self._end(host, ours=not ours, add=False))
+        self._must(self._end(host, ours=ours, add=True))
+        self._hosts[host] = ours
+
+    def _end(self, host: str, *, ours: bool, add: bool) -> bytes:
+        if ours:
+            return rtnetlink.local_address(host, _LO, add=add)
+        return rtnetlink.route(host, self._wire_index, 6 if ":" in host else 4, add=add)
+
+    def encapsulation_ports(self, ports: set[tuple[int, int]]) -> None:
+        """Let exactly these (IP version, port) open UDP encapsulation.
+
+        A port keeps its socket, which is an ordinary one while it opens nothing: to rewrite the rules takes 0.1 s.
+        """
+        new = ports - set(self._udp)
+        if len(self._udp) + len(new) > _MOST_PORTS:
+            for old in self._udp.values():
+                old.close()
+            self._udp, new = {}, ports
+        for version, port in new:
+            self._udp[version, port] = _udp_socket(version, port)
+        if new:
+            self._watch()
+        for one in self._open_ports ^ ports:
+            if one in self._udp:
+                kind = xfrm.UDP_ENCAP_ESPINUDP if one in ports else 0
+                self._udp[one].setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, kind)
+        self._open_ports = set(ports)
+
+    def _watch(self) -> None:
+        for version, one in self._raw.items():
+            entries = self._entries[version]
+            counters = (ctypes.c_uint64 * (2 * entries))()
+            ports = [port for ip_version, port in self._udp if ip_version == version]
+            rules, self._entries[version] = firewall.table(version, "plain", ports, ctypes.addressof(counters), entries)
+            level = socket.IPPROTO_IPV6 if version == 6 else socket.IPPROTO_IP
+            one.setsockopt(level, firewall.SET_REPLACE, rules)
+
+    def holds_fragments(self) -> bool:
+        """Whether fragments wait for others, which could meet those of the next case."""
+        counts = []
+        for name in ("sockstat", "sockstat6"):
+            with open(f"/proc/thread-self/net/{name}") as file:
+                counts += [line.split()[2] for line in file if line.startswith("FRAG")]
+        return any(count != "0" for count in counts)
+
+    def clear(self) -> None:
+        """Forget packets that nobody has asked for."""
+        for descriptor in (self._wire, self._plain):
+            while _read(descriptor) is not None:
+                pass
+        while self._logged() is not None:
+            pass
+        self._last = self._counters()
+        self.unexplained = False
+
+    # ----------------------------------------------------------------------------------------------------- packets
+
+    def arrive(self, packet: bytes) -> Result:
+        """A packet comes from the network."""
+        try:
+            os.write(self._wire, packet)
+        except OSError:
+            return "dropped", "malformed"  # for the device it is no IP packet
+        return self._told(self._log, self._fate_of_arrived)
+
+    def forward(self, packet: bytes) -> Result:
+        """A packet comes from the plain side, for the policy that there is."""
+        try:
+            os.write(self._plain, packet)
+        except OSError:
+            return "dropped", "malformed"
+        return self._told(self._wire, self._fate_of_protected)
+
+    def originate(self, packet: bytes, source: str, destination: str) -> Result:
+        """A packet of our own, header included, goes from one address to another."""
+        version = 6 if ":" in destination else 4
+        ends = [
+            socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, end) for end in (source, destination)
+        ]
+        if version == 4:
+            control = (socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4s", 0, ends[0], bytes(4)))
+        else:
+            control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("=16si", ends[0], 0))
+        try:
+            self._raw[version].sendmsg([packet], [control], 0, (destination, 0))
+        except OSError:
+            reason = self._new_drop()
+            return "dropped", reason or "unspecified"
+        return self._told(self._wire, self._fate_of_protected)
+
+    def _told(self, where: socket.socket | int, fate: Callable[[], Result | None]) -> Result:
+        result = fate()
+        for seconds in _PATIENCE:
+            if result is not None:
+                return result
+            select.select([where], [], [], seconds)
+            result = fate()
+        if result is None:
+            self.unexplained = True
+        return result or ("dropped", "unspecified")
+
+    def _fate_of_arrived(self) -> Result | None:
+        seen = self._logged()
+        if seen is not None:
+            if seen.group == firewall.PLAIN:
+                return "passed", "bypass"
+            # a local packet meets the policy check behind the rule that has seen it
+            reason = self._new_drop() if seen.hook == firewall.HOOK_INPUT else None
+            return ("dropped", reason) if reason else ("delivered", seen.packet)
+        reason = self._new_drop()
+        if reason:
+            return "dropped", reason
+        for port, one in self._udp.items():
+            with suppress(BlockingIOError):
+                one.recv(1)
+                return "passed", "ike" if port in self._open_ports else "bypass"
+        return None
+
+    def _fate_of_protected(self) -> Result | None:
+        packet = _read(self._wire)
+        if packet is None:
+            reason = self._new_drop()
+            return ("dropped", reason) if reason else None
+        if _is_fragment(packet):
+            while _read(self._wire) is not None:
+                pass
+        return "sent", packet
+
+    def _logged(self) -> firewall.Logged | None:
+        try:
+            return firewall.logged(bytes(memoryview(_ROOM)[: self._log.recv_into(_ROOM)]))
+        except BlockingIOError:
+            return None
+
+    # ---------------------------------------------------------------------------------------------------- counters
+
+    def _counters(self) -> bytes:
+        return os.pread(self._statistics, 8192, 0)
+
+    def _new_drop(self) -> str:
+        """Why a packet was dropped since the last time, "" if none was."""
+        now = self._counters()
+        if now == self._last:
+            return ""
+        before, after = self._last.split(), now.split()
+        self._last = now
+        moved = [after[at - 1].decode() for at in range(1, len(after), 2) if before[at] != after[at]]
+        return self._reason(moved[0])
+
+    def _reason(self, counter: str) -> str:
+        if counter == _FAILED and self.integrity_failed():
+            return "integrity"
+        return DROP_REASONS.get(counter, "unspecified")
+
+    def integrity_failed(self) -> bool:
+        """Whether the ICV of a packet was wrong since the last time; whoever knows the SAs says so."""
+        return False
+
+
+def _inbound_policies() -> list[xfrm.Request]:
+    """What has come out of any tunnel is let in and forwarded, and so is what has come out of none."""
+    template = xfrm.Template(mode=xfrm.TUNNEL, optional=1)
+    return [
+        xfrm.Request(
+            xfrm.Type.NEWPOLICY,
+            xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=direction),
+            {xfrm.Attribute.TMPL: (template,)},
+        )
+        for family in (xfrm.AF_INET, xfrm.AF_INET6)
+        for direction in (xfrm.IN, xfrm.FORWARD)
+    ]
+
+
+def _fresh_namespace() -> None:
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+def _tun(name: str) -> int:
+    descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
+    return descriptor
+
+
+def _raw_socket(version: int) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    level, option = (socket.IPPROTO_IPV6, _IPV6_HDRINCL) if version == 6 else (socket.IPPROTO_IP, _IP_HDRINCL)
+    one.setsockopt(level, option, 1)
+    one.setsockopt(socket.SOL_SOCKET, _SO_MARK, firewall.TO_PROTECT)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    return one
+
+
+def _udp_socket(version: int, port: int) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
+    if version == 6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    one.bind(("", port))
+    one.setblocking(False)
+    return one
+
+
+_ROOM = bytearray(_BUFFER)
+"""To read into: memory of this size that is made anew is asked of the kernel each time, which costs more than the rest."""
+
+
+def _read(descriptor: int) -> bytes | None:
+    try:
+        return bytes(memoryview(_ROOM)[: os.readv(descriptor, [_ROOM])])
+    except BlockingIOError:
+        return None
+
+
+def _is_fragment(packet: bytes) -> bool:
+    """Whether a packet of ours is one of several pieces; it has no extension headers but that one."""
+    if packet[0] >> 4 == 4:
+        return bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
+    return packet[6] == 44
+
+
+def _check(answer: bytes) -> None:
+    for message in netlink.messages(answer):
+        if message.errno:
+            raise Refusal(f"{os.strerror(message.errno)}: {message.payload[4:].hex()}")

@@ -1,0 +1,285 @@
+"""User-mode Linux: a kernel that is an ordinary process, started under the supervisor, asked over a virtual network card.
+
+    host ──socket pair (SOCK_SEQPACKET)── vec0 of the guest ── guest.py
+
+The guest's root is the host's file system, read-only, and its first process is `guest.py`: nothing is written anywhere.
+The kernel's console comes out of its standard output, and its end is quoted when the guest dies: a kernel panic is an
+end of file here. Everything waits with a limit, and after any failure the only thing to do is `close`.
+
+The guest and who asks it take turns, so they are fastest on one processor; see `Processor`.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import espproof
+from espproof.adapters import cache
+from espproof.adapters.base import AdapterError, Crashed, Hung
+from espproof.adapters.exec.messages import printable
+from espproof.adapters.linux import wire
+
+_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
+_MEMORY = "160M"
+_SOCKET_BUFFER = 1 << 20
+_ETHERNET = 14
+_HEADER = wire.GUEST + wire.HOST + wire.ETHERTYPE.to_bytes(2, "big")
+_TAIL = 16000
+"""Octets of the console that are kept."""
+_QUOTED = 1000
+_ALARMS = ("Kernel panic", "BUG:", "KASAN:", "Oops")
+"""What a kernel's last words begin with: the trace behind them is longer than what is quoted."""
+_KILL_SECONDS = 5.0
+
+
+class Processor:
+    """A processor for the guest, and for us while we wait: one that no other guest of this user has, if there is one.
+
+    The guest stays there; the calling process is moved there for the time of an exchange only.
+    """
+
+    def __init__(self) -> None:
+        self._allowed = os.sched_getaffinity(0)
+        folder = cache.folder("processors")
+        self._lock: int | None = None
+        self.mine = {min(self._allowed)}
+        for number in sorted(self._allowed):
+            lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                continue
+            self._lock, self.mine = lock, {number}
+            return
+        self.mine = {sorted(self._allowed)[os.getpid() % len(self._allowed)]}
+
+    def __enter__(self) -> None:
+        with suppress(OSError):  # the set of processors may have changed
+            os.sched_setaffinity(0, self.mine)
+
+    def __exit__(self, *exception: object) -> None:
+        with suppress(OSError):
+            os.sched_setaffinity(0, self._allowed)
+
+    def release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+class Machine:
+    """A running guest. `AdapterError` if it does not start within `seconds`."""
+
+    def __init__(self, kernel: str, processor: Processor, seconds: float) -> None:
+        self._processor = processor
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+        lifeline, self._lifeline = os.pipe()
+        self._status, status = os.pipe()
+        supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR))
+        self._tail = b""
+        self._hearing = True
+        try:
+            with processor:
+                self._supervisor = subprocess.Popen(
+                    [*supervisor, str(lifeline), str(status), *_command(kernel, theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    bufsize=0,
+                    pass_fds=(lifeline, status, theirs.fileno()),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            os.close(self._lifeline)
+            os.close(self._status)
+            self._ours.close()
+            raise AdapterError(f"cannot start {kernel}: {error.strerror}") from error
+        finally:
+            theirs.close()
+            os.close(lifeline)
+            os.close(status)
+        assert self._supervisor.stdout is not None
+        self._console = self._supervisor.stdout.fileno()
+        for descriptor in (self._console, self._status):
+            os.set_blocking(descriptor, False)
+        self._ours.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._ours, select.POLLIN)
+        self._poll.register(self._console, select.POLLIN)
+        self._until, self._limit = time.monotonic() + seconds, seconds
+        try:
+            self.release, self.missing = self._greeting()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, Crashed | Hung):
+                raise AdapterError(f"the guest did not start: {error}") from error
+            raise
+
+    def _greeting(self) -> tuple[str, str]:
+        values, _ = self._understood(wire.receive(self._put, self._take))
+        if len(values) != 3 or values[0] != "ready":
+            raise AdapterError(f"the guest did not start: {' '.join(map(str, values)):.2000}")
+        return str(values[1]), str(values[2])
+
+    def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
+        """Let the agent carry out operations (see `agent`); its results and packets.
+
+        `Crashed` if the guest ends, `Hung` if it does not answer within `seconds`, `AdapterError` for nonsense.
+        """
+        self._until, self._limit = time.monotonic() + seconds, seconds
+        try:
+            with self._processor:
+                wire.send(wire.pack(operations, packets), self._put, self._take)
+                answer = wire.receive(self._put, self._take)
+        except wire.Garbled as error:
+            raise AdapterError(f"the guest's answer: {error}") from error
+        results, out = self._understood(answer)
+        if results[:1] == ["error"]:
+            raise AdapterError(f"the agent failed: {results[1]!s:.2000}")
+        if len(results) != len(operations):
+            raise AdapterError(f"{len(results)} results for {len(operations)} operations")
+        return results, out
+
+    @staticmethod
+    def _understood(message: bytes) -> tuple[list[Any], list[bytes]]:
+        try:
+            return wire.unpack(message)
+        except wire.Garbled as error:
+            raise AdapterError(f"the guest's answer: {error}") from error
+
+    # ------------------------------------------------------------------------------------------------------ frames
+
+    def _put(self, content: bytes) -> None:
+        frame = _HEADER + content
+        while True:
+            try:
+                self._ours.send(frame)
+                return
+            except BlockingIOError:
+                self._poll.modify(self._ours, select.POLLIN | select.POLLOUT)
+                try:
+                    self._wait()
+                finally:
+                    self._poll.modify(self._ours, select.POLLIN)
+            except OSError:
+                raise self._death() from None
+
+    def _take(self) -> bytes:
+        while True:
+            try:
+                frame = self._ours.recv(1 << 16)
+            except BlockingIOError:
+                self._wait()
+                continue
+            except OSError:
+                raise self._death() from None
+            if not frame:
+                raise self._death()
+            if frame[12:_ETHERNET] == _HEADER[12:]:
+                return frame[_ETHERNET:]
+
+    def _wait(self) -> None:
+        left = self._until - time.monotonic()
+        events = self._poll.poll(left * 1000) if left > 0 else []
+        if not events:
+            stopped = " (it is stopped)" if self._said().endswith("stopped") else ""
+            raise Hung(self._with_tail(f"no answer within {self._limit:g} s{stopped}"))
+        if any(descriptor == self._console for descriptor, _ in events):
+            self._listen()
+
+    # ----------------------------------------------------------------------------------------------------- the end
+
+    def _listen(self) -> None:
+        """Take in what the console says."""
+        with suppress(BlockingIOError):
+            octets = os.read(self._console, 1 << 16)
+            self._tail = (self._tail + octets)[-_TAIL:]
+            if not octets and self._hearing:
+                self._hearing = False
+                self._poll.unregister(self._console)
+
+    def _said(self) -> str:
+        """The last word on how the kernel's process fares."""
+        with suppress(BlockingIOError):
+            lines = os.read(self._status, 4096).decode().splitlines()
+            return " ".join(reversed(lines[-1].split())) if lines else ""
+        return ""
+
+    def _death(self) -> Crashed:
+        """The channel is closed: why?"""
+        with suppress(subprocess.TimeoutExpired):
+            self._supervisor.wait(_KILL_SECONDS)
+        self._listen()
+        number, _, what = self._said().partition(" ")
+        if what == "signal" and number.isdigit() and int(number) in set(signal.Signals):
+            how = f"was killed by {signal.Signals(int(number)).name}"
+        else:
+            how = f"ended with exit status {number}" if what == "exit" else "ended"
+        return Crashed(self._with_tail(f"the kernel {how}"))
+
+    def _with_tail(self, message: str) -> str:
+        lines = [printable(line) for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
+        alarm = next((at for at, line in enumerate(lines) if any(word in line for word in _ALARMS)), None)
+        if alarm is not None:
+            return f"{message}: {' ⏎ '.join(lines[alarm:]):.{_QUOTED}}"
+        text = " ⏎ ".join(lines)[-_QUOTED:]
+        return f"{message}; the console ends: {text}" if text else message
+
+    @property
+    def process(self) -> int:
+        """The supervisor's process id."""
+        return self._supervisor.pid
+
+    def close(self) -> None:
+        """End the guest and everything of it."""
+        if self._lifeline < 0:
+            return
+        os.close(self._lifeline)
+        self._lifeline = -1
+        self._ours.close()
+        try:
+            self._supervisor.wait(_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+        if self._supervisor.stdout is not None:
+            self._supervisor.stdout.close()
+        os.close(self._status)
+
+
+def _command(kernel: str, card: int) -> list[str]:
+    folder = Path(espproof.__file__).parents[1]
+    words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/guest.py"), str(folder)]  # type: ignore[attr-defined]
+    for word in words:
+        if any(character.isspace() or character == '"' for character in word):
+            raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
+    python, *arguments = words
+    return [
+        kernel,
+        f"mem={_MEMORY}",
+        "root=/dev/root",
+        "rootfstype=hostfs",
+        "rootflags=/",
+        "ro",
+        "quiet",
+        "panic=-1",
+        "con=null",
+        "con0=null,fd:1",
+        "ssl=null",
+        f"vec0:transport=fd,fd={card},mtu={wire.MAX_FRAME},depth=128,vec=0",
+        "uml_dir=/dev/null/",
+        f"init={python}",
+        "--",
+        *arguments,
+    ]

@@ -1,0 +1,51 @@
+"""The few messages of NETLINK_ROUTE (`linux/rtnetlink.h`) that the gateway needs: links, addresses, host routes. Pure."""
+
+import struct
+from ipaddress import ip_address
+
+from espproof.adapters.linux import netlink
+
+NETLINK_ROUTE = 0
+_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 20, 21, 24, 25
+_IFLA_MTU, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 4, 26, 8
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF = 1, 4
+_IFF_UP = 1
+_IFA_F_NODAD = 2
+_AF_INET, _AF_INET6 = 2, 10
+_TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_LINK, _UNICAST = 254, 4, 253, 1
+_NEW = netlink.REQUEST | netlink.ACK | netlink.CREATE | netlink.EXCL
+_CHANGE = netlink.REQUEST | netlink.ACK
+
+
+def link_up(index: int, mtu: int | None = None, *, no_address: bool = True) -> bytes:
+    """Bring an interface up; with `no_address` it makes no IPv6 link-local address of its own."""
+    attributes = b"" if mtu is None else netlink.attribute(_IFLA_MTU, struct.pack("=I", mtu))
+    if no_address:
+        mode = netlink.attribute(_IFLA_INET6_ADDR_GEN_MODE, b"\x01")
+        attributes += netlink.attribute(
+            _IFLA_AF_SPEC | netlink.NESTED, netlink.attribute(_AF_INET6 | netlink.NESTED, mode)
+        )
+    return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, _IFF_UP, _IFF_UP) + attributes)
+
+
+def local_address(text: str, interface: int, *, add: bool) -> bytes:
+    """An address is ours, or is no longer."""
+    address = ip_address(text)
+    family = _AF_INET if address.version == 4 else _AF_INET6
+    body = struct.pack("=BBBBI", family, address.max_prefixlen, _IFA_F_NODAD, 0, interface)
+    body += netlink.attribute(_IFA_LOCAL, address.packed) + netlink.attribute(_IFA_ADDRESS, address.packed)
+    return netlink.message(_NEWADDR if add else _DELADDR, _NEW if add else _CHANGE, body)
+
+
+def route(text: str | None, interface: int, version: int, *, add: bool) -> bytes:
+    """A host, or with `None` everything, is behind an interface, or no longer."""
+    address = None if text is None else ip_address(text)
+    family = _AF_INET if version == 4 else _AF_INET6
+    length = 0 if address is None else address.max_prefixlen
+    scope = _SCOPE_LINK if version == 4 else 0
+    body = struct.pack("=BBBBBBBBI", family, length, 0, 0, _TABLE_MAIN, _PROTOCOL_STATIC, scope, _UNICAST, 0)
+    if address is not None:
+        body += netlink.attribute(_RTA_DST, address.packed)
+    body += netlink.attribute(_RTA_OIF, struct.pack("=i", interface))
+    return netlink.message(_NEWROUTE if add else _DELROUTE, _NEW if add else _CHANGE, body)

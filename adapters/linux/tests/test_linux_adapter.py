@@ -1,0 +1,144 @@
+"""The adapter with a real kernel: its decisions, and every way in which the guest can end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from espproof.adapters.base import AdapterError, Crashed, Hung
+from espproof.adapters.case import Case, Delivered, Done, Dropped, Refused, State, Unsupported
+from espproof.adapters.linux.adapter import LinuxAdapter
+from espproof.adapters.registry import KNOWN, present
+from espproof.conformance.selfcheck.workbench import Workbench, case_of
+
+pytestmark = pytest.mark.skipif(
+    not present(next(known for known in KNOWN if known.name == "linux")), reason="needs user-mode-linux and kmod"
+)
+
+
+@pytest.fixture(scope="module")
+def adapter() -> Iterator[LinuxAdapter]:
+    with LinuxAdapter() as one:
+        yield one
+
+
+@pytest.fixture
+def bench(adapter: LinuxAdapter) -> Workbench:
+    return Workbench(adapter, adapter.capabilities())
+
+
+def _supervisor(adapter: LinuxAdapter) -> int:
+    adapter.reset()
+    machine = adapter._machine
+    assert machine is not None
+    return machine.process
+
+
+def _kernels(supervisor: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()]
+
+
+def _inbound(bench: Workbench) -> Case:
+    flow = bench.flow("in")
+    return case_of([flow], flow.right(1), flow.forged(2))
+
+
+def test_the_kernel_says_what_it_has(adapter: LinuxAdapter) -> None:
+    """The algorithms are those of the kernel that runs, and so is the version."""
+    assert adapter.capabilities().encryption["ENCR_AES_GCM_16"] == (16, 24, 32)
+    assert "ENCR_AES_GCM_16_IIV" not in adapter.capabilities().encryption
+    assert adapter.version[0].isdigit()
+
+
+def test_a_case_is_carried_out_with_exact_reasons(adapter: LinuxAdapter, bench: Workbench) -> None:
+    got = adapter.execute(_inbound(bench))
+    assert got.setup == (Done(),)
+    assert isinstance(got.steps[0], Delivered)
+    assert got.steps[1] == Dropped(reason="integrity")
+
+
+def test_an_address_of_both_ends_is_unsupported(adapter: LinuxAdapter, bench: Workbench) -> None:
+    """One kernel cannot be a host and its peer."""
+    one, other = bench.flow("in").sa, bench.flow("out", 1).sa
+    adapter.reset()
+    assert adapter.add_sa(one) == Done()
+    changed = type(other)(
+        **{name: getattr(other, name) for name in other.__struct_fields__} | {"destination": one.destination}
+    )
+    assert isinstance(adapter.add_sa(changed), Unsupported)
+
+
+def test_an_sa_whose_hard_limit_was_reached_is_gone(adapter: LinuxAdapter, bench: Workbench) -> None:
+    """The kernel deletes it, and there is no state to be read."""
+    from espproof.adapters.case import Lifetime, ReadState
+
+    flow = bench.flow("out", lifetime=Lifetime(hard_packets=1))
+    got = adapter.execute(case_of([flow], flow.send(), flow.send(), flow.send(), ReadState(sa=flow.sa.name)))
+    assert isinstance(got.steps[-2], Dropped)
+    assert isinstance(got.steps[-1], Refused | State)
+
+
+def test_a_fragment_that_is_kept_does_not_meet_the_next_case(adapter: LinuxAdapter, bench: Workbench) -> None:
+    """A first piece in one case and the last one in the next make no packet."""
+    from espproof.conformance.selfcheck.workbench import arrives
+    from espproof.conformance.strategies import wire
+
+    flow = bench.flow("in")
+    whole = flow.protected(1)
+    for field in (0x2000, 0x0008):
+        got = adapter.execute(case_of([flow], arrives(wire.ipv4_fragment(whole, field)), flow.right(2)))
+        assert isinstance(got.steps[0], Dropped)
+        assert isinstance(got.steps[1], Delivered)
+
+
+def test_a_guest_that_is_killed_is_a_crash_and_the_next_case_has_a_fresh_one(
+    adapter: LinuxAdapter, bench: Workbench
+) -> None:
+    os.kill(_kernels(_supervisor(adapter))[0], signal.SIGKILL)
+    with pytest.raises(Crashed, match="SIGKILL"):
+        adapter.execute(_inbound(bench))
+    assert isinstance(adapter.execute(_inbound(bench)).steps[0], Delivered)
+
+
+def test_a_guest_that_is_stopped_hangs(
+    adapter: LinuxAdapter, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = _supervisor(adapter)
+    monkeypatch.setenv("ESPPROOF_EXEC_SECONDS", "0.3")
+    os.kill(_kernels(supervisor)[0], signal.SIGSTOP)
+    with pytest.raises(Hung, match="stopped"):
+        adapter.execute(_inbound(bench))
+    assert not Path(f"/proc/{supervisor}").exists()
+
+
+def test_nonsense_from_the_guest_is_an_error_of_the_adapter(adapter: LinuxAdapter) -> None:
+    adapter.reset()
+    with pytest.raises(AdapterError, match="KeyError"):
+        adapter._ask([["no such operation"]], [], 5)
+    adapter.reset()
+
+
+def test_nothing_is_left_when_the_process_that_asks_is_killed(tmp_path: Path) -> None:
+    """The supervisor ends the guest, and no file was written."""
+    program = (
+        "from espproof.adapters.linux.machine import Machine, Processor; import time\n"
+        "machine = Machine('/usr/bin/linux.uml', Processor(), 60); print(machine.process, flush=True); time.sleep(60)"
+    )
+    before = set(Path("/tmp").iterdir())
+    one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert one.stdout is not None
+    supervisor = int(one.stdout.readline())
+    guests = _kernels(supervisor)
+    one.kill()
+    one.wait()
+    until = time.monotonic() + 5
+    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in (supervisor, *guests)):
+        time.sleep(0.02)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (supervisor, *guests))
+    assert not [path for path in set(Path("/tmp").iterdir()) - before if "uml" in path.name]
+    assert not list(tmp_path.iterdir())

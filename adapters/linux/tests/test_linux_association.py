@@ -1,0 +1,92 @@
+"""How an SA of a Case is put into the kernel's words, and its state read back."""
+
+from typing import Any
+
+import pytest
+
+from espproof.adapters.case import Octets, Sa, Selector, SequenceNumber, UdpEncapsulation
+from espproof.adapters.linux import association, xfrm
+from espproof.adapters.linux.xfrm import Attribute
+
+_FIELDS: dict[str, Any] = {
+    "name": "sa0",
+    "direction": "in",
+    "spi": 0x1000,
+    "mode": "tunnel",
+    "source": "198.51.100.42",
+    "destination": "192.0.2.17",
+    "encr": "ENCR_AES_GCM_16",
+    "encr_key": Octets(bytes(range(16))),
+    "salt": Octets(b"salt"),
+}
+
+
+def _message(**fields: Any) -> tuple[xfrm.SaInfo, Any]:
+    (told,) = xfrm.decode(bytes.fromhex(association.describe(Sa(**_FIELDS | fields), 3)["new"]))
+    assert isinstance(told.body, xfrm.SaInfo)
+    return told.body, told.attributes
+
+
+def test_the_salt_follows_the_key_and_the_icv_is_in_bits() -> None:
+    _, attributes = _message()
+    algorithm = attributes[Attribute.ALG_AEAD]
+    assert algorithm == xfrm.Algorithm("rfc4106(gcm(aes))", bytes(range(16)) + b"salt", 128)
+
+
+@pytest.mark.parametrize(
+    ("fields", "extended"),
+    [({"replay_window": 32}, False), ({"replay_window": 33}, True), ({"replay_window": 32, "esn": True}, True)],
+)
+def test_the_old_bitmap_serves_small_windows_without_esn(fields: dict[str, Any], extended: bool) -> None:
+    """As `ip xfrm` and strongSwan do it."""
+    body, attributes = _message(**fields)
+    assert (Attribute.REPLAY_ESN_VAL in attributes) == extended
+    assert body.replay_window == (0 if extended else fields["replay_window"])
+
+
+@pytest.mark.parametrize("window", [20, 32, 33, 64, 1000])
+@pytest.mark.parametrize("esn", [False, True])
+@pytest.mark.parametrize("sequence", [1, 40, 2**32 - 1, 2**32, 2**32 + 5])
+def test_a_window_is_read_back_as_it_was_set(window: int, esn: bool, sequence: int) -> None:
+    """The kernel's answer has the form of the message that added the SA."""
+    if sequence >= 2**32 and not esn:
+        pytest.skip("no such number without ESN")
+    offsets = tuple(offset for offset in (0, 3, window - 1) if offset < sequence)
+    fields = {"replay_window": window, "esn": esn, "sequence": SequenceNumber(sequence), "received_offsets": offsets}
+    state = association.state(bytes.fromhex(association.describe(Sa(**_FIELDS | fields), 3)["new"]))
+    assert (state.sequence, state.received_offsets) == (sequence, offsets)
+
+
+def test_number_n_has_bit_n_minus_1() -> None:
+    """The first number's bit is the first one."""
+    _, attributes = _message(replay_window=64, sequence=SequenceNumber(3), received_offsets=(2,))
+    assert attributes[Attribute.REPLAY_ESN_VAL].bitmap == (0b101, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"encr": "ENCR_AES_GCM_16_IIV"},
+        {"auth": "AUTH_UNKNOWN"},
+        {"df": "set"},
+        {"dscp": 3, "direction": "out"},
+        {"esn": True, "replay_window": 0},
+        {"source": "2001:db8::1"},
+        {"selectors": (Selector(protocol=1), Selector(protocol=2))},
+        {"selectors": (Selector(source="203.0.113.0/24", destination="2001:db8::/32"),)},
+    ],
+    ids=str,
+)
+def test_what_xfrm_has_no_words_for_is_not_said(fields: dict[str, Any]) -> None:
+    with pytest.raises(association.Untold):
+        association.describe(Sa(**_FIELDS | fields), 3)
+
+
+def test_ends_ports_and_policies_depend_on_the_direction() -> None:
+    """Ours is the destination inbound, the source outbound; only outbound SAs need a policy, a tunnel one per version."""
+    inbound = association.describe(Sa(**_FIELDS, udp=UdpEncapsulation(destination_port=4501)), 1)
+    outbound = association.describe(Sa(**_FIELDS | {"direction": "out"}), 1)
+    assert (inbound["local"], inbound["remote"], inbound["port"], inbound["policies"]) == (
+        "192.0.2.17", "198.51.100.42", 4501, [],
+    )  # fmt: skip
+    assert (outbound["local"], len(outbound["policies"])) == ("198.51.100.42", 2)
