@@ -170,13 +170,15 @@ _ABOUT_WINDOWS = ("RFC4303-A2", "RFC4303-3.4.3-")
 
 
 def fit(case: Case, caps: Capabilities) -> Case:
-    """The vector with the tunnel header options, and unless it is about windows the window, that are declared."""
+    """The vector with the tunnel header options, the look-up, and unless it is about windows the window, of `caps`."""
     window_matters = any(name.startswith(_ABOUT_WINDOWS) for name in case.requirements)
     return msgspec.structs.replace(case, sas=tuple(_fit(sa, caps, window_matters) for sa in case.sas))
 
 
 def _fit(sa: Sa, caps: Capabilities, window_matters: bool) -> Sa:
     if sa.direction == "in":
+        if sa.lookup == "spi" and "spi" not in caps.lookup:  # its packets go to the SA's own addresses
+            sa = msgspec.structs.replace(sa, lookup=caps.lookup[0])
         windows = caps.replay_windows
         if window_matters or (windows is not None and windows.allows(sa.replay_window)):
             return sa
