@@ -45,6 +45,7 @@ from espproof.adapters.case import (
     Refused,
     Sa,
     Sent,
+    State,
     Step,
     Unsupported,
 )
@@ -137,7 +138,29 @@ class LinuxAdapter(Adapter):
         self._do([None])
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
-        return self._do([AddSa(sa=sa)])[0]  # type: ignore[return-value]  # _outcome keeps to the step
+        return self._one(AddSa(sa=sa))  # type: ignore[return-value]
+
+    def delete_sa(self, name: str) -> Done | Refused | Unsupported:
+        return self._one(DeleteSa(sa=name))  # type: ignore[return-value]
+
+    def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
+    def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
+        return self._one(Inbound(packet=packet))  # type: ignore[return-value]
+
+    def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
+    def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
+    def read_state(self, name: str) -> State | Refused | Unsupported:
+        return self._one(ReadState(sa=name))  # type: ignore[return-value]
+
+    def _one(self, step: Step) -> Outcome:
+        """One operation; `_outcome` keeps to the step."""
+        return self._do([step])[0]
 
     def take(self, step: Step) -> Outcome:
         return self._do([step])[0]
