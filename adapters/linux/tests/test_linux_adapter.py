@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
-from espproof.adapters.case import Case, Delivered, Done, Dropped, Refused, State, Unsupported
+from espproof.adapters.case import (
+    Burst,
+    Case,
+    Delivered,
+    Done,
+    Dropped,
+    InboundBurst,
+    Refused,
+    Sent,
+    State,
+    Unsupported,
+)
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.registry import KNOWN, present
 from espproof.conformance.selfcheck.workbench import Workbench, case_of
@@ -60,6 +71,22 @@ def test_a_case_is_carried_out_with_exact_reasons(adapter: LinuxAdapter, bench: 
     assert got.setup == (Done(),)
     assert isinstance(got.steps[0], Delivered)
     assert got.steps[1] == Dropped(reason="integrity")
+
+
+def test_operations_can_be_asked_one_by_one(adapter: LinuxAdapter, bench: Workbench) -> None:
+    """The methods say what the steps of a case say."""
+    inbound, outbound = bench.flow("in"), bench.flow("out", 1)
+    adapter.reset()
+    assert [adapter.add_sa(flow.sa) for flow in (inbound, outbound)] == [Done(), Done()]
+    packet = inbound.right(1).packet
+    assert isinstance(adapter.inbound(packet), Delivered)
+    assert adapter.inbound_burst(InboundBurst(packets=(packet,))) == Burst(results=(Dropped(reason="replay"),))
+    assert isinstance(adapter.outbound(outbound.send()), Sent)
+    state = adapter.read_state(inbound.sa.name)
+    assert isinstance(state, State)
+    assert state.packets == 1
+    assert adapter.delete_sa(inbound.sa.name) == Done()
+    assert adapter.inbound(packet) == Dropped(reason="no-sa")
 
 
 def test_an_address_of_both_ends_is_unsupported(adapter: LinuxAdapter, bench: Workbench) -> None:
