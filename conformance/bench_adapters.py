@@ -30,6 +30,7 @@ from espproof.adapters.case import (
     OutboundBurst,
     Sa,
     Sent,
+    SequenceNumber,
 )
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
@@ -124,6 +125,7 @@ def _sa(caps: Capabilities, direction: Literal["in", "out"]) -> Sa:
         auth=auth,
         auth_key=_octets("auth", INTEGRITY[auth].key_size),
         esn=caps.esn[0],
+        sequence=SequenceNumber(caps.start_of(direction)),
         dscp="copy" if "copy" in caps.dscp else 0,
         ecn=caps.ecn[0] if caps.ecn else "normal",
         df=caps.df[0] if caps.df else "copy",
@@ -175,7 +177,7 @@ def _outbound(adapter: Adapter, caps: Capabilities, inner: Octets, *, batched: b
 def _inbound(adapter: Adapter, caps: Capabilities, inner: Octets, *, batched: bool) -> Callable[[], int]:
     sa = _sa(caps, "in")
     sender = ReferenceAdapter()
-    sender.add_sa(msgspec.structs.replace(sa, name="out", direction="out"))
+    sender.add_sa(msgspec.structs.replace(sa, name="out", direction="out", sequence=SequenceNumber(0)))
     protected = []
     for _ in range(BURST):
         sent = sender.outbound(Outbound(sa="out", packet=inner))
