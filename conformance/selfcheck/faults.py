@@ -3,7 +3,8 @@
 At every step of a small case, and in the middle of a whole one, for each process that the adapter has started:
 
     kill    SIGKILL                               a crash, or the right outcome where the process was not needed for it
-    stop    SIGSTOP                               a hang, or the right outcome
+    stop    SIGSTOP                               a hang, or the right outcome; also a crash where another process traces
+                                                  this one (user-mode Linux its guests) and dies of it
     babble  a line of nonsense on its stdout      an adapter error, or the right outcome where nobody reads it
     flood   a megabyte without an end, the same   an adapter error, or the right outcome
     stderr  a megabyte on its stderr              the right outcome: standard error is never an answer
@@ -43,6 +44,8 @@ _SETTLE = 0.05
 """Seconds from the start of a whole case to the fault in the middle of it."""
 _LEFT_SECONDS = 15.0
 """How long a process may take to be gone after espproof was killed."""
+_TOLD = 300
+"""Letters of a wrong verdict that are told."""
 FAULTS = ("kill", "stop", "babble", "flood", "stderr")
 RIGHT: dict[str, tuple[type[AdapterFailure], ...]] = {
     "kill": (Crashed,), "stop": (Hung,), "babble": (AdapterError,), "flood": (AdapterError,), "stderr": (),
@@ -76,7 +79,7 @@ class _Tally:
         self.injected[fault] += 1
         self.verdicts.setdefault(fault, Counter())[verdict.partition(":")[0]] += 1
         if not right:
-            self.wrong.append(f"{fault} {where}: {verdict}")
+            self.wrong.append(f"{fault} {where}: {verdict[:_TOLD]}")
 
 
 def inject(name: str, *, tick: Callable[[str], None] | None = None) -> FaultReport:
@@ -141,7 +144,8 @@ def _one(bench: Workbench, case: Case, fault: str, role: int, at: int, tally: _T
     where = f"of {told} at {at + 1 if at < len(case.steps) else 'a whole case'}"
     if fault not in ("kill", "stop") and _door(pid, fault) is None:
         return
-    verdict, right = _verdict(lambda: _walk(bench, case, lambda: _hurt(fault, pid), at), RIGHT[fault])
+    allowed = (*RIGHT[fault], Crashed) if fault == "stop" and _traced(pid) else RIGHT[fault]
+    verdict, right = _verdict(lambda: _walk(bench, case, lambda: _hurt(fault, pid), at), allowed)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
     tally.note(fault, where, verdict, right)
@@ -205,6 +209,12 @@ def _hurt(fault: str, pid: int) -> None:
         elif (door := _door(pid, fault)) is not None:
             _pour(door, b"\x07nonsense\xff\n" if fault == "babble" else b"x" * _FLOOD)
     time.sleep(0.01)
+
+
+def _traced(pid: int) -> bool:
+    with suppress(OSError):
+        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    return False
 
 
 def _door(pid: int, fault: str) -> str | None:
