@@ -178,7 +178,7 @@ def gone(group: int) -> bool:
 
 def ended(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     """The result of a run that ends by itself, and standard error; nobody of its group is left."""
-    out, complaint = process.communicate(timeout=30)
+    out, complaint = process.communicate(timeout=90)  # a limit for a hang, not for a busy machine
     assert gone(process.pid)
     return json.loads(out), complaint
 
