@@ -55,7 +55,7 @@ def run(
 ) -> RunResult:
     """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start.
 
-    `oracles` are other implementations, which are asked about what is found (`tiers`).
+    `oracles` are other implementations, which are asked about what is found (`tiers`); nobody is asked about himself.
     """
     started = time.perf_counter()
     checks = selected(only)
@@ -66,7 +66,9 @@ def run(
         else:
             results, trouble = _in_workers(checks, name, profile, seed, workers, progress)
     order = {check.id: rank for rank, check in enumerate(checks)}
-    done = tiers.ask(tuple(sorted(results, key=lambda result: order[result.check])), oracles)
+    done = tiers.ask(
+        tuple(sorted(results, key=lambda result: order[result.check])), [one for one in oracles if one != name]
+    )
     verdicts = requirement_verdicts(done, levels(), caps)
     possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
     covered = {pair for result in done for pair in result.pairs} & possible

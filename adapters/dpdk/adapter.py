@@ -2,7 +2,8 @@
 
 The lookaside path (a crypto device with queues) and the synchronous CPU path are different code of rte_ipsec and of the
 device's driver, hence the variants. An SA of rte_ipsec is for one inner IP version, which a Case's SA does not tell: the
-plain variants tunnel IPv4 in IPv4 and IPv6 in IPv6, `crossed` the other two.
+plain variants tunnel IPv4 in IPv4 and IPv6 in IPv6, `crossed` the other two. `cpu` is unfinished: the device's library
+dies with AES-CBC and XCBC, and nobody has found out whether the call is wrong; it has no expectations of its own.
 
 The application's job, done by the shim: finding ESP and (with rte_ipsec_sad) the SA, fragments, UDP decapsulation, the
 template of the outer header, IPv4 header checksums, refusal of SAs that are against the RFCs. The outbound starting

@@ -1,5 +1,6 @@
 """Adapters by name."""
 
+import importlib
 import importlib.metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +118,13 @@ def test_expectations_stand_beside_the_adapters() -> None:
     assert registry.expectations_of("scapy") is not None
     assert registry.expectations_of("reference") is None
     assert registry.expectations_of("seeded:esn-flag-ignored") is None
+
+
+@pytest.mark.parametrize("known", registry.KNOWN, ids=lambda known: known.name)
+def test_failing_build_advises_what_the_registry_does(known: registry.Known) -> None:
+    """An adapter that names the command which installs what it needs names the registry's."""
+    module = importlib.import_module(known.where.partition(":")[0])
+    assert getattr(module, "INSTALL", known.install) == known.install
 
 
 def test_two_of_a_name_are_two() -> None:

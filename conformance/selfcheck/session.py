@@ -116,7 +116,7 @@ def _walk(bench: Workbench) -> Iterator[Item]:
 
 
 _WINDOW_PROBES = ("capability.replay.", "capability.set_window")
-_ABOUT_WINDOWS = ("RFC4303-3.4.3-", "RFC4303-A2")
+_ABOUT_WINDOWS = ("RFC4303-3.4.3-duplicate-", "RFC4303-3.4.3-left-", "RFC4303-3.4.3-window-", "RFC4303-A2")
 
 
 def _deviations(name: str) -> tuple[str, ...]:

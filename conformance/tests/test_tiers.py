@@ -17,6 +17,8 @@ from espproof.conformance.verdict import Verdict
 ID = "RFC4303-2.4-default-padding"
 WRONG = "seeded:padding-zeros"
 HARNESS = f"exec:{sys.executable} -m espproof.adapters.exec.harness"
+TWIN, OTHER_TWIN = f"{HARNESS} {WRONG}", f"{HARNESS.replace(':', ':env ', 1)} {WRONG}"
+"""The same mistake under other names."""
 
 
 def run(*oracles: str) -> RunResult:
@@ -32,8 +34,8 @@ def opinions(result: RunResult) -> dict[str, str]:
     [
         ((), Verdict.FAIL),
         (("scapy", f"{HARNESS} reference"), Verdict.FAIL),
-        (("scapy", WRONG), Verdict.FAIL),
-        ((WRONG, f"{HARNESS} {WRONG}"), Verdict.ORACLE_CONFLICT),
+        (("scapy", TWIN), Verdict.FAIL),
+        ((TWIN, OTHER_TWIN), Verdict.ORACLE_CONFLICT),
     ],
     ids=["nobody", "both-as-the-reference", "one-each", "both-against-it"],
 )
@@ -46,9 +48,16 @@ def test_two_against_the_reference_are_a_conflict(oracles: Sequence[str], verdic
     assert sum(opinion == tiers.DEPARTS for opinion in told.values()) == sum("seeded" in one for one in oracles)
 
 
+def test_nobody_is_asked_about_himself() -> None:
+    """What is tested has no say as an oracle: one other alone is no conflict."""
+    result = run(WRONG, TWIN)
+    assert result.requirements[ID] is Verdict.FAIL
+    assert set(opinions(result)) == {TWIN}
+
+
 def test_conflict_is_news_unless_it_was_examined() -> None:
     """A listed failure stays expected; anything else has to be read."""
-    result = run(WRONG, f"{HARNESS} {WRONG}")
+    result = run(TWIN, OTHER_TWIN)
     results.compare(result, ())
     assert ID in result.unexpected
     results.compare(result, (Expectation(id=ID, reason="zeros, seen in its source", clause="RFC 4303 2.4"),))
@@ -59,7 +68,7 @@ def test_oracle_that_cannot_or_dies_says_so() -> None:
     """No opinion is no agreement: the verdict stays, and the reason is on record."""
     program = Path(exec_adapter.__file__).parent / "tests" / "crashing_program.py"
     dies = f"exec:{sys.executable} {program} crash Outbound"
-    result = run(WRONG, dies)
+    result = run(TWIN, dies)
     assert result.requirements[ID] is Verdict.FAIL
     assert opinions(result)[dies].startswith("crashed: ")
 

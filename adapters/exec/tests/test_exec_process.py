@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,20 @@ def test_descriptor_is_inherited() -> None:
             process.close()
     finally:
         os.close(file)
+
+
+@pytest.mark.parametrize("end", [Process.close, Process.kill])
+def test_scratch_folder_goes_with_the_program(end: Callable[[Process], None], tmp_path: Path) -> None:
+    """Whatever the program has left in it, and without the program knowing the variable that names it."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    program = (
+        "import os, sys\nopen(sys.argv[1] + '/left', 'w')\ninput()\nprint('ESPPROOF_SUPERVISOR_SCRATCH' in os.environ)"
+    )
+    process = Process(python(program + "\nsys.stdin.read()", str(folder)), scratch=folder)
+    try:
+        assert process.ask(b"?\n", 30) == b"False"
+        assert (folder / "left").exists()
+    finally:
+        end(process)
+    assert not folder.exists()

@@ -470,6 +470,15 @@ def test_who_confirms_besides_is_added(corpus: Path) -> None:
     assert len(added) < len(after)  # scapy has no replay window
 
 
+def test_look_up_is_fitted_to_what_is_declared() -> None:
+    """A vector's SA that is found by its SPI is found by its addresses too, where nothing else is declared."""
+    case = next(case for case in files.vectors() if case.sas[0].direction == "in" and case.sas[0].lookup == "spi")
+    narrow = msgspec.structs.replace(ReferenceAdapter().capabilities(), lookup=("spi+destination",))
+    fitted = judge.fit(case, narrow)
+    assert fitted.sas[0].lookup == "spi+destination"
+    assert judge.compare(fitted, ReferenceAdapter().execute(fitted), narrow).verdict is Verdict.PASS
+
+
 def test_the_author_cannot_confirm() -> None:
     """The reference has made the vectors."""
     with pytest.raises(Misuse, match="cannot confirm"):
