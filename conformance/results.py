@@ -55,6 +55,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     whole: bool
     not_whole_because: str = ""
     cases: int
+    recalled: int = 0
+    """How many of the cases were drawn by an earlier run of the same suite and seed."""
     seconds: float
     verdicts: dict[str, int]
     requirements: dict[str, Verdict]

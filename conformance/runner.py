@@ -3,7 +3,8 @@
 A check is run until nothing new is found: the first finding fixes the requirement that is shrunk, so that a
 counterexample stays about one thing; then that requirement is muted and the check runs again, a bounded number of times.
 The same seed gives the same cases, in whatever order and process the checks run: each check has a seed of its own, and
-no example database is read.
+no example database is read. Therefore a round whose cases are known from an earlier run need not draw them again
+(`recall`).
 """
 
 import hashlib
@@ -25,14 +26,16 @@ from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
-from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, to_json
+from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, from_json, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks import Check
 from espproof.conformance.oracle import SETUP, Finding, Incapable, judge
+from espproof.conformance.recall import Recall, Round, Shrunk
 from espproof.conformance.reduce import reduce
 from espproof.conformance.scenario import Inapplicable, Scenario, Target
 from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
 from espproof.conformance.verdict import Verdict
+from espproof.reference.errors import Misuse
 
 MAX_FINDINGS = 8
 """Requirements that one check may report: after so many the implementation needs a developer, not more examples."""
@@ -66,13 +69,15 @@ class Counterexample(msgspec.Struct, frozen=True, kw_only=True):
 class CheckResult(msgspec.Struct, kw_only=True):
     """What one check said. `tried` are the requirements that its cases put to the test.
 
-    `spent`: seconds in the reference, in the adapter and in the comparison; the rest of `seconds` made the cases.
+    `recalled`: how many of the `examples` were drawn by an earlier run. `spent`: seconds in the reference, in the adapter
+    and in the comparison; the rest of `seconds` made the cases.
     """
 
     check: str
     verdict: Verdict
     missing: str = ""
     examples: int = 0
+    recalled: int = 0
     seconds: float = 0.0
     spent: dict[str, float] = {}
     digest: str = ""
@@ -97,13 +102,15 @@ def run_check(
     seed: int,
     findings: int = MAX_FINDINGS,
     interrupted: Callable[[], bool] = lambda: False,
+    recall: Recall | None = None,
 ) -> CheckResult:
     """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
 
     `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
+    `recall`: where to look for the cases of an earlier run first, and to leave those of this one.
     """
     started = time.perf_counter()
-    run = _Run(check, adapter, aim, interrupted)
+    run = _Run(check, adapter, aim, interrupted, recall)
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
@@ -117,9 +124,10 @@ def run_check(
         result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
     if result.counterexamples:
         result.verdict = result.counterexamples[0].verdict
-    result.examples, result.digest = run.examples, run.digest.hexdigest()[:16]
-    result.tried, result.behaviours = tuple(sorted(run.tried)), run.behaviours
-    result.pairs, result.first_finding = tuple(sorted(run.pairs)), run.first_finding
+    noted = run.noted
+    result.examples, result.recalled, result.digest = noted.examples, noted.recalled, noted.digest.hexdigest()[:16]
+    result.tried, result.behaviours = tuple(sorted(noted.tried)), noted.behaviours
+    result.pairs, result.first_finding = tuple(sorted(noted.pairs)), noted.first_finding
     result.seconds, result.spent = time.perf_counter() - started, run.spent
     return result
 
@@ -183,25 +191,61 @@ class _Found(Exception):
 
 
 @dataclass
+class _Noted:
+    """What the examples of a check were and covered."""
+
+    examples: int = 0
+    recalled: int = 0
+    tried: set[str] = field(default_factory=set)
+    pairs: set[str] = field(default_factory=set)
+    behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
+    first_finding: dict[str, int] = field(default_factory=dict)
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def copy(self) -> "_Noted":
+        return _Noted(
+            self.examples, self.recalled, set(self.tried), set(self.pairs),
+            {name: dict(counts) for name, counts in self.behaviours.items()}, dict(self.first_finding),
+            self.digest.copy(),
+        )  # fmt: skip
+
+
+@dataclass
 class _Run:
     check: Check
     adapter: Adapter
     aim: Target
     interrupted: Callable[[], bool]
+    recall: Recall | None
     muted: set[str] = field(default_factory=set)
-    tried: set[str] = field(default_factory=set)
-    pairs: set[str] = field(default_factory=set)
-    behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
-    first_finding: dict[str, int] = field(default_factory=dict)
-    examples: int = 0
+    noted: _Noted = field(default_factory=_Noted)
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
+    _lines: list[bytes] = field(default_factory=list)
     _caught: Counterexample | None = None
     _inapplicable: Inapplicable | None = None
 
     def hunt(self, examples: int, seed: int) -> Counterexample | None:
-        """One Hypothesis run: the shrunk counterexample of the first new requirement, or None."""
+        """One round: the shrunk counterexample of the first new requirement, or None."""
+        kept = self.recall.read(self.check.id, seed, examples) if self.recall is not None else None
+        if kept is not None and self._again(kept):
+            return self._caught
+        self._draw(examples, seed)
+        if self._inapplicable is not None and not self.noted.examples:
+            raise self._inapplicable
+        if self._caught is not None and self._caught.verdict is not Verdict.HANG:
+            reduce(self._caught.case, self._still_fails)
+        if self.recall is not None and (self._caught is None or self._caught.verdict is not Verdict.ADAPTER_ERROR):
+            self.recall.write(self.check.id, seed, examples, Round(tuple(self._lines), _shrunk(self._caught)))
+        return self._caught
+
+    def _begin(self) -> None:
+        self._lines = []
+        self._caught = None
+        self._inapplicable = None
+
+    def _draw(self, examples: int, seed: int) -> None:
+        """Let Hypothesis draw, and shrink what it catches."""
         self._begin()
 
         @hypothesis_seed(seed)
@@ -216,15 +260,27 @@ class _Run:
         with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants(), warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)  # about large values: cases are large
             test()
-        if self._inapplicable is not None and not self.examples:
-            raise self._inapplicable
-        if self._caught is not None and self._caught.verdict is not Verdict.HANG:
-            reduce(self._caught.case, self._still_fails)
-        return self._caught
 
-    def _begin(self) -> None:
-        self._caught = None
-        self._inapplicable = None
+    def _again(self, kept: Round) -> bool:
+        """Execute the cases of an earlier run. False if they do not lead where they led then: nothing happened yet."""
+        self._begin()
+        before = self.noted.copy()
+        try:
+            with suppress(_Found):
+                for line in kept.lines:
+                    self._try(from_json(line, Case))
+                    self.noted.recalled += 1
+        except Misuse:  # a file that is not ours
+            self._caught, kept = None, Round((), None)
+        if self._caught is None:
+            if kept.lines and kept.shrunk is None:
+                return True
+        elif kept.shrunk is not None and self._caught.requirement == kept.shrunk.requirement:
+            self.noted.recalled += 1
+            if self._caught.verdict is Verdict.HANG or self._shows(kept.shrunk):
+                return True
+        self.noted = before
+        return False
 
     def _try(self, case: Case) -> None:
         """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
@@ -234,24 +290,31 @@ class _Run:
             raise KeyboardInterrupt
         searching = self._caught is None
         if searching:
-            self.examples += 1
-            self.digest.update(to_json(case))
+            line = to_json(case)
+            self.noted.examples += 1
+            self.noted.digest.update(line)
+            if self.recall is not None:
+                self._lines.append(line)
         for found in self._execute(case, note=searching):
             if found.requirement in self.muted:
                 continue
             if self._caught is None or self._caught.requirement == found.requirement:
-                self.first_finding.setdefault(found.requirement, self.examples)
+                self.noted.first_finding.setdefault(found.requirement, self.noted.examples)
                 self._caught = found
                 raise _Found
+
+    def _shows(self, shrunk: Shrunk) -> bool:
+        """Whether a case that was shrunk in an earlier run still shows the same, and then is what is caught."""
+        for found in self._execute(shrunk.case, note=False):
+            if (found.requirement, _kind(found)) == (shrunk.requirement, shrunk.kind):
+                self._caught = found
+                return True
+        return False
 
     def _still_fails(self, shorter: Case) -> bool:
         """Whether the same goes wrong with a shorter case, which is then the one that is caught."""
         assert self._caught is not None
-        for found in self._execute(shorter, note=False):
-            if (found.requirement, _kind(found)) == (self._caught.requirement, _kind(self._caught)):
-                self._caught = found
-                return True
-        return False
+        return self._shows(Shrunk(self._caught.requirement, _kind(self._caught), shorter))
 
     def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
         """Everything wrong with one case; with `note`, what it covered is remembered."""
@@ -272,7 +335,7 @@ class _Run:
             self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
         if note:
-            self.tried |= judgement.tried
+            self.noted.tried |= judgement.tried
             self._note(case, got)
         for finding in judgement.findings:
             yield _counterexample(finding, self.check.id, case, got, want)
@@ -297,14 +360,14 @@ class _Run:
         """What this case covered: pairs of options, choices the documents leave open."""
         for step, outcome in zip(case.steps, got.steps, strict=True):
             if step.behaviour:
-                counts = self.behaviours.setdefault(step.behaviour, {})
+                counts = self.noted.behaviours.setdefault(step.behaviour, {})
                 told = type(outcome).__name__.lower()
                 counts[told] = counts.get(told, 0) + 1
         for sa, version in _used(case):
-            self.pairs |= _pair_names(options_of(sa, version))
+            self.noted.pairs |= _pair_names(options_of(sa, version))
         for sa in case.sas:
             if sa.direction == "in":
-                self.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
+                self.noted.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
 
 
 @cache
@@ -320,6 +383,10 @@ def _used(case: Case) -> Iterator[tuple[Sa, int]]:
             packet = step.packet if isinstance(step, Outbound) else step.packets[0]
             if packet and packet[0] >> 4 in (4, 6):
                 yield sas.pop(step.sa), packet[0] >> 4
+
+
+def _shrunk(caught: Counterexample | None) -> Shrunk | None:
+    return None if caught is None else Shrunk(caught.requirement, _kind(caught), caught.case)
 
 
 def _kind(found: Counterexample) -> str:

@@ -16,6 +16,7 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance import tiers
 from espproof.conformance.checks import Check, all_checks
+from espproof.conformance.recall import Recall, prune
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.runner import CheckResult, Profile, run_check, target
@@ -52,19 +53,23 @@ def run(
     only: str = "",
     progress: Progress | None = None,
     oracles: Sequence[str] = (),
+    recall: bool = False,
 ) -> RunResult:
     """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start.
 
     `oracles` are other implementations, which are asked about what is found (`tiers`); nobody is asked about himself.
+    With `recall`, cases that an earlier run drew are not drawn again, and those of this one are kept.
     """
     started = time.perf_counter()
     checks = selected(only)
+    if recall:
+        prune()
     with open_adapter(name) as adapter:
         version, caps, aim = adapter.version, adapter.capabilities(), target(adapter)
         if workers == 1:
-            results, trouble = _here(checks, adapter, aim, profile, seed, progress)
+            results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall)
         else:
-            results, trouble = _in_workers(checks, name, profile, seed, workers, progress)
+            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall)
     order = {check.id: rank for rank, check in enumerate(checks)}
     done = tiers.ask(
         tuple(sorted(results, key=lambda result: order[result.check])), [one for one in oracles if one != name]
@@ -82,6 +87,7 @@ def run(
         whole=not trouble,
         not_whole_because=trouble,
         cases=sum(result.examples for result in done),
+        recalled=sum(result.recalled for result in done),
         seconds=round(time.perf_counter() - started, 3),
         verdicts=count(verdicts),
         requirements=verdicts,
@@ -95,14 +101,23 @@ def run(
 
 
 def _here(
-    checks: list[Check], adapter: Adapter, aim: Target, profile: Profile, seed: int, progress: Progress | None
+    checks: list[Check],
+    adapter: Adapter,
+    aim: Target,
+    profile: Profile,
+    seed: int,
+    progress: Progress | None,
+    recall: bool,
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
+    kept = Recall(aim.name, aim.caps) if recall else None
     try:
         with interrupts() as interrupted:
             for check in checks:
                 results.append(
-                    run_check(check, adapter, aim, examples=profile.value, seed=seed, interrupted=interrupted)
+                    run_check(
+                        check, adapter, aim, examples=profile.value, seed=seed, interrupted=interrupted, recall=kept
+                    )
                 )
                 if progress:
                     progress(results[-1], len(results), len(checks))
@@ -112,11 +127,17 @@ def _here(
 
 
 def _in_workers(
-    checks: list[Check], name: str, profile: Profile, seed: int, workers: int, progress: Progress | None
+    checks: list[Check],
+    name: str,
+    profile: Profile,
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+    recall: bool,
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     try:
-        with pool(workers, _start_worker, (name,)) as executor:
+        with pool(workers, _start_worker, (name, recall)) as executor:
             for future in as_completed([executor.submit(_work, check.id, profile.value, seed) for check in checks]):
                 results.append(future.result())
                 if progress:
@@ -128,15 +149,16 @@ def _in_workers(
     return results, ""
 
 
-_worker: dict[str, tuple[Adapter, Target]] = {}
+_worker: dict[str, tuple[Adapter, Target, Recall | None]] = {}
 
 
-def _start_worker(name: str) -> None:
+def _start_worker(name: str, recall: bool) -> None:
     adapter = open_adapter(name)
     close_at_end(adapter.close)
-    _worker["it"] = (adapter, target(adapter))
+    aim = target(adapter)
+    _worker["it"] = (adapter, aim, Recall(aim.name, aim.caps) if recall else None)
 
 
 def _work(check: str, examples: int, seed: int) -> CheckResult:
-    adapter, aim = _worker["it"]
-    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed)
+    adapter, aim, recall = _worker["it"]
+    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed, recall=recall)

@@ -158,8 +158,9 @@ def _figures(console: Console, result: RunResult) -> None:
         f"{sum(result.verdicts.values())} requirements: {counts or 'none'}",
         highlight=False,
     )
+    recalled = f" ({result.recalled} drawn earlier)" if result.recalled else ""
     console.print(
-        f"{result.cases} cases in {result.seconds:.1f} s, profile {result.profile}, seed {result.seed}, "
+        f"{result.cases} cases{recalled} in {result.seconds:.1f} s, profile {result.profile}, seed {result.seed}, "
         f"{result.pairs_covered} of {result.pairs_total} pairs of SA options",
         highlight=False,
     )

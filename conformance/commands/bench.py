@@ -67,10 +67,7 @@ def _plain(figures: Sequence[AdapterFigures], failures: dict[str, AdapterFailure
     return {
         "met": all(one.met for one in figures) and not failures,
         "seconds": round(seconds, 1),
-        "adapters": {
-            one.adapter: {**msgspec.to_builtins(one), "own_share": round(one.own_share, 3), "met": one.met}
-            for one in figures
-        },
+        "adapters": {one.adapter: {**msgspec.to_builtins(one), "met": one.met} for one in figures},
         "failures": {name: str(failure) for name, failure in failures.items()},
         "versions": bench.versions(),
     }
@@ -94,21 +91,29 @@ def _show_adapters(figures: Sequence[AdapterFigures]) -> None:
         ]
         table.add_row(name, "\n".join(map(str, SIZES)), *cells)
     OUT.print(table)
-    table = Table(title="a run of the suite, quick profile", title_justify="left")
-    for column in ("adapter", "target", "start", "memory", "cases/s", "where the time goes"):
-        table.add_column(column, overflow="fold")
+    table = Table(title="a run of the suite, quick profile: where the time goes", title_justify="left")
+    table.add_column("adapter", overflow="fold")
+    table.add_column("cases")
+    for column in ("per s", *_SHARES.values()):
+        table.add_column(column, justify="right")
     for one in figures:
-        aims = [f"≥ {one.at_least:,.0f} packets/s in"] if one.at_least else []
-        aims += [f"own share ≤ {one.most_own_share:.0%}"] if one.most_own_share else []
-        colour = "green" if one.met else "red"
-        shares = ", ".join(f"{where} {share:.0%}" for where, share in one.shares.items())
-        memory = f"{one.memory_mib:,.0f} MiB" if one.memory_mib else "–"
-        table.add_row(
-            escape(one.adapter), f"[{colour}]{', '.join(aims)}[/]" if aims else "–", f"{one.start_seconds:.2f} s", memory,
-            f"{one.cases_per_second:,.0f}", shares,
-        )  # fmt: skip
+        memory = f", {one.memory_mib:,.0f} MiB" if one.memory_mib else ""
+        told = {"drawn": escape(one.adapter), "recalled": f"[dim]{one.start_seconds:.2f} s{memory}[/]"}
+        for how, run in (("drawn", one.drawn), ("recalled", one.recalled)):
+            shares = (f"{run.shares[where]:.0%}" for where in _SHARES)
+            table.add_row(told[how], how, f"{run.cases_per_second:,.0f}", *shares, end_section=how == "recalled")
     OUT.print(table)
+    for one in figures:
+        aims = [f"≥ {one.at_least:,.0f} packets/s in, batched"] if one.at_least else []
+        aims += [f"≤ {one.most_own_share:.0%} of the time without the adapter, recalled"] if one.most_own_share else []
+        if aims:
+            verdict = "[green]met[/]" if one.met else "[red]missed[/]"
+            OUT.print(f"{escape(one.adapter)}: {', '.join(aims)}: {verdict}", highlight=False)
     OUT.print(", ".join(f"{one.adapter}: {one.version}" for one in figures), highlight=False, markup=False)
+
+
+_SHARES = {"generation": "drawing", "reference": "reference", "adapter": "adapter", "comparison": "judging"}
+"""Parts of a run's time, and their columns."""
 
 
 def _show(figures: Sequence[bench.Figure]) -> None:

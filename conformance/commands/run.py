@@ -38,6 +38,7 @@ def run(
     oracle: Annotated[
         list[str] | None, typer.Option(help="Another implementation to ask about what is found; may be repeated.")
     ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Draw all cases anew, recall none of an earlier run.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the suite against one or more implementations.
@@ -51,7 +52,7 @@ def run(
         failures: list[AdapterFailure] = []
         for name in adapters:
             try:
-                done.append(_run_one(name, profile, only, seed, workers, expect, oracle or []))
+                done.append(_run_one(name, profile, only, seed, workers, expect, oracle or [], fresh))
             except AdapterFailure as failure:
                 failures.append(failure)  # the others are run, and shown, all the same
             if done and done[-1].interrupted:
@@ -88,7 +89,7 @@ def _write_report(done: list[results.RunResult], report: Path) -> None:
 
 
 def _run_one(
-    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, oracles: list[str]
+    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, oracles: list[str], fresh: bool
 ) -> results.RunResult:
     path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
     expectations = results.read_expectations(path) if path else ()
@@ -101,6 +102,7 @@ def _run_one(
             only=only,
             progress=tick,
             oracles=oracles,
+            recall=not fresh,
         )
     results.compare(result, expectations)
     return result

@@ -140,7 +140,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def start(workers: int) -> subprocess.Popen[str]:
     """A run of half a minute, in a process group of its own."""
     return subprocess.Popen(
-        [*ESPPROOF, "run", "reference", "--profile", "default", "--json", "-n", str(workers)],
+        [*ESPPROOF, "run", "reference", "--profile", "default", "--fresh", "--json", "-n", str(workers)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
