@@ -72,7 +72,7 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window",),
+        variants=("any-window", "built", "kcov", "kasan", "time-travel"),
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"

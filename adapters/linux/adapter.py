@@ -17,7 +17,6 @@ A packet that is dropped without any counter (kept fragments, broken inner packe
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -49,13 +48,11 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.linux import association, netlink
+from espproof.adapters.linux import association, kernels, netlink
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.machine import Machine, Processor
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
-KERNEL = "linux.uml"
-INSTALL = "apt-get install -y user-mode-linux kmod"
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
 _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
@@ -104,12 +101,10 @@ class LinuxAdapter(Adapter):
         if variant == ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
+        if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
-        kernel = shutil.which(KERNEL) or shutil.which(KERNEL, path="/usr/bin")
-        if kernel is None:
-            raise AdapterError(f"linux: there is no {KERNEL}; {INSTALL}")
-        self._kernel = kernel
+        self._kernel = kernels.path(variant)
         self._processor = Processor()
         self._machine: Machine | None = None
         self._release = "?"

@@ -15,6 +15,7 @@ import os
 import select
 import socket
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -146,7 +147,18 @@ class Gateway:
         if host in self._hosts:
             self._must(self._end(host, ours=not ours, add=False))
         self._must(self._end(host, ours=ours, add=True))
+        if ours:
+            self._await_address(host)
         self._hosts[host] = ours
+
+    def _await_address(self, host: str) -> None:
+        """Until packets to an address of ours find us: of IPv6 the kernel sees to that in a work queue."""
+        for seconds in (0.0, *_PATIENCE, 0.1, 1.0):
+            time.sleep(seconds)
+            self._route.send(rtnetlink.where_is(host))
+            if rtnetlink.is_here(self._route.recv(_BUFFER)):
+                return
+        raise Refusal(f"{host} does not become an address of this host")
 
     def _end(self, host: str, *, ours: bool, add: bool) -> bytes:
         if ours:

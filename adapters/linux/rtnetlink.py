@@ -6,14 +6,16 @@ from ipaddress import ip_address
 from espproof.adapters.linux import netlink
 
 NETLINK_ROUTE = 0
-_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 20, 21, 24, 25
+_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 20, 21, 24, 25, 26
 _IFLA_MTU, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 4, 26, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
 _IFF_UP = 1
 _IFA_F_NODAD = 2
 _AF_INET, _AF_INET6 = 2, 10
-_TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_LINK, _UNICAST = 254, 4, 253, 1
+_TABLE_MAIN, _PROTOCOL_STATIC, _SCOPE_LINK, _UNICAST, _LOCAL = 254, 4, 253, 1, 2
+_TYPE_AT = 7
+"""Offset of the route's type in `struct rtmsg`."""
 _NEW = netlink.REQUEST | netlink.ACK | netlink.CREATE | netlink.EXCL
 _CHANGE = netlink.REQUEST | netlink.ACK
 
@@ -49,3 +51,19 @@ def route(text: str | None, interface: int, version: int, *, add: bool) -> bytes
         body += netlink.attribute(_RTA_DST, address.packed)
     body += netlink.attribute(_RTA_OIF, struct.pack("=i", interface))
     return netlink.message(_NEWROUTE if add else _DELROUTE, _NEW if add else _CHANGE, body)
+
+
+def where_is(text: str) -> bytes:
+    """Ask for the route to an address; `is_here` reads the answer."""
+    address = ip_address(text)
+    family = _AF_INET if address.version == 4 else _AF_INET6
+    body = struct.pack("=BB10x", family, address.max_prefixlen) + netlink.attribute(_RTA_DST, address.packed)
+    return netlink.message(_GETROUTE, netlink.REQUEST, body)
+
+
+def is_here(answer: bytes) -> bool:
+    """Whether packets to that address are for this host."""
+    return any(
+        message.type == _NEWROUTE and len(message.payload) > _TYPE_AT and message.payload[_TYPE_AT] == _LOCAL
+        for message in netlink.messages(answer)
+    )

@@ -1,6 +1,8 @@
 """`espproof adapters`: what can be tested on this machine. `espproof check`: is an adapter a correct adapter?"""
 
-from typing import Annotated, Any
+import os
+import time
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,15 +11,20 @@ from espproof.adapters import registry
 from espproof.adapters.base import AdapterFailure
 from espproof.conformance import terminal
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.reference.errors import Misuse
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(adapters)
+    group = typer.Typer(invoke_without_command=True, callback=adapters)
+    group.command()(build)
+    app.add_typer(group, name="adapters")
     app.command()(check)
 
 
-def adapters(as_json: JsonOption = False) -> None:
+def adapters(context: typer.Context, as_json: JsonOption = False) -> None:
     """Which adapters are here and what they can do, which are missing and how to install them."""
+    if context.invoked_subcommand:
+        return
     with errors():
         rows = []
         with ERR.status("adapters") as status:  # some build a program when they are first used, or start a kernel
@@ -28,6 +35,36 @@ def adapters(as_json: JsonOption = False) -> None:
             print_json({"adapters": rows})
         else:
             terminal.adapters(OUT, rows)
+
+
+def build(
+    what: Annotated[Literal["linux"], typer.Argument(help="linux: user-mode Linux, from Debian's kernel source.")],
+    variant: Annotated[
+        str, typer.Option(help="plain, kcov (tells coverage) or kasan (finds wrong uses of memory).")
+    ] = "plain",
+    jobs: Annotated[int, typer.Option(min=1, help="How many compilers at once.")] = os.cpu_count() or 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the tree in which it was built.")] = False,
+) -> None:
+    """Build an implementation that no package brings; what was interrupted goes on where it was."""
+    from espproof.adapters.linux import build as linux
+
+    with errors():
+        if variant not in linux.RECIPES:
+            raise Misuse(f"no variant {variant!r} of a kernel; there are {', '.join(linux.RECIPES)}")
+        began = time.monotonic()
+        step = ""
+
+        def tick(now: str, objects: int) -> None:
+            nonlocal step
+            seconds = time.monotonic() - began
+            if now != step:
+                step = now
+                ERR.print(f"{seconds:4.0f} s  {step}", highlight=False)
+            status.update(f"{step}: {seconds:.0f} s" + (f", {objects} objects" if objects else ""))
+
+        with ERR.status(f"{what}, variant {variant}") as status:
+            kernel = linux.build(variant, jobs, tick, keep=keep)
+        OUT.print(str(kernel), highlight=False, soft_wrap=True)
 
 
 def check(
