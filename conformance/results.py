@@ -3,6 +3,7 @@
 A run that is not whole (interrupted, a worker lost, a limit reached) says so in `whole`, everywhere it is shown.
 """
 
+import fnmatch
 import hashlib
 import tomllib
 from collections import Counter
@@ -33,10 +34,15 @@ COUNTEREXAMPLES = "counterexamples"
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A known deviation: of which requirement, with which verdict, why, and by which clause."""
+    """A known deviation: of which requirement, with which verdict, why, and by which clause.
+
+    `checks` are patterns of the checks that find it; found by any other, it is news. Without them it covers the
+    requirement whoever finds it, and hides whatever else goes wrong there.
+    """
 
     id: str
     verdict: Verdict = Verdict.FAIL
+    checks: tuple[str, ...] = ()
     reason: str
     clause: str
 
@@ -74,6 +80,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     """Requirements that are news: a failure that is not expected, or an expected one that did not come."""
     expected: dict[str, str] = {}
     """Requirement -> reason, for deviations that the expectation file lists and that were found."""
+    elsewhere: dict[str, tuple[str, ...]] = {}
+    """Requirement -> checks that found a listed deviation and are not among those that the file lists for it."""
     pairs_covered: int = 0
     pairs_total: int = 0
     digest: str = ""
@@ -87,10 +95,12 @@ class RunResult(msgspec.Struct, kw_only=True):
 
     @property
     def counterexamples(self) -> tuple[Counterexample, ...]:
-        """The shortest one per requirement."""
+        """The shortest one per requirement; of a deviation that is found elsewhere than listed, from there."""
         shortest: dict[str, Counterexample] = {}
         for check in self.checks:
             for found in check.counterexamples:
+                if check.check not in self.elsewhere.get(found.requirement, (check.check,)):
+                    continue
                 known = shortest.get(found.requirement)
                 if known is None or _size(found) < _size(known):
                     shortest[found.requirement] = found
@@ -200,6 +210,7 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
     listed = {entry.id: entry for entry in expectations}
     news: list[str] = []
     expected: dict[str, str] = {}
+    elsewhere: dict[str, tuple[str, ...]] = {}
     derived: list[Requirement] = []
     for requirement, verdict in result.requirements.items():
         known = load().get(requirement)
@@ -209,14 +220,29 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         entry = listed.get(requirement)
         known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
         if verdict in NEWS and entry is not None and entry.verdict in known_as:
-            expected[requirement] = entry.reason
+            others = _finders(result, requirement, but=entry.checks) if entry.checks else ()
+            if others:
+                elsewhere[requirement] = others
+                news.append(requirement)
+            else:
+                expected[requirement] = entry.reason
         elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
             news.append(requirement)
     for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
         wrong = [other for other in one.verified_with if result.requirements.get(other) in NEWS]
         if result.requirements[one.id] in NEWS and wrong and all(other in expected for other in wrong):
             expected[one.id] = f"follows {', '.join(wrong)}"
-    result.unexpected, result.expected = tuple(news), expected
+    result.unexpected, result.expected, result.elsewhere = tuple(news), expected, elsewhere
+
+
+def _finders(result: RunResult, requirement: str, but: tuple[str, ...]) -> tuple[str, ...]:
+    """The checks that found it and match none of those patterns."""
+    return tuple(
+        check.check
+        for check in result.checks
+        if any(found.requirement == requirement for found in check.counterexamples)
+        and not any(fnmatch.fnmatchcase(check.check, pattern) for pattern in but)
+    )
 
 
 def plain(result: RunResult) -> dict[str, Any]:

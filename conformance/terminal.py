@@ -116,6 +116,8 @@ def _deviation(console: Console, result: RunResult, requirement: str, also: list
         _indented(console, entry.text)
     if requirement in result.expected:
         _indented(console, f"expected: {result.expected[requirement]}", "dim")
+    if requirement in result.elsewhere:
+        _indented(console, f"known from other checks, but not from {', '.join(result.elsewhere[requirement])}", "dim")
     found = next((one for one in result.counterexamples if one.requirement == requirement), None)
     if found is not None:
         steps = len(found.case.steps)

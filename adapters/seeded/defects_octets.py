@@ -41,6 +41,18 @@ DEFECTS = (
          "        sent = [self.outbound(name, packet, now=now) for packet in packets]\n"
          "        return sent[:1] + sent[:1] + sent[2:] if len(sent) > 2 else sent\n\n" + BURST_OUT),
     ),
+    defect(
+        "format-empty-payload-dropped", "linux 6.1", "format",
+        "a plaintext that is padding and trailer alone is taken for too short, though an empty payload is one",
+        ("esp", "    if end < 0:\n        return DropReason.PADDING\n",
+                "    if end <= 0:\n        return DropReason.PADDING\n"),
+    ),
+    defect(
+        "format-empty-payload-as-dummy", "ours", "format",
+        "a transport mode packet without a payload is sent as if it were a dummy: nothing follows, so next header 59",
+        ("endpoint", "    next_header = NEXT_HEADER_DUMMY if dummy else parts.next_header",
+                     "    next_header = NEXT_HEADER_DUMMY if dummy or not parts.payload else parts.next_header"),
+    ),
     # ------------------------------------------------------------------------------------------------------ padding
     defect(
         "padding-length-unchecked", "V-001", "padding",

@@ -221,4 +221,11 @@ DEFECTS = (
         ("endpoint", "return self._esp_in(outer, datagram.payload, now)",
                      "return self._esp_in(outer, outer.payload if outer.version == 6 else datagram.payload, now)"),
     ),
+    defect(
+        "udp-shorter-than-ip-header", "linux 6.1", "udp",
+        "what must be left of a datagram is counted as if the IP header were part of it: short ESP packets are dropped",
+        ("endpoint", "        return self._esp_in(outer, datagram.payload, now)",
+                     "        if len(datagram.payload) < len(outer.header):\n            return DropReason.MALFORMED\n"
+                     "        return self._esp_in(outer, datagram.payload, now)"),
+    ),
 )  # fmt: skip

@@ -17,7 +17,8 @@ class Defect:
     """A mistake that a real implementation once made, re-created in the reference.
 
     `id` is `<family>-<what>` and stable; `source` names the entry of the project's catalogue of historical defects that
-    it follows (several defects may follow one entry); `family` is the family of checks that is expected to find it.
+    it follows (several defects may follow one entry), the implementation in which the suite has found it, or "ours", if
+    it only shows that a check works; `family` is the family of checks that is expected to find it.
     """
 
     id: str

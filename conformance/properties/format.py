@@ -27,13 +27,13 @@ def opens(s: Scenario) -> None:
 
 
 STRIDE = 100
-BUFFERS = (1958, 4001, 1420, 980, 0, 8120, 16310, 32700)
+BUFFERS = (1958, 4001, 1420, 980, 1, 8120, 16310, 32700)
 """Just below sizes at which buffers, pages and links end, so that the following lengths cross them."""
 
 
 def lengths(s: Scenario) -> range:
     """Consecutive lengths of upper layers: in many examples all up to 4,200, and around the ends of buffers."""
-    start = s.draw(st.one_of(st.sampled_from(BUFFERS), st.integers(0, 41).map(lambda block: block * STRIDE)))
+    start = s.draw(st.one_of(st.sampled_from(BUFFERS), st.integers(0, 41).map(lambda block: block * STRIDE or 1)))
     start = min(start, s.caps.max_packet - 300 - STRIDE)
     return range(start, start + STRIDE)
 
@@ -55,6 +55,20 @@ def every_length_in(s: Scenario) -> None:
     for number, length in enumerate(lengths(s), 1):
         packet = s.packet(sa, version=version, length=length, traffic_class=0, protocol=253)
         s.receive(sa, number, ACCEPTED, packet=packet)
+
+
+@check(*EVERY_PACKET, proved_by=("format-empty-payload-as-dummy",))
+def nothing_inside_out(s: Scenario) -> None:
+    """An IP header with nothing behind it: in transport mode the payload is empty, and ESP protects it all the same."""
+    sa = s.outbound_sa(sequence=0)
+    s.send(sa, INCREMENT, packet=s.packet(sa, length=0, protocol=253))
+
+
+@check(ACCEPTED, proved_by=("format-empty-payload-dropped",))
+def nothing_inside_in(s: Scenario) -> None:
+    """The same, received: the plaintext is trailer alone, and what is delivered ends with the IP header."""
+    sa = s.inbound_sa(sequence=0)
+    s.receive(sa, 1, ACCEPTED, packet=s.packet(sa, length=0, protocol=253))
 
 
 @check(WELL_FORMED, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))

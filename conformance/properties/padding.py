@@ -22,7 +22,7 @@ PAD_LENGTH = "RFC4303-2.5-pad-length"
 def length_sweep(s: Scenario) -> None:
     """Twenty consecutive lengths, so that every amount of padding is made."""
     sa = s.outbound_sa(sequence=0)
-    start = s.draw(st.one_of(st.integers(0, 64), st.integers(0, 1300)))
+    start = s.draw(st.one_of(st.integers(1, 64), st.integers(1, 1300)))
     version = s.choose(s.versions(sa))
     for length in range(start, start + 20):
         s.send(sa, DEFAULT, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
@@ -32,7 +32,7 @@ def length_sweep(s: Scenario) -> None:
 def length_sweep_inbound(s: Scenario) -> None:
     """Twenty consecutive lengths, so that every amount of padding is removed."""
     sa = s.inbound_sa(sequence=0)
-    start = s.draw(st.one_of(st.integers(0, 64), st.integers(0, 1300)))
+    start = s.draw(st.one_of(st.integers(1, 64), st.integers(1, 1300)))
     version = s.choose(s.versions(sa))
     for number, length in enumerate(range(start, start + 20), 1):
         packet = s.packet(sa, version=version, length=length, traffic_class=0, protocol=253)

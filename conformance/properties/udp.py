@@ -21,9 +21,9 @@ BYPASS = "RFC4301-5.2-bypass"
 MALFORMED = "RFC4303-3.4.4-malformed-discarded"
 
 
-def inbound(s: Scenario) -> Sa:
+def inbound(s: Scenario, modes: tuple[str, ...] = ("transport", "tunnel")) -> Sa:
     s.need("udp", s.caps.udp)
-    return s.inbound_sa(sequence=0, udp=True)
+    return s.inbound_sa(sequence=0, udp=True, mode=modes)
 
 
 @check(HEADER, PORTS, ZERO, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
@@ -50,6 +50,15 @@ def receives(s: Scenario) -> None:
     sa = inbound(s)
     s.receive(sa, 1, REMOVED[sa.mode], packet=s.packet(sa))
     s.receive(sa, 2, REMOVED[sa.mode], packet=s.packet(sa))
+
+
+@check(*REMOVED.values(), proved_by=("udp-shorter-than-ip-header",))
+def smallest(s: Scenario) -> None:
+    """The smallest packets there are, in UDP: ESP with 1, 2, 3 and 4 octets of payload is shorter than an IPv6 header."""
+    modes = ("transport",) if "transport" in s.caps.modes else s.caps.modes
+    sa = inbound(s, modes)
+    for length in range(1, 5):
+        s.receive(sa, length, REMOVED[sa.mode], packet=s.packet(sa, length=length, traffic_class=0, protocol=253))
 
 
 @check(

@@ -1,14 +1,19 @@
 """The expectation files that come with adapters, and what is made of them."""
 
+import fnmatch
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from espproof.adapters import registry
+from espproof.adapters.base import Transcript
+from espproof.adapters.case import Case
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.checks import all_checks
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results import Expectation, RunResult, compare, read_expectations
+from espproof.conformance.runner import CheckResult, Counterexample
 from espproof.conformance.verdict import Verdict
 from espproof.reference.errors import Misuse
 
@@ -25,6 +30,7 @@ def test_entries_are_of_the_catalogue(path: Path) -> None:
     assert len({entry.id for entry in entries}) == len(entries)
     for entry in entries:
         assert entry.id in load() or entry.id in VERDICTS_OF_THEIR_OWN, f"{entry.id} is in no document"
+        assert all(fnmatch.filter(all_checks(), pattern) for pattern in entry.checks), f"{entry.id}: no such check"
         assert len(entry.reason) > 30, f"{entry.id}: say what a user notices"
         document = entry.id.partition("-")[0]
         assert entry.id in VERDICTS_OF_THEIR_OWN or entry.clause.startswith(f"{document[:3]} {document[3:]} ")
@@ -80,6 +86,39 @@ def test_what_is_verified_with_others_is_expected_with_them() -> None:
         result = result_of(both)
         compare(result, listed)
         assert list(result.unexpected) == news
+
+
+@pytest.mark.parametrize(
+    ("patterns", "elsewhere"),
+    [
+        ((), ()),
+        (("udp.*", "format.opens"), ()),
+        (("udp.receives", "format.*"), ("udp.sends",)),
+        (("life.*",), ("format.opens", "udp.receives", "udp.sends")),
+    ],
+)
+def test_a_deviation_can_be_tied_to_checks(patterns: tuple[str, ...], elsewhere: tuple[str, ...]) -> None:
+    """Found by a check that is not listed, it is news, and the counterexample that is shown is that check's."""
+    result = result_of({ONE.id: Verdict.FAIL})
+    case = Case(version=1, sas=(), steps=())
+    result.checks = tuple(
+        CheckResult(
+            check=check,
+            verdict=Verdict.FAIL,
+            counterexamples=(
+                Counterexample(
+                    requirement=ONE.id, check=check, verdict=Verdict.FAIL, step=0, message=check, case=case, got=None,
+                    want=Transcript((), ()),
+                ),
+            ),
+        )
+        for check in ("format.opens", "udp.receives", "udp.sends")
+    )  # fmt: skip
+    compare(result, (replace(ONE, checks=patterns),))
+    assert result.elsewhere == ({ONE.id: elsewhere} if elsewhere else {})
+    assert result.unexpected == ((ONE.id,) if elsewhere else ())
+    assert bool(result.expected) == (not elsewhere)
+    assert [one.message for one in result.counterexamples] == list(elsewhere[:1] or ("format.opens",))
 
 
 def test_file_that_is_none_says_so(tmp_path: Path) -> None:
