@@ -271,6 +271,16 @@ DEFECTS = (
         "the high half is a signed number: from 2^31 on it counts as before the beginning",
         ("sequence", "if 0 <= high < space else None", "if 0 <= high < space >> 1 else None"),
     ),
+    defect(
+        "esn-high-wraps-to-zero", "linux 6.1", "esn",
+        "behind the last high half comes 0, and the window is asked about low halves: the first numbers are new again",
+        ("endpoint", _RECONSTRUCT,
+         "        whole = reconstruct(sequence, replay.highest, replay.size)\n"
+         "        wrapped = whole is None and replay.highest >> 32 == 0xFFFFFFFF\n"
+         "        whole = sequence if wrapped else whole\n"),
+        ("endpoint", "    if replay.check(sequence) is not ReplayVerdict.NEW:",
+                     "    if not (codec.esn and wrapped) and replay.check(sequence) is not ReplayVerdict.NEW:"),
+    ),
     # ---------------------------------------------------------------------------------------------------------- sad
     defect(
         "sad-spi-zero-accepted", "W-002", "sad",

@@ -242,3 +242,17 @@ def before_the_beginning(s: Scenario) -> None:
     number = 2**32 - 1 - s.draw(st.integers(0, 8))
     s.receive(sa, number, CASE_B)
     s.receive(sa, int(sa.sequence) + 1, "RFC4303-3.4.3-new-accepted")
+
+
+@check(CASE_A, proved_by=("esn-high-wraps-to-zero",))
+def end_of_64_bits(s: Scenario) -> None:
+    """In the last subspace, a low half left of the window would belong to the next one, and there is none.
+
+    The packets are those with which the SA began, 2^64 numbers ago: a high half that wraps to 0 makes them authentic.
+    """
+    left = s.draw(st.integers(0, 3))
+    sa = esn_sa(s, sequence=2**64 - 1 - left)
+    for number in (1, 2, 2**31):
+        s.receive(sa, number, CASE_A)
+    if left:
+        s.receive(sa, 2**64 - 1, "RFC4303-3.4.3-new-accepted")
