@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from espproof.adapters.case import to_plain
-from espproof.conformance import interop
 from espproof.conformance.commands.shell import CANNOT_RUN, ERR, NEWS, OUT, JsonOption, errors, print_json
-from espproof.conformance.interop import Cell, Finding, Interop
+from espproof.conformance.interop import result as results
+from espproof.conformance.interop.matrix import interop
+from espproof.conformance.interop.result import Cell, Finding, Interop
 from espproof.conformance.printable import printable
 from espproof.conformance.verdict import Verdict
 
@@ -32,10 +33,10 @@ def command(
     Exit status: 0 as expected, 1 a new finding, 2 usage, 3 an adapter could not run (the others are done all the same).
     """
     with errors():
-        known = () if expect == "none" else interop.read_deviations(Path(expect) if expect else None)
+        known = () if expect == "none" else results.read_deviations(Path(expect) if expect else None)
         with ERR.status("interop") as status:
-            result = interop.interop(adapters, only, lambda pair: status.update(f"interop: {escape(pair)}"))
-        interop.compare(result, known)
+            result = interop(adapters, only, lambda pair: status.update(f"interop: {escape(pair)}"))
+        results.compare(result, known)
         if as_json:
             print_json(to_plain(result))
         else:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from espproof.adapters.case import to_json, to_plain
 from espproof.conformance import atomic
-from espproof.conformance.interop import Finding, Interop
+from espproof.conformance.interop.result import Finding, Interop
 from espproof.conformance.results import file_name
 
 PAGE = "interop.html"

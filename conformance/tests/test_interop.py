@@ -13,24 +13,26 @@ from espproof.adapters.base import Crashed, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, json_schema, read, to_plain
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance import interop
 from espproof.conformance.cli import build
-from espproof.conformance.interop import Cell, Interop, Side, common, courses, due
+from espproof.conformance.interop.matrix import interop, meet
+from espproof.conformance.interop.plan import common, courses, due
+from espproof.conformance.interop.result import Cell, Interop, compare, read_deviations
+from espproof.conformance.interop.trial import MAX_FAILURES, Side
 from espproof.conformance.replay import replay
 from espproof.conformance.report import interop_page
 from espproof.conformance.verdict import Verdict
 from espproof.reference.errors import Misuse
 
 REGENERATE = (
-    'python -c "import json; from espproof.adapters.case import json_schema; from espproof.conformance.interop import '
-    'Interop; print(json.dumps(json_schema(Interop), indent=1))" > corpus/schema/interop.schema.json'
+    'python -c "import json; from espproof.adapters.case import json_schema; '
+    'from espproof.conformance.interop.result import Interop; print(json.dumps(json_schema(Interop), indent=1))" > corpus/schema/interop.schema.json'
 )
 ESN_CBC = "AES_CBC-128*ESN"
 
 
 def cells(other: str, only: str) -> dict[str, Cell]:
     """The reference and another one; a cell is named by its sender's and receiver's first letters: `ro` is to other."""
-    result = interop.interop(["reference", other], only)
+    result = interop(["reference", other], only)
     short = {"reference": "r", other: "o"}
     return {short[cell.sender] + short[cell.receiver]: cell for cell in result.cells}
 
@@ -41,7 +43,7 @@ def kinds(cell: Cell) -> set[str]:
 
 def test_the_reference_understands_itself() -> None:
     """Nothing is red, in every combination that an algorithm of each sort takes part in."""
-    (cell,) = interop.interop(["reference"], "GCM_16").cells
+    (cell,) = interop(["reference"], "GCM_16").cells
     assert (cell.wrong, cell.missing) == (0, {})
     assert cell.right >= 12
 
@@ -91,8 +93,8 @@ def test_a_finding_comes_with_cases_that_show_it(tmp_path: Path) -> None:
 def test_scapy_has_no_window_which_is_not_red() -> None:
     """What scapy cannot do is not tried; its known deviations have their reasons in the file of the suite."""
     pytest.importorskip("scapy")
-    result = interop.interop(["reference", "scapy"], "GCM_16-")
-    interop.compare(result, interop.read_deviations(None))
+    result = interop(["reference", "scapy"], "GCM_16-")
+    compare(result, read_deviations(None))
     assert not [found for cell in result.cells for found in cell.news]
     assert [found for cell in result.cells for found in cell.findings]
     assert all(cell.right for cell in result.cells)
@@ -121,11 +123,11 @@ def test_who_dies_is_told_and_not_asked_for_ever() -> None:
     """A crash is a verdict about the side that died; after a few the adapter is left alone."""
     well, dying = ReferenceAdapter(), Dying()
     sender, receiver = Side("well", well, well.capabilities()), Side("dying", dying, dying.capabilities())
-    cell = interop.meet(sender, receiver, [])
+    cell = meet(sender, receiver, [])
     assert [(found.kind, found.verdict) for found in cell.findings] == [("receiver: crash", Verdict.CRASH)]
-    assert receiver.failures == interop.MAX_FAILURES
+    assert receiver.failures == MAX_FAILURES
     assert cell.missing["an adapter that failed too often"] > 100
-    assert not interop.meet(Side("dying", dying, dying.capabilities()), sender, []).wrong
+    assert not meet(Side("dying", dying, dying.capabilities()), sender, []).wrong
 
 
 def test_what_is_due_is_what_is_new() -> None:
@@ -168,12 +170,12 @@ def test_exit_status_and_expectations(tmp_path: Path) -> None:
     assert run("reference", "exec:/no/such/program", *only)[0] == 3
     expected.write_text("[[deviation]]\nsender = 1\n", encoding="utf-8")
     with pytest.raises(Misuse):
-        interop.read_deviations(expected)
+        read_deviations(expected)
 
 
 def test_a_report_holds_the_cases(tmp_path: Path) -> None:
     """Every file that the page links to is there and is a case; hostile text stays text."""
-    result = interop.interop(["reference", "seeded:anti-replay-not-checked"], "GCM_16-128*window*burst")
+    result = interop(["reference", "seeded:anti-replay-not-checked"], "GCM_16-128*window*burst")
     result.cells[1].findings[0].got = "<script>alert(1)</script>"
     page = interop_page.write(result, tmp_path).read_text(encoding="utf-8")
     assert "<script" not in page
@@ -187,5 +189,5 @@ def test_a_result_is_json_of_the_published_schema() -> None:
     """`corpus/schema/interop.schema.json` is generated; who changes a type writes it anew."""
     schema = json.loads(files("espproof.corpus").joinpath("schema/interop.schema.json").read_text(encoding="utf-8"))
     assert schema == json.loads(json.dumps(json_schema(Interop))), REGENERATE
-    result = interop.interop(["reference", "seeded:anti-replay-not-checked"], "GCM_16-128*window*burst")
+    result = interop(["reference", "seeded:anti-replay-not-checked"], "GCM_16-128*window*burst")
     jsonschema.Draft202012Validator(schema).validate(json.loads(json.dumps(to_plain(result))))
