@@ -25,7 +25,8 @@ from espproof.reference.errors import Misuse
 
 REGENERATE = (
     'python -c "import json; from espproof.adapters.case import json_schema; '
-    'from espproof.conformance.interop.result import Interop; print(json.dumps(json_schema(Interop), indent=1))" > corpus/schema/interop.schema.json'
+    "from espproof.conformance.interop.result import Interop; "
+    'print(json.dumps(json_schema(Interop), indent=1))" > corpus/schema/interop.schema.json'
 )
 ESN_CBC = "AES_CBC-128*ESN"
 
