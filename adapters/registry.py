@@ -24,7 +24,8 @@ class Known:
 
     `modules`, `programs` and `files` must be there for it to work: importable names, names of commands, patterns of
     paths. `install` is the command that gets them. `variants` are the ways to run it besides the plain one; they are
-    opened as `NAME:VARIANT`, and `where` is then called with the variant.
+    opened as `NAME:VARIANT`, and `where` is then called with the variant. `builds` names those of them that run what no
+    package brings, each with the command that builds it, and `built` the function that says whether it is there.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Known:
     programs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    builds: tuple[tuple[str, str], ...] = ()
+    built: str = ""
 
     @property
     def folder(self) -> Path:
@@ -72,7 +75,14 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "built", "kcov", "kasan", "time-travel"),
+        variants=("any-window", "built", "time-travel", "kasan", "kcov"),
+        builds=(
+            ("built", "espproof adapters build linux"),
+            ("time-travel", "espproof adapters build linux"),
+            ("kasan", "espproof adapters build linux --variant kasan"),
+            ("kcov", "espproof adapters build linux --variant kcov"),
+        ),
+        built="espproof.adapters.linux.kernels:is_built",
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -128,6 +138,12 @@ def present(known: Known) -> bool:
         and all(shutil.which(program, path=path) is not None for program in known.programs)
         and all(glob.glob(pattern) for pattern in known.files)
     )
+
+
+def built(known: Known, variant: str) -> bool:
+    """Whether what the variant runs has been built."""
+    module, _, function = known.built.partition(":")
+    return bool(getattr(importlib.import_module(module), function)(variant))
 
 
 def _entry_points() -> dict[str, str]:
