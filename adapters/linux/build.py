@@ -32,7 +32,7 @@ _TOOLS = ("make", "gcc", "flex", "bison", "bc", "tar", "xz", "strip", "dpkg-quer
 _ASK_VERSION = ("dpkg-query", "--show", "--showformat=${Version}", PACKAGE)
 _SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _FRAGMENTS = Path(__file__).with_name("kernel")
-_NEEDED_OCTETS = 3 << 30
+NEEDED_OCTETS = 3 << 30
 """Of the disk, while it is built."""
 _SHOWN_LINES = 15
 _GRACE_SECONDS = 5.0
@@ -105,7 +105,9 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
 
     `keep` leaves the tree in which it was built, beside it.
     """
-    version = _source_version()
+    if missing := [*missing_tools(), *(() if SOURCE.is_file() else (PACKAGE,))]:
+        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
+    version = source_version()
     place = cache.folder("linux") / f"{variant}-{_digest(variant)}-{version}"
     with _lock(_beside(place, "lock")) as lock:
         if not (place / "linux").is_file():
@@ -132,13 +134,13 @@ def _digest(variant: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _source_version() -> str:
-    """The version of Debian's package; `AdapterError` if it, or a tool, is missing."""
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if not SOURCE.is_file():
-        missing.append(PACKAGE)
-    if missing:
-        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
+def missing_tools() -> list[str]:
+    """Names of commands that a build needs and that are not there."""
+    return [tool for tool in _TOOLS if shutil.which(tool) is None]
+
+
+def source_version() -> str:
+    """The version of Debian's package; `AdapterError` if it is not installed."""
     asked = subprocess.run(_ASK_VERSION, capture_output=True, text=True, check=False)
     if asked.returncode:
         raise AdapterError(f"{PACKAGE} is not installed as a Debian package; {INSTALL}")
@@ -164,7 +166,7 @@ def _lock(path: Path) -> Iterator[int]:
 def _disk_full(place: Path) -> AdapterError:
     free = shutil.disk_usage(place.parent).free
     return AdapterError(
-        f"the disk of {place.parent} is full: {free / 2**30:.1f} GiB are free, a build takes {_NEEDED_OCTETS >> 30} GiB; "
+        f"the disk of {place.parent} is full: {free / 2**30:.1f} GiB are free, a build takes {NEEDED_OCTETS >> 30} GiB; "
         f"{cache.VARIABLE} names another folder"
     )
 
@@ -179,7 +181,7 @@ class _Work:
     def run(self, what: str) -> None:
         began = time.monotonic()
         if not self._tree.is_dir():
-            if shutil.disk_usage(self._place.parent).free < _NEEDED_OCTETS:
+            if shutil.disk_usage(self._place.parent).free < NEEDED_OCTETS:
                 raise _disk_full(self._place)
             self._log.unlink(missing_ok=True)
             self._unpack()
@@ -221,7 +223,7 @@ class _Work:
         made.rename(self._place)
 
     def _make(self, step: str, *arguments: str) -> None:
-        self._execute(step, ["make", "ARCH=um", "--directory", str(self._tree), *arguments])
+        self._execute(step, ["make", "ARCH=um", "--no-print-directory", "--directory", str(self._tree), *arguments])
 
     def _execute(self, step: str, command: Sequence[str]) -> None:
         """Run a command; what it says goes to the log, and its end into the error if it fails."""
