@@ -120,13 +120,16 @@ def _variant(known: Known, variant: str) -> str:
 
 
 def expectations_of(name: str) -> Path | None:
-    """The expectation file beside an adapter: `expected_VARIANT.toml` if the variant has one, else `expected.toml`."""
-    base, _, variant = name.partition(":")
+    """The expectation file beside an adapter, the first there is: `expected_VARIANT.toml`, of a variant that is built
+    `expected_built.toml`, `expected.toml`."""
+    base, _, rest = name.partition(":")
+    variant = rest.partition("=")[0]
     for known in KNOWN:
         if known.name == base:
-            of_variant = known.folder / f"expected_{variant.partition('=')[0]}.toml"
-            path = of_variant if variant and of_variant.is_file() else known.folder / "expected.toml"
-            return path if path.is_file() else None
+            stems = [f"expected_{variant}"] if variant else []
+            stems += ["expected_built"] if variant in dict(known.builds) else []
+            paths = (known.folder / f"{stem}.toml" for stem in (*stems, "expected"))
+            return next((path for path in paths if path.is_file()), None)
     return None
 
 
