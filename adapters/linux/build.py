@@ -35,7 +35,9 @@ _FRAGMENTS = Path(__file__).with_name("kernel")
 NEEDED_OCTETS = 3 << 30
 """Of the disk, while it is built."""
 _SHOWN_LINES = 15
+"""Of the log, when a step fails."""
 _GRACE_SECONDS = 5.0
+"""For make to end by itself."""
 _COMPILED = ("  CC ", "  AS ")
 """How a line of make begins that is about an object."""
 
@@ -103,13 +105,13 @@ def image(variant: str) -> Path | None:
 def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
     """The kernel of that variant, built unless it is there already. `AdapterError` says what is wrong and what helps.
 
-    `keep` leaves the tree in which it was built, beside it.
+    `keep` leaves the tree in which it was built, and make's log.
     """
     if missing := [*missing_tools(), *(() if SOURCE.is_file() else (PACKAGE,))]:
         raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
     version = source_version()
     place = cache.folder("linux") / f"{variant}-{_digest(variant)}-{version}"
-    with _lock(_beside(place, "lock")) as lock:
+    with _lock(_at_work(place, "lock")) as lock:
         if not (place / "linux").is_file():
             work = _Work(RECIPES[variant], place, jobs, tick, lock)
             try:
@@ -120,9 +122,9 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
                 raise
         if not keep:
             tick("remove the tree", 0)
-            for left in (_beside(place, "tree"), _beside(place, "unpacking")):
-                shutil.rmtree(left, ignore_errors=True)
-            _beside(place, "log").unlink(missing_ok=True)
+            for left in ("tree", "unpacking"):
+                shutil.rmtree(_at_work(place, left), ignore_errors=True)
+            _at_work(place, "log").unlink(missing_ok=True)
     return place / "linux"
 
 
@@ -147,18 +149,20 @@ def source_version() -> str:
     return asked.stdout
 
 
-def _beside(place: Path, suffix: str) -> Path:
-    return place.with_name(f"{place.name}.{suffix}")
+def _at_work(place: Path, suffix: str) -> Path:
+    """What there is only while a kernel is built is kept apart."""
+    return cache.folder("linux", "work") / f"{place.name}.{suffix}"
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AdapterError(f"this kernel is being built by another process (it holds {path})") from error
         yield descriptor
-    except BlockingIOError as error:
-        raise AdapterError(f"this kernel is being built by another process (it holds {path})") from error
     finally:
         os.close(descriptor)
 
@@ -176,7 +180,7 @@ class _Work:
 
     def __init__(self, recipe: Recipe, place: Path, jobs: int, tick: Tick, lock: int) -> None:
         self._recipe, self._place, self._jobs, self._tick, self._lock = recipe, place, jobs, tick, lock
-        self._tree, self._log = _beside(place, "tree"), _beside(place, "log")
+        self._tree, self._log = _at_work(place, "tree"), _at_work(place, "log")
 
     def run(self, what: str) -> None:
         began = time.monotonic()
@@ -191,7 +195,7 @@ class _Work:
 
     def _unpack(self) -> None:
         """What is in `tree` is whole, edits included."""
-        unpacking = _beside(self._place, "unpacking")
+        unpacking = _at_work(self._place, "unpacking")
         shutil.rmtree(unpacking, ignore_errors=True)
         unpacking.mkdir()
         self._execute("unpack", ["tar", "--extract", f"--file={SOURCE}", f"--directory={unpacking}"])
@@ -212,7 +216,7 @@ class _Work:
 
     def _keep_result(self, what: str, seconds: float) -> None:
         self._tick("strip", 0)
-        made = _beside(self._place, "new")
+        made = _at_work(self._place, "new")
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
         self._execute("strip", ["strip", f"--output-file={made / 'linux'}", str(self._tree / "linux")])
@@ -261,7 +265,7 @@ class _Command:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, "LC_ALL": "C"},
+                env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"} | {"LC_ALL": "C"},
                 pass_fds=(lifeline, status, self._lock),
                 start_new_session=True,
             )
