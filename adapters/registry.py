@@ -24,7 +24,8 @@ class Known:
 
     `modules`, `programs` and `files` must be there for it to work: importable names, names of commands, patterns of
     paths. `install` is the command that gets them. `variants` are the ways to run it besides the plain one; they are
-    opened as `NAME:VARIANT`, and `where` is then called with the variant.
+    opened as `NAME:VARIANT`, and `where` is then called with the variant. `builds` names those of them that run what no
+    package brings, each with the command that builds it, and `built` the function that says whether it is there.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Known:
     programs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    builds: tuple[tuple[str, str], ...] = ()
+    built: str = ""
 
     @property
     def folder(self) -> Path:
@@ -72,7 +75,14 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "built", "kcov", "kasan", "time-travel"),
+        variants=("any-window", "built", "time-travel", "kasan", "kcov"),
+        builds=(
+            ("built", "espproof adapters build linux"),
+            ("time-travel", "espproof adapters build linux"),
+            ("kasan", "espproof adapters build linux --variant kasan"),
+            ("kcov", "espproof adapters build linux --variant kcov"),
+        ),
+        built="espproof.adapters.linux.kernels:is_built",
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -110,13 +120,16 @@ def _variant(known: Known, variant: str) -> str:
 
 
 def expectations_of(name: str) -> Path | None:
-    """The expectation file beside an adapter: `expected_VARIANT.toml` if the variant has one, else `expected.toml`."""
-    base, _, variant = name.partition(":")
+    """The expectation file beside an adapter, the first there is: `expected_VARIANT.toml`, of a variant that is built
+    `expected_built.toml`, `expected.toml`."""
+    base, _, rest = name.partition(":")
+    variant = rest.partition("=")[0]
     for known in KNOWN:
         if known.name == base:
-            of_variant = known.folder / f"expected_{variant.partition('=')[0]}.toml"
-            path = of_variant if variant and of_variant.is_file() else known.folder / "expected.toml"
-            return path if path.is_file() else None
+            stems = [f"expected_{variant}"] if variant else []
+            stems += ["expected_built"] if variant in dict(known.builds) else []
+            paths = (known.folder / f"{stem}.toml" for stem in (*stems, "expected"))
+            return next((path for path in paths if path.is_file()), None)
     return None
 
 
@@ -128,6 +141,12 @@ def present(known: Known) -> bool:
         and all(shutil.which(program, path=path) is not None for program in known.programs)
         and all(glob.glob(pattern) for pattern in known.files)
     )
+
+
+def built(known: Known, variant: str) -> bool:
+    """Whether what the variant runs has been built."""
+    module, _, function = known.built.partition(":")
+    return bool(getattr(importlib.import_module(module), function)(variant))
 
 
 def _entry_points() -> dict[str, str]:

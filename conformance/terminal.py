@@ -208,12 +208,17 @@ def adapters(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         name = "\n".join([row["name"], *(f"[dim]{variant}[/]" for variant in row.get("variants", ()))])
+        builds = [
+            f"{one['name']}: " + ("built" if one["present"] else f"[bold]{escape(one['install'])}[/]")
+            for one in row.get("builds", ())
+        ]
         if "capabilities" in row:
-            table.add_row(name, row["what"], escape(row["version"]), _abilities(row["capabilities"]))
+            can = "\n".join([_abilities(row["capabilities"]), *builds])
+            table.add_row(name, row["what"], escape(row["version"]), can)
         else:
             version = "[red]does not start[/]" if "error" in row else "[red]missing[/]"
             told = [escape(row["error"])] if "error" in row else []
-            table.add_row(name, row["what"], version, "\n".join([*told, f"[bold]{escape(row['install'])}[/]"]))
+            table.add_row(name, row["what"], version, "\n".join([*told, f"[bold]{escape(row['install'])}[/]", *builds]))
     console.print(table)
 
 

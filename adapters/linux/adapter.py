@@ -27,6 +27,7 @@ from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transc
 from espproof.adapters.capabilities import Capabilities, ReplayWindows
 from espproof.adapters.case import (
     AddSa,
+    AdvanceTime,
     Burst,
     Case,
     DeleteSa,
@@ -89,6 +90,8 @@ exactly: see `ANY_WINDOW`."""
 ANY_WINDOW = "any-window"
 """The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
 exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
+TIME_TRAVEL = "time-travel"
+"""The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
 
 class LinuxAdapter(Adapter):
@@ -101,6 +104,9 @@ class LinuxAdapter(Adapter):
         if variant == ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
+        self._time_travels = variant == TIME_TRAVEL
+        if self._time_travels:
+            declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
@@ -153,6 +159,9 @@ class LinuxAdapter(Adapter):
     def read_state(self, name: str) -> State | Refused | Unsupported:
         return self._one(ReadState(sa=name))  # type: ignore[return-value]
 
+    def advance_time(self, seconds: int) -> Done | Unsupported:
+        return self._one(AdvanceTime(seconds=seconds))  # type: ignore[return-value]
+
     def _one(self, step: Step) -> Outcome:
         """One operation; `_outcome` keeps to the step."""
         return self._do([step])[0]
@@ -197,7 +206,7 @@ class LinuxAdapter(Adapter):
         """What to ask the agent for, and the packets that go with it. `Untold` for what xfrm has no words for."""
         match step:
             case None:
-                return ["reset"], ()
+                return ["reset", self._time_travels], ()
             case AddSa(sa=sa):
                 missing = self._declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
                 if missing and not missing.startswith(("encryption", "integrity")):
@@ -208,6 +217,8 @@ class LinuxAdapter(Adapter):
                 return ["delete", name], ()
             case ReadState(sa=name):
                 return ["read", name], ()
+            case AdvanceTime(seconds=seconds) if self._time_travels:
+                return ["wait", seconds], ()
             case Inbound(packet=packet):
                 return ["receive", 1], [packet]
             case InboundBurst(packets=packets):
@@ -234,7 +245,7 @@ class LinuxAdapter(Adapter):
     def _start(self) -> None:
         for left in reversed(range(_STARTS)):
             try:
-                self._machine = Machine(self._kernel, self._processor, START_SECONDS)
+                self._machine = Machine(self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels)
             except AdapterFailure:
                 if not left:
                     raise

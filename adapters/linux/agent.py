@@ -3,18 +3,20 @@
 An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
 Each operation has one result, a list too; packets that go with results follow in the order of the results.
 
-    ["reset"]                    ["done"]
+    ["reset", on_the_second]     ["done"], if so when the clock has come to a whole second
     ["add", description]         ["done"], ["refused", text], ["errno", number], ["unsupported", text]
     ["delete", name]             ["done"], ["refused", text], ["errno", number]
     ["send", name, count]        ["packets", [[kind, reason], …]], ["refused", text]
     ["receive", count]           ["packets", [[kind, reason], …]]
     ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number]
+    ["wait", seconds]            ["done"]
 
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,7 +66,7 @@ class Agent:
 
     # -------------------------------------------------------------------------------------------------- operations
 
-    def _reset(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+    def _reset(self, packets: Iterator[bytes], out: list[bytes], on_the_second: bool) -> list[Any]:
         if self._gateway.unexplained and self._gateway.holds_fragments():
             self._gateway.close()
             self._gateway = self._open()
@@ -73,6 +75,8 @@ class Agent:
             self._gateway.encapsulation_ports(set())
         self._sas, self._policy = {}, ""
         self._gateway.clear()
+        if on_the_second:
+            time.sleep(1 - time.time() % 1)
         return ["done"]
 
     def _add(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
@@ -138,6 +142,10 @@ class Agent:
         error = next(netlink.messages(answer)).errno
         return ["state", answer.hex()] if error is None else ["errno", error]
 
+    def _wait(self, packets: Iterator[bytes], out: list[bytes], seconds: float) -> list[Any]:
+        time.sleep(seconds)
+        return ["done"]
+
     # ------------------------------------------------------------------------------------------------------------
 
     def _open_ports(self) -> None:
@@ -163,4 +171,5 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "send": Agent._send,
     "receive": Agent._receive,
     "read": Agent._read,
+    "wait": Agent._wait,
 }

@@ -32,10 +32,12 @@ _TOOLS = ("make", "gcc", "flex", "bison", "bc", "tar", "xz", "strip", "dpkg-quer
 _ASK_VERSION = ("dpkg-query", "--show", "--showformat=${Version}", PACKAGE)
 _SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _FRAGMENTS = Path(__file__).with_name("kernel")
-_NEEDED_OCTETS = 3 << 30
+NEEDED_OCTETS = 3 << 30
 """Of the disk, while it is built."""
 _SHOWN_LINES = 15
+"""Of the log, when a step fails."""
 _GRACE_SECONDS = 5.0
+"""For make to end by itself."""
 _COMPILED = ("  CC ", "  AS ")
 """How a line of make begins that is about an object."""
 
@@ -103,11 +105,13 @@ def image(variant: str) -> Path | None:
 def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
     """The kernel of that variant, built unless it is there already. `AdapterError` says what is wrong and what helps.
 
-    `keep` leaves the tree in which it was built, beside it.
+    `keep` leaves the tree in which it was built, and make's log.
     """
-    version = _source_version()
+    if missing := [*missing_tools(), *(() if SOURCE.is_file() else (PACKAGE,))]:
+        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
+    version = source_version()
     place = cache.folder("linux") / f"{variant}-{_digest(variant)}-{version}"
-    with _lock(_beside(place, "lock")) as lock:
+    with _lock(_at_work(place, "lock")) as lock:
         if not (place / "linux").is_file():
             work = _Work(RECIPES[variant], place, jobs, tick, lock)
             try:
@@ -118,9 +122,9 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
                 raise
         if not keep:
             tick("remove the tree", 0)
-            for left in (_beside(place, "tree"), _beside(place, "unpacking")):
-                shutil.rmtree(left, ignore_errors=True)
-            _beside(place, "log").unlink(missing_ok=True)
+            for left in ("tree", "unpacking"):
+                shutil.rmtree(_at_work(place, left), ignore_errors=True)
+            _at_work(place, "log").unlink(missing_ok=True)
     return place / "linux"
 
 
@@ -132,31 +136,33 @@ def _digest(variant: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _source_version() -> str:
-    """The version of Debian's package; `AdapterError` if it, or a tool, is missing."""
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if not SOURCE.is_file():
-        missing.append(PACKAGE)
-    if missing:
-        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
+def missing_tools() -> list[str]:
+    """Names of commands that a build needs and that are not there."""
+    return [tool for tool in _TOOLS if shutil.which(tool) is None]
+
+
+def source_version() -> str:
+    """The version of Debian's package; `AdapterError` if it is not installed."""
     asked = subprocess.run(_ASK_VERSION, capture_output=True, text=True, check=False)
     if asked.returncode:
         raise AdapterError(f"{PACKAGE} is not installed as a Debian package; {INSTALL}")
     return asked.stdout
 
 
-def _beside(place: Path, suffix: str) -> Path:
-    return place.with_name(f"{place.name}.{suffix}")
+def _at_work(place: Path, suffix: str) -> Path:
+    """What there is only while a kernel is built is kept apart."""
+    return cache.folder("linux", "work") / f"{place.name}.{suffix}"
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AdapterError(f"this kernel is being built by another process (it holds {path})") from error
         yield descriptor
-    except BlockingIOError as error:
-        raise AdapterError(f"this kernel is being built by another process (it holds {path})") from error
     finally:
         os.close(descriptor)
 
@@ -164,7 +170,7 @@ def _lock(path: Path) -> Iterator[int]:
 def _disk_full(place: Path) -> AdapterError:
     free = shutil.disk_usage(place.parent).free
     return AdapterError(
-        f"the disk of {place.parent} is full: {free / 2**30:.1f} GiB are free, a build takes {_NEEDED_OCTETS >> 30} GiB; "
+        f"the disk of {place.parent} is full: {free / 2**30:.1f} GiB are free, a build takes {NEEDED_OCTETS >> 30} GiB; "
         f"{cache.VARIABLE} names another folder"
     )
 
@@ -174,12 +180,12 @@ class _Work:
 
     def __init__(self, recipe: Recipe, place: Path, jobs: int, tick: Tick, lock: int) -> None:
         self._recipe, self._place, self._jobs, self._tick, self._lock = recipe, place, jobs, tick, lock
-        self._tree, self._log = _beside(place, "tree"), _beside(place, "log")
+        self._tree, self._log = _at_work(place, "tree"), _at_work(place, "log")
 
     def run(self, what: str) -> None:
         began = time.monotonic()
         if not self._tree.is_dir():
-            if shutil.disk_usage(self._place.parent).free < _NEEDED_OCTETS:
+            if shutil.disk_usage(self._place.parent).free < NEEDED_OCTETS:
                 raise _disk_full(self._place)
             self._log.unlink(missing_ok=True)
             self._unpack()
@@ -189,7 +195,7 @@ class _Work:
 
     def _unpack(self) -> None:
         """What is in `tree` is whole, edits included."""
-        unpacking = _beside(self._place, "unpacking")
+        unpacking = _at_work(self._place, "unpacking")
         shutil.rmtree(unpacking, ignore_errors=True)
         unpacking.mkdir()
         self._execute("unpack", ["tar", "--extract", f"--file={SOURCE}", f"--directory={unpacking}"])
@@ -210,7 +216,7 @@ class _Work:
 
     def _keep_result(self, what: str, seconds: float) -> None:
         self._tick("strip", 0)
-        made = _beside(self._place, "new")
+        made = _at_work(self._place, "new")
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
         self._execute("strip", ["strip", f"--output-file={made / 'linux'}", str(self._tree / "linux")])
@@ -221,7 +227,7 @@ class _Work:
         made.rename(self._place)
 
     def _make(self, step: str, *arguments: str) -> None:
-        self._execute(step, ["make", "ARCH=um", "--directory", str(self._tree), *arguments])
+        self._execute(step, ["make", "ARCH=um", "--no-print-directory", "--directory", str(self._tree), *arguments])
 
     def _execute(self, step: str, command: Sequence[str]) -> None:
         """Run a command; what it says goes to the log, and its end into the error if it fails."""
@@ -259,7 +265,7 @@ class _Command:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, "LC_ALL": "C"},
+                env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"} | {"LC_ALL": "C"},
                 pass_fds=(lifeline, status, self._lock),
                 start_new_session=True,
             )

@@ -22,3 +22,8 @@ def path(variant: str) -> str:
     if stock is None:
         raise AdapterError(f"linux: there is no {STOCK}; {INSTALL}")
     return stock
+
+
+def is_built(variant: str) -> bool:
+    """Whether the kernel of a variant in `BUILT` is there."""
+    return build.image(BUILT[variant]) is not None

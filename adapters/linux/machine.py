@@ -6,7 +6,14 @@ The guest's root is the host's file system, read-only, and its first process is 
 The kernel's console comes out of its standard output, and its end is quoted when the guest dies: a kernel panic is an
 end of file here. Everything waits with a limit, and after any failure the only thing to do is `close`.
 
+A kernel that finds something wrong with itself says so on the console (KASAN, UBSAN, BUG, WARNING) and often goes on. The
+console is looked at with every answer, so that the report is a crash of the case in which it appeared.
+
 The guest and who asks it take turns, so they are fastest on one processor; see `Processor`.
+
+A guest that travels in time has a clock of its own, which jumps to what is waited for as soon as there is nothing to do.
+While nobody asks it anything it is stopped, as its time would fly; and `guest` never waits long, so that little time
+passes before the signal arrives.
 """
 
 import fcntl
@@ -35,8 +42,12 @@ _HEADER = wire.GUEST + wire.HOST + wire.ETHERTYPE.to_bytes(2, "big")
 _TAIL = 16000
 """Octets of the console that are kept."""
 _QUOTED = 1000
-_ALARMS = ("Kernel panic", "BUG:", "KASAN:", "Oops")
-"""What a kernel's last words begin with: the trace behind them is longer than what is quoted."""
+_REPORTS = ("KASAN:", "UBSAN:", "BUG:", "kernel BUG at", "WARNING:", "Kernel panic", "Oops")
+"""What the first line of a report holds; the trace behind it is longer than what is quoted."""
+_LOGLEVEL = 5
+"""Warnings and worse go to the console."""
+_TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
+"""Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
 _KILL_SECONDS = 5.0
 
 
@@ -79,20 +90,22 @@ class Processor:
 class Machine:
     """A running guest. `AdapterError` if it does not start within `seconds`."""
 
-    def __init__(self, kernel: str, processor: Processor, seconds: float) -> None:
+    def __init__(self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False) -> None:
         self._processor = processor
+        self._pauses = time_travel
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
         lifeline, self._lifeline = os.pipe()
         self._status, status = os.pipe()
         supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR))
-        self._tail = b""
+        self._tail = self._news = b""
         self._hearing = True
+        self._word = ""
         try:
             with processor:
                 self._supervisor = subprocess.Popen(
-                    [*supervisor, str(lifeline), str(status), *_command(kernel, theirs.fileno())],
+                    [*supervisor, str(lifeline), str(status), *_command(kernel, theirs.fileno(), time_travel)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -130,26 +143,54 @@ class Machine:
         values, _ = self._understood(wire.receive(self._put, self._take))
         if len(values) != 3 or values[0] != "ready":
             raise AdapterError(f"the guest did not start: {' '.join(map(str, values)):.2000}")
+        self._look_for_reports()
+        self._pause()
         return str(values[1]), str(values[2])
 
     def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         """Let the agent carry out operations (see `agent`); its results and packets.
 
-        `Crashed` if the guest ends, `Hung` if it does not answer within `seconds`, `AdapterError` for nonsense.
+        `Crashed` if the guest ends or reports a mistake of its own on the console, `Hung` if it does not answer within
+        `seconds`, `AdapterError` for nonsense.
         """
         self._until, self._limit = time.monotonic() + seconds, seconds
         try:
             with self._processor:
+                self._resume()
                 wire.send(wire.pack(operations, packets), self._put, self._take)
                 answer = wire.receive(self._put, self._take)
+                self._pause()
         except wire.Garbled as error:
             raise AdapterError(f"the guest's answer: {error}") from error
+        self._look_for_reports()
         results, out = self._understood(answer)
         if results[:1] == ["error"]:
             raise AdapterError(f"the agent failed: {results[1]!s:.2000}")
         if len(results) != len(operations):
             raise AdapterError(f"{len(results)} results for {len(operations)} operations")
         return results, out
+
+    def _resume(self) -> None:
+        if self._pauses:
+            self._signal(signal.SIGCONT)
+
+    def _pause(self) -> None:
+        if self._pauses:
+            self._signal(signal.SIGSTOP)
+            self._said()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the kernel's process."""
+        with suppress(OSError):  # it is gone, which the channel tells
+            for child in Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split():
+                os.kill(int(child), number)
+
+    def _look_for_reports(self) -> None:
+        self._listen()
+        news, self._news = self._news, b""
+        lines = _lines(news)
+        if (report := _report(lines)) is not None:
+            raise Crashed(f"the kernel reports: {_quoted(report)}")
 
     @staticmethod
     def _understood(message: bytes) -> tuple[list[Any], list[bytes]]:
@@ -201,10 +242,11 @@ class Machine:
     # ----------------------------------------------------------------------------------------------------- the end
 
     def _listen(self) -> None:
-        """Take in what the console says."""
+        """Take in what the console says; of what is new the beginning is kept, of all the end."""
         with suppress(BlockingIOError):
             octets = os.read(self._console, 1 << 16)
             self._tail = (self._tail + octets)[-_TAIL:]
+            self._news = (self._news + octets)[:_TAIL]
             if not octets and self._hearing:
                 self._hearing = False
                 self._poll.unregister(self._console)
@@ -213,8 +255,8 @@ class Machine:
         """The last word on how the kernel's process fares."""
         with suppress(BlockingIOError):
             lines = os.read(self._status, 4096).decode().splitlines()
-            return " ".join(reversed(lines[-1].split())) if lines else ""
-        return ""
+            self._word = " ".join(reversed(lines[-1].split())) if lines else self._word
+        return self._word
 
     def _death(self) -> Crashed:
         """The channel is closed: why?"""
@@ -229,10 +271,9 @@ class Machine:
         return Crashed(self._with_tail(f"the kernel {how}"))
 
     def _with_tail(self, message: str) -> str:
-        lines = [printable(line) for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
-        alarm = next((at for at, line in enumerate(lines) if any(word in line for word in _ALARMS)), None)
-        if alarm is not None:
-            return f"{message}: {' ⏎ '.join(lines[alarm:]):.{_QUOTED}}"
+        lines = _lines(self._tail)
+        if (report := _report(lines)) is not None:
+            return f"{message}: {_quoted(report)}"
         text = " ⏎ ".join(lines)[-_QUOTED:]
         return f"{message}; the console ends: {text}" if text else message
 
@@ -258,7 +299,21 @@ class Machine:
         os.close(self._status)
 
 
-def _command(kernel: str, card: int) -> list[str]:
+def _lines(console: bytes) -> list[str]:
+    return [printable(line) for line in console.decode(errors="replace").splitlines() if line.strip()]
+
+
+def _report(lines: list[str]) -> list[str] | None:
+    """From the line that opens the first report on; None if there is none."""
+    first = next((at for at, line in enumerate(lines) if any(word in line for word in _REPORTS)), None)
+    return None if first is None else lines[first:]
+
+
+def _quoted(lines: list[str]) -> str:
+    return f"{' ⏎ '.join(lines):.{_QUOTED}}"
+
+
+def _command(kernel: str, card: int, time_travel: bool) -> list[str]:
     folder = Path(espproof.__file__).parents[1]
     words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/guest.py"), str(folder)]  # type: ignore[attr-defined]
     for word in words:
@@ -272,13 +327,14 @@ def _command(kernel: str, card: int) -> list[str]:
         "rootfstype=hostfs",
         "rootflags=/",
         "ro",
-        "quiet",
+        f"loglevel={_LOGLEVEL}",
         "panic=-1",
         "con=null",
         "con0=null,fd:1",
         "ssl=null",
         f"vec0:transport=fd,fd={card},mtu={wire.MAX_FRAME},depth=128,vec=0",
         "uml_dir=/dev/null/",
+        *(_TIME_TRAVEL if time_travel else ()),
         f"init={python}",
         "--",
         *arguments,

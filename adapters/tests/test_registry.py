@@ -116,6 +116,15 @@ def test_what_is_no_adapter_is_misuse(own: str) -> None:
 def test_expectations_stand_beside_the_adapters() -> None:
     """scapy has known deviations, the reference has none."""
     assert registry.expectations_of("scapy") is not None
+    for name, file in (
+        ("linux", "expected"),
+        ("linux:any-window", "expected_any-window"),
+        ("linux:built", "expected_built"),
+        ("linux:kasan", "expected_built"),
+    ):
+        path = registry.expectations_of(name)
+        assert path is not None
+        assert path.stem == file
     assert registry.expectations_of("reference") is None
     assert registry.expectations_of("seeded:esn-flag-ignored") is None
 

@@ -111,6 +111,11 @@ def _row(known: registry.Known) -> dict[str, Any]:
     row: dict[str, Any] = {"name": known.name, "what": known.what, "present": registry.present(known)}
     if known.variants:
         row["variants"] = [f"{known.name}:{variant}" for variant in known.variants]
+    if known.builds:
+        row["builds"] = [
+            {"name": f"{known.name}:{variant}", "present": registry.built(known, variant), "install": command}
+            for variant, command in known.builds
+        ]
     if not row["present"]:
         return {**row, "install": known.install}
     try:

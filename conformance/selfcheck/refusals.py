@@ -4,18 +4,21 @@ The names below are in nobody's table. What is in the tables but not declared is
 """
 
 from collections.abc import Callable
+from typing import cast
 
 from msgspec.structs import replace
 
-from espproof.adapters.case import AdvanceTime, Done, Octets
+from espproof.adapters.case import Done, Octets, Step, _Step
 from espproof.conformance.selfcheck.item import Question
 from espproof.conformance.selfcheck.workbench import Flow, Workbench, case_of
 
 REFUSE = "answer add_sa with Unsupported (or Refused) unless everything that the SA asks for is there."
 
 
-class Unheard(AdvanceTime, tag="espproof-unheard-of", frozen=True, kw_only=True):
-    """An operation that no adapter knows, as a later suite might send to it."""
+class Unheard(_Step, tag="espproof-unheard-of", frozen=True, kw_only=True):
+    """An operation that no adapter knows, as a later suite might send to it; none of those that there are."""
+
+    seconds: int
 
 
 def _sa_with(**fields: object) -> Callable[[Workbench], str | None]:
@@ -37,7 +40,7 @@ def _with_authentication(name: str) -> Callable[[Workbench], str | None]:
 
 def _unknown_operation(bench: Workbench) -> str | None:
     flows = bench.flows()
-    bench.execute(case_of(flows, Unheard(seconds=1)))  # the workbench says what is wrong with the answer
+    bench.execute(case_of(flows, cast(Step, Unheard(seconds=1))))  # the workbench says what is wrong with the answer
     return bench.compare(bench.traffic(flows))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from espproof.adapters.linux import build
 from espproof.adapters.registry import KNOWN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,3 +126,4 @@ def test_readme_installs_what_the_registry_does() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|$", readme, re.MULTILINE))
     assert rows == {known.name: known.install for known in KNOWN if known.install.startswith("apt-get")}
+    assert f"| `{build.INSTALL}` |" in readme
