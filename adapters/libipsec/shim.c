@@ -20,7 +20,7 @@
 #include "associations.h"
 
 /* What fits whatever the algorithm: how long the ESP packet is, is known when its number has been used up. */
-enum { MAX_INNER = 65300 };
+enum { MAX_INNER = 65300, ESP_HEADER = 8 };
 
 static const char plugins[] =
     "nonce random aes des sha1 sha2 md5 hmac xcbc cmac ctr ccm gcm chapoly openssl";
@@ -120,10 +120,10 @@ static void opened(void *context, ip_packet_t *inner)
     inner->destroy(inner);
 }
 
-static const char *why_discarded(void)
+static const char *why_discarded(size_t esp_size)
 {
     if (passing.context == NULL)
-        return "no-sa";
+        return esp_size < ESP_HEADER ? "malformed" : "no-sa";
     return passing.status == FAILED ? "integrity" : passing.status == VERIFY_ERROR ? "replay" : NULL;
 }
 
@@ -155,7 +155,7 @@ static enum espproof_result inbound(void *context, struct espproof_octets packet
     esp->decrypt = watched_decrypt;
     instance_use(&associations->receiver);
     instance_inbound(esp);
-    return answer->size > 0 ? ESPPROOF_DELIVERED : drop(answer, why_discarded());
+    return answer->size > 0 ? ESPPROOF_DELIVERED : drop(answer, why_discarded(outer.esp.size));
 }
 
 /* ---------------------------------------------------------------------------------------------------------- the start */
