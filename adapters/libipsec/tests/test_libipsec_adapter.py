@@ -196,11 +196,17 @@ def test_time_ends_an_sa(adapter: LibipsecAdapter) -> None:
     assert adapter.add_sa(IN) == Done()
 
 
-def test_timers_end_with_their_case(adapter: LibipsecAdapter) -> None:
-    """A timer of an SA that was forgotten is not left for the next one."""
+@pytest.mark.parametrize("others", range(6))
+def test_timers_end_with_their_case(adapter: LibipsecAdapter, others: int) -> None:
+    """A timer of an SA that was forgotten is not left for the next one.
+
+    libipsec knows an SA again by SPI and address in memory, which some number of SAs in front of it makes the same.
+    """
     adapter.add_sa(replace(IN, lifetime=Lifetime(hard_seconds=5)))
     adapter.reset()
     adapter.add_sa(OUT)
+    for number in range(others):
+        adapter.add_sa(replace(IN, name=f"other-{number}", spi=256 + number))
     adapter.add_sa(IN)
     adapter.advance_time(1000)
     assert isinstance(adapter.inbound(sent(adapter)), Delivered)
