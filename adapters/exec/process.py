@@ -1,16 +1,14 @@
 """One running program: a line to it, a line from it, within limits of time and size; and its end, in every way it can end.
 
 One thread, one poll loop, no waiting without a limit. While a line is written or awaited, standard error is read too, so
-that a program which floods it does not block; its end is kept for the report. The program itself runs under `supervisor`,
-which sees to it that nothing is left behind.
+that a program which floods it does not block; its end is kept for the report. The program itself is `Supervised`,
+so that nothing is left behind.
 """
 
 import os
 import select
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.exec.messages import printable, shown
+from espproof.adapters.exec.supervised import Supervised
 
 MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
@@ -28,8 +27,10 @@ SCRATCH = "ESPPROOF_SUPERVISOR_SCRATCH"
 _CHUNK = 1 << 18
 _LAST_CHUNKS = 16
 """How much of standard error is read once a pipe is closed: all that a pipe can hold, and not for ever."""
-_GRACE_EOF, _GRACE_TERM, _GRACE_KILL = 2.0, 1.0, 5.0
-"""Seconds to end by itself after end of file, after SIGTERM, and for the supervisor to clean up."""
+_GRACE_EOF, _GRACE_TERM = 2.0, 1.0
+"""Seconds to end by itself after end of file, and after SIGTERM."""
+_END_SECONDS = 1.0
+"""For the supervisor to say how the program ended, when a pipe is closed."""
 
 
 class Process:
@@ -43,37 +44,20 @@ class Process:
         if shutil.which(command[0]) is None:
             raise AdapterError(f"{command[0]}: command not found, or not executable")
         self._name = command[0]
-        lifeline, self._lifeline = os.pipe()
-        self._status, status = os.pipe()
-        try:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", _SUPERVISOR, str(lifeline), str(status), *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                pass_fds=(lifeline, status, *descriptors),
-                env=os.environ if scratch is None else {**os.environ, SCRATCH: str(scratch)},
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(self._lifeline)
-            os.close(self._status)
-            raise AdapterError(f"cannot start {self._name}: {error.strerror}") from error
-        finally:
-            os.close(lifeline)
-            os.close(status)
-        streams = (self._supervisor.stdin, self._supervisor.stdout, self._supervisor.stderr)
-        self._in, self._out, self._err = (stream.fileno() for stream in streams if stream is not None)
-        for descriptor in (self._in, self._out, self._err, self._status):
-            os.set_blocking(descriptor, False)
+        self._program = Supervised(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            environment=os.environ if scratch is None else {**os.environ, SCRATCH: str(scratch)},
+            descriptors=descriptors,
+        )
+        self._in, self._out, self._err = self._program.streams()
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
         self._poll.register(self._err, select.POLLIN)
         self._answer = bytearray()
         self._tail = b""
-        self._said = b""
-        self._ended = False
 
     # ------------------------------------------------------------------------------------------------------- talking
 
@@ -123,7 +107,7 @@ class Process:
         left = until - time.monotonic()
         events = self._poll.poll(max(left, 0) * 1000) if left > 0 else []
         if not events:
-            stopped = " (it is stopped)" if self._is_stopped() else ""
+            stopped = " (it is stopped)" if self._program.is_stopped() else ""
             half = f", only half a line: {shown(self._answer)}" if self._answer else ""
             raise Hung(self._with_tail(f"no answer within {seconds:g} s{stopped}{half}"))
         for descriptor, _ in events:
@@ -162,52 +146,13 @@ class Process:
 
     def _failure(self, closed: str) -> Crashed | AdapterError:
         """A pipe is closed: why? Waits a moment for the supervisor to say."""
-        end = self._await_end(1.0)
+        end = self._program.end(_END_SECONDS)
         with suppress(BlockingIOError):
             for _ in range(_LAST_CHUNKS):
                 self._tail = (self._tail + os.read(self._err, _CHUNK))[-TAIL:]
         if end is None:
             return Crashed(self._with_tail(f"{self._name} {closed}, but still runs"))
-        what, number = end
-        if what == "failed":
-            return AdapterError(f"cannot start {self._name}: {os.strerror(number)}")
-        if what == "signal":
-            name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-            return Crashed(self._with_tail(f"{self._name} was killed by {name}"))
-        if what == "exit":
-            return Crashed(self._with_tail(f"{self._name} ended with exit status {number}"))
-        return AdapterError(self._with_tail(f"the supervisor of {self._name} died"))
-
-    def _await_end(self, seconds: float) -> tuple[str, int] | None:
-        """How the program ended, None if it has not: ("exit", status), ("signal", number), ("failed", errno)."""
-        until = time.monotonic() + seconds
-        poll = select.poll()
-        poll.register(self._status, select.POLLIN)
-        while True:
-            for line in self._status_lines():
-                what, _, number = line.partition(" ")
-                if what in ("exit", "signal", "failed"):
-                    return what, int(number)
-            if self._ended:
-                return "", 0
-            left = until - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                return None
-            self._read_status()
-
-    def _read_status(self) -> None:
-        with suppress(BlockingIOError):
-            octets = os.read(self._status, 4096)
-            self._said += octets
-            self._ended = not octets
-
-    def _status_lines(self) -> list[str]:
-        return self._said.decode().splitlines()
-
-    def _is_stopped(self) -> bool:
-        self._read_status()
-        lines = self._status_lines()
-        return bool(lines) and lines[-1].startswith("stopped")
+        return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))
 
     def _with_tail(self, message: str) -> str:
         lines = self._tail.decode(errors="replace").splitlines()
@@ -218,50 +163,32 @@ class Process:
 
     def close(self) -> None:
         """Let it end by itself, then less and less politely. Nothing is left of it."""
-        if self._supervisor.returncode is not None:
+        if self._program.is_gone:
             return
-        self._close_pipe("stdin")
+        self._program.end_input()
         if not self._ends_within(_GRACE_EOF):
-            with suppress(OSError):
-                os.write(self._lifeline, b"t")
+            self._program.terminate()
             self._ends_within(_GRACE_TERM)
         self.kill()
 
     def kill(self) -> None:
         """Kill it and all that it has started, at once."""
-        if self._supervisor.returncode is not None:
-            return
-        os.close(self._lifeline)
-        try:
-            self._supervisor.wait(_GRACE_KILL)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
-        for name in ("stdin", "stdout", "stderr"):
-            self._close_pipe(name)
-        os.close(self._status)
+        self._program.kill()
+        self._program.gone(wait=True)
 
     def _ends_within(self, seconds: float) -> bool:
         """Whether the program ends by itself; what it says meanwhile is thrown away."""
         until = time.monotonic() + seconds
         poll = select.poll()
-        for descriptor in (self._out, self._err, self._status):
+        for descriptor in (self._out, self._err, self._program.status):
             poll.register(descriptor, select.POLLIN)
-        while (left := until - time.monotonic()) > 0:
+        while self._program.end() is None:
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
             for descriptor, _ in poll.poll(left * 1000):
-                with suppress(BlockingIOError):
-                    octets = os.read(descriptor, _CHUNK)
-                    if descriptor == self._status and (not octets or octets.startswith((b"exit", b"signal"))):
-                        return True
-                    if not octets:
-                        poll.unregister(descriptor)
-        return False
-
-    def _close_pipe(self, name: str) -> None:
-        stream = getattr(self._supervisor, name)
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
-
-
-_SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+                if descriptor != self._program.status:
+                    with suppress(BlockingIOError):
+                        if not os.read(descriptor, _CHUNK):
+                            poll.unregister(descriptor)
+        return True

@@ -50,7 +50,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.openconnect.client import MAX_ESP, Client, NotTaken, program
+from espproof.adapters.openconnect.client import MAX_ESP, Client, GaveUp, NotTaken, program
 from espproof.adapters.openconnect.gateway import ENC_ALGO, HMAC_ALGO, Identity
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -61,6 +61,8 @@ from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
 _MOST_TUNNELS = 16
+_TRIES = 3
+"""How many clients may give up before the tunnel is up, one after the other."""
 _VERSION_SECONDS = 10.0
 _PARTNER_SPIS = (0xE5A00001, 0xE5A00002)
 """For an SA that the case does not have; the second where the first is the SPI of the one that it has."""
@@ -194,6 +196,16 @@ class OpenConnectAdapter(Adapter):
 
     def _connect(self, tunnel: _Tunnel) -> Done | Refused:
         """Bring up a tunnel; it is then one of `_tunnels`, unless the client refuses it."""
+        given_up: list[GaveUp] = []
+        while len(given_up) < _TRIES:
+            try:
+                return self._connect_once(tunnel)
+            except GaveUp as error:
+                given_up.append(error)
+        self._retire()
+        raise AdapterError(f"{_TRIES} clients gave up before the tunnel was up; the last: {given_up[-1]}")
+
+    def _connect_once(self, tunnel: _Tunnel) -> Done | Refused:
         self._start_ahead()
         tunnel.client = self._ahead.popleft()
         self._tunnels.append(tunnel)
@@ -201,14 +213,23 @@ class OpenConnectAdapter(Adapter):
         try:
             tunnel.client.connect(tunnel.sas.get("in", _partner(one)), tunnel.sas.get("out", _partner(one)))
         except NotTaken as refusal:
-            self._tunnels.remove(tunnel)
-            self._kill(tunnel.client)
+            self._give_back(tunnel)
             return Refused(reason=str(refusal))
+        except GaveUp:
+            self._give_back(tunnel)
+            raise
         except AdapterFailure:
             self._retire()
             raise
         self._start_ahead()
         return Done()
+
+    def _give_back(self, tunnel: _Tunnel) -> None:
+        """Be rid of a client that is not connected, as if it had not been tried."""
+        self._tunnels.remove(tunnel)
+        if tunnel.client is not None:
+            self._kill(tunnel.client)
+            tunnel.client = None
 
     def _start_ahead(self) -> None:
         while len(self._ahead) < _STARTED_AHEAD:

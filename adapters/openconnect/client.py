@@ -44,7 +44,7 @@ from espproof.adapters.openconnect.gateway import (
     Identity,
     configuration,
 )
-from espproof.adapters.openconnect.supervised import Supervised
+from espproof.adapters.openconnect.lines import EndedByItself, LineReader
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Misuse
@@ -83,13 +83,17 @@ class NotTaken(Exception):
     """The client does not take this SA pair; says what it logged."""
 
 
+class GaveUp(AdapterError):
+    """The client ended by itself before the tunnel was up. On a loaded machine its own time limits do that."""
+
+
 def program() -> str | None:
     """Where openconnect is."""
     return shutil.which("openconnect", path=os.pathsep.join((os.environ.get("PATH", os.defpath), _SYSTEM_PROGRAMS)))
 
 
 class Client:
-    """A client that was started. After any exception but `NotTaken` the only thing to do is `kill`."""
+    """A client that was started. After any exception the only thing to do is `kill`."""
 
     def __init__(self, identity: Identity) -> None:
         where = program()
@@ -106,7 +110,7 @@ class Client:
             "--script-tun", "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
         ]  # fmt: skip
         try:
-            self._process = Supervised(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()], log.is_noise)
+            self._process = LineReader(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()], log.is_noise)
         except BaseException:
             self._gateway.close()
             self._channel.close()
@@ -123,12 +127,17 @@ class Client:
     # ------------------------------------------------------------------------------------------------- coming up
 
     def connect(self, inbound: Sa, outbound: Sa) -> None:
-        """Bring up the tunnel with these SAs, which have equal algorithms. `NotTaken` if the client refuses them."""
+        """Bring up the tunnel with these SAs, which have equal algorithms.
+
+        `NotTaken` if the client refuses them, `GaveUp` if it ends with a status before the tunnel is up.
+        """
         try:
             self._configure(configuration(inbound, outbound, self._gateway.udp_port))
             self._establish(inbound)
+        except EndedByItself as end:
+            raise self._before_it_was_up(end) from end
         except OSError as error:
-            raise self._failure(error) from error
+            raise self._before_it_was_up(self._failure(error)) from error
 
     def _configure(self, config: str) -> None:
         """Until the client sends its first probe."""
@@ -171,6 +180,10 @@ class Client:
         self._settle()
         self.own_packets = sequence_low(self._sent[-1])
         self._sent.clear()
+
+    def _before_it_was_up(self, failure: AdapterFailure) -> AdapterFailure:
+        gave_up = isinstance(failure, EndedByItself) and self._inner is None
+        return GaveUp(str(failure)) if gave_up else failure
 
     def _take_inner(self) -> socket.socket:
         _, ancillary, _, _ = self._channel.recvmsg(16, socket.CMSG_SPACE(array.array("i").itemsize))

@@ -396,6 +396,18 @@ DEFECTS = (
                      "        if False:"),
     ),
     defect(
+        "lifetime-timer-of-the-deleted", "strongSwan 5.9.8", "lifetime",
+        "the timer of a deleted SA is left, and ends the SA that has its SPI by then",
+        ("endpoint", "        self._udp_ports: Counter[int] = Counter()\n",
+                     "        self._udp_ports: Counter[int] = Counter()\n"
+                     "        self._timers: dict[tuple[str, int], SaState] = {}\n"),
+        ("endpoint", "        entry = Entry(sa, state)\n",
+                     "        entry = Entry(sa, state)\n"
+                     "        timer = self._timers.setdefault((sa.direction, sa.spi), state)\n"
+                     "        if not state.limited:\n"
+                     "            state.lifetime, state.limited, state.added_at = timer.lifetime, timer.limited, timer.added_at\n"),
+    ),
+    defect(
         "lifetime-two-limits-at-once", "F-004", "lifetime",
         "an SA that reaches two of its limits together is freed twice",
         ("lifetime", "        if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):\n",

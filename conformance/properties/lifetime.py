@@ -16,6 +16,7 @@ BOTH_TYPES = "RFC4301-4.4.2.1-lifetime-both-types"
 SIMULTANEOUS = "RFC4301-4.4.2.1-lifetime-simultaneous"
 PARTIAL = "RFC4301-4.4.2.1-lifetime-partial-packet"
 COUNTED = "RFC4301-4.4.2.1-lifetime-octets-counted"
+DELETED = "RFC4301-4.4.2.1-deleted"
 OCTETS = 500
 """Behind the IP header of each packet, where octets are limited."""
 
@@ -136,3 +137,18 @@ def both_at_once(s: Scenario) -> None:
     carry(s, sa, 3, SIMULTANEOUS)
     s.wait(51, SIMULTANEOUS)
     carry(s, sa, 4, SIMULTANEOUS)
+
+
+@check(DELETED, proved_by=("lifetime-timer-of-the-deleted",))
+def timer_of_the_deleted(s: Scenario) -> None:
+    """When the time of a deleted SA would have been over, the one that has its SPI by then goes on."""
+    s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
+    seconds = s.draw(st.integers(4, 100_000))
+    old = either_way(s, Lifetime(hard_seconds=seconds))
+    s.delete(old, DELETED)
+    for _ in range(s.draw(st.integers(0, 3))):  # a timer may know its SA by where it was in memory
+        s.add(s.inbound_sa(add=False) if old.direction == "in" else s.outbound_sa(add=False), DELETED)
+    new = s.changed(old, name=f"{old.name}-again", lifetime=Lifetime(), **s.fresh_keys(old, 1))
+    s.add(new, DELETED)
+    s.wait(seconds + 1, DELETED)
+    carry(s, new, 1, DELETED)

@@ -394,6 +394,38 @@ static struct espproof_octets *read_burst(struct reading *reading, const cJSON *
     return packets;
 }
 
+/* One outcome per packet; or one for all, if a packet was refused or cannot be carried at all. */
+static cJSON *told_burst(const enum espproof_result *results, const struct espproof_answer *answers, size_t count)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < count; i++) {
+        if (results[i] == ESPPROOF_REFUSED || results[i] == ESPPROOF_UNSUPPORTED) {
+            cJSON_Delete(list);
+            return told(results[i], &answers[i]);
+        }
+        cJSON_AddItemToArray(list, told(results[i], &answers[i]));
+    }
+    cJSON *outcome = result("burst");
+    cJSON_AddItemToObject(outcome, "results", list);
+    return outcome;
+}
+
+static void carry_burst(Implementation *it, const char *sa, const struct espproof_octets *packets, size_t count, bool in,
+                        enum espproof_result *results, struct espproof_answer *answers)
+{
+    if (in && it->inbound_burst) {
+        it->inbound_burst(it->context, packets, count, results, answers);
+    } else if (!in && it->outbound_burst) {
+        it->outbound_burst(it->context, sa, packets, count, results, answers);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            struct espproof_outbound step = {.sa = sa, .packet = packets[i]};
+            results[i] = in ? it->inbound(it->context, packets[i], &answers[i])
+                            : it->outbound(it->context, &step, &answers[i]);
+        }
+    }
+}
+
 static cJSON *burst(Implementation *it, const cJSON *request, bool in)
 {
     struct reading reading = {0};
@@ -404,31 +436,13 @@ static cJSON *burst(Implementation *it, const cJSON *request, bool in)
     struct espproof_answer *answers = allocate(count, sizeof *answers);
     for (size_t i = 0; i < count; i++)
         answers[i].packet = allocate(ESPPROOF_MAX_PACKET, 1);
-    cJSON *outcome = NULL;
+    cJSON *outcome;
     if (reading.problem) {
         outcome = problem_with(reading.problem);
-    } else if (in && it->inbound_burst) {
-        it->inbound_burst(it->context, packets, count, results, answers);
-    } else if (!in && it->outbound_burst) {
-        it->outbound_burst(it->context, sa, packets, count, results, answers);
     } else {
-        outcome = result("burst");
+        carry_burst(it, sa, packets, count, in, results, answers);
+        outcome = told_burst(results, answers, count);
     }
-    cJSON *list = cJSON_CreateArray();
-    for (size_t i = 0; i < count && !reading.problem; i++) {
-        if (outcome != NULL) { /* one by one */
-            struct espproof_outbound step = {.sa = sa, .packet = packets[i]};
-            results[i] = in ? it->inbound(it->context, packets[i], &answers[i])
-                            : it->outbound(it->context, &step, &answers[i]);
-        }
-        cJSON_AddItemToArray(list, told(results[i], &answers[i]));
-    }
-    if (outcome == NULL)
-        outcome = result("burst");
-    if (reading.problem)
-        cJSON_Delete(list);
-    else
-        cJSON_AddItemToObject(outcome, "results", list);
     for (size_t i = 0; i < count; i++) {
         free((void *)packets[i].at);
         free(answers[i].packet);

@@ -57,6 +57,38 @@ def said(example: Path, *lines: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("answer", ["refused", "unsupported"])
+def test_a_burst_that_is_not_carried_has_one_outcome(answer: str, tmp_path: Path) -> None:
+    """As a list of outcomes it would be nonsense: packets are sent or dropped."""
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    source = tmp_path / "never.c"
+    source.write_text(
+        f"""#include "espproof_harness.h"
+        static void reset(void *context) {{ (void)context; }}
+        static enum espproof_result outbound(void *context, const struct espproof_outbound *request,
+                                             struct espproof_answer *answer)
+        {{
+            (void)context, (void)request;
+            answer->reason = "never";
+            return ESPPROOF_{answer.upper()};
+        }}
+        int main(void)
+        {{
+            const struct espproof_implementation never = {{
+                .name = "never", .version = "1", .capabilities = "{{}}", .reset = reset, .outbound = outbound,
+            }};
+            return espproof_serve(&never, stdin, stdout);
+        }}"""
+    )
+    program = tmp_path / "never"
+    files = [source, FOLDER / "espproof_harness.c"]
+    subprocess.run(["gcc", *SANITIZERS.split(), f"-I{FOLDER}", *files, "-lcjson", "-o", program], check=True)
+    (told,) = said(program, '{"id":1,"op":"outbound_burst","sa":"out","packets":["45","46"]}')
+    assert told == {"id": 1, "result": answer, "what" if answer == "unsupported" else "reason": "never"}
+
+
 def test_the_example_passes_the_suite_under_sanitizers(example: Path) -> None:
     """No finding, no crash, no memory error, no leak in the quick profile."""
     result = session.run(f"exec:{example}", profile=Profile.QUICK, seed=1)

@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.openconnect import client
-from espproof.adapters.openconnect.adapter import OpenConnectAdapter
+from espproof.adapters.openconnect.adapter import _DECLARED, OpenConnectAdapter
 from espproof.conformance.scenario import Peer
 from espproof.reference import ip
 from espproof.reference.esp import sequence_low
@@ -73,11 +73,21 @@ def descendants(pid: int) -> list[int]:
     return [*mine, *(lower for child in mine for lower in descendants(child))]
 
 
+def gone(pids: list[int]) -> bool:
+    """Whether all of these processes end within seconds."""
+    until = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def running(adapter: OpenConnectAdapter) -> int:
     """The process id of the client that has the first SA."""
     one = adapter._tunnels[0].client
     assert one is not None
-    return descendants(one._process._supervisor.pid)[0]
+    return descendants(one._process.pid)[0]
 
 
 def test_what_is_declared_was_probed(adapter: OpenConnectAdapter) -> None:
@@ -134,6 +144,14 @@ def test_what_is_not_the_clients_is_refused_or_unsupported(adapter: OpenConnectA
     assert isinstance(adapter.execute(case(sa("out", sequence=SequenceNumber(7)))).setup[0], Unsupported)
 
 
+def program_that(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a shell script in the place of openconnect."""
+    program = folder / "openconnect"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
 def test_death_is_a_crash_and_the_next_case_has_a_new_client(adapter: OpenConnectAdapter) -> None:
     """Also if it dies between two packets."""
     adapter.execute(case(sa()))
@@ -142,6 +160,47 @@ def test_death_is_a_crash_and_the_next_case_has_a_new_client(adapter: OpenConnec
         adapter.take(Inbound(packet=arriving(1)[0]))
     good = adapter.execute(case(sa(), steps=(Inbound(packet=arriving(1)[0]),)))
     assert isinstance(good.steps[0], Delivered)
+
+
+def test_an_end_after_the_tunnel_was_up_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the client ends by itself, with a status."""
+    program_that(f'{client.program()} "$@" & trap "exit 3" USR1; wait', tmp_path, monkeypatch)
+    monkeypatch.setattr(OpenConnectAdapter, "_capabilities", _DECLARED)
+    with OpenConnectAdapter() as adapter:
+        assert adapter.add_sa(sa()) == Done()
+        shell = running(adapter)
+        below = descendants(shell)
+        os.kill(shell, signal.SIGUSR1)
+        assert gone(below)
+        with pytest.raises(Crashed, match="exit status 3"):
+            adapter.take(Inbound(packet=arriving(1)[0]))
+
+
+def test_who_gives_up_before_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third client connects, and the case goes on as if there had been no others."""
+    count = tmp_path / "count"
+    real = client.program()
+    program_that(f'[ $(wc -l <{count}) -ge 2 ] && exec {real} "$@"; echo >>{count}; exit 1', tmp_path, monkeypatch)
+    monkeypatch.setattr("espproof.adapters.openconnect.adapter._STARTED_AHEAD", 1)
+    monkeypatch.setattr(OpenConnectAdapter, "_capabilities", _DECLARED)
+    count.touch()
+    with OpenConnectAdapter() as adapter:
+        assert adapter.add_sa(sa()) == Done()
+        assert isinstance(adapter.take(Inbound(packet=arriving(1)[0])), Delivered)
+        assert len(adapter._tunnels) == 1
+    assert len(count.read_text().splitlines()) == 2
+
+
+def test_who_always_gives_up_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three clients it is the adapter that could not; their last words are told."""
+    count = tmp_path / "count"
+    program_that(f"echo >>{count}; echo no gateway; exit 1", tmp_path, monkeypatch)
+    monkeypatch.setattr("espproof.adapters.openconnect.adapter._STARTED_AHEAD", 1)
+    with OpenConnectAdapter() as adapter:
+        with pytest.raises(AdapterError, match=r"3 clients gave up .* exit status 1; its log ends: no gateway"):
+            adapter.capabilities()
+        assert adapter._tunnels == []
+    assert len(count.read_text().splitlines()) == 3
 
 
 def test_silence_is_a_hang(adapter: OpenConnectAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +216,7 @@ def test_silence_is_a_hang(adapter: OpenConnectAdapter, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
-        ("exit 3", Crashed),
+        ("exit 3", AdapterError),
         ("kill -SEGV $$", Crashed),
         ("echo hello; exec sleep 60", Hung),
         ("exec 1>&- 2>&-; exec sleep 60", Crashed),
@@ -169,10 +228,7 @@ def test_a_program_that_is_no_client(
     script: str, failure: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends, hangs or floods before it has connected."""
-    program = tmp_path / "openconnect"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program_that(script, tmp_path, monkeypatch)
     monkeypatch.setattr(client, "_SECONDS", 1.0)
     with OpenConnectAdapter() as adapter, pytest.raises(failure):
         adapter.capabilities()
@@ -198,8 +254,5 @@ def test_nothing_is_left_behind() -> None:
         user.kill()
         user.wait()
     assert below
-    until = time.monotonic() + 5
-    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in below):
-        time.sleep(0.02)
-    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    assert gone(below)
     assert not [path for path in set(Path("/tmp").iterdir()) - files if "espproof" in path.name]

@@ -96,7 +96,7 @@ def processes_below(pid: int) -> dict[int, str]:
 def sharkds(adapter: WiresharkAdapter) -> list[int]:
     """sharkd and its session, in the order in which they were started."""
     assert adapter._sharkd._process is not None
-    below = processes_below(adapter._sharkd._process._supervisor.pid)
+    below = processes_below(adapter._sharkd._process._program.pid)
     return sorted(pid for pid, name in below.items() if name == "sharkd")
 
 
@@ -238,7 +238,7 @@ from espproof.adapters.case import Octets
 from espproof.adapters.wireshark.adapter import WiresharkAdapter
 adapter = WiresharkAdapter()
 adapter.inbound(Octets(b"E"))
-print(adapter._sharkd._process._supervisor.pid, flush=True)
+print(adapter._sharkd._process._program.pid, flush=True)
 sys.stdin.read()
 adapter.close()
 """
