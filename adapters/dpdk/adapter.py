@@ -26,7 +26,7 @@ INSTALL = "apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev"
 SHIM = native.Shim(
     "dpdk",
     Path(__file__).parent,
-    ("shim.c", "engine.c", "transforms.c", "packets.c"),
+    ("shim.c", "engine.c", "transforms.c", "packets.c", "survival.c"),
     INSTALL,
     packages=("libdpdk",),
     flags=("-DALLOW_EXPERIMENTAL_API",),

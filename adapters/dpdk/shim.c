@@ -23,9 +23,10 @@
 #include "engine.h"
 #include "espproof_harness.h"
 #include "packets.h"
+#include "survival.h"
 #include "transforms.h"
 
-enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, ESN_WINDOW = 64, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
+enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
 
 struct address {
     uint8_t octets[16]; /* IPv4: the first 4 */
@@ -46,6 +47,7 @@ struct shim {
     struct engine engine;
     struct rte_ipsec_sad *sad[2]; /* of outer IPv4, of outer IPv6 */
     bool cpu, crossed;
+    struct survival survival; /* of the CPU path */
     struct sa sas[MAX_SAS];
     size_t used; /* no SA stands behind so many */
 };
@@ -348,12 +350,10 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (inet_pton(family, from->source, sa->source.octets) != 1 ||
         inet_pton(family, from->destination, sa->destination.octets) != 1)
         return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
-    if (from->esn && strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0)
-        return no(ESPPROOF_UNSUPPORTED, "ESN with AES-GMAC", answer);
+    if (!survival_of(&shim->survival, from->auth))
+        return no(ESPPROOF_UNSUPPORTED, "the driver dies with this integrity algorithm", answer);
     if (from->ecn_compatibility)
         return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
-    if (from->inbound && from->esn && from->replay_window < ESN_WINDOW)
-        return no(ESPPROOF_UNSUPPORTED, "ESN with a window below 64", answer);
     if (from->replay_window > MAX_WINDOW)
         return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
     if (!known_lookup(from->lookup))
@@ -644,6 +644,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s has no CPU crypto\n", argv[1]);
         return 2;
     }
+    if (shim.cpu)
+        survival_try(&shim.survival, &shim.engine);
     char capabilities[2048], version[128];
     snprintf(capabilities, sizeof capabilities, CAPABILITIES, shim.crossed ? CROSSED : PLAIN, ENGINE_PACKET);
     snprintf(version, sizeof version, "%s (%s%s)", rte_version(), shim.engine.driver, shim.cpu ? ", CPU crypto" : "");
