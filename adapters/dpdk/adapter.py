@@ -36,6 +36,8 @@ ARGUMENTS = {
     "aesni_mb": ("crypto_aesni_mb0",),
     "cpu": ("crypto_aesni_mb0", "cpu"),
     "crossed": ("crypto_openssl0", "crossed"),
+    "gmac": ("crypto_openssl0", "gmac"),
+    "cpu_gmac": ("crypto_aesni_mb0", "cpu", "gmac"),
 }
 """Variant -> arguments of the shim."""
 
