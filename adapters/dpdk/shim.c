@@ -1,15 +1,14 @@
 /* rte_ipsec behind espproof's exec protocol. SAs and callbacks; see engine.h, transforms.h and packets.h for the rest.
  *
  * What rte_ipsec leaves to the application is done here in the plainest way: finding ESP in a packet and its SA
- * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header checksums of what was made,
- * refusing SAs that no key management would set up. What comes out of rte_ipsec is told as it is.
+ * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header
+ * checksums of what was made, refusing SAs that no key management would set up. What comes out is told as it is.
  *
  * Usage: shim DEVICE [cpu] [crossed] [gmac]
  *   DEVICE   a virtual crypto device: crypto_openssl0, crypto_aesni_mb0, …
  *   cpu      sessions of type CPU_CRYPTO (synchronous) instead of lookaside
  *   crossed  tunnels carry IPv6 in IPv4 and IPv4 in IPv6: an SA of rte_ipsec is for one inner version
- *   gmac     AES-GMAC alone, also where rte_ipsec takes it and gets every packet wrong: with ESN, and with CPU sessions.
- *            Otherwise it is not done there, because that would hide what else goes wrong
+ *   gmac     AES-GMAC alone, outbound, also where rte_ipsec gets every packet wrong: with ESN, and with CPU sessions
  */
 #include <arpa/inet.h>
 #include <rte_cryptodev.h>
@@ -55,15 +54,12 @@ struct shim {
 };
 
 static const char CAPABILITIES[] =
-    "{\"encryption\":{%s},"
-    "\"integrity\":[%s],%s,\"esn\":[false,true],"
+    "{\"encryption\":{%s},\"integrity\":[%s],%s,\"esn\":[false,true],"
     "\"replay_windows\":{\"minimum\":32,\"maximum\":4096,\"step\":1,\"off\":true},"
     "\"set_sequence\":true,\"set_window\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
     "\"ecn\":[],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
     "\"lookup\":[\"spi\",\"spi+destination\",\"spi+destination+source\"],\"delete_sa\":true,\"max_packet\":%d,"
     "\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
-static const char GMAC[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],\"directions\":[\"out\"]";
-static const char CPU_GMAC[] = "\"modes\":[\"transport\"],\"families\":[\"4in4\",\"6in6\"],\"directions\":[\"out\"]";
 static const char GMAC_ENCRYPTION[] = "\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32]", GMAC_INTEGRITY[] = "\"NONE\"";
 static const char ENCRYPTION[] =
     "\"ENCR_AES_GCM_16\":[16,24,32],\"ENCR_AES_GCM_12\":[16,24,32],\"ENCR_AES_GCM_8\":[16,24,32],"
@@ -75,6 +71,8 @@ static const char INTEGRITY[] =
     "\"AUTH_HMAC_SHA2_512_256\",\"AUTH_HMAC_MD5_96\",\"AUTH_AES_XCBC_96\",\"AUTH_AES_CMAC_96\"";
 static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"]";
 static const char CROSSED[] = "\"modes\":[\"tunnel\"],\"families\":[\"6in4\",\"4in6\"]";
+static const char GMAC[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],\"directions\":[\"out\"]";
+static const char CPU_GMAC[] = "\"modes\":[\"transport\"],\"families\":[\"4in4\",\"6in6\"],\"directions\":[\"out\"]";
 
 static enum espproof_result no(enum espproof_result result, const char *reason, struct espproof_answer *answer)
 {

@@ -1,7 +1,7 @@
 /* survival: which integrity algorithms the CPU path of a crypto device's driver can be given.
  *
- * A driver may take a session and die with its first packet, and with which packet can depend on the sessions before. So
- * each is tried in a child process of its own, before there has been any session. Cryptography alone: no rte_ipsec.
+ * A driver may take a session and die with a packet of it. So each is tried in a child process of its own, before there
+ * has been any other session. Cryptography alone: no rte_ipsec.
  */
 #ifndef DPDK_SURVIVAL_H
 #define DPDK_SURVIVAL_H

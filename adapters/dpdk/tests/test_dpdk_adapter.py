@@ -29,6 +29,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.dpdk.adapter import ARGUMENTS, DpdkAdapter
 from espproof.reference import ip
+from espproof.reference.algorithms import INTEGRITY
 
 KNOWN = next(known for known in registry.KNOWN if known.name == "dpdk")
 if not registry.present(KNOWN):
@@ -195,6 +196,44 @@ def test_crossed_tunnels_carry_the_other_version() -> None:
         packet = sent(adapter, OUT, plain)
         assert adapter.add_sa(IN) == Done()
         assert adapter.inbound(packet) == Delivered(packet=plain, sa="in")
+
+
+def test_integrity_algorithms_of_the_cpu_path_are_survived() -> None:
+    """One packet with each that is declared; what the driver dies with is not declared, and refused before it can."""
+    with DpdkAdapter("cpu") as adapter:
+        integrity = adapter.capabilities().integrity
+        assert "AUTH_HMAC_SHA2_256_128" in integrity
+        for auth, algorithm in INTEGRITY.items():
+            if auth == "NONE":
+                continue
+            adapter.reset()
+            key = Octets(bytes(range(algorithm.key_size)))
+            sa = replace(OUT, encr="ENCR_AES_CBC", salt=Octets(b""), auth=auth, auth_key=key)
+            if auth in integrity:
+                assert isinstance(sent(adapter, sa), bytes)
+            else:
+                assert isinstance(adapter.add_sa(sa), Unsupported)
+
+
+GMAC = replace(OUT, encr="ENCR_NULL_AUTH_AES_GMAC")
+
+
+@pytest.mark.parametrize(
+    ("variant", "sa"),
+    [
+        ("gmac", replace(GMAC, esn=True)),
+        ("gmac", replace(GMAC, esn=True, mode="transport")),
+        ("cpu_gmac", replace(GMAC, mode="transport")),
+    ],
+)
+def test_gmac_is_a_variant_where_every_packet_is_wrong(variant: str, sa: Sa) -> None:
+    """It sends there; the variant without it says that it does not do it."""
+    with DpdkAdapter(variant) as adapter:
+        assert adapter.capabilities().directions == ("out",)
+        assert set(adapter.capabilities().encryption) == {"ENCR_NULL_AUTH_AES_GMAC"}
+        assert isinstance(sent(adapter, sa, PLAIN if sa.mode == "tunnel" else ENDS), bytes)
+    with DpdkAdapter("cpu" if variant == "cpu_gmac" else "") as adapter:
+        assert isinstance(adapter.add_sa(sa), Unsupported)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGSEGV])
