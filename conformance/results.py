@@ -41,6 +41,14 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     clause: str
 
 
+class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`extends` is a file in the same folder, of which all holds but `without`; an entry of the same id replaces its."""
+
+    extends: str = ""
+    without: tuple[str, ...] = ()
+    deviation: tuple[Expectation, ...] = ()
+
+
 class RunResult(msgspec.Struct, kw_only=True):
     """One adapter, one profile, one seed."""
 
@@ -147,10 +155,23 @@ def count(requirements: dict[str, Verdict]) -> dict[str, int]:
 
 
 def read_expectations(path: Path) -> tuple[Expectation, ...]:
-    """The `[[deviation]]` entries of a TOML file; `Misuse` with the reason if it is not one."""
+    """The `[[deviation]]` entries of a TOML file, and of the one that it extends; `Misuse` with what is wrong."""
+    own = _expectation_file(path)
+    if not own.extends:
+        return own.deviation
+    base = _expectation_file(path.with_name(own.extends))
+    if base.extends:
+        raise Misuse(f"{path}: it extends {own.extends}, which extends another")
+    strangers = set(own.without) - {entry.id for entry in base.deviation}
+    if strangers:
+        raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {own.extends} does not have")
+    replaced = {*own.without, *(entry.id for entry in own.deviation)}
+    return (*(entry for entry in base.deviation if entry.id not in replaced), *own.deviation)
+
+
+def _expectation_file(path: Path) -> _ExpectationFile:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return tuple(msgspec.convert(content.get("deviation", []), list[Expectation]))
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _ExpectationFile)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise Misuse(f"{path}: {error}") from error
 

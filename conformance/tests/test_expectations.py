@@ -95,3 +95,24 @@ def test_file_that_is_none_says_so(tmp_path: Path) -> None:
             read_expectations(path)
     with pytest.raises(Misuse, match=r"none\.toml"):
         read_expectations(tmp_path / "none.toml")
+
+
+def test_a_file_can_extend_another(tmp_path: Path) -> None:
+    """All of the other file holds, but what is named in `without` and what has an entry of the same id."""
+    entry = "[[deviation]]\nid = '{}'\nreason = '{}'\nclause = ''\n"
+    (tmp_path / "base.toml").write_text(entry.format("a", "1") + entry.format("b", "1") + entry.format("c", "1"))
+    path = tmp_path / "more.toml"
+    path.write_text("extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"))
+    assert [(one.id, one.reason) for one in read_expectations(path)] == [("c", "1"), ("b", "2"), ("d", "2")]
+
+
+@pytest.mark.parametrize(
+    "text", ["extends = 'base.toml'\nwithout = ['x']", "extends = 'none.toml'", "extends = 'self.toml'"]
+)
+def test_a_file_that_extends_wrongly_says_so(tmp_path: Path, text: str) -> None:
+    """What is taken away must be there, and one step is all there is."""
+    (tmp_path / "base.toml").write_text("")
+    path = tmp_path / "self.toml"
+    path.write_text(text)
+    with pytest.raises(Misuse, match="toml"):
+        read_expectations(path)
