@@ -361,8 +361,10 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (!survival_of(&shim->survival, from->auth))
         return no(ESPPROOF_UNSUPPORTED, "the driver dies with this integrity algorithm", answer);
     bool gmac = strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0;
-    if (shim->gmac ? !gmac || from->inbound : gmac && (from->esn || shim->cpu))
-        return no(ESPPROOF_UNSUPPORTED, "AES-GMAC here, or anything else there", answer);
+    if (!shim->gmac && gmac && (from->esn || shim->cpu))
+        return no(ESPPROOF_UNSUPPORTED, "AES-GMAC with ESN, or on the CPU path", answer);
+    if (shim->gmac && (!gmac || from->inbound))
+        return no(ESPPROOF_UNSUPPORTED, "anything but outbound AES-GMAC", answer);
     if (from->ecn_compatibility)
         return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
     if (from->replay_window > MAX_WINDOW)
