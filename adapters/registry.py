@@ -55,7 +55,7 @@ KNOWN = (
         "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:DpdkAdapter",
         install="apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev",
         programs=("cc", "pkg-config"), files=("/usr/include/*/rte_ipsec.h", "/usr/include/cjson/cJSON.h"),
-        variants=("aesni_mb", "cpu", "crossed"),
+        variants=("aesni_mb", "cpu", "crossed", "gmac"),
     ),
     Known(
         "libipsec", "strongSwan's userspace data plane (C)", "espproof.adapters.libipsec.adapter:LibipsecAdapter",

@@ -50,6 +50,9 @@ NOT_COPIED = {4: "RFC4301-5.1.2.1-options-not-copied", 6: "RFC4301-5.1.2.2-exten
 EVERY_PACKET = (WELL_FORMED, SPI, INCREMENT, ALIGNMENT, PAD_LENGTH, PADDING, NEXT_HEADER)
 TUNNEL = (INNER, *ADDRESSES.values(), *DSCP.values(), *HOP_LIMIT.values())
 
+SAME_IV = "two packets have the same IV"
+"""The message; what is wrong with the IV of a single packet has others."""
+
 Judged = Iterator[tuple[str | None, str]]
 """(requirement, or None for the step's own; message)"""
 _REFERENCE = ReferenceAdapter()
@@ -116,7 +119,7 @@ class OutboundJudge:
             return
         self.shown.add(iv_rule(self._sa.encr))
         if len(set(self._ivs)) < len(self._ivs):
-            yield iv_rule(self._sa.encr), self._step, "two packets have the same IV"
+            yield iv_rule(self._sa.encr), self._step, SAME_IV
         elif cipher.block_size > 1:
             yield from self._predictable()
 

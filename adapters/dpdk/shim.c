@@ -1,13 +1,14 @@
 /* rte_ipsec behind espproof's exec protocol. SAs and callbacks; see engine.h, transforms.h and packets.h for the rest.
  *
  * What rte_ipsec leaves to the application is done here in the plainest way: finding ESP in a packet and its SA
- * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header checksums of what was made,
- * refusing SAs that no key management would set up. What comes out of rte_ipsec is told as it is.
+ * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header
+ * checksums of what was made, refusing SAs that no key management would set up. What comes out is told as it is.
  *
- * Usage: shim DEVICE [cpu] [crossed]
+ * Usage: shim DEVICE [cpu] [crossed] [gmac]
  *   DEVICE   a virtual crypto device: crypto_openssl0, crypto_aesni_mb0, …
  *   cpu      sessions of type CPU_CRYPTO (synchronous) instead of lookaside
  *   crossed  tunnels carry IPv6 in IPv4 and IPv4 in IPv6: an SA of rte_ipsec is for one inner version
+ *   gmac     AES-GMAC alone, outbound, also with ESN, where rte_ipsec gets every packet wrong
  */
 #include <arpa/inet.h>
 #include <rte_cryptodev.h>
@@ -23,9 +24,10 @@
 #include "engine.h"
 #include "espproof_harness.h"
 #include "packets.h"
+#include "survival.h"
 #include "transforms.h"
 
-enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, ESN_WINDOW = 64, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
+enum { MAX_SAS = 512, MAX_NAME = 64, MAX_WINDOW = 4096, IPV4_HEADER = 20, IPV6_HEADER = 40, MIN_ESP = 8 };
 
 struct address {
     uint8_t octets[16]; /* IPv4: the first 4 */
@@ -45,26 +47,34 @@ struct sa {
 struct shim {
     struct engine engine;
     struct rte_ipsec_sad *sad[2]; /* of outer IPv4, of outer IPv6 */
-    bool cpu, crossed;
+    bool cpu, crossed, gmac;
+    struct survival survival; /* of the CPU path */
     struct sa sas[MAX_SAS];
     size_t used; /* no SA stands behind so many */
 };
 
 static const char CAPABILITIES[] =
-    "{\"encryption\":{\"ENCR_AES_GCM_16\":[16,24,32],\"ENCR_AES_GCM_12\":[16,24,32],\"ENCR_AES_GCM_8\":[16,24,32],"
-    "\"ENCR_AES_CCM_16\":[16,24,32],\"ENCR_AES_CCM_12\":[16,24,32],\"ENCR_AES_CCM_8\":[16,24,32],"
-    "\"ENCR_CHACHA20_POLY1305\":[32],\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32],\"ENCR_NULL\":[0],"
-    "\"ENCR_AES_CBC\":[16,24,32],\"ENCR_AES_CTR\":[16,24,32],\"ENCR_3DES\":[24]},"
-    "\"integrity\":[\"NONE\",\"AUTH_HMAC_SHA1_96\",\"AUTH_HMAC_SHA2_256_128\",\"AUTH_HMAC_SHA2_384_192\","
-    "\"AUTH_HMAC_SHA2_512_256\",\"AUTH_HMAC_MD5_96\",\"AUTH_AES_XCBC_96\",\"AUTH_AES_CMAC_96\"],"
-    "%s,\"esn\":[false,true],"
+    "{\"encryption\":{%s},\"integrity\":[%s],%s,\"esn\":[false,true],"
     "\"replay_windows\":{\"minimum\":32,\"maximum\":4096,\"step\":1,\"off\":true},"
-    "\"set_sequence\":true,\"set_window\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
-    "\"ecn\":[],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
+    "\"set_sequence\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
+    "\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
     "\"lookup\":[\"spi\",\"spi+destination\",\"spi+destination+source\"],\"delete_sa\":true,\"max_packet\":%d,"
     "\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
-static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"]";
-static const char CROSSED[] = "\"modes\":[\"tunnel\"],\"families\":[\"6in4\",\"4in6\"]";
+static const char GMAC_ENCRYPTION[] = "\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32]", GMAC_INTEGRITY[] = "\"NONE\"";
+static const char ENCRYPTION[] =
+    "\"ENCR_AES_GCM_16\":[16,24,32],\"ENCR_AES_GCM_12\":[16,24,32],\"ENCR_AES_GCM_8\":[16,24,32],"
+    "\"ENCR_AES_CCM_16\":[16,24,32],\"ENCR_AES_CCM_12\":[16,24,32],\"ENCR_AES_CCM_8\":[16,24,32],"
+    "\"ENCR_CHACHA20_POLY1305\":[32],\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32],\"ENCR_NULL\":[0],"
+    "\"ENCR_AES_CBC\":[16,24,32],\"ENCR_AES_CTR\":[16,24,32],\"ENCR_3DES\":[24]";
+static const char INTEGRITY[] =
+    "\"NONE\",\"AUTH_HMAC_SHA1_96\",\"AUTH_HMAC_SHA2_256_128\",\"AUTH_HMAC_SHA2_384_192\","
+    "\"AUTH_HMAC_SHA2_512_256\",\"AUTH_HMAC_MD5_96\",\"AUTH_AES_XCBC_96\",\"AUTH_AES_CMAC_96\"";
+static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],"
+    "\"set_window\":true,\"ecn\":[]";
+static const char CROSSED[] = "\"modes\":[\"tunnel\"],\"families\":[\"6in4\",\"4in6\"],"
+    "\"set_window\":true,\"ecn\":[]";
+static const char GMAC[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],"
+    "\"directions\":[\"out\"],\"ecn\":[\"normal\"]";
 
 static enum espproof_result no(enum espproof_result result, const char *reason, struct espproof_answer *answer)
 {
@@ -348,12 +358,15 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (inet_pton(family, from->source, sa->source.octets) != 1 ||
         inet_pton(family, from->destination, sa->destination.octets) != 1)
         return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
-    if (from->esn && strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0)
-        return no(ESPPROOF_UNSUPPORTED, "ESN with AES-GMAC", answer);
+    if (!survival_of(&shim->survival, from->auth))
+        return no(ESPPROOF_UNSUPPORTED, "the driver dies with this integrity algorithm", answer);
+    bool gmac = strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0;
+    if (!shim->gmac && gmac && (from->esn || shim->cpu))
+        return no(ESPPROOF_UNSUPPORTED, "AES-GMAC with ESN, or on the CPU path", answer);
+    if (shim->gmac && (!gmac || from->inbound))
+        return no(ESPPROOF_UNSUPPORTED, "anything but outbound AES-GMAC", answer);
     if (from->ecn_compatibility)
         return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
-    if (from->inbound && from->esn && from->replay_window < ESN_WINDOW)
-        return no(ESPPROOF_UNSUPPORTED, "ESN with a window below 64", answer);
     if (from->replay_window > MAX_WINDOW)
         return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
     if (!known_lookup(from->lookup))
@@ -627,12 +640,13 @@ int main(int argc, char **argv)
 {
     static struct shim shim;
     if (argc < 2) {
-        fputs("usage: shim DEVICE [cpu] [crossed]\n", stderr);
+        fputs("usage: shim DEVICE [cpu] [crossed] [gmac]\n", stderr);
         return 2;
     }
     for (int i = 2; i < argc; i++) {
         shim.cpu = shim.cpu || strcmp(argv[i], "cpu") == 0;
         shim.crossed = shim.crossed || strcmp(argv[i], "crossed") == 0;
+        shim.gmac = shim.gmac || strcmp(argv[i], "gmac") == 0;
     }
     /* DPDK and its libraries write to standard output as they like: answers go to a descriptor of their own */
     FILE *answers = fdopen(dup(STDOUT_FILENO), "w");
@@ -644,8 +658,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s has no CPU crypto\n", argv[1]);
         return 2;
     }
+    if (shim.cpu)
+        survival_try(&shim.survival, &shim.engine);
     char capabilities[2048], version[128];
-    snprintf(capabilities, sizeof capabilities, CAPABILITIES, shim.crossed ? CROSSED : PLAIN, ENGINE_PACKET);
+    const char *limits = shim.gmac ? GMAC : shim.crossed ? CROSSED : PLAIN;
+    snprintf(capabilities, sizeof capabilities, CAPABILITIES, shim.gmac ? GMAC_ENCRYPTION : ENCRYPTION,
+             shim.gmac ? GMAC_INTEGRITY : INTEGRITY, limits, ENGINE_PACKET);
     snprintf(version, sizeof version, "%s (%s%s)", rte_version(), shim.engine.driver, shim.cpu ? ", CPU crypto" : "");
     const struct espproof_implementation implementation = {
         .name = "rte_ipsec",

@@ -43,6 +43,7 @@ static const struct integrity INTEGRITY[] = {
     {"AUTH_AES_XCBC_96", RTE_CRYPTO_AUTH_AES_XCBC_MAC, 16, 12},
     {"AUTH_AES_CMAC_96", RTE_CRYPTO_AUTH_AES_CMAC, 16, 12},
 };
+_Static_assert(sizeof INTEGRITY / sizeof *INTEGRITY == TRANSFORMS_INTEGRITY, "all of them, and no more");
 enum { CCM_AAD_OFFSET = 18 }; /* rte_crypto: room for the first block in front of CCM's associated data */
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
@@ -204,6 +205,23 @@ enum espproof_result transforms_make(const struct espproof_sa *sa, bool inbound,
         if (!device_has(device, xform))
             return no(ESPPROOF_UNSUPPORTED, "the crypto device has no such algorithm", answer);
     return ESPPROOF_DONE;
+}
+
+bool transforms_pair(size_t cipher, size_t integrity, struct espproof_sa *sa)
+{
+    static const uint8_t key[ESPPROOF_MAX_KEY];
+    if (integrity >= COUNT(INTEGRITY))
+        return false;
+    for (size_t i = 0; i < COUNT(ENCRYPTION); i++)
+        if (ENCRYPTION[i].kind == CIPHER && cipher-- == 0) {
+            *sa = (struct espproof_sa){.encr = ENCRYPTION[i].name,
+                                       .encr_key = {key, ENCRYPTION[i].keys[0]},
+                                       .salt = {key, ENCRYPTION[i].salt},
+                                       .auth = INTEGRITY[integrity].name,
+                                       .auth_key = {key, INTEGRITY[integrity].key}};
+            return true;
+        }
+    return false;
 }
 
 size_t transforms_aad_sequence(const struct transforms *made)

@@ -328,7 +328,8 @@ def _df(caps: Capabilities) -> Iterator[Probe]:
     for kind in ("copy", "set", "clear"):
 
         def make(bench: Workbench, kind: str = kind) -> Case:
-            flow = _tunnel_out(bench, inner=4, outer=4, df=kind)
+            inner = 4 if kind == "copy" or "4in4" in caps.families else 6
+            flow = _tunnel_out(bench, inner=inner, outer=4, df=kind)
             return case_of((flow,), *[flow.send(flow.plain(dont_fragment=df)) for df in (False, True)])
 
         yield Probe(f"df {kind}", kind in caps.df, make, {"df": (kind,)})

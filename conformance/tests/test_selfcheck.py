@@ -7,13 +7,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from espproof.adapters.base import AdapterError
-from espproof.adapters.capabilities import Capabilities, ReplayWindows, everything
+from espproof.adapters.capabilities import Capabilities, Family, ReplayWindows, everything
+from espproof.adapters.case import Outbound
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.cli import build
+from espproof.conformance.outbound import SAME_IV
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, session, start
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.session import Checked
@@ -315,3 +318,29 @@ def test_run_in_several_processes_is_refused_where_one_alone_can_be() -> None:
         patch.setattr(ReferenceAdapter, "exclusive", True)
         with pytest.raises(Misuse, match="-n 1"):
             runs.run("reference", profile=Profile.QUICK, seed=1, workers=2)
+
+
+def test_known_deviation_of_the_iv_of_cbc_is_no_fault_of_the_adapter() -> None:
+    """Two packets with one IV, of CBC, where that is listed; whatever else goes wrong with such an SA still fails."""
+    name = "capability.encryption.ENCR_AES_CBC-128"
+    known = ("RFC3602-3-iv-unpredictable",)
+    same = Item(id=name, grade=Grade.FAIL, told=f"declared, and does not work: step 5 (outbound): {SAME_IV}")
+    wrong = Item(id=name, grade=Grade.FAIL, told="a receiver discards the packet: integrity")
+    gcm = Item(id="capability.encryption.ENCR_AES_GCM_16-128", grade=Grade.FAIL, told=same.told)
+    assert session._excused(same, known).grade is Grade.NOT_APPLICABLE
+    assert session._excused(same, ()) == same
+    assert session._excused(wrong, known) == wrong
+    assert session._excused(gcm, known) == gcm
+
+
+@pytest.mark.parametrize(("families", "version"), [(("6in6", "4in4"), 4), (("6in4", "4in6"), 6)])
+def test_df_is_asked_of_a_family_that_is_declared(families: tuple[Family, ...], version: int) -> None:
+    """IPv6 in IPv4 where IPv4 in IPv4 is not there."""
+    caps = replace(everything(), modes=("tunnel",), families=families, df=("set", "clear"))
+    bench = Workbench(adapter=ReferenceAdapter(), caps=caps)
+    declared = [probe for probe in probes.all_probes(caps) if probe.what in ("df set", "df clear")]
+    assert len(declared) == 2
+    for probe in declared:
+        case = probe.make(bench)
+        assert {":" in sa.source for sa in case.sas} == {False}
+        assert {step.packet[0] >> 4 for step in case.steps if isinstance(step, Outbound)} == {version}

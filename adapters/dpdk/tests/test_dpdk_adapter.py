@@ -29,6 +29,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.dpdk.adapter import ARGUMENTS, DpdkAdapter
 from espproof.reference import ip
+from espproof.reference.algorithms import INTEGRITY
 
 KNOWN = next(known for known in registry.KNOWN if known.name == "dpdk")
 if not registry.present(KNOWN):
@@ -195,6 +196,42 @@ def test_crossed_tunnels_carry_the_other_version() -> None:
         packet = sent(adapter, OUT, plain)
         assert adapter.add_sa(IN) == Done()
         assert adapter.inbound(packet) == Delivered(packet=plain, sa="in")
+
+
+def test_integrity_algorithms_of_the_cpu_path_are_survived() -> None:
+    """One packet with each that is declared; what the driver dies with is not declared, and refused before it can."""
+    with DpdkAdapter("cpu") as adapter:
+        integrity = adapter.capabilities().integrity
+        assert "AUTH_HMAC_SHA2_256_128" in integrity
+        for auth, algorithm in INTEGRITY.items():
+            if auth == "NONE":
+                continue
+            adapter.reset()
+            key = Octets(bytes(range(algorithm.key_size)))
+            sa = replace(OUT, encr="ENCR_AES_CBC", salt=Octets(b""), auth=auth, auth_key=key)
+            if auth in integrity:
+                assert isinstance(sent(adapter, sa), bytes)
+            else:
+                assert isinstance(adapter.add_sa(sa), Unsupported)
+
+
+@pytest.mark.parametrize("mode", ["tunnel", "transport"])
+def test_gmac_with_esn_is_a_variant_where_every_packet_is_wrong(adapter: DpdkAdapter, mode: str) -> None:
+    """It sends, and does nothing else; the variants beside it do not do that."""
+    gmac = replace(OUT, encr="ENCR_NULL_AUTH_AES_GMAC", esn=True, mode=mode)
+    assert isinstance(adapter.add_sa(gmac), Unsupported)
+    with DpdkAdapter("gmac") as alone:
+        assert alone.capabilities().directions == ("out",)
+        assert set(alone.capabilities().encryption) == {"ENCR_NULL_AUTH_AES_GMAC"}
+        assert isinstance(sent(alone, gmac, PLAIN if mode == "tunnel" else ENDS), bytes)
+        assert isinstance(alone.add_sa(replace(OUT, name="other")), Unsupported)
+        assert isinstance(alone.add_sa(replace(gmac, name="in", direction="in")), Unsupported)
+
+
+@pytest.mark.parametrize("window", [0, 32, 63])
+def test_small_windows_with_esn_are_handed_over(adapter: DpdkAdapter, window: int) -> None:
+    """What rte_ipsec makes of them is for the suite to find."""
+    assert adapter.add_sa(replace(IN, esn=True, replay_window=window)) == Done()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGSEGV])
