@@ -1,3 +1,10 @@
+/* Whether an SA may be made, be found and still be used is for libipsec to say. What it is not asked for:
+ *
+ * - addresses of two IP versions: refused, as no outer header can have them;
+ * - a soft limit of seconds without a hard one, for which libipsec sets no timer, and a selector of protocol 0, which to
+ *   libipsec means any: unsupported, as both would be ignored;
+ * - a name that is in use: names are the case's.
+ */
 #define _GNU_SOURCE
 #include "associations.h"
 
