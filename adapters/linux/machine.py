@@ -42,7 +42,7 @@ _HEADER = wire.GUEST + wire.HOST + wire.ETHERTYPE.to_bytes(2, "big")
 _TAIL = 16000
 """Octets of the console that are kept."""
 _QUOTED = 1000
-_REPORTS = ("KASAN:", "UBSAN:", "BUG:", "kernel BUG at", "WARNING:", "Kernel panic", "Oops")
+_REPORTS = (b"KASAN:", b"UBSAN:", b"BUG:", b"kernel BUG at", b"WARNING:", b"Kernel panic", b"Oops")
 """What the first line of a report holds; the trace behind it is longer than what is quoted."""
 _LOGLEVEL = 5
 """Warnings and worse go to the console."""
@@ -195,9 +195,8 @@ class Machine:
     def _look_for_reports(self) -> None:
         self._listen()
         news, self._news = self._news, b""
-        lines = _lines(news)
-        if (report := _report(lines)) is not None:
-            raise Crashed(f"the kernel reports: {_quoted(report)}")
+        if report := _report(news):
+            raise Crashed(f"the kernel reports: {_in_one_line(report):.{_QUOTED}}")
 
     @staticmethod
     def _understood(message: bytes) -> tuple[list[Any], list[bytes]]:
@@ -249,11 +248,12 @@ class Machine:
     # ----------------------------------------------------------------------------------------------------- the end
 
     def _listen(self) -> None:
-        """Take in what the console says; of what is new the beginning is kept, of all the end."""
+        """Take in what the console says; the end is kept, and of what is new the beginning of a report."""
         with suppress(BlockingIOError):
             octets = os.read(self._console, 1 << 16)
             self._tail = (self._tail + octets)[-_TAIL:]
-            self._news = (self._news + octets)[:_TAIL]
+            news = self._news + octets
+            self._news = _report(news)[:_TAIL] or news[-_TAIL:]
             if not octets and self._hearing:
                 self._hearing = False
                 self._poll.unregister(self._console)
@@ -278,10 +278,9 @@ class Machine:
         return Crashed(self._with_tail(f"the {self.dies} {how}"))
 
     def _with_tail(self, message: str) -> str:
-        lines = _lines(self._tail)
-        if (report := _report(lines)) is not None:
-            return f"{message}: {_quoted(report)}"
-        text = " ⏎ ".join(lines)[-_QUOTED:]
+        if report := _report(self._tail):
+            return f"{message}: {_in_one_line(report):.{_QUOTED}}"
+        text = _in_one_line(self._tail)[-_QUOTED:]
         return f"{message}; the console ends: {text}" if text else message
 
     @property
@@ -306,18 +305,14 @@ class Machine:
         os.close(self._status)
 
 
-def _lines(console: bytes) -> list[str]:
-    return [printable(line) for line in console.decode(errors="replace").splitlines() if line.strip()]
+def _report(console: bytes) -> bytes:
+    """From the line that opens the first report on; nothing if there is none."""
+    first = min((at for word in _REPORTS if (at := console.find(word)) >= 0), default=len(console))
+    return console[console.rfind(b"\n", 0, first) + 1 :] if first < len(console) else b""
 
 
-def _report(lines: list[str]) -> list[str] | None:
-    """From the line that opens the first report on; None if there is none."""
-    first = next((at for at, line in enumerate(lines) if any(word in line for word in _REPORTS)), None)
-    return None if first is None else lines[first:]
-
-
-def _quoted(lines: list[str]) -> str:
-    return f"{' ⏎ '.join(lines):.{_QUOTED}}"
+def _in_one_line(console: bytes) -> str:
+    return " ⏎ ".join(printable(line) for line in console.decode(errors="replace").splitlines() if line.strip())
 
 
 def _command(kernel: str, card: int, time_travel: bool) -> list[str]:

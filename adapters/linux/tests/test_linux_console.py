@@ -93,6 +93,13 @@ def test_a_flood_behind_a_report_is_cut_off(make: Make) -> None:
     assert len(str(raised.value)) < 1200
 
 
+def test_a_report_behind_a_flood_is_found(make: Make) -> None:
+    """However much else the console says in the same case."""
+    machine = make("it starts")
+    with pytest.raises(Crashed, match="reports: BUG: KASAN: slab"):
+        machine.ask([["before", "+\n" * 20000 + REPORTS[0]]], [], 10)
+
+
 def test_a_report_at_the_start_is_no_start(make: Make) -> None:
     """KASAN reports once: what comes later would go unheard."""
     with pytest.raises(AdapterError, match="did not start: the kernel reports: BUG: KASAN"):
