@@ -1,8 +1,9 @@
 """The process that fuzzes: `python -m espproof.fuzz.child ORDER`, started by `run`. libFuzzer takes it over and ends it.
 
-Which code is instrumented decides what the fuzzer can see: the reference always, and what the adapter tests where that
-is Python. The order of imports is the switch, so that nothing of this project but the reference may be imported before
-`_import_reference`; the suite's own code is not instrumented, as its branches tell nothing about the target.
+Which code is instrumented decides what the fuzzer can see: the reference and the reader of netlink always, and what the
+adapter tests where that is Python. The order of imports is the switch, so that nothing of this project but these may be
+imported before `_import_instrumented`; the suite's own code is not instrumented, as its branches tell nothing about the
+target.
 """
 
 import importlib
@@ -27,18 +28,19 @@ def main(order: dict[str, Any]) -> None:
     kind, _, name = order["target"].rpartition(":")
     if kind != "plain":
         with atheris.instrument_imports(include=["espproof"]):
-            _import_reference()
+            _import_instrumented()
     one_input, mutate = _target(kind, name, order, atheris)
     keywords = {"custom_mutator": mutate} if mutate else {}
     atheris.Setup([sys.argv[0], *order["libfuzzer"]], one_input, **keywords)
     atheris.Fuzz()
 
 
-def _import_reference() -> None:
+def _import_instrumented() -> None:
     import espproof.reference as package
 
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
+    importlib.import_module("espproof.adapters.linux.xfrm")
 
 
 def _target(kind: str, name: str, order: dict[str, Any], atheris: Any) -> tuple[OneInput, Mutate | None]:

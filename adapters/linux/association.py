@@ -88,7 +88,7 @@ def _mode(sa: Sa) -> int:
     return xfrm.TUNNEL if sa.mode == "tunnel" else xfrm.TRANSPORT
 
 
-def _algorithms(sa: Sa) -> dict[Attribute, Any]:
+def _algorithms(sa: Sa) -> dict[int, Any]:
     cipher, integrity = ENCRYPTION.get(sa.encr), INTEGRITY.get(sa.auth)
     if cipher is None or cipher.names.linux is None:
         raise Untold(f"encryption {sa.encr}")
@@ -96,7 +96,7 @@ def _algorithms(sa: Sa) -> dict[Attribute, Any]:
         raise Untold(f"integrity {sa.auth}")
     key = bytes(sa.encr_key + sa.salt)
     if cipher.aead:
-        attributes = {Attribute.ALG_AEAD: xfrm.Algorithm(cipher.names.linux, key, 8 * cipher.icv_size)}
+        attributes: dict[int, Any] = {Attribute.ALG_AEAD: xfrm.Algorithm(cipher.names.linux, key, 8 * cipher.icv_size)}
     else:
         attributes = {Attribute.ALG_CRYPT: xfrm.Algorithm(cipher.names.linux, key)}
     if integrity.names.linux is not None:
@@ -194,7 +194,7 @@ def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
         mode=_mode(sa),
     )
     families = (xfrm.AF_INET, xfrm.AF_INET6) if sa.mode == "tunnel" else (template.family,)
-    attributes: Mapping[Attribute, Any] = {
+    attributes: Mapping[int, Any] = {
         Attribute.TMPL: (template,),
         Attribute.MARK: xfrm.Mark(firewall.TO_PROTECT, _WORD),
     }

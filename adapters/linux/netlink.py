@@ -15,7 +15,12 @@ ROOT, MATCH, REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x100, 0x200, 0x400, 
 DUMP = ROOT | MATCH
 ERROR, DONE = 2, 3
 """Types of the messages with which the kernel answers (`NLMSG_…`)."""
+CAPPED, TLVS = 0x100, 0x200
+"""Flags of an answer of type ERROR (`NLM_F_CAPPED`, `NLM_F_ACK_TLVS`): the request is not repeated; attributes follow."""
+SOL_NETLINK, EXT_ACK = 270, 11
+"""Socket option that makes the kernel say in words what was wrong (`NETLINK_EXT_ACK`)."""
 NESTED = 0x8000
+_ERROR_TEXT = 1
 _TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -42,6 +47,19 @@ class Message:
         if len(self.payload) < 4:
             raise Malformed("an error message without an error number")
         return -int(struct.unpack_from("=i", self.payload)[0])
+
+    @property
+    def text(self) -> str:
+        """Of an answer of type ERROR: what the kernel says in words, "" if nothing (`NLMSGERR_ATTR_MSG`)."""
+        if self.type != ERROR or not self.flags & TLVS:
+            return ""
+        if len(self.payload) < 4 + _HEADER.size:
+            raise Malformed("an error message without the header of the request")
+        repeated = _HEADER.size if self.flags & CAPPED else _HEADER.unpack_from(self.payload, 4)[0]
+        for kind, value in attributes(self.payload[4 + repeated + -repeated % 4 :]):
+            if kind == _ERROR_TEXT:
+                return value.partition(b"\0")[0].decode("ascii", "backslashreplace")
+        return ""
 
 
 def message(kind: int, flags: int, payload: bytes, sequence: int = 0) -> bytes:
@@ -126,8 +144,8 @@ def _size(entry: Any) -> int:
 def _encode(entry: Any, value: Any) -> bytes:
     if not isinstance(entry, str):
         return value.encode()  # type: ignore[no-any-return]
-    if entry.endswith("s") and len(value) > _size(entry):
-        raise ValueError(f"{len(value)} octets do not fit into a field of {_size(entry)}")
+    if entry.endswith("s") and len(value) != _size(entry):
+        raise ValueError(f"{len(value)} octets are no value of a field of {_size(entry)}")
     try:
         return struct.pack(entry, value)
     except struct.error as error:

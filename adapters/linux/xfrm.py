@@ -1,9 +1,9 @@
-"""The messages of NETLINK_XFRM (`linux/xfrm.h`): octets to objects and back. Pure; standard library only.
+"""The messages of NETLINK_XFRM (`linux/xfrm.h`, Linux 6.12): octets to objects and back. Pure; standard library only.
 
 A `Request` is a message type, a body of fixed layout and attributes. Both directions come from the same tables: a body's
-`LAYOUT`, and per attribute how its value is written and read. The kernel's answers are read with the same `decode`.
-Addresses are 16 octets (IPv4: 4, then zeros), SPIs and ports are in network order on the wire, everything else is in
-the order of the machine. Numbers of octets and packets are 64 bits wide, INFINITE for no limit; times are in seconds.
+`LAYOUT` (`records`), and per attribute how its value is written and read. The kernel's answers and notifications are read
+with the same `decode`. Lengths are exact: the kernel takes attributes that are longer than their struct, and sends none.
+Whatever the octets are, `decode` raises `Malformed` and nothing else, and what it returns, `encode` can write.
 """
 
 import struct
@@ -12,21 +12,49 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
-from espproof.adapters.linux import netlink
+from espproof.adapters.linux import netlink, records
 from espproof.adapters.linux.netlink import Malformed, Record
+from espproof.adapters.linux.records import (
+    AF_INET,
+    AF_INET6,
+    AF_UNSPEC,
+    FORWARD,
+    IN,
+    INFINITE,
+    NO_ADDRESS,
+    OUT,
+    TRANSPORT,
+    TUNNEL,
+    UDP_ENCAP_ESPINUDP,
+    Encapsulation,
+    EventId,
+    Expired,
+    Failures,
+    Flush,
+    Id,
+    Limits,
+    Mark,
+    Nothing,
+    Offload,
+    PolicyId,
+    PolicyInfo,
+    Replay,
+    SaId,
+    SaInfo,
+    Selector,
+    Template,
+    Used,
+)
+
+__all__ = [
+    "AF_INET", "AF_INET6", "AF_UNSPEC", "FORWARD", "IN", "INFINITE", "NO_ADDRESS", "OUT", "TRANSPORT", "TUNNEL",
+    "UDP_ENCAP_ESPINUDP", "Encapsulation", "EventId", "Expired", "Failures", "Flush", "Id", "Limits", "Mark", "Nothing",
+    "Offload", "PolicyId", "PolicyInfo", "Replay", "SaId", "SaInfo", "Selector", "Template", "Used",
+]  # fmt: skip
 
 NETLINK_XFRM = 6
-INFINITE = 2**64 - 1
-PROTOCOL_ESP = 50
-TRANSPORT, TUNNEL = 0, 1
-"""`mode` of an SA or a template."""
-IN, OUT, FORWARD = 0, 1, 2
-"""`direction` of a policy."""
-AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
-UDP_ENCAP_ESPINUDP = 2
-NO_ADDRESS = bytes(16)
 
 
 class Type(IntEnum):
@@ -38,13 +66,25 @@ class Type(IntEnum):
     NEWPOLICY = 0x13
     DELPOLICY = 0x14
     GETPOLICY = 0x15
+    ALLOCSPI = 0x16
+    ACQUIRE = 0x17
     EXPIRE = 0x18
     UPDPOLICY = 0x19
     UPDSA = 0x1A
+    POLEXPIRE = 0x1B
     FLUSHSA = 0x1C
     FLUSHPOLICY = 0x1D
     NEWAE = 0x1E
     GETAE = 0x1F
+    REPORT = 0x20
+    MIGRATE = 0x21
+    NEWSADINFO = 0x22
+    GETSADINFO = 0x23
+    NEWSPDINFO = 0x24
+    GETSPDINFO = 0x25
+    MAPPING = 0x26
+    SETDEFAULT = 0x27
+    GETDEFAULT = 0x28
 
 
 class SaFlag(IntFlag):
@@ -67,6 +107,26 @@ class ExtraFlag(IntFlag):
     OSEQ_MAY_WRAP = 2
 
 
+class OffloadFlag(IntFlag):
+    """`XFRM_OFFLOAD_…`, of attribute OFFLOAD_DEV. Without PACKET the device does the cryptography alone."""
+
+    IPV6 = 1
+    INBOUND = 2
+    PACKET = 4
+
+
+class EventFlag(IntFlag):
+    """`XFRM_AE_…`, of an `EventId`: what a message has or asks for, and why the kernel sends it."""
+
+    REPLAY_THRESHOLD = 1
+    REPLAY = 2
+    LIFETIME = 4
+    TIMER_THRESHOLD = 8
+    BY_REPLAY = 16
+    BY_TIMER = 32
+    BY_POLICY = 64
+
+
 def address(text: str) -> bytes:
     """An address as the kernel writes it in these records: 16 octets."""
     return ip_address(text).packed.ljust(16, b"\0")
@@ -75,225 +135,6 @@ def address(text: str) -> bytes:
 def family(text: str) -> int:
     """The address family of an address."""
     return AF_INET6 if ip_address(text).version == 6 else AF_INET
-
-
-# ---------------------------------------------------------------------------------------------------------- records
-
-
-@dataclass(frozen=True, slots=True)
-class Selector(Record):
-    """Which traffic; all zero for any."""
-
-    destination: bytes = NO_ADDRESS
-    source: bytes = NO_ADDRESS
-    destination_port: int = 0
-    destination_port_mask: int = 0
-    source_port: int = 0
-    source_port_mask: int = 0
-    family: int = AF_UNSPEC
-    destination_prefix: int = 0
-    source_prefix: int = 0
-    protocol: int = 0
-    interface: int = 0
-    user: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = (
-        "16s", "16s", ">H", ">H", ">H", ">H", "=H", "=B", "=B", "=B", 3, "=i", "=I",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Id(Record):
-    """What names an SA on the wire."""
-
-    destination: bytes = NO_ADDRESS
-    spi: int = 0
-    protocol: int = PROTOCOL_ESP
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("16s", ">I", "=B", 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits(Record):
-    """Lifetimes as configured: octets, packets, seconds since the SA was added, seconds since its first use (0: none)."""
-
-    soft_octets: int = INFINITE
-    hard_octets: int = INFINITE
-    soft_packets: int = INFINITE
-    hard_packets: int = INFINITE
-    soft_add_seconds: int = 0
-    hard_add_seconds: int = 0
-    soft_use_seconds: int = 0
-    hard_use_seconds: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=Q",) * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Used(Record):
-    """What an SA or a policy has counted; times in seconds since 1970."""
-
-    octets: int = 0
-    packets: int = 0
-    added: int = 0
-    first_used: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=Q",) * 4
-
-
-@dataclass(frozen=True, slots=True)
-class Failures(Record):
-    """Packets that an SA has discarded: outside the window, received before, with a wrong ICV."""
-
-    replay_window: int = 0
-    replay: int = 0
-    integrity: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=I",) * 3
-
-
-@dataclass(frozen=True, slots=True)
-class SaInfo(Record):
-    """`xfrm_usersa_info`: an SA. `replay_window` is in packets, up to 32; larger ones come as REPLAY_ESN_VAL."""
-
-    selector: Selector = Selector()
-    id: Id = Id()
-    source: bytes = NO_ADDRESS
-    limits: Limits = Limits()
-    used: Used = Used()
-    failures: Failures = Failures()
-    sequence: int = 0
-    reqid: int = 0
-    family: int = AF_INET
-    mode: int = TRANSPORT
-    replay_window: int = 0
-    flags: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = (
-        Selector, Id, "16s", Limits, Used, Failures, "=I", "=I", "=H", "=B", "=B", "=B", 7,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class SaId(Record):
-    """`xfrm_usersa_id`: which SA is meant."""
-
-    destination: bytes = NO_ADDRESS
-    spi: int = 0
-    family: int = AF_INET
-    protocol: int = PROTOCOL_ESP
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("16s", ">I", "=H", "=B", 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Flush(Record):
-    """`xfrm_usersa_flush`: protocol 0 is all."""
-
-    protocol: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=B",)
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing(Record):
-    """A message without a body."""
-
-    LAYOUT: ClassVar[tuple[Any, ...]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyInfo(Record):
-    """`xfrm_userpolicy_info`; action 0 is allow, 1 block."""
-
-    selector: Selector = Selector()
-    limits: Limits = Limits()
-    used: Used = Used()
-    priority: int = 0
-    index: int = 0
-    direction: int = OUT
-    action: int = 0
-    flags: int = 0
-    share: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = (Selector, Limits, Used, "=I", "=I", "=B", "=B", "=B", "=B", 4)
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyId(Record):
-    """`xfrm_userpolicy_id`: which policy is meant; by index, or if that is 0 by selector."""
-
-    selector: Selector = Selector()
-    index: int = 0
-    direction: int = OUT
-    LAYOUT: ClassVar[tuple[Any, ...]] = (Selector, "=I", "=B", 3)
-
-
-@dataclass(frozen=True, slots=True)
-class EventId(Record):
-    """`xfrm_aevent_id`: the SA whose replay state is asked for or told."""
-
-    sa: SaId = SaId()
-    source: bytes = NO_ADDRESS
-    flags: int = 0
-    reqid: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = (SaId, "16s", "=I", "=I")
-
-
-@dataclass(frozen=True, slots=True)
-class Expired(Record):
-    """`xfrm_user_expire`: a limit of an SA was reached; `hard` is 1 for a hard one."""
-
-    sa: SaInfo = SaInfo()
-    hard: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = (SaInfo, "=B", 7)
-
-
-@dataclass(frozen=True, slots=True)
-class Template(Record):
-    """`xfrm_user_tmpl`: the SA that a policy asks for. `family` is that of the outer addresses."""
-
-    id: Id = Id()
-    family: int = AF_INET
-    source: bytes = NO_ADDRESS
-    reqid: int = 0
-    mode: int = TRANSPORT
-    share: int = 0
-    optional: int = 0
-    integrity_mask: int = 2**32 - 1
-    encryption_mask: int = 2**32 - 1
-    compression_mask: int = 2**32 - 1
-    LAYOUT: ClassVar[tuple[Any, ...]] = (Id, "=H", 2, "16s", "=I", "=B", "=B", "=B", 1, "=I", "=I", "=I")
-
-
-@dataclass(frozen=True, slots=True)
-class Encapsulation(Record):
-    """`xfrm_encap_tmpl`: ESP in UDP. The original address is not used by ESP."""
-
-    type: int = UDP_ENCAP_ESPINUDP
-    source_port: int = 4500
-    destination_port: int = 4500
-    original: bytes = NO_ADDRESS
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=H", ">H", ">H", 2, "16s")
-
-
-@dataclass(frozen=True, slots=True)
-class Replay(Record):
-    """`xfrm_replay_state`: last number sent, highest received, and a bit per number below it (bit 0: itself)."""
-
-    sent: int = 0
-    received: int = 0
-    bitmap: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=I", "=I", "=I")
-
-
-@dataclass(frozen=True, slots=True)
-class Mark(Record):
-    """`xfrm_mark`."""
-
-    value: int = 0
-    mask: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=I", "=I")
-
-
-@dataclass(frozen=True, slots=True)
-class Offload(Record):
-    """`xfrm_user_offload`: flag 2 is inbound, 4 packet offload."""
-
-    interface: int = 0
-    flags: int = 0
-    LAYOUT: ClassVar[tuple[Any, ...]] = ("=i", "=B", 3)
 
 
 # --------------------------------------------------------------------------------------- values of variable length
@@ -323,33 +164,96 @@ class ReplayEsn:
     bitmap: tuple[int, ...] = ()
 
 
-_NAME = 64
+@dataclass(frozen=True, slots=True)
+class SecurityContext:
+    """`xfrm_user_sec_ctx`: a label of a Linux security module (algorithm 1: SELinux), as it stands."""
+
+    label: bytes
+    algorithm: int = 1
+    domain: int = 1
 
 
-def _encode_algorithm(numbers: str) -> Callable[[Algorithm], bytes]:
-    def encode(value: Algorithm) -> bytes:
-        name = value.name.encode()
-        if len(name) >= _NAME:
-            raise ValueError(f"an algorithm's name of {len(name)} octets")
-        sizes = (8 * len(value.key), value.icv_bits)[: len(numbers) - 1]
-        return name.ljust(_NAME, b"\0") + struct.pack(numbers, *sizes) + value.key
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the value of an attribute is written and read; a value of another length than its own is `Malformed`."""
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def _must_have(size: int, octets: bytes, what: str) -> None:
+    if len(octets) != size:
+        raise Malformed(f"{len(octets)} octets are no {what}, which has {size}")
+
+
+def _number(layout: str) -> _Kind:
+    number = struct.Struct(layout)
+
+    def decode(octets: bytes) -> int:
+        _must_have(number.size, octets, "number")
+        return int(number.unpack(octets)[0])
+
+    return _Kind(number.pack, decode)
+
+
+def _record(record: type[Record]) -> _Kind:
+    def decode(octets: bytes) -> Record:
+        _must_have(record.size(), octets, record.__name__)
+        return record.decode(octets)
+
+    return _Kind(_written(record), decode)
+
+
+def _several(record: type[Record]) -> _Kind:
+    """One record behind the other: a tuple of them."""
+    write = _written(record)
+
+    def decode(octets: bytes) -> tuple[Record, ...]:
+        if len(octets) % record.size():
+            raise Malformed(f"{len(octets)} octets are no whole number of {record.__name__}s of {record.size()}")
+        return tuple(record.decode(octets[at:]) for at in range(0, len(octets), record.size()))
+
+    return _Kind(lambda value: b"".join(map(write, value)), decode)
+
+
+def _written(record: type[Record]) -> Callable[[Any], bytes]:
+    def encode(value: Any) -> bytes:
+        if not isinstance(value, record):
+            raise ValueError(f"{value!s:.100} is no {record.__name__}")
+        return value.encode()
 
     return encode
 
 
-def _decode_algorithm(numbers: str) -> Callable[[bytes], Algorithm]:
+_NAME = 64
+
+
+def _algorithm(layout: str) -> _Kind:
+    """`layout` has the numbers between name and key: bits of the key, and bits of the ICV where there is one."""
+    numbers = struct.Struct(layout)
+    start = _NAME + numbers.size
+
+    def encode(value: Algorithm) -> bytes:
+        name = value.name.encode("ascii")
+        if len(name) >= _NAME or b"\0" in name:
+            raise ValueError(f"no name of an algorithm: {value.name!r:.100}")
+        if value.icv_bits and len(layout) < len("=II"):
+            raise ValueError("this attribute does not tell the length of an ICV")
+        sizes = (8 * len(value.key), value.icv_bits)[: len(layout) - 1]
+        return name.ljust(_NAME, b"\0") + numbers.pack(*sizes) + value.key
+
     def decode(octets: bytes) -> Algorithm:
-        start = _NAME + struct.calcsize(numbers)
         if len(octets) < start:
             raise Malformed(f"{len(octets)} octets are too few for an algorithm")
-        bits, *icv = struct.unpack_from(numbers, octets, _NAME)
-        end = start + (bits + 7) // 8
-        if len(octets) < end:
+        bits, *icv = numbers.unpack_from(octets, _NAME)
+        if bits != 8 * (len(octets) - start):
             raise Malformed(f"a key of {bits} bits in {len(octets) - start} octets")
-        name = octets[:_NAME].partition(b"\0")[0].decode("ascii", "backslashreplace")
-        return Algorithm(name, octets[start:end], *icv)
+        name, end, _ = octets[:_NAME].partition(b"\0")
+        if not end or not name.isascii():
+            raise Malformed("an algorithm without a name")
+        return Algorithm(name.decode("ascii"), octets[start:], *icv)
 
-    return decode
+    return _Kind(encode, decode)
 
 
 _REPLAY_ESN = struct.Struct("=6I")
@@ -364,21 +268,34 @@ def _decode_replay_esn(octets: bytes) -> ReplayEsn:
     if len(octets) < _REPLAY_ESN.size:
         raise Malformed(f"{len(octets)} octets are too few for a replay state")
     words, *numbers = _REPLAY_ESN.unpack_from(octets)
-    if len(octets) < _REPLAY_ESN.size + 4 * words:
-        raise Malformed(f"a window of {words} words in {len(octets)} octets")
+    _must_have(_REPLAY_ESN.size + 4 * words, octets, f"replay state with a window of {words} words")
     sent, received, sent_high, received_high, window = numbers
     bitmap = struct.unpack_from(f"={words}I", octets, _REPLAY_ESN.size)
     return ReplayEsn(sent, received, sent_high, received_high, window, bitmap)
 
 
-def _encode_templates(value: tuple[Template, ...]) -> bytes:
-    return b"".join(template.encode() for template in value)
+_CONTEXT = struct.Struct("=HHBBH")
 
 
-def _decode_templates(octets: bytes) -> tuple[Template, ...]:
-    if len(octets) % Template.size():
-        raise Malformed(f"{len(octets)} octets are no whole number of templates")
-    return tuple(Template.decode(octets[at:]) for at in range(0, len(octets), Template.size()))
+def _encode_context(value: SecurityContext) -> bytes:
+    size = len(value.label)
+    head = (_CONTEXT.size + size, Attribute.SEC_CTX, value.algorithm, value.domain, size)
+    return _CONTEXT.pack(*head) + value.label
+
+
+def _decode_context(octets: bytes) -> SecurityContext:
+    if len(octets) < _CONTEXT.size:
+        raise Malformed(f"{len(octets)} octets are too few for a security context")
+    whole, kind, algorithm, domain, size = _CONTEXT.unpack_from(octets)
+    if kind != Attribute.SEC_CTX or not whole == _CONTEXT.size + size == len(octets):
+        raise Malformed(f"a security context of {whole} octets with a label of {size}, in {len(octets)}")
+    return SecurityContext(octets[_CONTEXT.size :], algorithm, domain)
+
+
+def _address(octets: bytes) -> bytes:
+    if len(octets) != len(NO_ADDRESS):
+        raise Malformed(f"{len(octets)} octets are no address")
+    return octets
 
 
 # ------------------------------------------------------------------------------------------------------- attributes
@@ -389,8 +306,12 @@ class Attribute(IntEnum):
 
     ALG_AUTH = 1
     ALG_CRYPT = 2
+    ALG_COMP = 3
     ENCAP = 4
     TMPL = 5
+    SA = 6
+    POLICY = 7
+    SEC_CTX = 8
     LTIME_VAL = 9
     REPLAY_VAL = 10
     REPLAY_THRESH = 11
@@ -398,129 +319,171 @@ class Attribute(IntEnum):
     SRCADDR = 13
     COADDR = 14
     LASTUSED = 15
+    POLICY_TYPE = 16
+    MIGRATE = 17
     ALG_AEAD = 18
+    KMADDRESS = 19
     ALG_AUTH_TRUNC = 20
     MARK = 21
     TFCPAD = 22
     REPLAY_ESN_VAL = 23
     SA_EXTRA_FLAGS = 24
     PROTO = 25
+    ADDRESS_FILTER = 26
+    PAD = 27
     OFFLOAD_DEV = 28
     SET_MARK = 29
     SET_MARK_MASK = 30
     IF_ID = 31
     MTIMER_THRESH = 32
     SA_DIR = 33
+    NAT_KEEPALIVE_INTERVAL = 34
+    SA_PCPU = 35
+
+
+class SadAttribute(IntEnum):
+    """`XFRMA_SAD_…`, of messages about the SAD as a whole."""
+
+    CNT = 1
+    HINFO = 2
+
+
+class SpdAttribute(IntEnum):
+    """`XFRMA_SPD_…`, of messages about the SPD as a whole."""
+
+    INFO = 1
+    HINFO = 2
+    IPV4_HTHRESH = 3
+    IPV6_HTHRESH = 4
+
+
+_OCTETS = _Kind(bytes, bytes)
+_WORD = _number("=I")
+
+KINDS: Mapping[type[IntEnum], Mapping[int, _Kind]] = MappingProxyType(
+    {
+        Attribute: {
+            Attribute.ALG_AUTH: _algorithm("=I"),
+            Attribute.ALG_CRYPT: _algorithm("=I"),
+            Attribute.ALG_COMP: _algorithm("=I"),
+            Attribute.ENCAP: _record(Encapsulation),
+            Attribute.TMPL: _several(Template),
+            Attribute.SA: _record(SaInfo),
+            Attribute.POLICY: _record(PolicyInfo),
+            Attribute.SEC_CTX: _Kind(_encode_context, _decode_context),
+            Attribute.LTIME_VAL: _record(Used),
+            Attribute.REPLAY_VAL: _record(Replay),
+            Attribute.REPLAY_THRESH: _WORD,
+            Attribute.ETIMER_THRESH: _WORD,
+            Attribute.SRCADDR: _Kind(_address, _address),
+            Attribute.COADDR: _Kind(_address, _address),
+            Attribute.LASTUSED: _number("=Q"),
+            Attribute.POLICY_TYPE: _record(records.PolicyType),
+            Attribute.MIGRATE: _several(records.Migration),
+            Attribute.ALG_AEAD: _algorithm("=II"),
+            Attribute.KMADDRESS: _record(records.KeyManagers),
+            Attribute.ALG_AUTH_TRUNC: _algorithm("=II"),
+            Attribute.MARK: _record(Mark),
+            Attribute.TFCPAD: _WORD,
+            Attribute.REPLAY_ESN_VAL: _Kind(_encode_replay_esn, _decode_replay_esn),
+            Attribute.SA_EXTRA_FLAGS: _WORD,
+            Attribute.PROTO: _number("=B"),
+            Attribute.ADDRESS_FILTER: _record(records.AddressFilter),
+            Attribute.PAD: _OCTETS,
+            Attribute.OFFLOAD_DEV: _record(Offload),
+            Attribute.SET_MARK: _WORD,
+            Attribute.SET_MARK_MASK: _WORD,
+            Attribute.IF_ID: _WORD,
+            Attribute.MTIMER_THRESH: _WORD,
+            Attribute.SA_DIR: _number("=B"),
+            Attribute.NAT_KEEPALIVE_INTERVAL: _WORD,
+            Attribute.SA_PCPU: _WORD,
+        },
+        SadAttribute: {SadAttribute.CNT: _WORD, SadAttribute.HINFO: _record(records.HashSize)},
+        SpdAttribute: {
+            SpdAttribute.INFO: _record(records.PolicyCounts),
+            SpdAttribute.HINFO: _record(records.HashSize),
+            SpdAttribute.IPV4_HTHRESH: _record(records.HashThreshold),
+            SpdAttribute.IPV6_HTHRESH: _record(records.HashThreshold),
+        },
+    }
+)
+"""The attributes that a message can have, and how the value of each is written and read."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
+class _Form:
+    """What a message begins with, which attributes follow, and the flags of a request."""
+
+    body: type[Record]
+    names: type[IntEnum] = Attribute
+    flags: int = netlink.ACK
 
 
-def _number(layout: str) -> _Kind:
-    def decode(octets: bytes) -> int:
-        if len(octets) < struct.calcsize(layout):
-            raise Malformed(f"{len(octets)} octets are too few for a number of {struct.calcsize(layout)}")
-        return int(struct.unpack_from(layout, octets)[0])
-
-    return _Kind(lambda value: struct.pack(layout, value), decode)
-
-
-def _record(record: type[Record]) -> _Kind:
-    return _Kind(lambda value: value.encode(), record.decode)
-
-
-def _algorithm(numbers: str) -> _Kind:
-    return _Kind(_encode_algorithm(numbers), _decode_algorithm(numbers))
-
-
-def _address(octets: bytes) -> bytes:
-    if len(octets) < len(NO_ADDRESS):
-        raise Malformed(f"an address of {len(octets)} octets")
-    return octets[: len(NO_ADDRESS)]
-
-
-_KINDS: Mapping[Attribute, _Kind] = MappingProxyType(
+_ADD = netlink.ACK | netlink.CREATE | netlink.EXCL
+FORMS: Mapping[Type, _Form] = MappingProxyType(
     {
-        Attribute.ALG_AUTH: _algorithm("=I"),
-        Attribute.ALG_CRYPT: _algorithm("=I"),
-        Attribute.ENCAP: _record(Encapsulation),
-        Attribute.TMPL: _Kind(_encode_templates, _decode_templates),
-        Attribute.LTIME_VAL: _record(Used),
-        Attribute.REPLAY_VAL: _record(Replay),
-        Attribute.REPLAY_THRESH: _number("=I"),
-        Attribute.ETIMER_THRESH: _number("=I"),
-        Attribute.SRCADDR: _Kind(bytes, _address),
-        Attribute.COADDR: _Kind(bytes, _address),
-        Attribute.LASTUSED: _number("=Q"),
-        Attribute.ALG_AEAD: _algorithm("=II"),
-        Attribute.ALG_AUTH_TRUNC: _algorithm("=II"),
-        Attribute.MARK: _record(Mark),
-        Attribute.TFCPAD: _number("=I"),
-        Attribute.REPLAY_ESN_VAL: _Kind(_encode_replay_esn, _decode_replay_esn),
-        Attribute.SA_EXTRA_FLAGS: _number("=I"),
-        Attribute.PROTO: _number("=B"),
-        Attribute.OFFLOAD_DEV: _record(Offload),
-        Attribute.SET_MARK: _number("=I"),
-        Attribute.SET_MARK_MASK: _number("=I"),
-        Attribute.IF_ID: _number("=I"),
-        Attribute.MTIMER_THRESH: _number("=I"),
-        Attribute.SA_DIR: _number("=B"),
+        Type.NEWSA: _Form(SaInfo, flags=_ADD),
+        Type.DELSA: _Form(SaId),
+        Type.GETSA: _Form(SaId, flags=0),
+        Type.NEWPOLICY: _Form(PolicyInfo, flags=_ADD),
+        Type.DELPOLICY: _Form(PolicyId),
+        Type.GETPOLICY: _Form(PolicyId, flags=0),
+        Type.ALLOCSPI: _Form(records.SpiRange, flags=0),
+        Type.ACQUIRE: _Form(records.Acquire),
+        Type.EXPIRE: _Form(Expired),
+        Type.UPDPOLICY: _Form(PolicyInfo),
+        Type.UPDSA: _Form(SaInfo),
+        Type.POLEXPIRE: _Form(records.PolicyExpired),
+        Type.FLUSHSA: _Form(Flush),
+        Type.FLUSHPOLICY: _Form(Nothing),
+        Type.NEWAE: _Form(EventId, flags=netlink.ACK | netlink.REPLACE),
+        Type.GETAE: _Form(EventId, flags=0),
+        Type.REPORT: _Form(records.Report),
+        Type.MIGRATE: _Form(PolicyId),
+        Type.NEWSADINFO: _Form(records.Flags, SadAttribute),
+        Type.GETSADINFO: _Form(records.Flags, SadAttribute, flags=0),
+        Type.NEWSPDINFO: _Form(records.Flags, SpdAttribute),
+        Type.GETSPDINFO: _Form(records.Flags, SpdAttribute, flags=0),
+        Type.MAPPING: _Form(records.NatMapping),
+        Type.SETDEFAULT: _Form(records.Defaults),
+        Type.GETDEFAULT: _Form(records.Defaults, flags=0),
     }
 )
-
-BODIES: Mapping[Type, type[Record]] = MappingProxyType(
-    {
-        Type.NEWSA: SaInfo,
-        Type.UPDSA: SaInfo,
-        Type.DELSA: SaId,
-        Type.GETSA: SaId,
-        Type.FLUSHSA: Flush,
-        Type.NEWPOLICY: PolicyInfo,
-        Type.UPDPOLICY: PolicyInfo,
-        Type.DELPOLICY: PolicyId,
-        Type.GETPOLICY: PolicyId,
-        Type.FLUSHPOLICY: Nothing,
-        Type.NEWAE: EventId,
-        Type.GETAE: EventId,
-        Type.EXPIRE: Expired,
-    }
-)
-"""What each message begins with."""
-_FLAGS = {
-    Type.NEWSA: netlink.ACK | netlink.CREATE | netlink.EXCL,
-    Type.NEWPOLICY: netlink.ACK | netlink.CREATE | netlink.EXCL,
-    Type.NEWAE: netlink.ACK | netlink.REPLACE,
-    Type.GETSA: 0,
-    Type.GETAE: 0,
-    Type.GETPOLICY: 0,
-}
+_DUMPS = (Type.GETSA, Type.GETPOLICY)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message. Attributes that this module does not know are left out when octets are read."""
+    """One message. The number of an attribute that this module does not know goes with its octets.
+
+    GETSA and GETPOLICY with `Nothing` as body ask for a dump of everything.
+    """
 
     type: Type
     body: Record
-    attributes: Mapping[Attribute, Any] = field(default_factory=dict)
+    attributes: Mapping[int, Any] = field(default_factory=dict)
 
 
 def encode(request: Request, sequence: int = 0) -> bytes:
     """The octets, with the flags that the request needs. `ValueError` for a value that fits no field."""
+    form = FORMS[request.type]
+    dump = request.type in _DUMPS and isinstance(request.body, Nothing)
+    if not dump and not isinstance(request.body, form.body):
+        raise ValueError(f"{request.type.name} begins with {form.body.__name__}, not {type(request.body).__name__}")
     body = request.body.encode()
     try:
-        attributes = [netlink.attribute(kind, _KINDS[kind].encode(value)) for kind, value in request.attributes.items()]
-    except struct.error as error:
+        attributes = [
+            netlink.attribute(number, _kind(form, number).encode(value)) for number, value in request.attributes.items()
+        ]
+    except (struct.error, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from error
-    flags = netlink.REQUEST | _FLAGS.get(request.type, netlink.ACK)
+    flags = netlink.REQUEST | (netlink.DUMP if dump else form.flags)
     return netlink.message(request.type, flags, body + bytes(-len(body) % 4) + b"".join(attributes), sequence)
 
 
 def decode(octets: bytes) -> tuple[Request, ...]:
-    """The xfrm messages of some octets; `Malformed` says what is wrong."""
+    """The xfrm messages of some octets; `Malformed` says what is wrong. Of attributes of one type the last counts."""
     return tuple(_decode(message) for message in netlink.messages(octets))
 
 
@@ -529,14 +492,16 @@ def _decode(message: netlink.Message) -> Request:
         kind = Type(message.type)
     except ValueError:
         raise Malformed(f"message type {message.type:#x} is none of xfrm that is known here") from None
-    record = BODIES[kind]
-    body = record.decode(message.payload)
-    start = record.size() + -record.size() % 4
-    known = {}
+    form = FORMS[kind]
+    dump = kind in _DUMPS and message.flags & netlink.DUMP == netlink.DUMP
+    body = (Nothing if dump else form.body).decode(message.payload)
+    start = body.size() + -body.size() % 4
+    found = {}
     for number, value in netlink.attributes(message.payload[start:]):
-        if number in _KNOWN:
-            known[Attribute(number)] = _KINDS[Attribute(number)].decode(value)
-    return Request(kind, body, known)
+        known = number in KINDS[form.names]
+        found[form.names(number) if known else number] = _kind(form, number).decode(value)
+    return Request(kind, body, found)
 
 
-_KNOWN = {int(attribute) for attribute in Attribute}
+def _kind(form: _Form, number: int) -> _Kind:
+    return KINDS[form.names].get(number, _OCTETS)

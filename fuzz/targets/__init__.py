@@ -6,11 +6,14 @@ from types import MappingProxyType
 from espproof.fuzz.targets.base import Deviation, Target
 from espproof.fuzz.targets.esp_input import EspInput
 from espproof.fuzz.targets.parser import Parser
+from espproof.fuzz.targets.xfrm_netlink import XfrmNetlink
 from espproof.reference.errors import Misuse
 
 __all__ = ["TARGETS", "Deviation", "Target", "by_name"]
 
-TARGETS: Mapping[str, type[Target]] = MappingProxyType({target.name: target for target in (Parser, EspInput)})
+TARGETS: Mapping[str, type[Target]] = MappingProxyType(
+    {target.name: target for target in (Parser, EspInput, XfrmNetlink)}
+)
 
 
 def by_name(name: str) -> type[Target]:

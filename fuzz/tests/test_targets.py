@@ -21,6 +21,7 @@ from espproof.fuzz.targets import TARGETS, Deviation, Target, by_name
 from espproof.fuzz.targets.comparison import with_outcomes
 from espproof.fuzz.targets.esp_input import EspInput
 from espproof.fuzz.targets.parser import Parser
+from espproof.fuzz.targets.xfrm_netlink import Unfaithful
 from espproof.reference.errors import Misuse
 
 
@@ -134,3 +135,20 @@ def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised() -> None:
     assert error.kind == "crash"
     assert error.frames[-1].split(":")[:2] == ["espproof_seeded_padding_length_unchecked.esp", "take_trailer"]
     assert "take_trailer" in error.trace
+
+
+@pytest.mark.parametrize("reader", [lambda octets: {}[octets], len], ids=["raises", "loses"])
+def test_a_reader_of_netlink_that_raises_or_loses_something_is_found(
+    reader: Callable[[bytes], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the reader of one attribute makes of octets must be a value that can be written."""
+    from espproof.adapters.linux import xfrm
+
+    kinds = {names: dict(kinds) for names, kinds in xfrm.KINDS.items()}
+    kind = kinds[xfrm.Attribute][xfrm.Attribute.SRCADDR]
+    kinds[xfrm.Attribute][xfrm.Attribute.SRCADDR] = dataclasses.replace(kind, decode=reader)
+    it = by_name("xfrm-netlink")(ReferenceAdapter())
+    it.one_input(it.seeds()["newsa"])
+    monkeypatch.setattr(xfrm, "KINDS", kinds)
+    with pytest.raises((KeyError, Unfaithful)):
+        it.one_input(it.seeds()["newsa"])
