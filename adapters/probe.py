@@ -19,16 +19,9 @@ Works = Callable[[Sequence[Sa]], Sequence[bool]]
 
 def narrowed(declared: Capabilities, works: Works) -> Capabilities:
     """The same capabilities with those algorithms and key sizes alone that work."""
-    pairs = [
-        (encr, size, auth)
-        for encr, sizes in declared.encryption.items()
-        for size in sizes
-        for auth in declared.integrity
-        if ENCRYPTION[encr].aead == (auth == "NONE")
-    ]
-    mode: Mode = "tunnel" if "tunnel" in declared.modes else "transport"
-    sas = [_sa(number, *pair, mode, declared) for number, pair in enumerate(pairs)]
-    working = {pair for pair, good in zip(pairs, works(sas), strict=True) if good}
+    asked = candidates(declared)
+    answers = works([sa for _, sa in asked])
+    working = {triple for (triple, _), good in zip(asked, answers, strict=True) if good}
     integrity = tuple(auth for auth in declared.integrity if any(pair[2] == auth for pair in working))
     encryption = {
         encr: good
@@ -36,6 +29,19 @@ def narrowed(declared: Capabilities, works: Works) -> Capabilities:
         if (good := tuple(size for size in sizes if _goes(encr, size, integrity, working)))
     }
     return msgspec.structs.replace(declared, encryption=encryption, integrity=integrity)
+
+
+def candidates(declared: Capabilities) -> list[tuple[tuple[str, int, str], Sa]]:
+    """Each cipher, key size and integrity algorithm that go together, and an SA with them."""
+    triples = [
+        (encr, size, auth)
+        for encr, sizes in declared.encryption.items()
+        for size in sizes
+        for auth in declared.integrity
+        if ENCRYPTION[encr].aead == (auth == "NONE")
+    ]
+    mode: Mode = "tunnel" if "tunnel" in declared.modes else "transport"
+    return [(triple, _sa(number, *triple, mode, declared)) for number, triple in enumerate(triples)]
 
 
 def _goes(encr: str, size: int, integrity: tuple[str, ...], working: set[tuple[str, int, str]]) -> bool:

@@ -1,4 +1,5 @@
-"""The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process.
+"""The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process;
+or, as `linux:host`, the kernel that this machine runs (`onhost`).
 
 A Case is one message to the guest, where `agent` carries it out on a `gateway`: SAs and policies by netlink, packets
 through tun devices, and for transport mode through raw sockets. The adapter leaves the kernel as it is configured by
@@ -49,9 +50,10 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.linux import association, kernels, netlink
+from espproof.adapters.linux import association, device, kernels, netlink
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.machine import Machine, Processor
+from espproof.adapters.linux.onhost import HostMachine, Place
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
@@ -110,28 +112,43 @@ class LinuxAdapter(Adapter):
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
-        self._kernel = kernels.path(variant)
         self._processor = Processor()
+        self._place = Place.of(variant)
+        self._kernel = "" if self._place else kernels.path(variant)
         self._machine: Machine | None = None
         self._release = "?"
         self._reqid = 0
         try:
-            self._capabilities = probe.narrowed(declared, self._takes)
+            self._capabilities = self._probed()
         except BaseException:
             self.close()
             raise
 
     @property
     def version(self) -> str:
-        return f"{self._release} (user-mode Linux)"
+        return f"{self._release} ({self._place or 'user-mode Linux'})"
 
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
+    def _probed(self) -> Capabilities:
+        if self._place is None:
+            return probe.narrowed(self._declared, self._takes)
+        self._start()
+        assert isinstance(self._machine, HostMachine)
+        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
+        if self._place.offload:
+            self._declared = device.narrowed(self._declared, self._outcomes)
+        return probe.narrowed(self._declared, self._takes)
+
+    def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
+        """One after the other: the tables of devices are small."""
+        steps = [step for sa in sas for step in (AddSa(sa=sa), DeleteSa(sa=sa.name))]
+        return self._do([None, *steps], START_SECONDS)[1::2]
+
     def _takes(self, sas: Sequence[Sa]) -> list[bool]:
         """Each algorithm is put together when it is first asked for, which takes the kernel 0.1 s."""
-        outcomes = self._do([None, *[AddSa(sa=sa) for sa in sas]], START_SECONDS)
-        return [isinstance(outcome, Done) for outcome in outcomes[1:]]
+        return [isinstance(outcome, Done) for outcome in self._outcomes(sas)]
 
     # -------------------------------------------------------------------------------------------------- operations
 
@@ -243,6 +260,10 @@ class LinuxAdapter(Adapter):
             raise
 
     def _start(self) -> None:
+        if self._place is not None:
+            self._machine = HostMachine(self._place, self._processor, START_SECONDS)
+            self._release = self._machine.release
+            return
         for left in reversed(range(_STARTS)):
             try:
                 self._machine = Machine(self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels)
@@ -279,8 +300,10 @@ def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> 
             return Refused(reason=reason)
         case ["unsupported", what]:
             return Unsupported(what=what)
-        case ["errno", number]:
-            return _refusal(step, int(number))
+        case ["errno", number, text]:
+            return _refusal(step, int(number), text)
+        case ["device", number, text]:
+            return _refusal_of_device(int(number), text)
         case ["packets", told]:
             fates = [_fate(kind, what, packets) for kind, what in told]
             return Burst(results=tuple(fates)) if isinstance(step, InboundBurst | OutboundBurst) else fates[0]
@@ -289,11 +312,23 @@ def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> 
     raise ValueError(f"no result: {result!s:.200}")
 
 
-def _refusal(step: Step | None, number: int) -> Outcome:
-    text = f"{errno.errorcode.get(number, number)}: {os.strerror(number)}"
+def _refusal(step: Step | None, number: int, words: str) -> Outcome:
     if isinstance(step, ReadState | DeleteSa) and number == errno.ESRCH:
         return Refused(reason="the kernel has deleted the SA")
+    text = _text(number, words)
     return Unsupported(what=text) if number in _LACKING else Refused(reason=text)
+
+
+def _refusal_of_device(number: int, words: str) -> Refused | Unsupported:
+    """Drivers say EINVAL of what their device cannot do; everything else (no room, no memory) is a refusal."""
+    if not number:
+        return Unsupported(what="offload: the device leaves this SA to the kernel")
+    text = f"offload: {_text(number, words)}"
+    return Unsupported(what=text) if number in _LACKING | {errno.EINVAL} else Refused(reason=text)
+
+
+def _text(number: int, words: str) -> str:
+    return f"{errno.errorcode.get(number, number)}: {words or os.strerror(number)}"
 
 
 def _fate(kind: str, what: str, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:

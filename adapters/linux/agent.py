@@ -1,19 +1,24 @@
-"""Executes what the host asks for, on a `Gateway`; runs in the guest.
+"""Executes what the adapter asks for, on a `Gateway`; runs in the guest, or as a process of the host.
 
 An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
 Each operation has one result, a list too; packets that go with results follow in the order of the results.
 
     ["reset", on_the_second]     ["done"], if so when the clock has come to a whole second
-    ["add", description]         ["done"], ["refused", text], ["errno", number], ["unsupported", text]
-    ["delete", name]             ["done"], ["refused", text], ["errno", number]
-    ["send", name, count]        ["packets", [[kind, reason], …]], ["refused", text]
+    ["add", description]         ["done"], ["refused", text], ["errno", number, text], ["unsupported", text],
+                                 ["device", number, text]
+    ["delete", name]             ["done"], ["refused", text], ["errno", number, text]
+    ["send", name, count]        ["packets", [[kind, reason], …]], ["refused", text], ["errno", number, text]
     ["receive", count]           ["packets", [[kind, reason], …]]
-    ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number]
+    ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number, text]
     ["wait", seconds]            ["done"]
 
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
+
+`text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
+kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
+silence.
 """
 
 import time
@@ -22,6 +27,7 @@ from typing import Any
 
 from espproof.adapters.linux import netlink, xfrm
 from espproof.adapters.linux.gateway import Gateway, Result
+from espproof.adapters.linux.offload import Offload
 
 _FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
 """Policies stay: each packet to protect has that of its SA, which is set before."""
@@ -42,17 +48,23 @@ class Association:
 
 
 class Agent:
-    """The SAs of one case, and the gateway that has them."""
+    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device."""
 
-    def __init__(self) -> None:
+    def __init__(self, gateway: Callable[[], Gateway] = Gateway, offload: Offload | None = None) -> None:
+        self._make = gateway
+        self._offload = offload
         self._sas: dict[str, Association] = {}
         self._policy = ""
         self._gateway = self._open()
 
     def _open(self) -> Gateway:
-        gateway = Gateway()
+        gateway = self._make()
         gateway.integrity_failed = self._integrity_failed  # type: ignore[method-assign]
         return gateway
+
+    def close(self) -> None:
+        """Let go of the gateway."""
+        self._gateway.close()
 
     def serve(self, operations: list[Any], packets: list[bytes]) -> tuple[list[Any], list[bytes]]:
         """Carry out the operations; their results and packets."""
@@ -89,9 +101,9 @@ class Agent:
         self._gateway.end(sa.local, ours=True)
         if sa.remote != sa.local:
             self._gateway.end(sa.remote, ours=False)
-        error = self._gateway.errno(sa.new)
-        if error:
-            return ["errno", error]
+        refusal = self._install(sa)
+        if refusal:
+            return refusal
         self._sas[description["name"]] = sa
         self._open_ports()
         return ["done"]
@@ -100,11 +112,25 @@ class Agent:
         sa = self._sas.pop(name, None)
         if sa is None:
             return ["refused", "no such SA"]
-        error = self._gateway.errno(sa.delete)
+        error, text = self._gateway.error(sa.delete)
         self._open_ports()
         if self._policy == name:
             self._policy = ""
-        return ["errno", error] if error else ["done"]
+        return ["errno", error, text] if error else ["done"]
+
+    def _install(self, sa: Association) -> list[Any]:
+        """Add an SA; the result if that fails, else nothing."""
+        if self._offload is None:
+            error, text = self._gateway.error(sa.new)
+            return ["errno", error, text] if error else []
+        error, text = self._gateway.error(self._offload.sa(sa.new, self._gateway.wire.index, outbound=sa.outbound))
+        if not error and self._offload.was_taken(self._gateway.ask(sa.get)):
+            return []
+        plain, its_text = (0, "") if not error else self._gateway.error(sa.new)
+        if plain:
+            return ["errno", plain, its_text]
+        self._gateway.error(sa.delete)
+        return ["device", error, text]
 
     def _send(self, packets: Iterator[bytes], out: list[bytes], name: str, count: int) -> list[Any]:
         mine = [next(packets) for _ in range(count)]
@@ -113,9 +139,10 @@ class Agent:
             return ["refused", "no outbound SA of that name"]
         if self._policy != name:
             for request in sa.policies:
-                error = self._gateway.errno(request)
+                policy = self._offload.policy(request, self._gateway.wire.index) if self._offload else request
+                error, text = self._gateway.error(policy)
                 if error:
-                    return ["errno", error]
+                    return ["errno", error, text]
             self._policy = name
         if sa.tunnel:
             return self._results(self._gateway.forward, mine, out)
@@ -139,8 +166,8 @@ class Agent:
         if sa is None:
             return ["refused", "no such SA"]
         answer = self._gateway.ask(sa.get)
-        error = next(netlink.messages(answer)).errno
-        return ["state", answer.hex()] if error is None else ["errno", error]
+        first = next(netlink.messages(answer))
+        return ["state", answer.hex()] if first.errno is None else ["errno", first.errno, first.text]
 
     def _wait(self, packets: Iterator[bytes], out: list[bytes], seconds: float) -> list[Any]:
         time.sleep(seconds)

@@ -1,16 +1,15 @@
-"""A security gateway in a network namespace of its own: one tun device on the protected side, one on the plain side.
+"""A security gateway in a network namespace of its own: a link to the network on one side, a tun device on the plain one.
 
-    peer ── wire (tun) ──► ESP in ──► forward ──► log          what the peer sends is written to `wire`
-    peer ◄─ wire (tun) ◄── ESP out ◄─ forward ◄── plain (tun)  a tunnel's packets arrive on `plain`, raw sockets send
-                                                               those of transport mode
+    peer ── wire (link) ──► ESP in ──► forward ──► log          what the peer sends is written to `wire`
+    peer ◄─ wire (link) ◄── ESP out ◄─ forward ◄── plain (tun)  a tunnel's packets arrive on `plain`, raw sockets send
+                                                                those of transport mode
 
-Runs in the guest, on the standard library alone. What happened to a packet is what the kernel says: it came out on
+Runs beside the kernel, on the standard library alone. What happened to a packet is what the kernel says: it came out on
 `wire`, a rule of `firewall` saw it, a socket received it, or a counter of `/proc/net/xfrm_stat` moved. Packets are taken
 one after the other; only where the kernel says nothing, it is given a moment (deferred softirqs and work queues).
 """
 
 import ctypes
-import fcntl
 import os
 import select
 import socket
@@ -18,21 +17,18 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from espproof.adapters.linux import firewall, netlink, rtnetlink, xfrm
+from espproof.adapters.linux.link import Link, Tun, fresh_namespace
 
-_CLONE_NEWNET = 0x40000000
-_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _SO_RCVBUFFORCE, _SO_MARK = 33, 36
 _IP_HDRINCL, _IP_PKTINFO, _IPV6_HDRINCL, _IPV6_PKTINFO = 3, 8, 36, 50
 _UDP_ENCAP = 100
-_MTU = 65535
 _BUFFER = 1 << 17
 _MOST_PORTS = 64
 _LOG_BUFFER = 8 << 20
 _LO = 1
-_PATIENCE = (0.0005, 0.002, 0.005)
-"""Seconds to wait, one after the other, for a kernel that says nothing: what was deferred runs as soon as we sleep."""
 
 _SETTINGS = {
     "ipv4/ip_forward": "1",
@@ -72,6 +68,21 @@ Result = tuple[str, bytes | str]
 """("sent" or "delivered", packet), ("dropped", reason), ("passed", "ike" or "bypass")"""
 
 
+class Transport(Protocol):
+    """A socket of netlink. An answer is there as soon as a request was sent: the kernel carries it out meanwhile."""
+
+    def send(self, request: bytes, /) -> object: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def close(self) -> object: ...
+
+
+def raw_socket(family: int) -> Transport:
+    """A bare socket of a netlink family, whose answers are in words too."""
+    one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
+    one.setsockopt(netlink.SOL_NETLINK, netlink.EXT_ACK, 1)
+    return one
+
+
 class Refusal(Exception):
     """The kernel refused a message of the set-up."""
 
@@ -79,16 +90,16 @@ class Refusal(Exception):
 class Gateway:
     """Two devices, the sockets around them, and what they have been told. One at a time per process."""
 
-    def __init__(self) -> None:
-        _fresh_namespace()
+    def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+        fresh_namespace()
         for name, value in _SETTINGS.items():
             with open(f"/proc/sys/net/{name}", "w") as file:
                 file.write(value)
-        self._xfrm = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrm.NETLINK_XFRM)
-        self._route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE)
+        self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
-        self._wire, self._plain = _tun("wire"), _tun("plain")
-        self._wire_index, self._plain_index = (socket.if_nametoindex(name) for name in ("wire", "plain"))
+        self.wire, self._plain = wire or Tun("wire"), Tun("plain")
+        for link in (self.wire, self._plain):
+            link.enter()
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
         self._statistics = os.open("/proc/thread-self/net/xfrm_stat", os.O_RDONLY)
         self._last = self._counters()
@@ -101,10 +112,10 @@ class Gateway:
 
     def _set_up(self) -> None:
         self._must(rtnetlink.link_up(_LO, no_address=False))
-        for index in (self._wire_index, self._plain_index):
-            self._must(rtnetlink.link_up(index, _MTU))
+        for link in (self.wire, self._plain):
+            link.up(self._must)
         for version in (4, 6):
-            self._must(rtnetlink.route(None, self._plain_index, version, add=True))
+            self._must(rtnetlink.route(None, self._plain.index, version, add=True))
         self._entries = dict.fromkeys(self._raw, firewall.ENTRIES_AT_FIRST)
         self._watch()
         for policy in _inbound_policies():
@@ -118,10 +129,11 @@ class Gateway:
 
     def close(self) -> None:
         """Let go of everything; the kernel then removes the namespace."""
+        for link in (self.wire, self._plain):
+            link.leave(self._must)
         for one in (self._xfrm, self._route, self._log, *self._raw.values(), *self._udp.values()):
             one.close()
-        for descriptor in (self._wire, self._plain, self._statistics):
-            os.close(descriptor)
+        os.close(self._statistics)
 
     # ----------------------------------------------------------------------------------------------------- control
 
@@ -132,9 +144,13 @@ class Gateway:
 
     def errno(self, request: bytes) -> int:
         """Send a message of xfrm that is only acknowledged; its error number, 0 for none."""
+        return self.error(request)[0]
+
+    def error(self, request: bytes) -> tuple[int, str]:
+        """The same, and the kernel's words."""
         for message in netlink.messages(self.ask(request)):
-            return message.errno or 0
-        return 0
+            return message.errno or 0, message.text
+        return 0, ""
 
     def _must(self, request: bytes) -> None:
         self._route.send(request)
@@ -145,25 +161,29 @@ class Gateway:
         if self._hosts.get(host) == ours:
             return
         if host in self._hosts:
-            self._must(self._end(host, ours=not ours, add=False))
-        self._must(self._end(host, ours=ours, add=True))
+            self._end(host, ours=not ours, add=False)
+        self._end(host, ours=ours, add=True)
         if ours:
             self._await_address(host)
         self._hosts[host] = ours
 
     def _await_address(self, host: str) -> None:
         """Until packets to an address of ours find us: of IPv6 the kernel sees to that in a work queue."""
-        for seconds in (0.0, *_PATIENCE, 0.1, 1.0):
+        for seconds in (0.0, *self.wire.patience, 0.1, 1.0):
             time.sleep(seconds)
             self._route.send(rtnetlink.where_is(host))
             if rtnetlink.is_here(self._route.recv(_BUFFER)):
                 return
         raise Refusal(f"{host} does not become an address of this host")
 
-    def _end(self, host: str, *, ours: bool, add: bool) -> bytes:
+    def _end(self, host: str, *, ours: bool, add: bool) -> None:
         if ours:
-            return rtnetlink.local_address(host, _LO, add=add)
-        return rtnetlink.route(host, self._wire_index, 6 if ":" in host else 4, add=add)
+            self._must(rtnetlink.local_address(host, _LO, add=add))
+            return
+        self._must(rtnetlink.route(host, self.wire.index, 6 if ":" in host else 4, add=add))
+        neighbour = self.wire.neighbour(host, add=add)
+        if neighbour is not None:
+            self._must(neighbour)
 
     def encapsulation_ports(self, ports: set[tuple[int, int]]) -> None:
         """Let exactly these (IP version, port) open UDP encapsulation.
@@ -204,8 +224,8 @@ class Gateway:
 
     def clear(self) -> None:
         """Forget packets that nobody has asked for."""
-        for descriptor in (self._wire, self._plain):
-            while _read(descriptor) is not None:
+        for link in (self.wire, self._plain):
+            while link.read() is not None:
                 pass
         while self._logged() is not None:
             pass
@@ -216,19 +236,15 @@ class Gateway:
 
     def arrive(self, packet: bytes) -> Result:
         """A packet comes from the network."""
-        try:
-            os.write(self._wire, packet)
-        except OSError:
+        if not self.wire.write(packet):
             return "dropped", "malformed"  # for the device it is no IP packet
         return self._told(self._log, self._fate_of_arrived)
 
     def forward(self, packet: bytes) -> Result:
         """A packet comes from the plain side, for the policy that there is."""
-        try:
-            os.write(self._plain, packet)
-        except OSError:
+        if not self._plain.write(packet):
             return "dropped", "malformed"
-        return self._told(self._wire, self._fate_of_protected)
+        return self._told(self.wire, self._fate_of_protected)
 
     def originate(self, packet: bytes, source: str, destination: str) -> Result:
         """A packet of our own, header included, goes from one address to another."""
@@ -245,11 +261,11 @@ class Gateway:
         except OSError:
             reason = self._new_drop()
             return "dropped", reason or "unspecified"
-        return self._told(self._wire, self._fate_of_protected)
+        return self._told(self.wire, self._fate_of_protected)
 
-    def _told(self, where: socket.socket | int, fate: Callable[[], Result | None]) -> Result:
+    def _told(self, where: socket.socket | Link, fate: Callable[[], Result | None]) -> Result:
         result = fate()
-        for seconds in _PATIENCE:
+        for seconds in self.wire.patience:
             if result is not None:
                 return result
             select.select([where], [], [], seconds)
@@ -276,12 +292,12 @@ class Gateway:
         return None
 
     def _fate_of_protected(self) -> Result | None:
-        packet = _read(self._wire)
+        packet = self.wire.read()
         if packet is None:
             reason = self._new_drop()
             return ("dropped", reason) if reason else None
         if _is_fragment(packet):
-            while _read(self._wire) is not None:
+            while self.wire.read() is not None:
                 pass
         return "sent", packet
 
@@ -330,17 +346,6 @@ def _inbound_policies() -> list[xfrm.Request]:
     ]
 
 
-def _fresh_namespace() -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-
-
-def _tun(name: str) -> int:
-    descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
-    return descriptor
-
-
 def _raw_socket(version: int) -> socket.socket:
     one = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     level, option = (socket.IPPROTO_IPV6, _IPV6_HDRINCL) if version == 6 else (socket.IPPROTO_IP, _IP_HDRINCL)
@@ -360,14 +365,7 @@ def _udp_socket(version: int, port: int) -> socket.socket:
 
 
 _ROOM = bytearray(_BUFFER)
-"""To read into: memory of this size that is made anew is asked of the kernel each time, which costs more than the rest."""
-
-
-def _read(descriptor: int) -> bytes | None:
-    try:
-        return bytes(memoryview(_ROOM)[: os.readv(descriptor, [_ROOM])])
-    except BlockingIOError:
-        return None
+"""To read into, as in `link`."""
 
 
 def _is_fragment(packet: bytes) -> bool:
@@ -380,4 +378,4 @@ def _is_fragment(packet: bytes) -> bool:
 def _check(answer: bytes) -> None:
     for message in netlink.messages(answer):
         if message.errno:
-            raise Refusal(f"{os.strerror(message.errno)}: {message.payload[4:].hex()}")
+            raise Refusal(f"{os.strerror(message.errno)}: {message.text or message.payload[4:].hex()}")

@@ -90,6 +90,9 @@ class Processor:
 class Machine:
     """A running guest. `AdapterError` if it does not start within `seconds`."""
 
+    who, dies = "guest", "kernel"
+    """What is started, and what has died when it ends: words for messages."""
+
     def __init__(self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False) -> None:
         self._processor = processor
         self._pauses = time_travel
@@ -105,7 +108,7 @@ class Machine:
         try:
             with processor:
                 self._supervisor = subprocess.Popen(
-                    [*supervisor, str(lifeline), str(status), *_command(kernel, theirs.fileno(), time_travel)],
+                    [*supervisor, str(lifeline), str(status), *self._command(kernel, theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -136,13 +139,17 @@ class Machine:
         except BaseException as error:
             self.close()
             if isinstance(error, Crashed | Hung):
-                raise AdapterError(f"the guest did not start: {error}") from error
+                raise AdapterError(f"the {self.who} did not start: {error}") from error
             raise
+
+    def _command(self, kernel: str, card: int) -> list[str]:
+        """What to start; `card` is the descriptor of its end of the channel."""
+        return _command(kernel, card, self._pauses)
 
     def _greeting(self) -> tuple[str, str]:
         values, _ = self._understood(wire.receive(self._put, self._take))
         if len(values) != 3 or values[0] != "ready":
-            raise AdapterError(f"the guest did not start: {' '.join(map(str, values)):.2000}")
+            raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
         self._look_for_reports()
         self._pause()
         return str(values[1]), str(values[2])
@@ -268,7 +275,7 @@ class Machine:
             how = f"was killed by {signal.Signals(int(number)).name}"
         else:
             how = f"ended with exit status {number}" if what == "exit" else "ended"
-        return Crashed(self._with_tail(f"the kernel {how}"))
+        return Crashed(self._with_tail(f"the {self.dies} {how}"))
 
     def _with_tail(self, message: str) -> str:
         if report := _report(self._tail):

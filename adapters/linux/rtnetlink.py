@@ -1,4 +1,4 @@
-"""The few messages of NETLINK_ROUTE (`linux/rtnetlink.h`) that the gateway needs: links, addresses, host routes. Pure."""
+"""The few messages of NETLINK_ROUTE (`linux/rtnetlink.h`) that the gateway needs: links, addresses, hosts. Pure."""
 
 import struct
 from ipaddress import ip_address
@@ -7,7 +7,9 @@ from espproof.adapters.linux import netlink
 
 NETLINK_ROUTE = 0
 _NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 20, 21, 24, 25, 26
-_IFLA_MTU, _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE = 4, 26, 8
+_NEWNEIGH, _DELNEIGH = 28, 29
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_INET6_ADDR_GEN_MODE = 3, 4, 26, 28, 8
+_NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
 _IFF_UP = 1
@@ -29,6 +31,13 @@ def link_up(index: int, mtu: int | None = None, *, no_address: bool = True) -> b
             _IFLA_AF_SPEC | netlink.NESTED, netlink.attribute(_AF_INET6 | netlink.NESTED, mode)
         )
     return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, _IFF_UP, _IFF_UP) + attributes)
+
+
+def move_link(name: str, namespace: int) -> bytes:
+    """Move an interface into another network namespace, of which `namespace` is a descriptor."""
+    attributes = netlink.attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    attributes += netlink.attribute(_IFLA_NET_NS_FD, struct.pack("=i", namespace))
+    return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attributes)
 
 
 def local_address(text: str, interface: int, *, add: bool) -> bytes:
@@ -67,3 +76,12 @@ def is_here(answer: bytes) -> bool:
         message.type == _NEWROUTE and len(message.payload) > _TYPE_AT and message.payload[_TYPE_AT] == _LOCAL
         for message in netlink.messages(answer)
     )
+
+
+def neighbour(text: str, interface: int, ethernet: bytes, *, add: bool) -> bytes:
+    """A host has an Ethernet address, which nobody asks for; or has it no longer."""
+    address = ip_address(text)
+    family = _AF_INET if address.version == 4 else _AF_INET6
+    body = struct.pack("=BxxxiHBB", family, interface, _NUD_PERMANENT, 0, 0)
+    body += netlink.attribute(_NDA_DST, address.packed) + netlink.attribute(_NDA_LLADDR, ethernet)
+    return netlink.message(_NEWNEIGH if add else _DELNEIGH, _NEW if add else _CHANGE, body)

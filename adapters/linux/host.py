@@ -1,0 +1,111 @@
+"""The gateway and its agent as a process of this host, in network namespaces of their own; started by `onhost`.
+
+Usage: host.py FOLDER PYROUTE2 DESCRIPTOR KIND DEV PEER: the folders that `espproof` and pyroute2 are imported from, our
+end of the channel, the kind of offload, the card and the end of its cable, each "" for none. pyroute2 opens the sockets
+of xfrm and of links and routes; the octets are our own (`xfrm`, `rtnetlink`). Ends when the channel is closed.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+
+sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[2])
+
+from pyroute2.netlink.nlsocket import NetlinkSocket
+
+from espproof.adapters.linux import requirements, wire
+from espproof.adapters.linux.agent import Agent
+from espproof.adapters.linux.gateway import Gateway, Refusal, Transport
+from espproof.adapters.linux.link import Card, Tun, Unusable
+from espproof.adapters.linux.offload import Offload
+
+_HEADER = 14
+_FRAME = 1 << 16
+_LARGEST, _SMALLEST = 65535, 1500
+_MODULES = (
+    "ip_tables", "iptable_mangle", "ip6_tables", "ip6table_mangle", "tun", "xfrm_user", "esp4", "esp6", "esp4_offload",
+    "esp6_offload",
+)  # fmt: skip
+"""What the kernel does not load by itself, or says nothing of when it cannot."""
+
+
+class _Gone(Exception):
+    """Nobody asks any more."""
+
+
+def main(descriptor: int, kind: str, device: str, peer: str) -> None:
+    put, take = _channel(descriptor)
+    card: Card | None = None
+    try:
+        _load_modules()
+        lacking = requirements.lacking()
+        if lacking:
+            raise Unusable(f"this host lacks {'; '.join(lacking)}")
+        card = Card(device, peer or None) if device else None
+        if card is not None and card.mtu < _SMALLEST:
+            raise Unusable(f"the MTU of {card.mtu} is too small; {_SMALLEST} octets at least")
+        agent = Agent(lambda: Gateway(card or Tun("wire"), _transport), Offload(kind) if kind else None)
+    except (Unusable, Refusal, OSError) as error:
+        wire.send(wire.pack(["failed", str(error), ""]), put, take)
+        return
+    except Exception:
+        wire.send(wire.pack(["failed", traceback.format_exc(), ""]), put, take)
+        return
+    wire.send(wire.pack(["ready", os.uname().release, str(min(card.mtu if card else _LARGEST, _LARGEST))]), put, take)
+    try:
+        _serve(agent, put, take)
+    finally:
+        agent.close()
+        if card is not None:
+            card.close()
+
+
+def _serve(agent: Agent, put: wire.Put, take: wire.Take) -> None:
+    with suppress(_Gone):
+        while True:
+            operations, packets = wire.unpack(wire.receive(put, take))
+            try:
+                results, out = agent.serve(operations, packets)
+            except Exception:
+                results, out = ["error", traceback.format_exc()], []
+            wire.send(wire.pack(results, out), put, take)
+
+
+def _transport(family: int) -> Transport:
+    one: Transport = NetlinkSocket(family=family, ext_ack=True)
+    one.bind()  # type: ignore[attr-defined]
+    return one
+
+
+def _channel(descriptor: int) -> "tuple[wire.Put, wire.Take]":
+    """The same frames as over the virtual card of a guest."""
+    channel = socket.socket(fileno=descriptor)
+    header = wire.HOST + wire.GUEST + wire.ETHERTYPE.to_bytes(2, "big")
+
+    def put(content: bytes) -> None:
+        try:
+            channel.send(header + content)
+        except OSError:
+            raise _Gone from None
+
+    def take() -> bytes:
+        frame = channel.recv(_FRAME)
+        if not frame:
+            raise _Gone
+        return frame[_HEADER:]
+
+    return put, take
+
+
+def _load_modules() -> None:
+    """As far as there are modules; what is missing after that is told."""
+    with suppress(OSError):
+        subprocess.run(["/sbin/modprobe", "-q", "-a", *_MODULES], capture_output=True, check=False)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[3]), *sys.argv[4:])

@@ -1,0 +1,94 @@
+"""`linux:host` without a host for it: an espproof command inside user-mode Linux, as root of a machine that is a process.
+
+    python -m espproof.adapters.linux.rehearsal check linux:host
+    python -m espproof.adapters.linux.rehearsal --setup 'ip link add ve0 mtu 9000 type veth peer name ve1 mtu 9000' \\
+        check linux:host=ve0,ve1
+
+The file system is this machine's, read-only, with memory for what is written (/run). `--setup` is a shell command that
+prepares devices, `--kernel` another kernel than Debian's. Exit status: the command's, 3 if the machine does not get so far.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from espproof.adapters.linux import kernels
+
+_SECONDS = 600
+_CANNOT = 3
+_STATUS = "espproof rehearsal: exit status "
+_MODULES = "/usr/lib/uml/modules"
+_NEEDED = (
+    "af_packet tun veth xfrm_user esp4 esp6 esp4_offload esp6_offload iptable_mangle ip6table_mangle xt_NFLOG xt_mark "
+    "xt_policy xt_tcpudp nfnetlink_log authenc authencesn gcm ccm ctr cbc hmac cmac xcbc seqiv echainiv chacha20poly1305 "
+    "jitterentropy_rng drbg sha512_generic des_generic chacha_generic poly1305_generic ghash-generic"
+)
+_INIT = """#!/bin/sh
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
+mkdir -p /run/tmp /run/root/lib; ln -s {modules} /run/root/lib/modules
+modprobe -d /run/root -a {needed} 2>/dev/null
+echo > /proc/sys/kernel/modprobe
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+export PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run/tmp ESPPROOF_CACHE=/run/cache COLUMNS=160
+export PYTHONPATH={imports} PYTHONDONTWRITEBYTECODE=1
+cd /run
+ip link set lo up
+{setup}
+{command}
+echo "{status}$?"
+{python} -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321FEDC)'
+"""
+
+
+def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _SECONDS) -> tuple[int, str]:
+    """Run `espproof WORDS` in the machine; its exit status and what the console said."""
+    kernel = kernel or kernels.path("")
+    with tempfile.TemporaryDirectory(prefix="espproof-rehearsal-") as folder:
+        init = Path(folder) / "init"
+        init.write_text(
+            _INIT.format(
+                modules=_MODULES,
+                needed=_NEEDED,
+                path=Path(sys.executable).parent,
+                imports=shlex.quote(":".join(path for path in sys.path if path)),
+                setup=setup,
+                command=shlex.join([sys.executable, "-m", "espproof", *words]),
+                status=_STATUS,
+                python=sys.executable,
+            )
+        )
+        init.chmod(0o755)
+        command = [
+            kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "panic=-1",
+            "con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={folder}/", f"init={init}",
+        ]  # fmt: skip
+        try:
+            said = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds,
+                start_new_session=True,
+            ).stdout  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            return _CANNOT, f"{(late.stdout or b'').decode(errors='replace')}\nno end after {seconds:g} s"
+    text, _, status = said.replace("\r\n", "\n").rpartition(_STATUS)
+    number = status.split()[0] if status.split() else ""
+    return (int(number), text) if number.isdigit() else (_CANNOT, said)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run an espproof command as root of user-mode Linux.")
+    parser.add_argument("--setup", default="", help="a shell command that prepares devices")
+    parser.add_argument("--kernel", default="", help="the kernel's file")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="of the espproof command")
+    order = parser.parse_args()
+    status, said = run(order.words, order.setup, order.kernel)
+    print(said, end="")
+    return status
+
+
+if __name__ == "__main__":
+    os.chdir("/")
+    sys.exit(main())
