@@ -5,7 +5,7 @@
         check linux:host=ve0,ve1
 
 The file system is this machine's, read-only, with memory for what is written (/run). `--setup` is a shell command that
-prepares devices, `--kernel` another kernel than Debian's. Exit status: the command's, 3 if the machine does not get so far.
+prepares devices, `--kernel` another kernel than Debian's. Exit status: the command's; 3 if the machine does not get there.
 """
 
 import argparse
@@ -28,12 +28,12 @@ _NEEDED = (
     "jitterentropy_rng drbg sha512_generic des_generic chacha_generic poly1305_generic ghash-generic"
 )
 _INIT = """#!/bin/sh
-mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev 2>/dev/null; mount -t tmpfs run /run
 mkdir -p /run/tmp /run/root/lib; ln -s {modules} /run/root/lib/modules
 modprobe -d /run/root -a {needed} 2>/dev/null
 echo > /proc/sys/kernel/modprobe
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
-export PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run/tmp ESPPROOF_CACHE=/run/cache COLUMNS=160
+export PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run/tmp ESPPROOF_CACHE=/run/cache TERM=dumb COLUMNS=160
 export PYTHONPATH={imports} PYTHONDONTWRITEBYTECODE=1
 cd /run
 ip link set lo up
@@ -63,7 +63,7 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
         )
         init.chmod(0o755)
         command = [
-            kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "panic=-1",
+            kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "loglevel=2", "panic=-1",
             "con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={folder}/", f"init={init}",
         ]  # fmt: skip
         try:

@@ -80,12 +80,15 @@ def _esp(address: str) -> Callable[[], bool]:
 
 def _mangle(family: int, level: int) -> Callable[[], bool]:
     def there() -> bool:
+        information = ctypes.create_string_buffer(b"mangle", _INFO_SIZE)
+        size = ctypes.c_uint32(_INFO_SIZE)
         try:
-            with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as one:
-                one.getsockopt(level, _GET_INFO, _INFO_SIZE)
-        except OSError as error:
-            return error.errno not in (errno.ENOPROTOOPT, errno.EAFNOSUPPORT, errno.ENOENT)
-        return True
+            one = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        except OSError:
+            return False
+        with one:  # Python's getsockopt gives the kernel nothing to read
+            ask = ctypes.CDLL(None).getsockopt
+            return bool(ask(one.fileno(), level, _GET_INFO, information, ctypes.byref(size)) == 0)
 
     return there
 
