@@ -72,6 +72,8 @@ class Adapter(ABC):
     """
 
     name: str = "?"
+    exclusive: bool = False
+    """Whether one alone can be open at a time: it has a piece of hardware to itself. A run then has one process."""
 
     @abstractmethod
     def capabilities(self) -> Capabilities:

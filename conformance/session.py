@@ -61,6 +61,8 @@ def run(
     checks = selected(only)
     with open_adapter(name) as adapter:
         version, caps, aim = adapter.version, adapter.capabilities(), target(adapter)
+        if workers > 1 and adapter.exclusive:
+            raise Misuse(f"{name} has hardware to itself, so that one process alone can use it: -n 1")
         if workers == 1:
             results, trouble = _here(checks, adapter, aim, profile, seed, progress)
         else:

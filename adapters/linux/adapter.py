@@ -115,6 +115,7 @@ class LinuxAdapter(Adapter):
         self._processor = Processor()
         self._place = Place.of(variant)
         self._kernel = "" if self._place else kernels.path(variant)
+        self.exclusive = self._place is not None and bool(self._place.device)
         self._machine: Machine | None = None
         self._release = "?"
         self._reqid = 0

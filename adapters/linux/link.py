@@ -142,7 +142,6 @@ class Card(Link):
     def enter(self) -> None:
         _move(self._at_home, self.name)
         self._address = _address(self.name)
-        self._frames = self._peer.frames if self._peer else _capture(self.name)
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(self.index))
@@ -151,6 +150,7 @@ class Card(Link):
             if time.monotonic() > until:
                 raise Unusable(f"{self.name} has no carrier after {_CARRIER_SECONDS:g} s: is the cable in?")
             time.sleep(0.01)
+        self._frames = self._peer.frames if self._peer else _capture(self.name)
 
     def leave(self, send: Send) -> None:
         if self._peer is None and self._frames is not None:

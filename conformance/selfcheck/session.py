@@ -59,10 +59,11 @@ def check(name: str, *, start_limit: float = 30.0, tick: Tick | None = None) -> 
     bench.deviations = _deviations(name)
     try:
         bench.caps, bench.seconds_to_start = _capabilities(first), time.perf_counter() - begun
-        try:
-            bench.again = _opened(name)
-        except AdapterFailure as error:
-            bench.why_alone = str(error)
+        if not first.exclusive:
+            try:
+                bench.again = _opened(name)
+            except AdapterFailure as error:
+                bench.why_alone = str(error)
         return check_bench(bench, name, begun=begun, tick=tick)
     finally:
         for adapter in (bench.again, first):

@@ -133,6 +133,8 @@ def _outer(caps: Capabilities, version: int) -> bool:
 
 def _side_by_side(bench: Workbench) -> str | None:
     """Another instance carries traffic beside the first one."""
+    if bench.adapter.exclusive:
+        raise NotApplicable("a second instance: it has hardware to itself")
     if bench.again is None:
         return f"no second one can be made: {bench.why_alone}"
     other = Workbench(bench.again, bench.caps)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import msgspec
@@ -284,3 +285,33 @@ def test_known_deviation_of_the_window_is_no_fault_of_the_adapter() -> None:
     for unrelated in ("RFC4303-2.7-tfc-discarded", "RFC4303-3.4.3-replay-check-first"):
         assert session._excused(window, (unrelated,)) == window
     assert session._excused(other, known) == other
+
+
+def test_adapter_with_hardware_to_itself_is_asked_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one is not even tried; a run in several processes is misuse."""
+    text = """
+        from espproof.adapters.reference import ReferenceAdapter
+        class Adapter(ReferenceAdapter):
+            exclusive, made = True, 0
+            def __init__(self):
+                super().__init__()
+                Adapter.made += 1
+                assert Adapter.made == 1
+    """
+    (tmp_path / "has_hardware.py").write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    done = session.check("has_hardware:Adapter")
+    assert done.correct
+    grades = {item.id: item.grade for item in done.items}
+    assert grades["start.side-by-side"] is grades["start.closes"] is Grade.NOT_APPLICABLE
+
+
+def test_run_in_several_processes_is_refused_where_one_alone_can_be() -> None:
+    from espproof.adapters.reference import ReferenceAdapter
+    from espproof.conformance import session as runs
+    from espproof.conformance.runner import Profile
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReferenceAdapter, "exclusive", True)
+        with pytest.raises(Misuse, match="-n 1"):
+            runs.run("reference", profile=Profile.QUICK, seed=1, workers=2)
