@@ -112,9 +112,9 @@ class LinuxAdapter(Adapter):
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
-        self._processor = Processor()
         self._place = Place.of(variant)
         self._kernel = "" if self._place else kernels.path(variant)
+        self._processor = Processor()
         self.exclusive = self._place is not None and bool(self._place.device)
         self._machine: Machine | None = None
         self._release = "?"
