@@ -1,11 +1,12 @@
 """What a device with offload takes, found out by asking for SAs one by one: `linux:host=crypto:DEV` and its relatives.
 
 Devices are choosier than the kernel, and no two alike: algorithms, modes, IP versions, ESN, UDP encapsulation, windows,
-lifetimes. An option is declared if an SA with it, and else as plain as can be, is taken in both directions.
+lifetimes. An option is declared if an SA with it, and else as plain as can be, is taken in both directions. UDP
+encapsulation is tried over IPv4 alone: the kernel's offload was extended to that, and to no more.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from espproof.adapters.case import Done, Lifetime, Outcome, Sa, Selector, UdpEnc
 
 Outcomes = Callable[[Sequence[Sa]], Sequence[Outcome]]
 """What comes of adding each SA while there is no other."""
+_UDP_OFFLOAD: tuple[Literal[4, 6], ...] = (4,)
 _WINDOWS = (4096, 1024, 512, 256, 128, 64, 32)
 _ADDRESSES = {"4": ("192.0.2.1", "192.0.2.2"), "6": ("2001:db8::1", "2001:db8::2")}
 
@@ -45,7 +47,7 @@ def narrowed(declared: Capabilities, outcomes: Outcomes) -> Capabilities:
         modes=those(declared.modes, lambda mode: {"mode": mode}),
         families=those(declared.families, lambda family: _ends(family[3])),
         esn=those(declared.esn, lambda esn: {"esn": esn, "replay_window": window}),
-        udp=those(declared.udp, lambda version: _ends(str(version)) | {"udp": UdpEncapsulation()}),
+        udp=those(_UDP_OFFLOAD, lambda version: _ends(str(version)) | {"udp": UdpEncapsulation()}),
         lifetimes=those(declared.lifetimes, lambda unit: {"lifetime": Lifetime(**{f"hard_{unit}": 1 << 20})}),
         selectors=declared.selectors and takes({"selectors": (Selector(protocol=17),)}),
         replay_windows=windows if window else None,

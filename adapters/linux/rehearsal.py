@@ -31,7 +31,7 @@ _INIT = """#!/bin/sh
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev 2>/dev/null; mount -t tmpfs run /run
 mkdir -p /run/tmp /run/root/lib; ln -s {modules} /run/root/lib/modules
 modprobe -d /run/root -a {needed} 2>/dev/null
-echo > /proc/sys/kernel/modprobe
+[ ! -e /proc/sys/kernel/modprobe ] || echo > /proc/sys/kernel/modprobe
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
 export PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run/tmp ESPPROOF_CACHE=/run/cache TERM=dumb COLUMNS=160
 export PYTHONPATH={imports} PYTHONDONTWRITEBYTECODE=1
