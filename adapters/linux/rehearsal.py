@@ -18,7 +18,7 @@ from pathlib import Path
 
 from espproof.adapters.linux import kernels
 
-_SECONDS = 600
+_SECONDS = 3600
 _CANNOT = 3
 _STATUS = "espproof rehearsal: exit status "
 _MODULES = "/usr/lib/uml/modules"
