@@ -79,10 +79,12 @@ class Agent:
     # -------------------------------------------------------------------------------------------------- operations
 
     def _reset(self, packets: Iterator[bytes], out: list[bytes], on_the_second: bool) -> list[Any]:
-        if self._gateway.unexplained and self._gateway.holds_fragments():
+        if self._gateway.unexplained and self._gateway.holds_fragments() and self._gateway.wire.renewed:
             self._gateway.close()
             self._gateway = self._open()
         else:
+            if self._gateway.unexplained:
+                self._gateway.outlive_fragments()
             self._gateway.errno(_FLUSH)
             self._gateway.encapsulation_ports(set())
         self._sas, self._policy = {}, ""

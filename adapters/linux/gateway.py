@@ -15,7 +15,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -45,6 +45,10 @@ _SETTINGS = {
         ("ipv6", "seg6_enabled", "1"),
     )
 }
+
+_SHORT_LIVED_FRAGMENTS = {"ipv4/ipfrag_time": "1", "ipv6/ip6frag_time": "1"}
+"""Seconds that a fragment waits for the others."""
+_FRAGMENTS_SECONDS = 3.0
 
 DROP_REASONS = {
     "XfrmInHdrError": "malformed",
@@ -92,12 +96,12 @@ class Gateway:
 
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         fresh_namespace()
-        for name, value in _SETTINGS.items():
-            with open(f"/proc/sys/net/{name}", "w") as file:
-                file.write(value)
+        _set(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
         self.wire, self._plain = wire or Tun("wire"), Tun("plain")
+        if not self.wire.renewed:
+            _set(_SHORT_LIVED_FRAGMENTS)
         for link in (self.wire, self._plain):
             link.enter()
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
@@ -222,6 +226,12 @@ class Gateway:
                 counts += [line.split()[2] for line in file if line.startswith("FRAG")]
         return any(count != "0" for count in counts)
 
+    def outlive_fragments(self) -> None:
+        """Wait until none is kept; for a gateway that cannot be made anew at once."""
+        until = time.monotonic() + _FRAGMENTS_SECONDS
+        while self.holds_fragments() and time.monotonic() < until:
+            time.sleep(0.02)
+
     def clear(self) -> None:
         """Forget packets that nobody has asked for."""
         for link in (self.wire, self._plain):
@@ -344,6 +354,12 @@ def _inbound_policies() -> list[xfrm.Request]:
         for family in (xfrm.AF_INET, xfrm.AF_INET6)
         for direction in (xfrm.IN, xfrm.FORWARD)
     ]
+
+
+def _set(settings: Mapping[str, str]) -> None:
+    for name, value in settings.items():
+        with open(f"/proc/sys/net/{name}", "w") as file:
+            file.write(value)
 
 
 def _raw_socket(version: int) -> socket.socket:

@@ -29,6 +29,7 @@ _ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _NEIGHBOUR = bytes.fromhex("02000000000a")
 """The Ethernet address of every host behind a card: one that no card has, so that no stack takes up what is captured."""
 _HEADER = 14
+_IPV4_HEADER = 20
 _SHORTEST = 60
 """Octets of the shortest Ethernet frame, without its checksum: the end of a shorter packet's frame is padding."""
 _TUN_MTU = 65535
@@ -49,6 +50,8 @@ class Link(ABC):
     name: str
     patience: tuple[float, ...] = (0.0005, 0.002, 0.005)
     """Seconds to wait, one after the other, for a packet that nothing is heard of."""
+    renewed = True
+    """Whether another namespace with the same link is made in no time."""
 
     @abstractmethod
     def enter(self) -> None:
@@ -127,6 +130,7 @@ class Card(Link):
     """An Ethernet card. `Unusable` if it, or `peer`, is not there or cannot be moved."""
 
     patience = (0.0005, 0.002, 0.005, 0.02)
+    renewed = False
 
     def __init__(self, device: str, peer: str | None) -> None:
         self.name = device
@@ -180,7 +184,7 @@ class Card(Link):
             except BlockingIOError:
                 return None
             frame = bytes(memoryview(_ROOM)[:size])
-            if frame[:6] == _NEIGHBOUR and frame[12:_HEADER] in _ETHERTYPES.values():
+            if frame[:6] == _NEIGHBOUR and frame[12:_HEADER] in _ETHERTYPES.values() and size >= _HEADER + _IPV4_HEADER:
                 return _without_padding(frame)
 
     def fileno(self) -> int:
