@@ -203,23 +203,32 @@ def checked(console: Console, done: Checked, *, every: bool = False) -> None:
 
 def adapters(console: Console, rows: list[dict[str, Any]]) -> None:
     """The adapters that come with the suite: what is here can do what, what is missing is installed how."""
-    table = Table(show_lines=True)
-    for column in ("adapter", "what", "version", "can, or how to install it"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        name = "\n".join([row["name"], *(f"[dim]{variant}[/]" for variant in row.get("variants", ()))])
-        builds = [
-            f"{one['name']}: " + ("built" if one["present"] else f"[bold]{escape(one['install'])}[/]")
-            for one in row.get("builds", ())
-        ]
-        if "capabilities" in row:
-            can = "\n".join([_abilities(row["capabilities"]), *builds])
-            table.add_row(name, row["what"], escape(row["version"]), can)
-        else:
-            version = "[red]does not start[/]" if "error" in row else "[red]missing[/]"
-            told = [escape(row["error"])] if "error" in row else []
-            table.add_row(name, row["what"], version, "\n".join([*told, f"[bold]{escape(row['install'])}[/]", *builds]))
-    console.print(table)
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        state = "missing" if "capabilities" not in row and "error" not in row else "does not start"
+        there = f"[dim]{escape(row['version'])}[/]" if "capabilities" in row else f"[red]{state}[/]"
+        console.print(f"[bold]{row['name']}[/]  {escape(row['what'])}; {there}", highlight=False)
+        lines = _abilities(row["capabilities"]) if "capabilities" in row else {}
+        if "error" in row:
+            lines["error"] = row["error"]
+        if "capabilities" not in row:
+            lines["install"] = row["install"]
+        if row.get("variants"):
+            lines["variants"] = ", ".join(row["variants"])
+        for one in row.get("builds", ()):
+            lines[one["name"]] = "built" if one["present"] else one["install"]
+        for title, text in lines.items():
+            label = Text(f"{title:>{_LABEL - 2}}  ", "dim")
+            table = Table.grid()
+            table.add_column(width=_LABEL)
+            table.add_column(overflow="fold")
+            table.add_row(label, Text(text, "bold" if title == "install" else ""))
+            console.print(table, highlight=False)
+
+
+_LABEL = 20
+"""Width of the titles of lines, with two spaces behind."""
 
 
 def faults(console: Console, report: FaultReport) -> None:
@@ -242,10 +251,9 @@ def faults(console: Console, report: FaultReport) -> None:
     )
 
 
-def _abilities(caps: dict[str, Any]) -> str:
-    """Capabilities in a few lines; `--json` has all of them."""
-    ciphers = ", ".join(name.removeprefix("ENCR_") for name in caps["encryption"])
-    integrity = ", ".join(name.removeprefix("AUTH_") for name in caps.get("integrity", ["NONE"]) if name != "NONE")
+def _abilities(caps: dict[str, Any]) -> dict[str, str]:
+    """Capabilities in a few titled lines; `--json` has all of them."""
+    integrity = [name.removeprefix("AUTH_") for name in caps.get("integrity", ["NONE"]) if name != "NONE"]
     more = [
         "/".join(caps.get("directions", ["in", "out"])),
         "/".join(caps.get("modes", ["tunnel"])),
@@ -254,4 +262,8 @@ def _abilities(caps: dict[str, Any]) -> str:
         *(["UDP"] if caps.get("udp") else []),
         *(name.replace("_", " ") for name in ("set_sequence", "set_window", "drop_reasons") if caps.get(name)),
     ]
-    return f"{ciphers}\n{integrity or 'combined modes only'}\n[dim]{', '.join(more)}[/]"
+    return {
+        "encryption": ", ".join(name.removeprefix("ENCR_") for name in caps["encryption"]),
+        "integrity": ", ".join(integrity) or "combined modes only",
+        "can": ", ".join(more),
+    }
