@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -129,11 +130,19 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
 
 
 def _digest(variant: str) -> str:
+    """Of all that makes the variant; comments in fragments do not."""
     recipe = RECIPES[variant]
-    digest = hashlib.sha256(repr((recipe.edits, recipe.variables)).encode())
-    for name in recipe.fragments:
-        digest.update((_FRAGMENTS / name).read_bytes())
-    return digest.hexdigest()[:12]
+    return hashlib.sha256(repr((recipe.edits, recipe.variables, _options(_wanted(recipe)))).encode()).hexdigest()[:12]
+
+
+def _wanted(recipe: Recipe) -> str:
+    return "".join((_FRAGMENTS / name).read_text() for name in recipe.fragments)
+
+
+def _options(fragment: str) -> list[str]:
+    """The lines that set an option."""
+    lines = fragment.splitlines()
+    return [line for line in lines if line.startswith("CONFIG_") or re.fullmatch(r"# CONFIG_\w+ is not set", line)]
 
 
 def missing_tools() -> list[str]:
@@ -205,12 +214,12 @@ class _Work:
         unpacking.rmdir()
 
     def _configure(self) -> None:
-        wanted = "".join((_FRAGMENTS / name).read_text() for name in self._recipe.fragments)
+        wanted = _wanted(self._recipe)
         fragment = self._tree / "espproof.config"
         fragment.write_text(wanted)
         self._make("configure", f"KCONFIG_ALLCONFIG={fragment.name}", "alldefconfig")
         got = set((self._tree / ".config").read_text().splitlines())
-        refused = [line for line in wanted.splitlines() if _is_option(line) and line not in got]
+        refused = [line for line in _options(wanted) if line not in got]
         if refused:
             raise AdapterError(f"Kconfig of {PACKAGE} does not take: {', '.join(refused)}")
 
@@ -296,10 +305,6 @@ class _Command:
         self._supervisor.wait()
         self.output.close()
         os.close(self._status)
-
-
-def _is_option(line: str) -> bool:
-    return line.startswith("CONFIG_") or (line.startswith("# CONFIG_") and line.endswith(" is not set"))
 
 
 def _change(tree: Path, edit: Edit) -> None:
