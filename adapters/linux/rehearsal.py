@@ -18,6 +18,7 @@ from pathlib import Path
 
 from espproof.adapters.linux import kernels
 
+_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _SECONDS = 3600
 _CANNOT = 3
 _STATUS = "espproof rehearsal: exit status "
@@ -47,7 +48,7 @@ echo "{status}$?"
 def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _SECONDS) -> tuple[int, str]:
     """Run `espproof WORDS` in the machine; its exit status and what the console said."""
     kernel = kernel or kernels.path("")
-    with tempfile.TemporaryDirectory(prefix="espproof-rehearsal-") as folder:
+    with tempfile.TemporaryDirectory(prefix="espproof-rehearsal-", ignore_cleanup_errors=True) as folder:
         init = Path(folder) / "init"
         init.write_text(
             _INIT.format(
@@ -66,16 +67,35 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
             kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "loglevel=2", "panic=-1",
             "con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={folder}/", f"init={init}",
         ]  # fmt: skip
-        try:
-            said = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds,
-                start_new_session=True,
-            ).stdout  # fmt: skip
-        except subprocess.TimeoutExpired as late:
-            return _CANNOT, f"{(late.stdout or b'').decode(errors='replace')}\nno end after {seconds:g} s"
+        said, late = _console(command, folder, seconds)
+    if late:
+        return _CANNOT, f"{said}\nno end after {seconds:g} s"
     text, _, status = said.replace("\r\n", "\n").rpartition(_STATUS)
     number = status.split()[0] if status.split() else ""
     return (int(number), text) if number.isdigit() else (_CANNOT, said)
+
+
+def _console(command: list[str], folder: str, seconds: float) -> tuple[str, bool]:
+    """What the machine says until it ends, and whether it had to be ended. The supervisor ends it, and removes the folder,
+    when we are gone."""
+    lifeline, ours = os.pipe()
+    with open(os.devnull, "wb") as status:
+        machine = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(status.fileno()), *command],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+            pass_fds=(lifeline, status.fileno()), env=os.environ | {"ESPPROOF_SUPERVISOR_SCRATCH": folder},
+        )  # fmt: skip
+    os.close(lifeline)
+    late = False
+    try:
+        said, _ = machine.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        late = True
+    finally:
+        os.close(ours)
+    if late:
+        said, _ = machine.communicate()
+    return said.decode(errors="replace"), late
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +204,18 @@ def test_nothing_is_left_of_it_when_espproof_is_killed(tmp_path_factory: pytest.
     status, said = rehearsal.run(["--version"], f"{sys.executable} {program}", seconds=120)
     assert status == 0, said
     assert "killed True [] 1" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _UML, reason="needs user-mode-linux and kmod")
+def test_a_machine_that_does_not_end_is_ended() -> None:
+    status, said = rehearsal.run(["--version"], "echo it waits; sleep 60", seconds=8)
+    assert (status, "no end after 8 s" in said) == (3, True)
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"espproof-rehearsal-" in _words(path)]
+
+
+def _words(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
