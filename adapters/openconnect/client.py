@@ -177,6 +177,8 @@ class Client:
                 self._inner = self._take_inner()
         for descriptor in (self._process.output, self._inner.fileno(), udp.fileno()):
             self._poll.register(descriptor, select.POLLIN)
+        last = _spi_of_nobody([self._marker, inbound.spi.to_bytes(4, "big")])  # behind all markers so far
+        self._exchange, self._marker = log.Exchange(last), _marker(last)
         self._settle()
         self.own_packets = sequence_low(self._sent[-1])
         self._sent.clear()

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.case import (
+    Burst,
     Case,
     Delivered,
     Done,
@@ -30,6 +33,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.openconnect import client
 from espproof.adapters.openconnect.adapter import _DECLARED, OpenConnectAdapter
+from espproof.adapters.openconnect.log import MARKER_SPI
 from espproof.conformance.scenario import Peer
 from espproof.reference import ip
 from espproof.reference.esp import sequence_low
@@ -133,6 +137,27 @@ def test_a_pair_is_one_client_and_other_algorithms_are_another(adapter: OpenConn
     other = sa("out", auth="AUTH_HMAC_SHA2_256_128", auth_key=Octets(range(32)))
     assert adapter.execute(case(sa(), other)).setup == (Done(), Done())
     assert len(adapter._tunnels) == 2
+
+
+def test_markers_of_the_beginning_are_not_counted_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client has remarked on one that nobody has seen, and is slow with the next: it comes when packets are there."""
+    take = client.Client._take_inner
+
+    def slowly(self: client.Client) -> socket.socket:
+        inner = take(self)
+        self._send(client._marker(MARKER_SPI))
+        time.sleep(0.2)
+        pid, *_ = descendants(self._process.pid)
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (pid, signal.SIGCONT)).start()
+        return inner
+
+    monkeypatch.setattr(client.Client, "_take_inner", slowly)
+    right, forged = arriving(1)[0], Octets(arriving(2)[0][:-1] + b"?")
+    with OpenConnectAdapter() as one:
+        (burst,) = one.execute(case(sa(), steps=(InboundBurst(packets=(right, forged)),))).steps
+    assert isinstance(burst, Burst)
+    assert burst.results == (Delivered(packet=_PACKET, sa="in"), Dropped(reason="integrity"))
 
 
 def test_what_is_not_the_clients_is_refused_or_unsupported(adapter: OpenConnectAdapter) -> None:
