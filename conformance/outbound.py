@@ -51,6 +51,7 @@ EVERY_PACKET = (WELL_FORMED, SPI, INCREMENT, ALIGNMENT, PAD_LENGTH, PADDING, NEX
 TUNNEL = (INNER, *ADDRESSES.values(), *DSCP.values(), *HOP_LIMIT.values())
 
 SAME_IV = "two packets have the same IV"
+WRONG_ICV = "a receiver discards the packet: integrity"
 """The message; what is wrong with the IV of a single packet has others."""
 
 Judged = Iterator[tuple[str | None, str]]
@@ -249,7 +250,7 @@ class OutboundJudge:
             rule = BLOCKS if codec.alignment > 4 else ALIGNMENT
             yield rule, f"what is encrypted is no multiple of {codec.alignment} octets"
         else:
-            yield icv_rule(sa), f"a receiver discards the packet: {plaintext.value}"
+            yield icv_rule(sa), WRONG_ICV
 
     def _plaintext(self, step: Outbound, packet: _Esp, plaintext: bytes) -> Judged:
         pad_length, next_header = plaintext[-2], plaintext[-1]

@@ -5,9 +5,9 @@ device's driver, hence the variants. An SA of rte_ipsec is for one inner IP vers
 plain variants tunnel IPv4 in IPv4 and IPv6 in IPv6, `crossed` the other two.
 
 AES-GMAC with ESN is taken by rte_ipsec, and then every packet is wrong. As that would hide whatever else goes wrong, the
-variant `gmac` does it alone and the others answer `Unsupported`; to `espproof check`, ESN does not work there. It sends
-only: inbound, right packets are discarded for the same reason. AES-GMAC on the CPU path is taken too, but in tunnel mode
-no packet comes out and in transport mode the nonce is without the salt (inbound it is right): not declared there.
+variant `gmac` does it alone and the others answer `Unsupported`. It sends only: inbound, right packets are discarded for
+the same reason. AES-GMAC on the CPU path is taken too, but in tunnel mode no packet comes out and in transport mode the
+nonce is without the salt (inbound it is right): not declared there.
 
 On the CPU path the driver of aesni_mb dies with the first packet of AES-XCBC or AES-CMAC beside a cipher other than NULL,
 whoever calls it (report privately first). Which integrity algorithms do that is found out in child processes when the shim

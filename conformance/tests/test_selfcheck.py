@@ -16,7 +16,7 @@ from espproof.adapters.case import Outbound
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.cli import build
-from espproof.conformance.outbound import SAME_IV
+from espproof.conformance.outbound import SAME_IV, WRONG_ICV
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, session, start
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.session import Checked
@@ -325,7 +325,7 @@ def test_known_deviation_of_the_iv_of_cbc_is_no_fault_of_the_adapter() -> None:
     name = "capability.encryption.ENCR_AES_CBC-128"
     known = ("RFC3602-3-iv-unpredictable",)
     same = Item(id=name, grade=Grade.FAIL, told=f"declared, and does not work: step 5 (outbound): {SAME_IV}")
-    wrong = Item(id=name, grade=Grade.FAIL, told="a receiver discards the packet: integrity")
+    wrong = Item(id=name, grade=Grade.FAIL, told=WRONG_ICV)
     gcm = Item(id="capability.encryption.ENCR_AES_GCM_16-128", grade=Grade.FAIL, told=same.told)
     assert session._excused(same, known).grade is Grade.NOT_APPLICABLE
     assert session._excused(same, ()) == same
@@ -344,3 +344,17 @@ def test_df_is_asked_of_a_family_that_is_declared(families: tuple[Family, ...], 
         case = probe.make(bench)
         assert {":" in sa.source for sa in case.sas} == {False}
         assert {step.packet[0] >> 4 for step in case.steps if isinstance(step, Outbound)} == {version}
+
+
+def test_known_deviation_of_gmac_with_esn_is_no_fault_of_the_adapter() -> None:
+    """Where it is listed that a receiver cannot verify such packets; ESN that fails in another way still fails."""
+    known = ("RFC4543-3.3-aad",)
+    icv = Item(
+        id="capability.esn", grade=Grade.FAIL, told=f"declared, and does not work: step 1 (outbound): {WRONG_ICV}"
+    )
+    number = Item(
+        id="capability.esn", grade=Grade.FAIL, told="declared, and does not work: step 1 (outbound): number 7"
+    )
+    assert session._excused(icv, known).grade is Grade.NOT_APPLICABLE
+    assert session._excused(icv, ()) == icv
+    assert session._excused(number, known) == number
