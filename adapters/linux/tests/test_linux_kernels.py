@@ -1,0 +1,126 @@
+"""That kernels built to find more do so: the ordinary guest, with one operation more, on each where it is built."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from espproof.adapters.base import Crashed
+from espproof.adapters.linux import association, kernels
+from espproof.adapters.linux.machine import Machine, Processor
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.selfcheck.workbench import Workbench
+
+GUEST = """
+import ctypes, fcntl, mmap, os, sys
+from bisect import bisect
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from espproof.adapters.linux import agent, guest
+
+DEBUG = "/sys/kernel/debug"
+INIT_TRACE, ENABLE, DISABLE, TRACE_PC = 0x80086301, 0x6364, 0x6365, 0
+WORDS = 1 << 16
+LIBC = ctypes.CDLL(None)
+MMAP = LIBC.mmap
+MMAP.restype = ctypes.c_void_p
+MMAP.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long
+
+def debugfs():
+    LIBC.mount(b"debugfs", DEBUG.encode(), b"debugfs", 0, None)
+
+def provoke(_agent, _packets, _out, mistake):
+    debugfs()
+    Path(DEBUG, "provoke-crash/DIRECT").write_text(mistake)
+    return ["done"]
+
+def covered(served, packets, out, name, *arguments):
+    debugfs()
+    kcov = os.open(DEBUG + "/kcov", os.O_RDWR)
+    fcntl.ioctl(kcov, INIT_TRACE, WORDS)
+    at = MMAP(None, WORDS * 8, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, kcov, 0)  # mmap.mmap wants a file's size
+    area = (ctypes.c_uint64 * WORDS).from_address(at)
+    fcntl.ioctl(kcov, ENABLE, TRACE_PC)
+    area[0] = 0
+    result = agent._OPERATIONS[name](served, packets, out, *arguments)
+    count = area[0]
+    fcntl.ioctl(kcov, DISABLE, 0)
+    lines = [line.split()[:3] for line in Path("/proc/kallsyms").read_text().splitlines()]
+    symbols = sorted((int(address, 16), symbol) for address, kind, symbol in lines if kind in "tT")
+    addresses = [address for address, _ in symbols]
+    return [result, sorted({symbols[bisect(addresses, at) - 1][1] for at in area[1 : count + 1]})]
+
+agent._OPERATIONS |= {"provoke": provoke, "covered": covered}
+guest.main()
+"""
+
+Make = Callable[[str], Machine]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    program = tmp_path / "guest.py"
+    program.write_text(GUEST)
+    processor = Processor()
+    machines: list[Machine] = []
+
+    class WithMore(Machine):
+        def _command(self, kernel: str, card: int) -> list[str]:
+            words = super()._command(kernel, card)
+            return [str(program) if word.endswith("/guest.py") else word for word in words]
+
+    def one(variant: str) -> Machine:
+        if not kernels.is_built(variant):
+            pytest.skip(f"linux:{variant} is not built: espproof adapters build linux --variant {variant}")
+        machines.append(WithMore(kernels.path(variant), processor, 30))
+        return machines[-1]
+
+    yield one
+    for machine in machines:
+        machine.close()
+    processor.release()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "report"),
+    [
+        ("SLAB_LINEAR_OVERFLOW", "KASAN: slab-out-of-bounds"),
+        ("READ_AFTER_FREE", "KASAN: slab-use-after-free"),
+        ("WRITE_AFTER_FREE", "KASAN: slab-use-after-free"),
+        ("ARRAY_BOUNDS", "UBSAN: array-index-out-of-bounds"),
+        ("WARNING", "WARNING: "),
+        ("BUG", "BUG: failure at"),
+        ("PANIC", "Kernel panic"),
+    ],
+)
+def test_a_mistake_of_the_kernel_is_a_crash_of_the_case(make: Make, mistake: str, report: str) -> None:
+    """Those of the kernel's own test of such finders (LKDTM), whether it goes on after them or not."""
+    guest = make("kasan")
+    assert guest.ask([["reset", False]], [], 20) == ([["done"]], [])
+    with pytest.raises(Crashed) as raised:
+        guest.ask([["provoke", mistake]], [], 20)
+    assert report in str(raised.value)
+
+
+def test_coverage_tells_which_functions_a_packet_passes(make: Make) -> None:
+    """Of ESP and xfrm, from the interrupt in which it arrives to its delivery; and of nothing else."""
+    reference = ReferenceAdapter()
+    bench = Workbench(reference, reference.capabilities())
+    flow = bench.flow("in", encr="ENCR_AES_GCM_16", mode="tunnel", inner=4, outer=4, esn=True, replay_window=64)
+    guest = make("kcov")
+    guest.ask([["reset", False], ["add", association.describe(flow.sa, 1)]], [], 20)
+
+    def passed(packet: bytes) -> tuple[str, set[str]]:
+        (((_, outcomes), functions),), _ = guest.ask([["covered", "receive", 1]], [packet], 20)
+        return outcomes[0][0], set(functions)
+
+    right, forged = flow.right(1).packet, flow.forged(2).packet
+    passed(right)  # and what happens only once, or because of our opening the trace
+    kind, accepting = passed(flow.right(3).packet)
+    assert kind == "delivered"
+    assert accepting >= {"xfrm_input", "esp_input", "esp_input_done2", "xfrm_replay_advance"}
+    kind, refusing = passed(forged)
+    assert kind == "dropped"
+    assert "xfrm_replay_advance" not in refusing
+    assert "esp_input" in refusing
+    assert not {name for name in accepting if name.startswith(("ip_", "tun_", "netif_"))}
