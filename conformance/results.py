@@ -205,9 +205,11 @@ def write_expectations(result: RunResult, path: Path) -> None:
 def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
     """Fill in what is news and what is expected. Verdicts stay as they are.
 
-    What somebody has examined and listed as a failure stays expected where two oracles do the same.
+    What somebody has examined and listed as a failure stays expected where two oracles do the same. That a deviation is
+    gone is known only when all checks of its requirement have run, and thoroughly.
     """
     listed = {entry.id: entry for entry in expectations}
+    thorough = result.whole and result.profile != "quick"
     news: list[str] = []
     expected: dict[str, str] = {}
     elsewhere: dict[str, tuple[str, ...]] = {}
@@ -226,13 +228,19 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
                 news.append(requirement)
             else:
                 expected[requirement] = entry.reason
-        elif verdict in NEWS or (entry is not None and verdict is Verdict.PASS and result.profile != "quick"):
+        elif verdict in NEWS or (entry and verdict is Verdict.PASS and thorough and _all_ran(result, requirement)):
             news.append(requirement)
     for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
         wrong = [other for other in one.verified_with if result.requirements.get(other) in NEWS]
         if result.requirements[one.id] in NEWS and wrong and all(other in expected for other in wrong):
             expected[one.id] = f"follows {', '.join(wrong)}"
     result.unexpected, result.expected, result.elsewhere = tuple(news), expected, elsewhere
+
+
+def _all_ran(result: RunResult, requirement: str) -> bool:
+    """Whether all checks that verify it were part of the run."""
+    verifying = {check.id for check in all_checks().values() if requirement in check.verifies}
+    return not result.only or (bool(verifying) and verifying <= {check.check for check in result.checks})
 
 
 def _finders(result: RunResult, requirement: str, but: tuple[str, ...]) -> tuple[str, ...]:

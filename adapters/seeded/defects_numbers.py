@@ -298,6 +298,13 @@ DEFECTS = (
         ("sad", "return key + sa.source.packed if sa.lookup == \"spi+destination+source\" else key", "return key"),
     ),
     defect(
+        "sad-source-compared", "ours", "sad",
+        "a packet must come from the peer's address, although the SA's search does not ask for it",
+        ("endpoint", "        if entry is None:\n            return DropReason.NO_SA\n",
+                     "        if entry is None or (entry.sa.mode == \"tunnel\" and entry.sa.source.packed != outer.source):\n"
+                     "            return DropReason.NO_SA\n"),
+    ),
+    defect(
         "sad-least-specific-first", "LS-009", "sad",
         "the entry with wildcards is found before the one that names the addresses",
         ("sad", "return entries.get(both + source) or entries.get(both) or entries.get(spi)",

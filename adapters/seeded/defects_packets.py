@@ -201,6 +201,16 @@ DEFECTS = (
         ("endpoint", "if not self._udp_ports[datagram.destination_port]:", "if not self._udp_ports.total():"),
     ),
     defect(
+        "udp-source-port-compared", "ours", "udp",
+        "a packet must come from the port that the peer had when the SA was made: one behind a NAT is lost when that changes",
+        ("endpoint", "        return self._esp_in(outer, datagram.payload, now)\n",
+                     "        found = self._sad.find(datagram.payload[:4], outer)\n"
+                     "        if found is not None and found.sa.udp is not None:\n"
+                     "            if found.sa.udp.source_port != datagram.source_port:\n"
+                     "                return DropReason.NO_SA\n"
+                     "        return self._esp_in(outer, datagram.payload, now)\n"),
+    ),
+    defect(
         "udp-non-esp-marker-ignored", "P-010", "udp",
         "four zero octets are taken for an SPI: IKE messages are discarded as ESP",
         ("udp_encapsulation", "return Kind.IKE if payload[:4] == NON_ESP_MARKER else Kind.ESP", "return Kind.ESP"),

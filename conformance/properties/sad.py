@@ -88,6 +88,17 @@ def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, in
     return s.changed(base, name=f"{base.name}-{index}", lookup=kind, source=source, destination=destination, **keys)
 
 
+@check(UNICAST, proved_by=("sad-source-compared",))
+def from_elsewhere(s: Scenario) -> None:
+    """A tunnel's peer that moves, or whose NAT gives it another address, goes on with its SA: the source finds none."""
+    sa = s.inbound_sa(sequence=0, mode="tunnel")
+    s.need("lookup without the source", sa.lookup != "spi+destination+source")
+    elsewhere = s.peer_of(sa, source=s.choose((*s.other_gateways(sa), s.stranger_address(sa))))
+    s.receive(sa, 1, UNICAST)
+    s.arrives(elsewhere.protect(s.small(sa), 2), UNICAST)
+    s.receive(sa, 3, UNICAST)
+
+
 @check(DELETED, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
 def deleted(s: Scenario) -> None:
     """A deleted SA receives nothing; the others go on."""

@@ -19,6 +19,7 @@ REMOVED = {"transport": "RFC3948-3.3-transport-removed", "tunnel": "RFC3948-3.5-
 ACCEPTED = "RFC4303-3.4.4-accepted"
 BYPASS = "RFC4301-5.2-bypass"
 MALFORMED = "RFC4303-3.4.4-malformed-discarded"
+UNICAST = "RFC4303-2.1-unicast-mapping"
 
 
 def inbound(s: Scenario, modes: tuple[str, ...] = ("transport", "tunnel")) -> Sa:
@@ -103,6 +104,17 @@ def other_port(s: Scenario) -> None:
     payload = esp[len(esp) - s.peer(sa).esp_length(esp) :]
     port = s.draw(st.sampled_from((4501, 500, 4499, 0x9411)))
     s.arrives(s.peer(sa).datagram(payload, destination_port=port), BYPASS)
+
+
+@check(UNICAST, proved_by=("udp-source-port-compared",))
+def from_another_port(s: Scenario) -> None:
+    """A NAT may give the peer another port at any time: where a packet comes from does not find its SA, the SPI does."""
+    sa = inbound(s)
+    assert sa.udp is not None
+    ports = UdpEncapsulation(source_port=s.choose((0x1234, 4501, 65535)), destination_port=sa.udp.destination_port)
+    s.receive(sa, 1, UNICAST)
+    s.arrives(s.peer_of(sa, udp=ports).protect(s.small(sa), 2), UNICAST)
+    s.receive(sa, 3, UNICAST)
 
 
 @check(MALFORMED, proved_by=("robustness-header-unchecked", "robustness-short-body"))
