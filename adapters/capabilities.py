@@ -80,6 +80,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Octets of the largest IP packet, before or after protection."""
     ipv4_options: bool = False
     ipv6_extension_headers: bool = False
+    reassembles: bool = False
+    """IP fragments that arrive are kept, and the packet comes in with the last of them (RFC 4301 5.2)."""
     forwards: bool = False
     """The inner packet is forwarded by the implementation on the way: its TTL / hop limit is one less when protected."""
     drop_reasons: bool = False
@@ -160,5 +162,6 @@ def everything() -> Capabilities:
         max_packet=65535,
         ipv4_options=True,
         ipv6_extension_headers=True,
+        reassembles=True,
         drop_reasons=True,
     )

@@ -1,12 +1,13 @@
 """An IPsec endpoint that only does ESP: a SAD, and the order of checks of RFC 4303 section 3.
 
     outbound   SA → sequence number (3.3.3) → trailer, encryption, ICV (3.3.2) → tunnel or transport header (3.1) → UDP
-    inbound    outer header → fragment? (3.4.1) → UDP → SA (3.4.2) → replay check → ICV (3.4.4) → window (3.4.3)
+    inbound    outer header → reassembly (3.4.1) → UDP → SA (3.4.2) → replay check → ICV (3.4.4) → window (3.4.3)
                → padding → next header → tunnel exit or transport rebuild → selectors
 
 No I/O, no clock and no randomness: time is an argument, IVs come from `iv` unless they are given. A discarded packet
 leaves everything but error counters as it was, with the one exception that the RFC orders: the window advances as soon
-as the ICV is right.
+as the ICV is right. ESP never sees a fragment: one is discarded, or rather kept until the others are there, and with the
+last of them their packet comes in.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import NEXT_HEADER_DUMMY, Codec, Opened, sequence_low, take_trailer
 from espproof.reference.iv import iv_source
+from espproof.reference.reassembly import Reassembly
 from espproof.reference.replay import ReplayVerdict
 from espproof.reference.resynchronise import candidates
 from espproof.reference.sa import SaState, SecurityAssociation
@@ -62,6 +64,7 @@ class Endpoint:
         self._sad: Sad[Entry] = Sad()
         self._entries: dict[str, Entry] = {}
         self._udp_ports: Counter[int] = Counter()
+        self._reassembly = Reassembly()
 
     # ------------------------------------------------------------------------------------------------------- SAs
 
@@ -127,15 +130,26 @@ class Endpoint:
         """Process one IP packet from the network."""
         try:
             outer = ip.parse(packet)
-            if outer.protocol == PROTOCOL_ESP:
+            if outer.fragment and self._could_be_esp(outer):
+                whole = self._reassembly.take(outer)
+                outer = outer if whole is None else ip.parse(whole)
                 if outer.fragment:
                     return DropReason.FRAGMENT
+            if outer.protocol == PROTOCOL_ESP:
                 return self._esp_in(outer, outer.payload, now)
             if outer.protocol == PROTOCOL_UDP and not outer.fragment:
                 return self._udp_in(outer, now)
         except Malformed:
             return DropReason.MALFORMED
         return Passed("bypass")
+
+    def _could_be_esp(self, fragment: ip.Packet) -> bool:
+        """A later fragment of IPv6 may begin with extension headers, behind which nobody can look yet."""
+        if fragment.protocol == PROTOCOL_UDP:
+            return bool(self._udp_ports.total())
+        return fragment.protocol == PROTOCOL_ESP or (
+            fragment.version == 6 and fragment.protocol in ip.EXTENSION_HEADERS and fragment.fragment_offset > 0
+        )
 
     def _udp_in(self, outer: ip.Packet, now: float) -> Delivered | Passed | DropReason:
         datagram = udp_encapsulation.open_datagram(outer.payload)

@@ -84,6 +84,7 @@ _DECLARED = Capabilities(
     max_packet=65535,
     ipv4_options=True,
     ipv6_extension_headers=True,
+    reassembles=True,
     forwards=True,
     drop_reasons=True,
 )

@@ -54,8 +54,9 @@ def table(version: int, plain_interface: str, ports: Iterable[int], counters: in
             _Rule(_verdict(_ACCEPT), (_IPSEC,)),
             _Rule(_verdict(_ACCEPT), protocol=_PROTOCOL_ESP),
             *[_Rule(_verdict(_ACCEPT), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)],
-            _Rule(_log_target(PLAIN)),
-            _Rule(_verdict(_DROP)),
+            _Rule(
+                _log_target(PLAIN)
+            ),  # let in, for it may be a later fragment of UDP: IPv6 reassembles behind this hook
         ],
         HOOK_FORWARD: [
             _Rule(_verdict(_ACCEPT), (_mark(TO_PROTECT),)),

@@ -248,7 +248,8 @@ class Gateway:
         """A packet comes from the network."""
         if not self.wire.write(packet):
             return "dropped", "malformed"  # for the device it is no IP packet
-        return self._told(self._log, self._fate_of_arrived)
+        fate = self._fate_of_fragment if _is_fragment(packet) else self._fate_of_arrived
+        return self._told(self._log, fate)
 
     def forward(self, packet: bytes) -> Result:
         """A packet comes from the plain side, for the policy that there is."""
@@ -288,7 +289,8 @@ class Gateway:
         seen = self._logged()
         if seen is not None:
             if seen.group == firewall.PLAIN:
-                return "passed", "bypass"
+                is_kept = seen.hook == firewall.HOOK_INPUT and _is_fragment(seen.packet)
+                return None if is_kept else ("passed", "bypass")
             # a local packet meets the policy check behind the rule that has seen it
             reason = self._new_drop() if seen.hook == firewall.HOOK_INPUT else None
             return ("dropped", reason) if reason else ("delivered", seen.packet)
@@ -300,6 +302,13 @@ class Gateway:
                 one.recv(1)
                 return "passed", "ike" if port in self._open_ports else "bypass"
         return None
+
+    def _fate_of_fragment(self) -> Result | None:
+        result = self._fate_of_arrived()
+        if result is None and self.holds_fragments():
+            self.unexplained = True  # it may still be there in the next case
+            return "dropped", "fragment"
+        return result
 
     def _fate_of_protected(self) -> Result | None:
         packet = self.wire.read()
@@ -385,7 +394,7 @@ _ROOM = bytearray(_BUFFER)
 
 
 def _is_fragment(packet: bytes) -> bool:
-    """Whether a packet of ours is one of several pieces; it has no extension headers but that one."""
+    """Whether an IP packet is one of several pieces; behind other extension headers it is not seen."""
     if packet[0] >> 4 == 4:
         return bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
     return packet[6] == 44

@@ -212,7 +212,27 @@ DEFECTS = (
     defect(
         "fragments-first-accepted", "LE-036", "fragments",
         "only the offset tells a fragment: a first fragment is offered to ESP",
-        ("endpoint", "if outer.fragment:", "if outer.fragment_offset > 0:"),
+        ("endpoint", "if outer.fragment and self._could_be_esp(outer):", "if outer.fragment_offset > 0 and self._could_be_esp(outer):"),
+    ),
+    defect(
+        "fragments-in-order-of-arrival", "ours", "fragments",
+        "fragments are put together as they come, not by their offsets",
+        ("reassembly", "for offset in sorted(self.pieces)]", "for offset in self.pieces]"),
+        ("reassembly", "        first = pieces[0]\n", "        first = self.pieces[0]\n"),
+    ),
+    defect(
+        "fragments-third-lost", "ours", "fragments",
+        "of a packet in more than two pieces, ESP sees the first two",
+        ("reassembly", "        payload = b\"\".join(piece.octets for piece in pieces)\n",
+                       "        payload = b\"\".join(piece.octets for piece in pieces[:2])\n"),
+    ),
+    defect(
+        "fragments-identification-ignored", "ours", "fragments",
+        "fragments of two packets between the same hosts are taken for one packet's",
+        ("reassembly", "    key = packet.source + packet.destination + header[4:6] + header[9:10]\n",
+                       "    key = packet.source + packet.destination + header[9:10]\n"),
+        ("reassembly", "    key = packet.source + packet.destination + whole[at + 4 : at + 8]\n",
+                       "    key = packet.source + packet.destination\n"),
     ),
     defect(
         "fragments-ipv6-read-as-ipv4", "LE-036", "fragments",

@@ -14,6 +14,7 @@ IPV6_HEADER = "RFC4303-3.3.4-ipv6-fragment-header"
 NOT_IN_TRANSPORT = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_TUNNEL = "RFC4303-3.3.4-tunnel-takes-fragments"
 ANY_PORT = "RFC4301-7.1-any-port-sas"
+REASSEMBLED = "RFC4301-5.2-reassembly-first"
 ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
@@ -45,6 +46,45 @@ def behind_other_headers(s: Scenario) -> None:
     packet = s.peer(sa).protect(s.small(sa), 1)
     for field in (s.draw(st.sampled_from((0x0001, 0x0008, 0x0009))), 0):
         s.arrives(wire.behind_hop_by_hop(wire.ipv6_fragment(packet, field)), IPV6_HEADER)
+
+
+@check(REASSEMBLED, FRAGMENT, weight=0.5, proved_by=("fragments-in-order-of-arrival", "fragments-third-lost"))
+def put_together(s: Scenario) -> None:
+    """A packet that was cut up on its way comes in with the last piece that arrives, and none of it before."""
+    s.need("reassembles", s.caps.reassembles)
+    sa = s.inbound_sa(sequence=0)
+    first, second = (s.peer(sa).protect(s.packet(sa), number) for number in (1, 2))
+    pieces = _cut_up(s, first, 0x1D2C)
+    *early, last = s.draw(st.permutations(pieces))
+    for piece in early:
+        s.arrives(piece, FRAGMENT)
+    s.arrives(last, REASSEMBLED)
+    s.arrives(second, ACCEPTED)
+
+
+@check(REASSEMBLED, FRAGMENT, weight=0.5, proved_by=("fragments-identification-ignored",))
+def two_in_pieces(s: Scenario) -> None:
+    """Fragments of two packets that come mixed are told apart by identification; one that comes twice does no harm."""
+    s.need("reassembles", s.caps.reassembles)
+    sa = s.inbound_sa(sequence=0)
+    length = s.draw(st.sampled_from((64, 65, 2000)))
+    one, two = (
+        wire.fragments(s.peer(sa).protect(s.packet(sa, length=length), number), (4,), 0x1D2C ^ number)
+        for number in (1, 2)
+    )
+    s.arrives(one[1], FRAGMENT)
+    s.arrives(two[0], FRAGMENT)
+    if s.draw(st.booleans()):
+        s.arrives(two[0], FRAGMENT)
+    s.arrives(one[0], REASSEMBLED)
+    s.arrives(two[1], REASSEMBLED)
+
+
+def _cut_up(s: Scenario, packet: bytes, identification: int) -> list[bytes]:
+    """In two to four pieces."""
+    last = (len(packet) - (20 if packet[0] >> 4 == 4 else 40) - 1) // 8
+    cuts = s.draw(st.sets(st.integers(1, last), min_size=1, max_size=3))
+    return wire.fragments(packet, sorted(cuts), identification)
 
 
 @check(NOT_IN_TRANSPORT, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))

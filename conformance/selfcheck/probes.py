@@ -489,6 +489,18 @@ def _ipv6_extension_headers(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("ipv6_extension_headers", caps.ipv6_extension_headers, make, optional=True)
 
 
+def _reassembles(caps: Capabilities) -> Iterator[Probe]:
+    """Three fragments, the last one first."""
+
+    def make(bench: Workbench) -> Case:
+        bench.need("direction in", "in" in bench.caps.directions)
+        flow = bench.flow("in")
+        pieces = wire.fragments(flow.protected(1, flow.plain(length=64)), (3, 7))
+        return case_of((flow,), *map(arrives, reversed(pieces)), flow.right(2))
+
+    yield Probe("reassembles", caps.reassembles, make, optional=True)
+
+
 # ------------------------------------------------------------------------------------------------------------ reporting
 
 
@@ -564,6 +576,7 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "max_packet": _max_packet,
         "ipv4_options": _ipv4_options,
         "ipv6_extension_headers": _ipv6_extension_headers,
+        "reassembles": _reassembles,
         "forwards": _forwards,
         "drop_reasons": _drop_reasons,
     }

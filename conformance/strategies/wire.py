@@ -1,5 +1,8 @@
 """What the network, or somebody on it, does to a packet that is already protected. Octets in, octets out."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from espproof.reference import ip, udp_encapsulation
 
 
@@ -21,10 +24,10 @@ def ipv4_fragment(packet: bytes, flags_and_offset: int) -> bytes:
     return ip.with_checksum(packet[:6] + flags_and_offset.to_bytes(2, "big") + packet[8:size]) + packet[size:]
 
 
-def ipv6_fragment(packet: bytes, offset_and_more: int) -> bytes:
+def ipv6_fragment(packet: bytes, offset_and_more: int, identification: int = 0x1D2C3B4A) -> bytes:
     """The IPv6 packet with a fragment header; the 16-bit field as on the wire (0x0001: more fragments)."""
     length = int.from_bytes(packet[4:6], "big") + 8
-    header = bytes([packet[6], 0]) + offset_and_more.to_bytes(2, "big") + bytes.fromhex("1d2c3b4a")
+    header = bytes([packet[6], 0]) + offset_and_more.to_bytes(2, "big") + identification.to_bytes(4, "big")
     return packet[:4] + length.to_bytes(2, "big") + b"\x2c" + packet[7:40] + header + packet[40:]
 
 
@@ -52,6 +55,24 @@ def fragment(packet: bytes, offset: int) -> bytes:
     if packet[0] >> 4 == 4:
         return ipv4_fragment(packet, offset >> 3)
     return ipv6_fragment(packet, offset)
+
+
+def fragments(packet: bytes, cuts: Sequence[int], identification: int = 0x1D2C) -> list[bytes]:
+    """The packet (without options and extension headers) as a router or its sender cuts it up; `cuts` are places in its
+    payload, ascending, in units of 8 octets. Of `identification` 16 bits are used."""
+    size = 20 if packet[0] >> 4 == 4 else 40
+    header, payload = packet[:size], packet[size:]
+    places = [0, *(8 * cut for cut in cuts), len(payload)]
+    made = []
+    for start, end in pairwise(places):
+        more = end < len(payload)
+        if size == 20:
+            lengths = header[:2] + (size + end - start).to_bytes(2, "big") + identification.to_bytes(2, "big")
+            made.append(ipv4_fragment(lengths + header[6:] + payload[start:end], start >> 3 | 0x2000 * more))
+        else:
+            whole = header[:4] + (end - start).to_bytes(2, "big") + header[6:] + payload[start:end]
+            made.append(ipv6_fragment(whole, start | more, identification))
+    return made
 
 
 def behind_hop_by_hop(packet: bytes) -> bytes:

@@ -65,7 +65,7 @@ def drawn(seed: int) -> Capabilities:
         name: rng.random() < 0.5
         for name in (
             "set_sequence", "set_window", "set_iv", "udp_ports", "tfc", "dummy", "hop_limit", "selectors", "resynchronise",
-            "delete_sa", "ipv4_options", "ipv6_extension_headers", "drop_reasons",
+            "delete_sa", "ipv4_options", "ipv6_extension_headers", "reassembles", "drop_reasons",
         )
     }  # fmt: skip
     windows = rng.choice(

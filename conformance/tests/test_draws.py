@@ -46,7 +46,7 @@ def test_others_keep_what_they_have() -> None:
     digest()
     assert {name: vars(providers).get(name) for name in names} == before
 
-    @settings(max_examples=5, database=None)
+    @settings(max_examples=5, database=None, deadline=None)
     @given(st.integers())
     def test(value: int) -> None:
         assert isinstance(value, int)

@@ -29,6 +29,7 @@ def stand_in(octets: bytes, size: int) -> bytes:
     return (octets[:at] + rng.randbytes(rng.randrange(5)) + octets[at + rng.randrange(5) :])[:size]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SEEDS), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6))
 def test_every_mutation_of_a_sealed_packet_has_a_right_icv(packet: bytes, seeds: list[int]) -> None:
     """However often a packet is mutated, its peer can open the result."""
@@ -37,6 +38,7 @@ def test_every_mutation_of_a_sealed_packet_has_a_right_icv(packet: bytes, seeds:
         assert KEYS.open(packet) is not None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**32 - 1), st.integers(1, 4096))
 @example(b"", 0, 1)
 def test_no_octets_make_the_mutator_raise_or_exceed_the_size(octets: bytes, seed: int, size: int) -> None:
@@ -46,13 +48,14 @@ def test_no_octets_make_the_mutator_raise_or_exceed_the_size(octets: bytes, seed
     assert mutated == octets or KEYS.open(mutated) is not None
 
 
+@settings(deadline=None)
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32 - 1))
 def test_the_same_seed_makes_the_same_mutation(packet: bytes, seed: int) -> None:
     """Nothing but the seed and the octets decide."""
     assert MUTATOR.mutate(packet, 2048, seed, stand_in) == MUTATOR.mutate(packet, 2048, seed, stand_in)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(SEEDS), st.sampled_from([change for _, change in mutator.CHANGES]), st.integers(0, 2**32 - 1))
 def test_each_change_alone_leaves_a_packet_that_can_be_sealed(
     packet: bytes, change: Callable[[Draft, Tools], None], seed: int
@@ -98,7 +101,7 @@ def test_what_is_opened_seals_to_the_same_octets(packet: bytes) -> None:
 
 
 @given(st.sampled_from(SEEDS))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_simpler_packets_have_a_right_icv(packet: bytes) -> None:
     """Minimising never leaves what lies behind the ICV."""
     sealed = KEYS.open(packet)
@@ -109,6 +112,7 @@ def test_simpler_packets_have_a_right_icv(packet: bytes) -> None:
         assert KEYS.open(again) is not None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.integers(0, 255), st.sampled_from((4, 8, 16)))
 def test_a_trailer_that_is_made_right_is_right(payload: bytes, next_header: int, alignment: int) -> None:
     """The payload comes back out of it; and aligning keeps the trailer."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.base import AdapterError
@@ -42,12 +42,14 @@ def test_seeds_show_nothing_on_the_reference_whatever_was_before(target: type[Ta
 PARSER = Parser(ReferenceAdapter())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_any_octets_are_parsed_or_refused(octets: bytes) -> None:
     """The parser target raises for nothing on the reference."""
     PARSER.one_input(octets)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(Parser.seeds().values())), st.integers(0, 2**32 - 1))
 def test_damaged_packets_are_parsed_or_refused(octets: bytes, seed: int) -> None:
     """Nor for a packet in which a few octets are others."""

@@ -1,7 +1,7 @@
 """The ESP packet, octet by octet: header, IV, padding, trailer, ICV, and what cannot be one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY, pairs
@@ -115,6 +115,7 @@ def test_longest_padding() -> None:
         assert take_trailer(b"p" + wrong + b"\xff\x04") is DropReason.PADDING
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=2, max_size=300))
 def test_any_trailer(text: bytes) -> None:
     """Of any plaintext the trailer is taken as it was put there, or refused."""

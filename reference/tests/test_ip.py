@@ -238,7 +238,7 @@ def test_checksum_is_rfc_1071(octets: bytes) -> None:
     assert ip.checksum(octets) == 0xFFFF - words_sum(octets)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=70))
 def test_checksum_is_rfc_1071_everywhere(octets: bytes) -> None:
     """The same for any octets."""
@@ -350,7 +350,7 @@ def test_chain_links_headers() -> None:
     assert (first, octets[0], octets[8], octets[8 + 24]) == (0, 43, 60, 6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     payload=st.binary(max_size=100),
     tos=st.integers(0, 255),
@@ -377,7 +377,7 @@ def test_ipv4_round_trip(
     assert words_sum(read.header) == 0xFFFF
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([DESTINATION, ROUTING, ATOMIC]), max_size=6), st.booleans(), st.binary(max_size=40))
 def test_ipv6_round_trip(headers: list[tuple[int, bytes]], hop_by_hop: bool, payload: bytes) -> None:
     """What is built is read back, whatever extension headers are in it."""
@@ -385,7 +385,7 @@ def test_ipv6_round_trip(headers: list[tuple[int, bytes]], hop_by_hop: bool, pay
     assert (read.payload, read.protocol, read.source, read.destination) == (payload, 99, SOURCE6, DESTINATION6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from([0x45, 0x46, 0x4F, 0x60]), st.binary(max_size=90), st.sampled_from([0, 43, 44, 60, 50]))
 def test_any_octets_are_read_or_malformed(first: int, rest: bytes, protocol: int) -> None:
     """Hostile octets raise `Malformed` and nothing else."""

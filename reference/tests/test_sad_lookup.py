@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.reference.errors import Misuse
@@ -52,6 +52,7 @@ entries = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=12, unique_by=lambda one: key_of(one.sa)), st.data())
 def test_same_answer_as_the_linear_search(known: list[Entry], data: st.DataObject) -> None:
     """For every packet the table finds what the three passes of RFC 4301 4.1 find, also after deletions."""

@@ -206,7 +206,7 @@ def test_any_protocol_and_any_payload_comes_out(next_header: int) -> None:
         assert transport.rebuild(outer, next_header, payload) == expected
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from([DESTINATION, DESTINATION_2, ROUTING, ATOMIC]), max_size=6),
     st.booleans(),
@@ -223,7 +223,7 @@ def test_round_trip(headers: list[Header], hop_by_hop: bool, upper: int, payload
         assert transport.rebuild(outer, parts.next_header, parts.payload) == packet
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from([PLAIN4, extended(HOP_BY_HOP)]), st.integers(0, 255), st.binary(max_size=60))
 def test_any_payload_is_delivered_or_dropped(packet: bytes, next_header: int, payload: bytes) -> None:
     """Hostile octets behind a right ICV raise nothing, and what is delivered can be read."""

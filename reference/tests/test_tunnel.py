@@ -273,7 +273,7 @@ def test_a_fragment_goes_through() -> None:
     assert tunnel.decapsulate(0, packet, 4) == packet
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     sa=st.sampled_from([V4, V6]),
     version=st.sampled_from([4, 6]),
@@ -299,7 +299,7 @@ def test_round_trip(
     assert tunnel.decapsulate(outer.traffic_class, packet + padding, tunnel.NEXT_HEADER[version]) == packet
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=80), st.sampled_from([4, 41]), st.integers(0, 255), st.sampled_from([None, 0x45, 0x60]))
 def test_any_octets_are_delivered_or_dropped(
     payload: bytes, next_header: int, traffic_class: int, first: int | None

@@ -116,7 +116,7 @@ def test_ports_that_are_none_are_misuse(source_port: int, destination_port: int)
         udp.wrap(source_port, destination_port, ESP)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=64), st.binary(max_size=8))
 def test_round_trip(source_port: int, destination_port: int, payload: bytes, padding: bytes) -> None:
     """What is wrapped is opened."""

@@ -21,11 +21,13 @@ from espproof.adapters.case import (
     Refused,
     Sent,
     State,
+    UdpEncapsulation,
     Unsupported,
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.registry import KNOWN, present
-from espproof.conformance.selfcheck.workbench import Workbench, case_of
+from espproof.conformance.selfcheck.workbench import Workbench, arrives, case_of
+from espproof.conformance.strategies import wire
 
 pytestmark = pytest.mark.skipif(
     not present(next(known for known in KNOWN if known.name == "linux")), reason="needs user-mode-linux and kmod"
@@ -110,11 +112,21 @@ def test_an_sa_whose_hard_limit_was_reached_is_gone(adapter: LinuxAdapter, bench
     assert isinstance(got.steps[-1], Refused | State)
 
 
+@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("udp", [None, UdpEncapsulation()])
+def test_a_fragment_is_kept_and_its_packet_comes_in_with_the_last(
+    adapter: LinuxAdapter, bench: Workbench, outer: int, udp: UdpEncapsulation | None
+) -> None:
+    """Also one of UDP over IPv6, whose ports nobody can see: the hook that tells what passes by is before reassembly."""
+    flow = bench.flow("in", outer=outer, udp=udp)
+    first, second, third = map(arrives, wire.fragments(flow.protected(1, flow.plain(length=64)), (3, 7)))
+    got = adapter.execute(case_of([flow], third, first, second))
+    assert got.steps[:2] == (Dropped(reason="fragment"), Dropped(reason="fragment"))
+    assert isinstance(got.steps[2], Delivered)
+
+
 def test_a_fragment_that_is_kept_does_not_meet_the_next_case(adapter: LinuxAdapter, bench: Workbench) -> None:
     """A first piece in one case and the last one in the next make no packet."""
-    from espproof.conformance.selfcheck.workbench import arrives
-    from espproof.conformance.strategies import wire
-
     flow = bench.flow("in")
     whole = flow.protected(1)
     for field in (0x2000, 0x0008):

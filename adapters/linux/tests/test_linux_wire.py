@@ -4,18 +4,20 @@ import contextlib
 from collections import deque
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.linux import firewall, wire
 from espproof.adapters.linux.netlink import Malformed
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=5)), st.lists(st.binary(max_size=30)))
 def test_a_message_is_read_as_it_was_written(values: list[str], packets: list[bytes]) -> None:
     assert wire.unpack(wire.pack(values, packets)) == (values, packets)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_octets_are_a_message_or_garbled(octets: bytes) -> None:
     with contextlib.suppress(wire.Garbled):
@@ -49,6 +51,7 @@ def test_a_piece_that_is_neither_last_nor_followed_is_garbled() -> None:
         wire.receive(lambda content: None, lambda: bytes([2]) + bytes(7))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_log_message_is_read_or_refused(octets: bytes) -> None:
     with contextlib.suppress(Malformed):

@@ -4,7 +4,7 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.linux import netlink, xfrm
@@ -76,6 +76,7 @@ def test_spi_and_ports_are_in_network_order_and_everything_else_is_not() -> None
     assert struct.pack("=6I", 2, 1, 2, 3, 4, 40) in octets
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_octets_are_read_or_refused(octets: bytes) -> None:
     """Nothing but `Malformed` is raised."""
@@ -83,6 +84,7 @@ def test_any_octets_are_read_or_refused(octets: bytes) -> None:
         xfrm.decode(octets)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_message_that_was_changed_is_read_or_refused(data: st.DataObject) -> None:
     """The same behind a header that is right."""

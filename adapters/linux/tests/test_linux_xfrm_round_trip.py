@@ -5,7 +5,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.linux import netlink, records, xfrm
@@ -84,6 +84,7 @@ def _requests(draw: st.DrawFn) -> Request:
     return Request(kind, draw(_records(body)), attributes)
 
 
+@settings(deadline=None)
 @given(_requests(), st.integers(0, 2**32 - 1))
 def test_a_message_is_read_as_it_was_written(request_: Request, sequence: int) -> None:
     """Types, bodies, attributes, unknown ones too."""
@@ -95,6 +96,7 @@ def test_a_message_is_read_as_it_was_written(request_: Request, sequence: int) -
 @pytest.mark.parametrize(
     "name", [name for kinds in KINDS.values() for name in kinds], ids=lambda name: f"{type(name).__name__}.{name.name}"
 )
+@settings(deadline=None)
 @given(st.data())
 def test_the_value_of_an_attribute_is_read_as_it_was_written(name: Any, data: st.DataObject) -> None:
     """Each attribute by itself, so that none is left to chance; one octet more or less is another value or none."""
@@ -107,6 +109,7 @@ def test_the_value_of_an_attribute_is_read_as_it_was_written(name: Any, data: st
                 assert kind.decode(other) != value
 
 
+@settings(deadline=None)
 @given(st.lists(_requests(), min_size=1, max_size=3), st.data())
 def test_octets_that_were_changed_are_malformed_or_a_message_that_can_be_written(
     requests: list[Request], data: st.DataObject
