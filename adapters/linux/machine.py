@@ -32,9 +32,9 @@ import espproof
 from espproof.adapters import cache
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.exec.messages import printable
+from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux import wire
 
-_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _MEMORY = "160M"
 _SOCKET_BUFFER = 1 << 20
 _ETHERNET = 14
@@ -48,7 +48,8 @@ _LOGLEVEL = 5
 """Warnings and worse go to the console."""
 _TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
 """Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
-_KILL_SECONDS = 5.0
+_END_SECONDS = 5.0
+"""For the supervisor to say how the kernel ended, when the channel is closed."""
 
 
 class Processor:
@@ -99,36 +100,21 @@ class Machine:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
-        lifeline, self._lifeline = os.pipe()
-        self._status, status = os.pipe()
-        supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR))
         self._tail = self._news = b""
         self._hearing = True
-        self._word = ""
         try:
-            with processor:
-                self._supervisor = subprocess.Popen(
-                    [*supervisor, str(lifeline), str(status), *self._command(kernel, theirs.fileno())],
+            with theirs, processor:
+                self._program = Supervised(
+                    self._command(kernel, theirs.fileno()),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    bufsize=0,
-                    pass_fds=(lifeline, status, theirs.fileno()),
-                    start_new_session=True,
+                    descriptors=(theirs.fileno(),),
                 )
-        except OSError as error:
-            os.close(self._lifeline)
-            os.close(self._status)
+        except BaseException:
             self._ours.close()
-            raise AdapterError(f"cannot start {kernel}: {error.strerror}") from error
-        finally:
-            theirs.close()
-            os.close(lifeline)
-            os.close(status)
-        assert self._supervisor.stdout is not None
-        self._console = self._supervisor.stdout.fileno()
-        for descriptor in (self._console, self._status):
-            os.set_blocking(descriptor, False)
+            raise
+        (self._console,) = self._program.streams()
         self._ours.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._ours, select.POLLIN)
@@ -179,18 +165,11 @@ class Machine:
 
     def _resume(self) -> None:
         if self._pauses:
-            self._signal(signal.SIGCONT)
+            self._program.send_signal(signal.SIGCONT)
 
     def _pause(self) -> None:
         if self._pauses:
-            self._signal(signal.SIGSTOP)
-            self._said()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the kernel's process."""
-        with suppress(OSError):  # it is gone, which the channel tells
-            for child in Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split():
-                os.kill(int(child), number)
+            self._program.send_signal(signal.SIGSTOP)
 
     def _look_for_reports(self) -> None:
         self._listen()
@@ -240,7 +219,7 @@ class Machine:
         left = self._until - time.monotonic()
         events = self._poll.poll(left * 1000) if left > 0 else []
         if not events:
-            stopped = " (it is stopped)" if self._said().endswith("stopped") else ""
+            stopped = " (it is stopped)" if self._program.is_stopped() else ""
             raise Hung(self._with_tail(f"no answer within {self._limit:g} s{stopped}"))
         if any(descriptor == self._console for descriptor, _ in events):
             self._listen()
@@ -258,24 +237,13 @@ class Machine:
                 self._hearing = False
                 self._poll.unregister(self._console)
 
-    def _said(self) -> str:
-        """The last word on how the kernel's process fares."""
-        with suppress(BlockingIOError):
-            lines = os.read(self._status, 4096).decode().splitlines()
-            self._word = " ".join(reversed(lines[-1].split())) if lines else self._word
-        return self._word
-
-    def _death(self) -> Crashed:
+    def _death(self) -> Crashed | AdapterError:
         """The channel is closed: why?"""
-        with suppress(subprocess.TimeoutExpired):
-            self._supervisor.wait(_KILL_SECONDS)
+        end = self._program.end(_END_SECONDS)
         self._listen()
-        number, _, what = self._said().partition(" ")
-        if what == "signal" and number.isdigit() and int(number) in set(signal.Signals):
-            how = f"was killed by {signal.Signals(int(number)).name}"
-        else:
-            how = f"ended with exit status {number}" if what == "exit" else "ended"
-        return Crashed(self._with_tail(f"the {self.dies} {how}"))
+        if end is None:
+            return Crashed(self._with_tail(f"the {self.dies} closed its channel, but still runs"))
+        return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(f"the {self.dies}")))
 
     def _with_tail(self, message: str) -> str:
         if report := _report(self._tail):
@@ -286,23 +254,13 @@ class Machine:
     @property
     def process(self) -> int:
         """The supervisor's process id."""
-        return self._supervisor.pid
+        return self._program.pid
 
     def close(self) -> None:
         """End the guest and everything of it."""
-        if self._lifeline < 0:
-            return
-        os.close(self._lifeline)
-        self._lifeline = -1
         self._ours.close()
-        try:
-            self._supervisor.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
-        if self._supervisor.stdout is not None:
-            self._supervisor.stdout.close()
-        os.close(self._status)
+        self._program.kill()
+        self._program.gone(wait=True)
 
 
 def _report(console: bytes) -> bytes:
