@@ -24,7 +24,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,14 @@ class Machine:
         return _command(kernel, card, self._pauses)
 
     def _greeting(self) -> tuple[str, str]:
-        values, _ = self._understood(wire.receive(self._put, self._take))
-        if len(values) != 3 or values[0] != "ready":
-            raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
+        with self._sense():
+            values, _ = wire.unpack(wire.receive(self._put, self._take))
         self._look_for_reports()
         self._pause()
-        return str(values[1]), str(values[2])
+        match values:
+            case ["ready", str(release), str(missing)]:
+                return release, missing
+        raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
 
     def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         """Let the agent carry out operations (see `agent`); its results and packets.
@@ -147,18 +150,18 @@ class Machine:
         `seconds`, `AdapterError` for nonsense.
         """
         self._until, self._limit = time.monotonic() + seconds, seconds
-        try:
+        if self._arrived() is not None:
+            raise AdapterError(f"the {self.who} spoke without being asked")
+        with self._sense():
             with self._processor:
                 self._resume()
                 wire.send(wire.pack(operations, packets), self._put, self._take)
                 answer = wire.receive(self._put, self._take)
                 self._pause()
-        except wire.Garbled as error:
-            raise AdapterError(f"the guest's answer: {error}") from error
+            results, out = wire.unpack(answer)
         self._look_for_reports()
-        results, out = self._understood(answer)
         if results[:1] == ["error"]:
-            raise AdapterError(f"the agent failed: {results[1]!s:.2000}")
+            raise AdapterError(f"the agent failed: {' '.join(map(str, results[1:])):.2000}")
         if len(results) != len(operations):
             raise AdapterError(f"{len(results)} results for {len(operations)} operations")
         return results, out
@@ -177,12 +180,14 @@ class Machine:
         if report := _report(news):
             raise Crashed(f"the kernel reports: {_in_one_line(report):.{_QUOTED}}")
 
-    @staticmethod
-    def _understood(message: bytes) -> tuple[list[Any], list[bytes]]:
+    @contextmanager
+    def _sense(self) -> Iterator[None]:
+        """What the guest says in the block makes sense, or it is an error; a report on the console goes before it."""
         try:
-            return wire.unpack(message)
+            yield
         except wire.Garbled as error:
-            raise AdapterError(f"the guest's answer: {error}") from error
+            self._look_for_reports()
+            raise AdapterError(f"the {self.who}'s answer: {error}") from error
 
     # ------------------------------------------------------------------------------------------------------ frames
 
@@ -193,7 +198,7 @@ class Machine:
                 self._ours.send(frame)
                 return
             except BlockingIOError:
-                self._poll.modify(self._ours, select.POLLIN | select.POLLOUT)
+                self._poll.modify(self._ours, select.POLLOUT)
                 try:
                     self._wait()
                 finally:
@@ -202,12 +207,18 @@ class Machine:
                 raise self._death() from None
 
     def _take(self) -> bytes:
+        while (content := self._arrived()) is None:
+            self._wait()
+        return content
+
+    def _arrived(self) -> bytes | None:
+        """The content of the next frame, if there is one already; the guest's kernel sends frames of its own too."""
         while True:
+            self._left()
             try:
                 frame = self._ours.recv(1 << 16)
             except BlockingIOError:
-                self._wait()
-                continue
+                return None
             except OSError:
                 raise self._death() from None
             if not frame:
@@ -216,13 +227,18 @@ class Machine:
                 return frame[_ETHERNET:]
 
     def _wait(self) -> None:
+        """Until something happens; what the console says is taken in."""
+        for descriptor, _ in self._poll.poll(self._left() * 1000):
+            if descriptor == self._console:
+                self._listen()
+
+    def _left(self) -> float:
+        """Seconds until there must be an answer; `Hung` if there are none."""
         left = self._until - time.monotonic()
-        events = self._poll.poll(left * 1000) if left > 0 else []
-        if not events:
+        if left <= 0:
             stopped = " (it is stopped)" if self._program.is_stopped() else ""
             raise Hung(self._with_tail(f"no answer within {self._limit:g} s{stopped}"))
-        if any(descriptor == self._console for descriptor, _ in events):
-            self._listen()
+        return left
 
     # ----------------------------------------------------------------------------------------------------- the end
 
