@@ -166,19 +166,22 @@ def count(requirements: dict[str, Verdict]) -> dict[str, int]:
     return {verdict.value: counted[verdict.value] for verdict in Verdict}
 
 
-def read_expectations(path: Path) -> tuple[Expectation, ...]:
-    """The `[[deviation]]` entries of a TOML file, and of the one that it extends; `Misuse` with what is wrong."""
+def read_expectations(path: Path, below: tuple[Path, ...] = ()) -> tuple[Expectation, ...]:
+    """The `[[deviation]]` entries of a TOML file, and of the one that it extends; `Misuse` with what is wrong.
+
+    `below` are the files that extend this one.
+    """
+    if path in below:
+        raise Misuse(f"{path}: it extends itself")
     own = _expectation_file(path)
     if not own.extends:
         return own.deviation
-    base = _expectation_file(path.with_name(own.extends))
-    if base.extends:
-        raise Misuse(f"{path}: it extends {own.extends}, which extends another")
-    strangers = set(own.without) - {entry.id for entry in base.deviation}
+    base = read_expectations(path.with_name(own.extends), (*below, path))
+    strangers = set(own.without) - {entry.id for entry in base}
     if strangers:
         raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {own.extends} does not have")
     replaced = {*own.without, *(entry.id for entry in own.deviation)}
-    return (*(entry for entry in base.deviation if entry.id not in replaced), *own.deviation)
+    return (*(entry for entry in base if entry.id not in replaced), *own.deviation)
 
 
 def _expectation_file(path: Path) -> _ExpectationFile:

@@ -173,7 +173,7 @@ def _in_own_words(caps: Capabilities) -> Capabilities:
 def outcome_of(step: Reset | Step, answer: dict[str, Any]) -> Outcome:
     """The outcome of one operation. `Misuse` if it is none, or does not go with the operation."""
     outcome: Outcome = from_plain(answer, Outcome)  # type: ignore[arg-type]
-    _fits(step, outcome)
+    fits(step, outcome)
     return outcome
 
 
@@ -185,11 +185,12 @@ def outcomes_of(steps: Sequence[Reset | Step], answer: dict[str, Any]) -> tuple[
     if len(results) != len(steps):
         raise Misuse(f"{len(results)} results for a batch of {len(steps)} steps")
     for step, outcome in zip(steps, results, strict=True):
-        _fits(step, outcome)
+        fits(step, outcome)
     return results
 
 
-def _fits(step: Reset | Step, outcome: Outcome) -> None:
+def fits(step: Reset | Step, outcome: Outcome) -> None:
+    """`Misuse` unless the outcome goes with the operation, and a burst with its packets."""
     if not isinstance(outcome, RESULTS.get(type(step), (Unsupported,))):
         raise Misuse(f"{_tag(step)} was answered with {_tag(outcome)!r}")
     if isinstance(step, OutboundBurst | InboundBurst) and isinstance(outcome, Burst):

@@ -22,8 +22,6 @@ MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
 TAIL = 2000
 """Octets of standard error that are quoted."""
-SCRATCH = "ESPPROOF_SUPERVISOR_SCRATCH"
-"""Tells the supervisor of a folder that it removes at the end; the program does not see it."""
 _CHUNK = 1 << 18
 _LAST_CHUNKS = 16
 """How much of standard error is read once a pipe is closed: all that a pipe can hold, and not for ever."""
@@ -49,8 +47,8 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            environment=os.environ if scratch is None else {**os.environ, SCRATCH: str(scratch)},
             descriptors=descriptors,
+            scratch=scratch,
         )
         self._in, self._out, self._err = self._program.streams()
         self._poll = select.poll()

@@ -18,6 +18,8 @@ from typing import Literal, cast, get_args
 from espproof.adapters.base import AdapterError
 
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+_SCRATCH = "ESPPROOF_SUPERVISOR_SCRATCH"
+"""Tells the supervisor of a folder to remove; the command does not see it."""
 _KILL_SECONDS = 5.0
 """For the supervisor to clean up."""
 
@@ -51,8 +53,9 @@ class End:
 class Supervised:
     """A command that was started; `AdapterError` if it cannot be.
 
-    `stdin`, `stdout` and `stderr` are those of `subprocess.Popen`; `descriptors` are inherited under the same numbers.
-    All of it may be called at any time and more than once, but for what needs a stream or `status` after `gone`.
+    `stdin`, `stdout` and `stderr` are those of `subprocess.Popen`; `descriptors` are inherited under the same numbers,
+    and the folder `scratch` is removed at the end. All of it may be called at any time and more than once, but for what
+    needs a stream or `status` after `gone`.
     """
 
     status: int
@@ -67,10 +70,13 @@ class Supervised:
         stderr: int,
         environment: Mapping[str, str] = os.environ,
         descriptors: Sequence[int] = (),
+        scratch: Path | None = None,
     ) -> None:
         lifeline, self._lifeline = os.pipe()
         self.status, status = os.pipe()
-        self._said, self._lost = b"", False
+        self._half = b""
+        self._end: End | None = None
+        self._stopped = False
         try:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", _SUPERVISOR, str(lifeline), str(status), *command],
@@ -79,7 +85,7 @@ class Supervised:
                 stderr=stderr,
                 bufsize=0,
                 pass_fds=(lifeline, status, *descriptors),
-                env=dict(environment),
+                env={**environment, **({_SCRATCH: str(scratch)} if scratch else {})},
                 start_new_session=True,
             )
         except OSError as error:
@@ -112,28 +118,35 @@ class Supervised:
         poll = select.poll()
         poll.register(self.status, select.POLLIN)
         while True:
-            for line in self._told():
-                how, _, number = line.partition(" ")
-                if how in get_args(Ending):
-                    return End(cast(Ending, how), int(number))
-            if self._lost:
-                return End("lost", 0)
+            self._listen()
             left = until - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                return None
+            if self._end is not None or left <= 0 or not poll.poll(left * 1000):
+                return self._end
 
     def is_stopped(self) -> bool:
         """By a signal, so that it could go on."""
-        lines = self._told()
-        return bool(lines) and lines[-1].startswith("stopped")
+        self._listen()
+        return self._stopped
 
-    def _told(self) -> list[str]:
-        """The lines of the supervisor so far."""
+    def _listen(self) -> None:
+        """Take in what the supervisor says. The first word on the end is the one that counts."""
         with suppress(BlockingIOError):
             octets = os.read(self.status, 4096)
-            self._said += octets
-            self._lost = not octets
-        return self._said.decode().splitlines()
+            *lines, self._half = (self._half + octets).split(b"\n")
+            for line in lines:
+                how, _, number = line.decode().partition(" ")
+                self._stopped = how == "stopped"
+                if self._end is None and how in get_args(Ending):
+                    self._end = End(cast(Ending, how), int(number))
+            if not octets:
+                self._end = self._end or End("lost", 0)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """To the command, and to what it has orphaned; nothing happens if there is none."""
+        self._listen()  # each stop is told, and the supervisor must not find its pipe full
+        with suppress(OSError):
+            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                os.kill(int(child), number)
 
     def end_input(self) -> None:
         """Close its standard input."""

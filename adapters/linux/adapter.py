@@ -50,6 +50,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.exec import messages
 from espproof.adapters.linux import association, device, kernels, netlink
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.machine import Machine, Processor
@@ -215,9 +216,15 @@ class LinuxAdapter(Adapter):
             packets += mine
         results, out = self._ask(operations, packets, _seconds() or seconds)
         told, queue = iter(results), iter(out)
+        outcomes = []
         try:
-            return [known.get(number) or _outcome(step, next(told), queue) for number, step in enumerate(steps)]
-        except (netlink.Malformed, StopIteration, ValueError, TypeError, IndexError) as error:
+            for number, step in enumerate(steps):
+                outcomes.append(known.get(number) or _outcome(step, next(told), queue))
+                messages.fits(messages.Reset() if step is None else step, outcomes[-1])
+            if surplus := len(list(queue)):
+                raise ValueError(f"{surplus} packets that belong to no result")
+            return outcomes
+        except (netlink.Malformed, StopIteration, ValueError, TypeError, IndexError, OverflowError) as error:
             self._stop()
             raise AdapterError(f"the guest's results make no sense: {type(error).__name__}: {error}") from error
 
@@ -298,18 +305,21 @@ def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> 
     match result:
         case ["done"]:
             return Done()
-        case ["refused", reason]:
+        case ["refused", str(reason)]:
             return Refused(reason=reason)
-        case ["unsupported", what]:
+        case ["unsupported", str(what)]:
             return Unsupported(what=what)
-        case ["errno", number, text]:
-            return _refusal(step, int(number), text)
-        case ["device", number, text]:
-            return _refusal_of_device(int(number), text)
-        case ["packets", told]:
+        case ["errno", int(number), str(text)]:
+            return _refusal(step, number, text)
+        case ["device", int(number), str(text)]:
+            return _refusal_of_device(number, text)
+        case ["packets", list(told)]:
             fates = [_fate(kind, what, packets) for kind, what in told]
-            return Burst(results=tuple(fates)) if isinstance(step, InboundBurst | OutboundBurst) else fates[0]
-        case ["state", answer]:
+            if isinstance(step, InboundBurst | OutboundBurst):
+                return Burst(results=tuple(fates))
+            (fate,) = fates
+            return fate
+        case ["state", str(answer)]:
             return association.state(bytes.fromhex(answer))
     raise ValueError(f"no result: {result!s:.200}")
 
@@ -333,14 +343,14 @@ def _text(number: int, words: str) -> str:
     return f"{errno.errorcode.get(number, number)}: {words or os.strerror(number)}"
 
 
-def _fate(kind: str, what: str, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:
+def _fate(kind: object, what: object, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:
     match kind:
         case "sent":
             return Sent(packet=Octets(next(packets)))
         case "delivered":
             return Delivered(packet=Octets(next(packets)))
         case "passed" if what in ("ike", "bypass"):
-            return Passed(to=what)  # type: ignore[arg-type]  # one of the two
-        case "dropped":
+            return Passed(to=what)
+        case "dropped" if isinstance(what, str):
             return Dropped(reason=what)
-    raise ValueError(f"no fate of a packet: {kind} {what}")
+    raise ValueError(f"no fate of a packet: {kind!s:.100} {what!s:.100}")

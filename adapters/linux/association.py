@@ -232,8 +232,11 @@ def state(answer: bytes) -> State:
 
 
 def _offsets(replay: xfrm.ReplayEsn) -> tuple[int, ...]:
+    if replay.window > 32 * len(replay.bitmap):
+        raise Malformed(f"a window of {replay.window} packets in {len(replay.bitmap)} words")
+
     def is_set(offset: int) -> int:
         bit = _bit(replay.received, offset, replay.window)
-        return bit // 32 < len(replay.bitmap) and replay.bitmap[bit // 32] >> bit % 32 & 1
+        return replay.bitmap[bit // 32] >> bit % 32 & 1
 
     return tuple(offset for offset in range(replay.window) if is_set(offset))

@@ -16,29 +16,28 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from espproof.adapters import cache
 from espproof.adapters.base import AdapterError
+from espproof.adapters.exec.supervised import End, Supervised
 
 PACKAGE = "linux-source-6.12"
 SOURCE = Path(f"/usr/src/{PACKAGE}.tar.xz")
 INSTALL = f"apt-get install -y {PACKAGE} make gcc flex bison bc xz-utils"
 _TOOLS = ("make", "gcc", "flex", "bison", "bc", "tar", "xz", "strip", "dpkg-query")
 _ASK_VERSION = ("dpkg-query", "--show", "--showformat=${Version}", PACKAGE)
-_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _FRAGMENTS = Path(__file__).with_name("kernel")
 NEEDED_OCTETS = 3 << 30
 """Of the disk, while it is built."""
 _SHOWN_LINES = 15
 """Of the log, when a step fails."""
 _GRACE_SECONDS = 5.0
-"""For make to end by itself."""
+"""For a command to end by itself: once it says no more, and once it is told to."""
 _COMPILED = ("  CC ", "  AS ")
 """How a line of make begins that is about an object."""
 
@@ -243,68 +242,48 @@ class _Work:
         self._tick(step, 0)
         objects = 0
         last: list[str] = []
-        with self._log.open("a", buffering=1, errors="replace") as log, _Command(command, self._lock) as running:
-            for line in running.output:
+        with self._log.open("a", buffering=1, errors="replace") as log, _running(command, self._lock) as program:
+            for line in _lines(program):
                 log.write(line)
                 last = [*last[1 - _SHOWN_LINES :], line.rstrip()]
                 if line.startswith(_COMPILED):
                     objects += 1
                     self._tick(step, objects)
-            end = running.end()
-        if end != "exit 0":
+            end = program.end(_GRACE_SECONDS)
+        if end != End("exit", 0):
             if any(os.strerror(errno.ENOSPC) in line for line in last):
                 raise _disk_full(self._place)
-            raise AdapterError(f"{step} failed ({end}); the whole log is {self._log}\n" + "\n".join(last))
+            why = end.sentence(command[0]) if end else f"{command[0]} goes on without a word"
+            raise AdapterError(f"{step} failed: {why}; the whole log is {self._log}\n" + "\n".join(last))
 
 
-class _Command:
-    """A command, and all that it starts, under the supervisor; `lock` is a descriptor that all of them hold."""
+@contextmanager
+def _running(command: Sequence[str], lock: int) -> Iterator[Supervised]:
+    """A command, and all that it starts; `lock` is a descriptor that all of them hold. It ends with the block."""
+    program = Supervised(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        environment={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"} | {"LC_ALL": "C"},
+        descriptors=(lock,),
+    )
+    try:
+        yield program
+    finally:
+        if program.end() is None:
+            program.terminate()  # make removes what is half done
+            program.end(_GRACE_SECONDS)
+        program.kill()
+        program.gone(wait=True)
 
-    def __init__(self, command: Sequence[str], lock: int) -> None:
-        self._command, self._lock = command, lock
 
-    def __enter__(self) -> "_Command":
-        lifeline, self._lifeline = os.pipe()
-        self._status, status = os.pipe()
-        try:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(status), *self._command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"} | {"LC_ALL": "C"},
-                pass_fds=(lifeline, status, self._lock),
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(self._lifeline)
-            os.close(self._status)
-            raise
-        finally:
-            os.close(lifeline)
-            os.close(status)
-        assert self._supervisor.stdout is not None
-        self.output = self._supervisor.stdout
-        return self
-
-    def end(self) -> str:
-        """How the command ended (`exit STATUS`, `signal SIGNAL`, `failed ERRNO`); its output is read by then."""
-        self._supervisor.wait()
-        lines = os.read(self._status, 4096).decode().splitlines()
-        return lines[-1] if lines else "the supervisor died"
-
-    def __exit__(self, *exception: object) -> None:
-        if self._supervisor.poll() is None:
-            with suppress(OSError):
-                os.write(self._lifeline, b"t")  # make removes what is half done
-            with suppress(subprocess.TimeoutExpired):
-                self._supervisor.wait(_GRACE_SECONDS)
-        os.close(self._lifeline)
-        self._supervisor.wait()
-        self.output.close()
-        os.close(self._status)
+def _lines(program: Supervised) -> Iterator[str]:
+    """What it writes, until it writes no more."""
+    (output,) = program.streams()
+    os.set_blocking(output, True)
+    with open(output, errors="replace", closefd=False) as lines:
+        yield from lines
 
 
 def _change(tree: Path, edit: Edit) -> None:

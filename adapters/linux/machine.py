@@ -24,7 +24,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,9 @@ import espproof
 from espproof.adapters import cache
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.exec.messages import printable
+from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux import wire
 
-_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _MEMORY = "160M"
 _SOCKET_BUFFER = 1 << 20
 _ETHERNET = 14
@@ -48,7 +49,8 @@ _LOGLEVEL = 5
 """Warnings and worse go to the console."""
 _TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
 """Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
-_KILL_SECONDS = 5.0
+_END_SECONDS = 5.0
+"""For the supervisor to say how the kernel ended, when the channel is closed."""
 
 
 class Processor:
@@ -99,36 +101,21 @@ class Machine:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
-        lifeline, self._lifeline = os.pipe()
-        self._status, status = os.pipe()
-        supervisor = (sys.executable, "-I", "-S", str(_SUPERVISOR))
         self._tail = self._news = b""
         self._hearing = True
-        self._word = ""
         try:
-            with processor:
-                self._supervisor = subprocess.Popen(
-                    [*supervisor, str(lifeline), str(status), *self._command(kernel, theirs.fileno())],
+            with theirs, processor:
+                self._program = Supervised(
+                    self._command(kernel, theirs.fileno()),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    bufsize=0,
-                    pass_fds=(lifeline, status, theirs.fileno()),
-                    start_new_session=True,
+                    descriptors=(theirs.fileno(),),
                 )
-        except OSError as error:
-            os.close(self._lifeline)
-            os.close(self._status)
+        except BaseException:
             self._ours.close()
-            raise AdapterError(f"cannot start {kernel}: {error.strerror}") from error
-        finally:
-            theirs.close()
-            os.close(lifeline)
-            os.close(status)
-        assert self._supervisor.stdout is not None
-        self._console = self._supervisor.stdout.fileno()
-        for descriptor in (self._console, self._status):
-            os.set_blocking(descriptor, False)
+            raise
+        (self._console,) = self._program.streams()
         self._ours.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._ours, select.POLLIN)
@@ -147,12 +134,14 @@ class Machine:
         return _command(kernel, card, self._pauses)
 
     def _greeting(self) -> tuple[str, str]:
-        values, _ = self._understood(wire.receive(self._put, self._take))
-        if len(values) != 3 or values[0] != "ready":
-            raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
+        with self._sense():
+            values, _ = wire.unpack(wire.receive(self._put, self._take))
         self._look_for_reports()
         self._pause()
-        return str(values[1]), str(values[2])
+        match values:
+            case ["ready", str(release), str(missing)]:
+                return release, missing
+        raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
 
     def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         """Let the agent carry out operations (see `agent`); its results and packets.
@@ -161,36 +150,29 @@ class Machine:
         `seconds`, `AdapterError` for nonsense.
         """
         self._until, self._limit = time.monotonic() + seconds, seconds
-        try:
+        if self._arrived() is not None:
+            raise AdapterError(f"the {self.who} spoke without being asked")
+        with self._sense():
             with self._processor:
                 self._resume()
                 wire.send(wire.pack(operations, packets), self._put, self._take)
                 answer = wire.receive(self._put, self._take)
                 self._pause()
-        except wire.Garbled as error:
-            raise AdapterError(f"the guest's answer: {error}") from error
+            results, out = wire.unpack(answer)
         self._look_for_reports()
-        results, out = self._understood(answer)
         if results[:1] == ["error"]:
-            raise AdapterError(f"the agent failed: {results[1]!s:.2000}")
+            raise AdapterError(f"the agent failed: {' '.join(map(str, results[1:])):.2000}")
         if len(results) != len(operations):
             raise AdapterError(f"{len(results)} results for {len(operations)} operations")
         return results, out
 
     def _resume(self) -> None:
         if self._pauses:
-            self._signal(signal.SIGCONT)
+            self._program.send_signal(signal.SIGCONT)
 
     def _pause(self) -> None:
         if self._pauses:
-            self._signal(signal.SIGSTOP)
-            self._said()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the kernel's process."""
-        with suppress(OSError):  # it is gone, which the channel tells
-            for child in Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split():
-                os.kill(int(child), number)
+            self._program.send_signal(signal.SIGSTOP)
 
     def _look_for_reports(self) -> None:
         self._listen()
@@ -198,12 +180,14 @@ class Machine:
         if report := _report(news):
             raise Crashed(f"the kernel reports: {_in_one_line(report):.{_QUOTED}}")
 
-    @staticmethod
-    def _understood(message: bytes) -> tuple[list[Any], list[bytes]]:
+    @contextmanager
+    def _sense(self) -> Iterator[None]:
+        """What the guest says in the block makes sense, or it is an error; a report on the console goes before it."""
         try:
-            return wire.unpack(message)
+            yield
         except wire.Garbled as error:
-            raise AdapterError(f"the guest's answer: {error}") from error
+            self._look_for_reports()
+            raise AdapterError(f"the {self.who}'s answer: {error}") from error
 
     # ------------------------------------------------------------------------------------------------------ frames
 
@@ -214,7 +198,7 @@ class Machine:
                 self._ours.send(frame)
                 return
             except BlockingIOError:
-                self._poll.modify(self._ours, select.POLLIN | select.POLLOUT)
+                self._poll.modify(self._ours, select.POLLOUT)
                 try:
                     self._wait()
                 finally:
@@ -223,12 +207,18 @@ class Machine:
                 raise self._death() from None
 
     def _take(self) -> bytes:
+        while (content := self._arrived()) is None:
+            self._wait()
+        return content
+
+    def _arrived(self) -> bytes | None:
+        """The content of the next frame, if there is one already; the guest's kernel sends frames of its own too."""
         while True:
+            self._left()
             try:
                 frame = self._ours.recv(1 << 16)
             except BlockingIOError:
-                self._wait()
-                continue
+                return None
             except OSError:
                 raise self._death() from None
             if not frame:
@@ -237,13 +227,18 @@ class Machine:
                 return frame[_ETHERNET:]
 
     def _wait(self) -> None:
+        """Until something happens; what the console says is taken in."""
+        for descriptor, _ in self._poll.poll(self._left() * 1000):
+            if descriptor == self._console:
+                self._listen()
+
+    def _left(self) -> float:
+        """Seconds until there must be an answer; `Hung` if there are none."""
         left = self._until - time.monotonic()
-        events = self._poll.poll(left * 1000) if left > 0 else []
-        if not events:
-            stopped = " (it is stopped)" if self._said().endswith("stopped") else ""
+        if left <= 0:
+            stopped = " (it is stopped)" if self._program.is_stopped() else ""
             raise Hung(self._with_tail(f"no answer within {self._limit:g} s{stopped}"))
-        if any(descriptor == self._console for descriptor, _ in events):
-            self._listen()
+        return left
 
     # ----------------------------------------------------------------------------------------------------- the end
 
@@ -258,24 +253,13 @@ class Machine:
                 self._hearing = False
                 self._poll.unregister(self._console)
 
-    def _said(self) -> str:
-        """The last word on how the kernel's process fares."""
-        with suppress(BlockingIOError):
-            lines = os.read(self._status, 4096).decode().splitlines()
-            self._word = " ".join(reversed(lines[-1].split())) if lines else self._word
-        return self._word
-
-    def _death(self) -> Crashed:
+    def _death(self) -> Crashed | AdapterError:
         """The channel is closed: why?"""
-        with suppress(subprocess.TimeoutExpired):
-            self._supervisor.wait(_KILL_SECONDS)
+        end = self._program.end(_END_SECONDS)
         self._listen()
-        number, _, what = self._said().partition(" ")
-        if what == "signal" and number.isdigit() and int(number) in set(signal.Signals):
-            how = f"was killed by {signal.Signals(int(number)).name}"
-        else:
-            how = f"ended with exit status {number}" if what == "exit" else "ended"
-        return Crashed(self._with_tail(f"the {self.dies} {how}"))
+        if end is None:
+            return Crashed(self._with_tail(f"the {self.dies} closed its channel, but still runs"))
+        return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(f"the {self.dies}")))
 
     def _with_tail(self, message: str) -> str:
         if report := _report(self._tail):
@@ -286,23 +270,13 @@ class Machine:
     @property
     def process(self) -> int:
         """The supervisor's process id."""
-        return self._supervisor.pid
+        return self._program.pid
 
     def close(self) -> None:
         """End the guest and everything of it."""
-        if self._lifeline < 0:
-            return
-        os.close(self._lifeline)
-        self._lifeline = -1
         self._ours.close()
-        try:
-            self._supervisor.wait(_KILL_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
-        if self._supervisor.stdout is not None:
-            self._supervisor.stdout.close()
-        os.close(self._status)
+        self._program.kill()
+        self._program.gone(wait=True)
 
 
 def _report(console: bytes) -> bytes:

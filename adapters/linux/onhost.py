@@ -11,9 +11,7 @@ supervisor ends the child, however we end. What the kernel loads for it (modules
 """
 
 import re
-import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,10 +77,9 @@ class HostMachine(Machine):
 
     def close(self) -> None:
         """The child brings the cards back when its channel is closed; whatever is left of it then is killed."""
-        if self._lifeline >= 0:
+        if not self._program.is_gone:
             self._ours.close()
-            with suppress(subprocess.TimeoutExpired):
-                self._supervisor.wait(_PARTING_SECONDS)
+            self._program.end(_PARTING_SECONDS)
         super().close()
 
 

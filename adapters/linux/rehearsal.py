@@ -10,15 +10,17 @@ prepares devices, `--kernel` another kernel than Debian's. Exit status: the comm
 
 import argparse
 import os
+import select
 import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux import kernels
 
-_SUPERVISOR = Path(__file__).parents[1] / "exec" / "supervisor.py"
 _SECONDS = 3600
 _CANNOT = 3
 _STATUS = "espproof rehearsal: exit status "
@@ -67,7 +69,7 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
             kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "loglevel=2", "panic=-1",
             "con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={folder}/", f"init={init}",
         ]  # fmt: skip
-        said, late = _console(command, folder, seconds)
+        said, late = _console(command, Path(folder), seconds)
     if late:
         return _CANNOT, f"{said}\nno end after {seconds:g} s"
     text, _, status = said.replace("\r\n", "\n").rpartition(_STATUS)
@@ -75,27 +77,28 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
     return (int(number), text) if number.isdigit() else (_CANNOT, said)
 
 
-def _console(command: list[str], folder: str, seconds: float) -> tuple[str, bool]:
-    """What the machine says until it ends, and whether it had to be ended. The supervisor ends it, and removes the folder,
-    when we are gone."""
-    lifeline, ours = os.pipe()
-    with open(os.devnull, "wb") as status:
-        machine = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SUPERVISOR), str(lifeline), str(status.fileno()), *command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-            pass_fds=(lifeline, status.fileno()), env=os.environ | {"ESPPROOF_SUPERVISOR_SCRATCH": folder},
-        )  # fmt: skip
-    os.close(lifeline)
-    late = False
+def _console(command: list[str], folder: Path, seconds: float) -> tuple[str, bool]:
+    """What the machine says until it ends, and whether it had to be ended. The folder is removed when we are gone."""
+    until = time.monotonic() + seconds
+    machine = Supervised(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        scratch=folder,
+    )
+    (output,) = machine.streams()
+    said = bytearray()
     try:
-        said, _ = machine.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        late = True
+        while select.select([output], [], [], max(until - time.monotonic(), 0))[0]:
+            octets = os.read(output, 1 << 16)
+            if not octets:
+                return said.decode(errors="replace"), False
+            said += octets
+        return said.decode(errors="replace"), True
     finally:
-        os.close(ours)
-    if late:
-        said, _ = machine.communicate()
-    return said.decode(errors="replace"), late
+        machine.kill()
+        machine.gone(wait=True)
 
 
 def main() -> int:

@@ -15,7 +15,8 @@ ETHERTYPE = 0x88B5
 GUEST, HOST = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 MAX_FRAME = 60000
 """Octets behind the Ethernet header; the card's MTU."""
-MAX_MESSAGE = 64 << 20
+MAX_MESSAGE, MAX_JSON, MAX_PACKETS = 64 << 20, 4 << 20, 1 << 16
+"""Octets of a message, octets of JSON in it, packets in it: hundreds of times what is needed."""
 _PIECE = MAX_FRAME - 8
 _HEAD = struct.Struct("!BxxxI")
 _LAST, _MORE, _GO_ON = 0, 1, 2
@@ -44,6 +45,8 @@ def unpack(octets: bytes) -> tuple[list[Any], list[bytes]]:
     """The values and the packets. `Garbled` says what is wrong."""
     try:
         size, count = _LENGTHS.unpack_from(octets)
+        if size > MAX_JSON or count > MAX_PACKETS:
+            raise Garbled(f"{size} octets of JSON and {count} packets are announced")
         lengths = struct.unpack_from(f"!{count}I", octets, _LENGTHS.size)
     except struct.error as error:
         raise Garbled(f"a message cut short: {error}") from error

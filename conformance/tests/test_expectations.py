@@ -143,14 +143,23 @@ def test_a_file_can_extend_another(tmp_path: Path) -> None:
     path = tmp_path / "more.toml"
     path.write_text("extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"))
     assert [(one.id, one.reason) for one in read_expectations(path)] == [("c", "1"), ("b", "2"), ("d", "2")]
+    (tmp_path / "most.toml").write_text("extends = 'more.toml'\nwithout = ['b']\n")
+    assert [one.id for one in read_expectations(tmp_path / "most.toml")] == ["c", "d"]
 
 
 @pytest.mark.parametrize(
-    "text", ["extends = 'base.toml'\nwithout = ['x']", "extends = 'none.toml'", "extends = 'self.toml'"]
+    "text",
+    [
+        "extends = 'base.toml'\nwithout = ['x']",
+        "extends = 'none.toml'",
+        "extends = 'self.toml'",
+        "extends = 'round.toml'",
+    ],
 )
 def test_a_file_that_extends_wrongly_says_so(tmp_path: Path, text: str) -> None:
-    """What is taken away must be there, and one step is all there is."""
+    """What is taken away must be there, and there is an end."""
     (tmp_path / "base.toml").write_text("")
+    (tmp_path / "round.toml").write_text("extends = 'self.toml'")
     path = tmp_path / "self.toml"
     path.write_text(text)
     with pytest.raises(Misuse, match="toml"):

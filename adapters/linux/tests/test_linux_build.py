@@ -77,8 +77,9 @@ def test_what_failed_goes_on_where_it_was(source: Path) -> None:
     """The error has the last lines and names the log; the source is not unpacked again."""
     (source / "fails").touch()
     pack(source)
-    with pytest.raises(AdapterError, match=r"compile failed .*\.log\n(.*\n)*one\.c:1: it is wrong") as raised:
+    with pytest.raises(AdapterError, match=r"\.log\n(.*\n)*one\.c:1: it is wrong") as raised:
         made()
+    assert str(raised.value).startswith("compile failed: make ended with exit status 2; the whole log is ")
     log = str(raised.value).split("whole log is ")[1].splitlines()[0]
     assert "one.c:1: it is wrong" in Path(log).read_text()
     (source.parent / "source.tar.xz").write_bytes(b"")
@@ -161,6 +162,25 @@ def test_nothing_runs_on_when_the_build_is_killed(source: Path) -> None:
         except AdapterError:  # the lock is held until all of it has ended
             assert time.monotonic() < until
             time.sleep(0.05)
+
+
+def test_a_build_that_is_interrupted_leaves_nothing_half_done(source: Path) -> None:
+    """Make is told to end, and removes the file that it was making."""
+    (source / "Makefile").write_text(
+        "alldefconfig:\n\tcp $(KCONFIG_ALLCONFIG) .config\nlinux:\n\techo half >linux\n\t@echo '  CC  '\n\tsleep 60\n"
+    )
+    pack(source)
+
+    def interrupt(step: str, objects: int) -> None:
+        if objects:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        build.build("plain", 1, interrupt)
+    assert time.monotonic() - began < build._GRACE_SECONDS
+    (tree,) = cache.folder("linux", "work").glob("*.tree")
+    assert not (tree / "linux").exists()
 
 
 def test_the_registry_knows_how_each_variant_is_built() -> None:

@@ -67,6 +67,14 @@ _STRUCTS = {
     records.PolicyCounts: ("xfrmu_spdinfo", "incnt outcnt fwdcnt inscnt outscnt fwdscnt"),
     records.HashThreshold: ("xfrmu_spdhthresh", "lbits rbits"),
 }
+_BEGINNINGS: dict[xfrm.Attribute, tuple[Any, str]] = {
+    xfrm.Attribute.ALG_CRYPT: (xfrm.Algorithm("x", b""), "xfrm_algo"),
+    xfrm.Attribute.ALG_AEAD: (xfrm.Algorithm("x", b""), "xfrm_algo_aead"),
+    xfrm.Attribute.ALG_AUTH_TRUNC: (xfrm.Algorithm("x", b""), "xfrm_algo_auth"),
+    xfrm.Attribute.REPLAY_ESN_VAL: (xfrm.ReplayEsn(), "xfrm_replay_state_esn"),
+    xfrm.Attribute.SEC_CTX: (xfrm.SecurityContext(b""), "xfrm_user_sec_ctx"),
+}
+"""Attributes of variable length: the shortest value, and its struct."""
 _NO_STRUCTS = {records.Nothing, records.Flags}
 _ENUMS = {
     "XFRM_MSG_": xfrm.Type,
@@ -83,12 +91,9 @@ _NOT_OURS = re.compile(r"_(MAX|BASE|UNSPEC)$|^XFRMA_(OUTPUT_MARK|REPLAY_ESN_MAX)
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """Every expression that the tests below ask for, and its value in C."""
-    wanted = [f"sizeof(struct {name})" for name, _ in _STRUCTS.values()]
-    for name, members in _STRUCTS.values():
-        wanted += [f"offsetof(struct {name}, {member})" for member in members.split()]
-        wanted += [f"sizeof(((struct {name} *)0)->{member})" for member in members.split()]
-    wanted += ["sizeof(struct xfrm_algo)", "sizeof(struct xfrm_algo_aead)", "sizeof(struct xfrm_algo_auth)"]
-    wanted += ["sizeof(struct xfrm_replay_state_esn)", "sizeof(struct xfrm_user_sec_ctx)"]
+    wanted = [_size(name) for name, _ in _STRUCTS.values()]
+    wanted += [expression for struct in _STRUCTS.values() for place in _places(*struct) for expression in place]
+    wanted += [_size(name) for _, name in _BEGINNINGS.values()]
     wanted += sorted(_names())
     lines = "\n".join(f'  printf("%ld\\n", (long)({expression}));' for expression in wanted)
     folder = tmp_path_factory.mktemp("header")
@@ -99,6 +104,17 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     subprocess.run([str(_COMPILER), "-o", str(folder / "values"), str(source)], check=True)
     said = subprocess.run([str(folder / "values")], check=True, capture_output=True, text=True).stdout
     return dict(zip(wanted, map(int, said.split()), strict=True))
+
+
+def _size(name: str) -> str:
+    return f"sizeof(struct {name})"
+
+
+def _places(name: str, members: str) -> list[tuple[str, str]]:
+    """Offset and size of each member."""
+    return [
+        (f"offsetof(struct {name}, {member})", f"sizeof(((struct {name} *)0)->{member})") for member in members.split()
+    ]
 
 
 def _names() -> set[str]:
@@ -121,11 +137,8 @@ def _members(record: type[Record]) -> Iterator[tuple[int, int]]:
 def test_a_record_is_laid_out_as_the_struct(record: type[Record], evaluated: dict[str, int]) -> None:
     """Size of the whole, place and size of each member."""
     name, members = _STRUCTS[record]
-    assert record.size() == evaluated[f"sizeof(struct {name})"]
-    assert list(_members(record)) == [
-        (evaluated[f"offsetof(struct {name}, {member})"], evaluated[f"sizeof(((struct {name} *)0)->{member})"])
-        for member in members.split()
-    ]
+    assert record.size() == evaluated[_size(name)]
+    assert list(_members(record)) == [(evaluated[at], evaluated[size]) for at, size in _places(name, members)]
 
 
 def test_every_record_is_compared() -> None:
@@ -133,15 +146,11 @@ def test_every_record_is_compared() -> None:
     assert mine - {Record} == _STRUCTS.keys() | _NO_STRUCTS
 
 
-def test_values_of_variable_length_begin_as_their_structs(evaluated: dict[str, int]) -> None:
-    attribute, heads = xfrm.Attribute, {"algo": xfrm.Attribute.ALG_CRYPT, "algo_aead": xfrm.Attribute.ALG_AEAD}
-    kinds: Any = xfrm.KINDS[attribute]
-    for name, one in (heads | {"algo_auth": attribute.ALG_AUTH_TRUNC}).items():
-        assert len(kinds[one].encode(xfrm.Algorithm("x", b""))) == evaluated[f"sizeof(struct xfrm_{name})"]
-    esn = evaluated["sizeof(struct xfrm_replay_state_esn)"]
-    assert len(kinds[attribute.REPLAY_ESN_VAL].encode(xfrm.ReplayEsn())) == esn
-    context = evaluated["sizeof(struct xfrm_user_sec_ctx)"]
-    assert len(kinds[attribute.SEC_CTX].encode(xfrm.SecurityContext(b""))) == context
+@pytest.mark.parametrize("attribute", _BEGINNINGS, ids=lambda attribute: attribute.name)
+def test_a_value_of_variable_length_begins_as_its_struct(attribute: xfrm.Attribute, evaluated: dict[str, int]) -> None:
+    value, name = _BEGINNINGS[attribute]
+    kind = xfrm.KINDS[xfrm.Attribute][attribute]
+    assert len(kind.encode(value)) == evaluated[_size(name)]
 
 
 def test_every_number_of_the_header_is_known_by_its_name(evaluated: dict[str, int]) -> None:
