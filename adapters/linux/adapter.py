@@ -94,6 +94,8 @@ exactly: see `ANY_WINDOW`."""
 ANY_WINDOW = "any-window"
 """The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
 exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
+GRO = "gro"
+"""The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
 TIME_TRAVEL = "time-travel"
 """The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
@@ -108,6 +110,7 @@ class LinuxAdapter(Adapter):
         if variant == ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
+        self._gro = variant == GRO
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
@@ -275,7 +278,9 @@ class LinuxAdapter(Adapter):
             return
         for left in reversed(range(_STARTS)):
             try:
-                self._machine = Machine(self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels)
+                self._machine = Machine(
+                    self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
+                )
             except AdapterFailure:
                 if not left:
                     raise

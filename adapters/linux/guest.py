@@ -1,7 +1,8 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves the host over the virtual card.
 
-Usage: guest.py FOLDER, where FOLDER is the one that `espproof` is imported from. Standard library only; the file system is
-the host's, read-only. If this process ends, so does the guest (the kernel panics), which the host sees.
+Usage: guest.py FOLDER [gro], where FOLDER is the one that `espproof` is imported from; with `gro`, packets arrive through
+GRO (see `link.Tun`). Standard library only; the file system is the host's, read-only. If this process ends, so does the
+guest (the kernel panics), which the host sees.
 """
 
 import ctypes
@@ -16,6 +17,8 @@ sys.path.insert(0, sys.argv[1])
 
 from espproof.adapters.linux import rtnetlink, wire
 from espproof.adapters.linux.agent import Agent
+from espproof.adapters.linux.gateway import Gateway
+from espproof.adapters.linux.link import Tun
 
 _MODULES = "/usr/lib/uml/modules"
 _NEEDED = (
@@ -25,6 +28,8 @@ _NEEDED = (
     "jitterentropy_rng", "drbg", "sha512_generic", "des_generic", "chacha_generic", "poly1305_generic", "ghash-generic",
 )  # fmt: skip
 """What is not built into Debian's kernel, templates of the crypto API and its random numbers (for IVs) among it."""
+_GRO = ("esp4_offload", "esp6_offload")
+"""Without these, GRO knows nothing of ESP."""
 _PLACE = "/run"
 """Where files can be written, in memory."""
 _CARD = "vec0"
@@ -35,11 +40,12 @@ _GLANCE = 0.001
 
 
 def main() -> None:
+    gro = "gro" in sys.argv[2:]
     _mount()
-    missing = _load_modules()
+    missing = _load_modules(_NEEDED + _GRO if gro else _NEEDED)
     put, take = _card()
     try:
-        agent = Agent()
+        agent = Agent(lambda: Gateway(Tun("wire", gro=gro)))
     except Exception:
         wire.send(wire.pack(["failed", traceback.format_exc(), missing]), put, take)
         raise
@@ -60,14 +66,14 @@ def _mount() -> None:
             print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
 
 
-def _load_modules() -> str:
+def _load_modules(needed: "tuple[str, ...]") -> str:
     """Load what is not built in; what modprobe complains of."""
     if not os.path.exists("/proc/modules"):
         return ""
     os.makedirs(f"{_PLACE}/root/lib")
     os.symlink(_MODULES, f"{_PLACE}/root/lib/modules")
     said = subprocess.run(
-        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *_NEEDED], capture_output=True, text=True, check=False
+        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *needed], capture_output=True, text=True, check=False
     )
     with open("/proc/sys/kernel/modprobe", "w") as helper:
         helper.write("\n")  # what is not there now is asked for in vain, and each question takes 0.1 s

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from espproof.adapters.linux import netlink, rtnetlink
 
 _CLONE_NEWNET = 0x40000000
-_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+_TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI = 0x400454CA, 0x0001, 0x0010, 0x1000
 _SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR, _IFF_RUNNING = 0x8913, 0x8921, 0x8927, 0x40
 _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC, _PACKET_IGNORE_OUTGOING = 263, 1, 1, 23
 _ETH_P_ALL = 3
@@ -93,15 +93,17 @@ _ROOM = bytearray(_BUFFER)
 
 
 class Tun(Link):
-    """A device that is this process; it ends with its namespace."""
+    """A device that is this process; it ends with its namespace. With `gro` it is polled for what arrives, as a card is,
+    and the kernel's generic receive offload (GRO) sees each packet before IP does."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, gro: bool = False) -> None:
         self.name = name
+        self._flags = _IFF_TUN | _IFF_NO_PI | (_IFF_NAPI if gro else 0)
         self._descriptor = -1
 
     def enter(self) -> None:
         self._descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(self._descriptor, _TUNSETIFF, struct.pack("16sH22x", self.name.encode(), _IFF_TUN | _IFF_NO_PI))
+        fcntl.ioctl(self._descriptor, _TUNSETIFF, struct.pack("16sH22x", self.name.encode(), self._flags))
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(self.index, _TUN_MTU))

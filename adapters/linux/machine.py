@@ -95,9 +95,12 @@ class Machine:
     who, dies = "guest", "kernel"
     """What is started, and what has died when it ends: words for messages."""
 
-    def __init__(self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False) -> None:
+    def __init__(
+        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False
+    ) -> None:
         self._processor = processor
         self._pauses = time_travel
+        self._arguments = ("gro",) if gro else ()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
@@ -131,7 +134,7 @@ class Machine:
 
     def _command(self, kernel: str, card: int) -> list[str]:
         """What to start; `card` is the descriptor of its end of the channel."""
-        return _command(kernel, card, self._pauses)
+        return [*_command(kernel, card, self._pauses), *self._arguments]
 
     def _greeting(self) -> tuple[str, str]:
         with self._sense():

@@ -9,7 +9,7 @@ from espproof.adapters.base import Crashed
 from espproof.adapters.linux import association, kernels
 from espproof.adapters.linux.machine import Machine, Processor
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.selfcheck.workbench import Workbench
+from espproof.conformance.selfcheck.workbench import Flow, Workbench
 
 GUEST = """
 import ctypes, fcntl, mmap, os, sys
@@ -54,7 +54,7 @@ agent._OPERATIONS |= {"provoke": provoke, "covered": covered}
 guest.main()
 """
 
-Make = Callable[[str], Machine]
+Make = Callable[..., Machine]
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             words = super()._command(kernel, card)
             return [str(program) if word.endswith("/guest.py") else word for word in words]
 
-    def one(variant: str) -> Machine:
+    def one(variant: str, *, gro: bool = False) -> Machine:
         if not kernels.is_built(variant):
             pytest.skip(f"linux:{variant} is not built: espproof adapters build linux --variant {variant}")
-        machines.append(WithMore(kernels.path(variant), processor, 30))
+        machines.append(WithMore(kernels.path(variant), processor, 30, gro=gro))
         return machines[-1]
 
     yield one
@@ -102,25 +102,38 @@ def test_a_mistake_of_the_kernel_is_a_crash_of_the_case(make: Make, mistake: str
     assert report in str(raised.value)
 
 
-def test_coverage_tells_which_functions_a_packet_passes(make: Make) -> None:
-    """Of ESP and xfrm, from the interrupt in which it arrives to its delivery; and of nothing else."""
+def _passed(guest: Machine, packet: bytes) -> tuple[str, set[str]]:
+    """What became of a packet that arrives, and the functions that it passed."""
+    (((_, outcomes), functions),), _ = guest.ask([["covered", "receive", 1]], [packet], 20)
+    return outcomes[0][0], set(functions)
+
+
+@pytest.fixture(scope="module")
+def flow() -> Flow:
     reference = ReferenceAdapter()
     bench = Workbench(reference, reference.capabilities())
-    flow = bench.flow("in", encr="ENCR_AES_GCM_16", mode="tunnel", inner=4, outer=4, esn=True, replay_window=64)
+    return bench.flow("in", encr="ENCR_AES_GCM_16", mode="tunnel", inner=4, outer=4, esn=True, replay_window=64)
+
+
+def test_coverage_tells_which_functions_a_packet_passes(make: Make, flow: Flow) -> None:
+    """Of ESP and xfrm, from the interrupt in which it arrives to its delivery; and of nothing else."""
     guest = make("kcov")
     guest.ask([["reset", False], ["add", association.describe(flow.sa, 1)]], [], 20)
-
-    def passed(packet: bytes) -> tuple[str, set[str]]:
-        (((_, outcomes), functions),), _ = guest.ask([["covered", "receive", 1]], [packet], 20)
-        return outcomes[0][0], set(functions)
-
-    right, forged = flow.right(1).packet, flow.forged(2).packet
-    passed(right)  # and what happens only once, or because of our opening the trace
-    kind, accepting = passed(flow.right(3).packet)
+    _passed(guest, flow.protected(1))  # and what happens only once
+    kind, accepting = _passed(guest, flow.protected(3))
     assert kind == "delivered"
     assert accepting >= {"xfrm_input", "esp_input", "esp_input_done2", "xfrm_replay_advance"}
-    kind, refusing = passed(forged)
+    kind, refusing = _passed(guest, flow.forged(2).packet)
     assert kind == "dropped"
     assert "xfrm_replay_advance" not in refusing
     assert "esp_input" in refusing
     assert not {name for name in accepting if name.startswith(("ip_", "tun_", "netif_"))}
+
+
+@pytest.mark.parametrize("gro", [True, False])
+def test_a_packet_arrives_through_gro_where_it_is_asked_for(make: Make, flow: Flow, gro: bool) -> None:
+    guest = make("kcov", gro=gro)
+    guest.ask([["reset", False], ["add", association.describe(flow.sa, 1)]], [], 20)
+    kind, functions = _passed(guest, flow.protected(1))
+    assert kind == "delivered"
+    assert ("esp4_gro_receive" in functions) == gro
