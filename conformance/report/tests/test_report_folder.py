@@ -153,6 +153,27 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_is_no_regular_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """`--output /dev/null` as root would otherwise leave a file in the device's place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        atomic.write(pipe, b"octets")
+        assert os.read(reader, 100) == b"octets"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_symbolic_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    atomic.write(tmp_path / "link", b"octets")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"octets"
+
+
 def test_a_full_disk_costs_the_files_but_not_the_results(tmp_path: Path) -> None:
     """The process may write files of 4 KiB at most: one clear line, exit status 3, the results on standard output."""
 
