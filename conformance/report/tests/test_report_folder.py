@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,28 @@ def test_espproof_run_leaves_everything_in_the_report_folder(tmp_path: Path) -> 
         "badge.svg", "reference.json", "reference.junit.xml", "reference.sarif", "report.html", "summary.md",
     }  # fmt: skip
     assert json.loads((tmp_path / "reference.json").read_bytes())["whole"] is True
+
+
+def test_espproof_run_prints_the_command_that_replays_what_it_found(tmp_path: Path) -> None:
+    folder = str(tmp_path / "with space")
+    defect = "seeded:sad-spi-zero-accepted"
+    arguments = ["run", defect, "--only", "RFC4303-2.1-spi-zero", "--profile", "quick", "--report", folder]
+    outcome = CliRunner().invoke(build(), arguments)
+    assert outcome.exit_code == 1, outcome.output
+    told = next(line for line in outcome.output.splitlines() if line.startswith("replay: "))
+    program, *command = shlex.split(told.removeprefix("replay: "))
+    assert program == "espproof"
+    assert command[-1] == defect
+    again = CliRunner().invoke(build(), command)
+    assert again.exit_code == 1, again.output
+    assert "DIFFERS" in again.output
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    outcome = CliRunner().invoke(build(), [*RUN, "--report", str(tmp_path / "file")])
+    assert outcome.exit_code == 3
+    assert "cases in" not in outcome.output
 
 
 # -------------------------------------------------------------------------------------------------------- full disks
