@@ -6,12 +6,13 @@ import importlib.metadata
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from espproof.adapters.base import Adapter, AdapterError
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure
 from espproof.reference.errors import Misuse
 
 GROUP = "espproof.adapters"
@@ -92,11 +93,13 @@ _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 def open_adapter(name: str) -> Adapter:
     """Make the adapter of that name. `Misuse` if there is no such name, `AdapterError` if it cannot start."""
     scheme, _, rest = name.partition(":")
+    if scheme == "exec" and not rest.strip():
+        raise Misuse("exec: needs a command, for example 'exec:./my-esp --flag'")
     if scheme == "seeded" and rest:
         from espproof.adapters.seeded import SeededAdapter  # reads the catalogue
 
         return SeededAdapter(rest)
-    if scheme == "exec" and rest:
+    if scheme == "exec":
         from espproof.adapters.exec.client import ExecAdapter  # starts processes
 
         return ExecAdapter(rest)
@@ -162,8 +165,20 @@ def _load(name: str, place: str, *arguments: str) -> Adapter:
         adapter = make(*arguments)
     except ImportError as error:
         raise AdapterError(f"{name}: {error}") from error
-    except AttributeError:
+    except AttributeError as error:
+        if getattr(error, "name", None) != attribute:
+            raise AdapterError(f"{name}: {_words(error)}") from error
         raise Misuse(f"{name}: module {module_name} has no {attribute}") from None
+    except (AdapterFailure, Misuse):
+        raise
+    except Exception as error:  # a stranger's module may raise anything
+        raise AdapterError(f"{name}: {_words(error)}") from error
     if not isinstance(adapter, Adapter):
         raise Misuse(f"{name}: {attribute} is no espproof.adapters.base.Adapter")
     return adapter
+
+
+def _words(error: Exception) -> str:
+    """What was raised, and in which line of which file: all that is of use in a traceback."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})"

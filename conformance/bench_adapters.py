@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ from espproof.adapters.case import (
     Sa,
     Sent,
     SequenceNumber,
+    Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
@@ -148,6 +150,10 @@ def _octets(what: str, size: int) -> Octets:
     return Octets(octets(1, what, size))
 
 
+class _NotOffered(Exception):
+    """The adapter answers unsupported: bursts are nothing that it must have."""
+
+
 def _rates(adapter: Adapter, caps: Capabilities, seconds: float) -> dict[str, float]:
     rates: dict[str, float] = {}
     turns = [(direction, size, batched) for direction in caps.directions for size in SIZES for batched in (False, True)]
@@ -156,7 +162,8 @@ def _rates(adapter: Adapter, caps: Capabilities, seconds: float) -> dict[str, fl
         turn = _outbound if direction == "out" else _inbound
         work = turn(adapter, caps, inner, batched=batched)
         name = f"{direction} {size} {'batched' if batched else 'one by one'}"
-        rates[name] = round(_rate(work, seconds / len(turns)), 1)
+        with suppress(_NotOffered):
+            rates[name] = round(_rate(work, seconds / len(turns)), 1)
     return rates
 
 
@@ -210,6 +217,8 @@ def _burst(adapter: Adapter, case: Case) -> Sequence[object]:
 def _all(kind: type[Sent | Delivered], outcomes: Sequence[object]) -> int:
     """How many packets that were; a speed at which packets are lost is none."""
     wrong = next((outcome for outcome in outcomes if not isinstance(outcome, kind)), None)
+    if isinstance(wrong, Unsupported):
+        raise _NotOffered
     if wrong is not None:
         told = wrong.reason if isinstance(wrong, Dropped) else wrong
         raise AdapterError(f"a packet that must be {kind.__name__.lower()} was not: {told}")

@@ -38,7 +38,12 @@ def _main(
 def build() -> typer.Typer:
     """The application with all commands of this layer."""
     app = typer.Typer(
-        name="espproof", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, callback=_main
+        name="espproof",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        callback=_main,
     )
     for module in (run, interop, adapters, requirements, cases, vectors, score, bench, report, diff):
         module.register(app)

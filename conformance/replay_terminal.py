@@ -123,7 +123,8 @@ def _end(console: Console, walk: Walk) -> None:
         text.append(f"  {printable(walk.adapter)} cannot do this case: {printable(walk.missing)}")
     if walk.failure:
         where = "while the SAs were added" if walk.failed_at == -1 else f"at step {walk.failed_at}"
-        text.append(f"  {where}: {printable(walk.failure)}")
+        told = printable(walk.failure).replace(" ⏎ ", "\n  ")  # lines of standard error
+        text.append(f"  {where}: {told}")
     if wrong:
         text.append(f"  {', '.join(map(printable, wrong))}")
     _line(console, text)

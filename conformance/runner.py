@@ -201,12 +201,14 @@ class _Noted:
     behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
     first_finding: dict[str, int] = field(default_factory=dict)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    judged: int = 0
+    """Examples that the adapter has carried out, none of whose steps was unsupported."""
 
     def copy(self) -> "_Noted":
         return _Noted(
             self.examples, self.recalled, set(self.tried), set(self.pairs),
             {name: dict(counts) for name, counts in self.behaviours.items()}, dict(self.first_finding),
-            self.digest.copy(),
+            self.digest.copy(), self.judged,
         )  # fmt: skip
 
 
@@ -229,7 +231,7 @@ class _Run:
         """One round: the shrunk counterexample of the first new requirement, or None."""
         kept = self.recall.read(self.check.id, seed, examples) if self.recall is not None else None
         if kept is not None and self._again(kept):
-            return self._caught
+            return self._outcome()
         self._draw(examples, seed)
         if self._inapplicable is not None and not self.noted.examples:
             raise self._inapplicable
@@ -237,6 +239,12 @@ class _Run:
             reduce(self._caught.case, self._still_fails)
         if self.recall is not None and (self._caught is None or self._caught.verdict is not Verdict.ADAPTER_ERROR):
             self.recall.write(self.check.id, seed, examples, Round(tuple(self._lines), _shrunk(self._caught)))
+        return self._outcome()
+
+    def _outcome(self) -> Counterexample | None:
+        """What was caught. `Inapplicable` if each case had a step that was unsupported: nothing was put to the test."""
+        if self._inapplicable is not None and self._caught is None and not self.noted.judged and not self.muted:
+            raise self._inapplicable
         return self._caught
 
     def _begin(self) -> None:
@@ -335,6 +343,7 @@ class _Run:
             self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
         if note:
+            self.noted.judged += 1
             self.noted.tried |= judgement.tried
             self._note(case, got)
         for finding in judgement.findings:

@@ -177,7 +177,7 @@ class Scenario:
     def _sa(self, direction: Direction, sequence: int | None, add: bool, fixed: dict[str, Any]) -> Sa:
         fields = {name: fixed.pop(name) for name in list(fixed) if name in _FIELDS}
         rows = self._space.select(**fixed)
-        self.need("an SA with " + ", ".join(f"{name}={value}" for name, value in fixed.items()), rows)
+        self.need("an SA with " + ", ".join(_worded(name, value) for name, value in fixed.items()), rows)
         row = self.choose(rows)
         if sequence is None:
             sequence = self.draw(values.starting_sequences(esn=row.esn)) if self.caps.set_sequence else 0
@@ -417,3 +417,10 @@ class Scenario:
 
 
 _FIELDS = {field.name for field in msgspec.structs.fields(Sa)} - set(Options.__dataclass_fields__)
+
+
+def _worded(name: str, value: object) -> str:
+    """An option as people say it: `mode transport`, `family 4in6 or 6in6`, `esn`, `no udp`."""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return f"{name} {' or '.join(map(str, value)) if isinstance(value, tuple) else value}"

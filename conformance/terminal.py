@@ -121,7 +121,7 @@ def _deviation(console: Console, result: RunResult, requirement: str, also: list
     found = next((one for one in result.counterexamples if one.requirement == requirement), None)
     if found is not None:
         steps = len(found.case.steps)
-        _indented(console, f"→ {found.message}", COLOURS[verdict])
+        _indented(console, "→ " + found.message.replace(" ⏎ ", "\n  "), COLOURS[verdict])
         _indented(console, f"  found by {found.check}, in {steps} step{'' if steps == 1 else 's'}", "dim")
         for oracle, opinion in found.opinions.items():
             _indented(console, f"  {oracle} {opinion}", "dim")

@@ -74,7 +74,10 @@ def run_target(
     per_input: Annotated[int, typer.Option(min=1, help="Seconds that one input may take.")] = 5,
     memory: Annotated[int, typer.Option(min=128, help="MiB that the fuzzing process may take.")] = 1024,
     save_regressions: Annotated[
-        bool, typer.Option(help="Put what is found into corpus/regressions (reference and seeded: only).")
+        bool,
+        typer.Option(
+            "--save-regressions", help="Put what is found into corpus/regressions (reference and seeded: only)."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

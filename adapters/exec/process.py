@@ -153,8 +153,9 @@ class Process:
         return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))
 
     def _with_tail(self, message: str) -> str:
+        """The last lines of standard error, but for those that only underline the one above them."""
         lines = self._tail.decode(errors="replace").splitlines()
-        text = " ⏎ ".join(printable(line) for line in lines if line.strip())[-TAIL // 2 :]
+        text = " ⏎ ".join(printable(line) for line in lines if line.strip(" \t^~"))[-TAIL // 2 :]
         return f"{message}; standard error ends: {text}" if text else message
 
     # ------------------------------------------------------------------------------------------------------- the end

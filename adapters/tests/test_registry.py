@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -141,3 +142,32 @@ def test_two_of_a_name_are_two() -> None:
     one, two = registry.open_adapter("reference"), registry.open_adapter("reference")
     assert one is not two
     assert isinstance(one, ReferenceAdapter)
+
+
+@pytest.mark.parametrize("name", ["exec:", "exec: "])
+def test_exec_without_a_command_is_misuse(name: str) -> None:
+    with pytest.raises(Misuse, match="needs a command"):
+        registry.open_adapter(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "class Mine:\n    def __init__(self):\n        raise ValueError('no licence')\n",
+            "ValueError: no licence .*line 3",
+        ),
+        ("class Mine:\n    def __init__(self):\n        self.nothing.there\n", "AttributeError: .*nothing.*line 3"),
+        ("1 / 0\n", "ZeroDivisionError.*line 1"),
+        ("class Mine(:\n", "SyntaxError"),
+    ],
+)
+def test_whatever_a_module_raises_is_an_adapter_error_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    (tmp_path / "raises_at_start.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "raises_at_start", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(AdapterError, match=told):
+        registry.open_adapter("raises_at_start:Mine")

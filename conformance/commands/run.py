@@ -1,5 +1,6 @@
 """`espproof run`: the main job."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +47,7 @@ def run(
     Exit status: 0 as expected, 1 new failure, 2 usage, 3 adapter error, 4 unexpected pass, 5 not whole.
     """
     with errors():
-        if write_expect is not None and len(adapters) > 1:
-            raise Misuse("--write-expect takes one adapter at a time")
+        _prepare(adapters, write_expect, report)
         done: list[results.RunResult] = []
         failures: list[AdapterFailure] = []
         for name in adapters:
@@ -76,6 +76,14 @@ def run(
         raise typer.Exit(gate.status_of(change for result in done for change in gate.of_run(result)))
 
 
+def _prepare(adapters: list[str], write_expect: Path | None, report: Path | None) -> None:
+    """What is wrong with the options is told before the run, not after it."""
+    if write_expect is not None and len(adapters) > 1:
+        raise Misuse("--write-expect takes one adapter at a time")
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)
+
+
 def _write_report(done: list[results.RunResult], report: Path) -> None:
     """After the results were printed: what a full disk then costs is the files alone. `OSError` names the file."""
     from espproof.conformance.report import folder
@@ -86,6 +94,20 @@ def _write_report(done: list[results.RunResult], report: Path) -> None:
     folder.write_summary(runs, report)
     page = folder.write_page(runs, report)
     ERR.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+    command = next((line for result in done if (line := _replay(result, report))), "")
+    if command:
+        ERR.print(f"replay: {command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _replay(result: results.RunResult, report: Path) -> str:
+    """The command that shows the first counterexample of what was not expected, or else of what was, step by step."""
+    found = sorted(result.counterexamples, key=lambda one: one.requirement not in result.unexpected)
+    if not found:
+        return ""
+    path = (
+        report / results.COUNTEREXAMPLES / results.file_name(result.adapter) / results.file_name(found[0].requirement)
+    )
+    return shlex.join(["espproof", "replay", f"{path}.json", result.adapter])
 
 
 def _run_one(

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from espproof.conformance import score as scores
 from espproof.conformance.commands.run import ProfileName
@@ -59,19 +57,13 @@ def score(
 
 def _show(score: scores.Score) -> None:
     """What is missed first, then every defect that was found, then the figures."""
-    table = Table(title="seeded defects", title_justify="left")
-    for name, justify in (
-        ("defect", "left"),
-        ("found by", "left"),
-        ("cases", "right"),
-        ("s", "right"),
-        ("steps", "right"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in sorted(score.rows, key=lambda row: row.found):
-        by = escape(row.requirement) if row.found else "[bold red]missed[/]"
-        table.add_row(row.defect, by, str(row.examples), f"{row.seconds:.1f}", str(row.steps) if row.found else "")
-    OUT.print(table)
+        effort = f"{row.examples:,} cases, {row.seconds:.1f} s"
+        if row.found:
+            said = f"found  {row.defect}\n       by {row.requirement}, after {effort}; steps: {row.steps}"
+            OUT.print(said, markup=False, highlight=False, soft_wrap=True)
+        else:
+            OUT.print(f"[bold red]missed[/] {row.defect}\n       {effort}", highlight=False, soft_wrap=True)
     whole = "" if score.whole else " [bold red]NOT WHOLE[/]: interrupted"
     OUT.print(
         f"{score.found} of {score.total} found in {score.seconds:.0f} s ({score.profile}, seed {score.seed}); "

@@ -45,7 +45,7 @@ def errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(EXPECTED) from error
     except OSError as error:
-        _complain(str(error))
+        _complain(": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error))
         raise typer.Exit(CANNOT_RUN) from error
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from espproof.adapters import case as cases
 from espproof.adapters.registry import open_adapter
@@ -21,6 +20,7 @@ from espproof.conformance.commands.shell import (
     errors,
     print_json,
 )
+from espproof.conformance.printable import printable
 from espproof.conformance.vectors import build as building
 from espproof.conformance.vectors import confirm, files, judge
 from espproof.conformance.vectors import lint as linting
@@ -45,14 +45,11 @@ def list_(only: OnlyOption = "", as_json: JsonOption = False) -> None:
             flags = {flag: text for content in files.all_files().values() for flag, text in content.flags.items()}
             print_json({"flags": flags, "vectors": [_row(case) for case in found]})
             return
-        table = Table(expand=False)
-        table.add_column("vector", overflow="fold")
-        table.add_column("what it is", overflow="fold")
-        table.add_column("confirmed by", overflow="fold")
         for case in found:
             names = ", ".join(said.split(":")[0] for said in case.confirmed_by)
-            table.add_row(case.id, escape(case.title), names)
-        OUT.print(table)
+            OUT.print(f"{case.id}\n    {case.title}", markup=False, highlight=False, soft_wrap=True)
+            if names:
+                OUT.print(f"    confirmed by {names}", markup=False, highlight=False, soft_wrap=True)
         OUT.print(f"{len(found)} vectors in {files.FOLDER}", highlight=False, soft_wrap=True)
 
 
@@ -101,15 +98,10 @@ def _run_one(name: str, chosen: list[cases.Case]) -> judge.VectorRun:
 def _show(result: judge.VectorRun) -> None:
     said = [one for one in result.results if one.verdict not in (Verdict.PASS, Verdict.INAPPLICABLE)]
     title = escape(f"{result.adapter} {result.adapter_version}")
-    if said:
-        table = Table(title=title, title_justify="left", expand=False)
-        for column in ("vector", "verdict", "what went wrong"):
-            table.add_column(column, overflow="fold")
-        for one in said:
-            where = "" if one.step is None else "SA: " if one.step < 0 else f"step {one.step}: "
-            colour = terminal.COLOURS[one.verdict]
-            table.add_row(one.id, f"[{colour}]{one.verdict.value}[/]", escape(f"{where}{one.message}"))
-        OUT.print(table)
+    for one in said:
+        where = "" if one.step is None else "SA: " if one.step < 0 else f"step {one.step}: "
+        OUT.print(f"[{terminal.COLOURS[one.verdict]}]{one.verdict.value}[/] {one.id}", highlight=False, soft_wrap=True)
+        OUT.print(f"    {where}{printable(one.message)}", markup=False, highlight=False, soft_wrap=True)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items() if count)
     OUT.print(f"{title}: {result.vectors} vectors: {counts}; {result.seconds:.1f} s", highlight=False)
     missing: dict[str, int] = {}

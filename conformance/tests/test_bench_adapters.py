@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from espproof.adapters import base
-from espproof.adapters.case import Dropped
+from espproof.adapters.case import Dropped, Unsupported
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance import bench_adapters
 from espproof.conformance.cli import build
@@ -37,6 +37,17 @@ def test_lost_packet_is_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReferenceAdapter, "inbound", lambda self, packet: Dropped(reason="integrity"))
     with pytest.raises(base.AdapterError, match="must be delivered was not: integrity"):
         bench_adapters.measure("reference", 1.0)
+
+
+def test_an_adapter_without_bursts_has_no_figures_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The protocol does not ask for bursts: packets one by one are measured all the same."""
+    monkeypatch.setattr(ReferenceAdapter, "inbound_burst", lambda self, packets: Unsupported(what="inbound_burst"))
+    figures = bench_adapters.measure("reference", 1.0)
+    assert sorted(name for name in figures.packets if name.startswith("in ")) == [
+        "in 100 one by one",
+        "in 1400 one by one",
+    ]
+    assert len(figures.packets) == 6
 
 
 def test_targets_are_held_against_the_figures() -> None:

@@ -3,6 +3,7 @@
 import typer
 
 from espproof.conformance.cli import build
+from espproof.conformance.commands.shell import errors
 from espproof.fuzz.commands import app as fuzz
 
 
@@ -14,7 +15,11 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    application()()
+    try:
+        with errors():  # a full disk under `--help`; commands have their own
+            application()()
+    except typer.Exit as end:
+        raise SystemExit(end.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,28 @@ def test_espproof_run_leaves_everything_in_the_report_folder(tmp_path: Path) -> 
     assert json.loads((tmp_path / "reference.json").read_bytes())["whole"] is True
 
 
+def test_espproof_run_prints_the_command_that_replays_what_it_found(tmp_path: Path) -> None:
+    folder = str(tmp_path / "with space")
+    defect = "seeded:sad-spi-zero-accepted"
+    arguments = ["run", defect, "--only", "RFC4303-2.1-spi-zero", "--profile", "quick", "--report", folder]
+    outcome = CliRunner().invoke(build(), arguments)
+    assert outcome.exit_code == 1, outcome.output
+    told = next(line for line in outcome.output.splitlines() if line.startswith("replay: "))
+    program, *command = shlex.split(told.removeprefix("replay: "))
+    assert program == "espproof"
+    assert command[-1] == defect
+    again = CliRunner().invoke(build(), command)
+    assert again.exit_code == 1, again.output
+    assert "DIFFERS" in again.output
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    outcome = CliRunner().invoke(build(), [*RUN, "--report", str(tmp_path / "file")])
+    assert outcome.exit_code == 3
+    assert "cases in" not in outcome.output
+
+
 # -------------------------------------------------------------------------------------------------------- full disks
 
 
@@ -151,6 +174,27 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     assert raised.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_regular_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    """`--output /dev/null` as root would otherwise leave a file in the device's place."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        atomic.write(pipe, b"octets")
+        assert os.read(reader, 100) == b"octets"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_symbolic_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    atomic.write(tmp_path / "link", b"octets")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"octets"
 
 
 def test_a_full_disk_costs_the_files_but_not_the_results(tmp_path: Path) -> None:
