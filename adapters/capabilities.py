@@ -73,7 +73,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resynchronise: bool = False
     """RFC 4303 Appendix A3, with the SA's `resync_trigger` and `resync_limit`."""
     lifetimes: tuple[Literal["packets", "octets", "seconds"], ...] = ()
-    read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime"], ...] = ()
+    read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime", "early"], ...] = ()
     delete_sa: bool = False
     """SAs can be deleted, and added, while others stay."""
     max_packet: Annotated[int, msgspec.Meta(ge=1500, le=65535)] = 1500

@@ -198,7 +198,10 @@ def _state(state: State) -> str:
     for name in State.__struct_fields__:
         value = getattr(state, name)
         if value is not None:
-            told = f"{value:#x}" if name == "sequence" else _short(value)
+            if name == "early":
+                told = f"{len(value)} packets"
+            else:
+                told = f"{value:#x}" if name == "sequence" else _short(value)
             words.append(f"{name.replace('_', ' ')} {told}")
     return ", ".join(words) or "nothing told"
 
