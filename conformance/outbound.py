@@ -88,7 +88,7 @@ class OutboundJudge:
         self._last = int(sa.sequence)
         self._ivs: list[bytes] = []
         self._tails: list[bytes] = []
-        self._early: tuple[bytes, ...] = ()
+        self._early: tuple[bytes, ...] | None = None
         self._step = -1
 
     def judge(self, number: int, step: Outbound, got: Outcome, want: Outcome) -> Judged:

@@ -69,9 +69,7 @@ class SeededAdapter(ReferenceAdapter):
         endpoint, caps = self._modules.endpoint.Endpoint, super().capabilities()
         if not hasattr(endpoint, "probes"):
             return caps
-        return replace(
-            caps, set_sequence=False, sequence_start=endpoint.probed, read_state=(*caps.read_state, "early")
-        )
+        return replace(caps, set_sequence=False, sequence_start=endpoint.probed, read_state=(*caps.read_state, "early"))
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
         state, probes = super().read_state(name), getattr(self._endpoint, "probes", None)

@@ -3,8 +3,8 @@
 Classic pcap, LINKTYPE_RAW (each record is an IP packet, no link layer), nanosecond stamps, which are not times: the
 second is the number of the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An
 outbound one stands as it should leave; what the implementation sent instead, where a transcript is given and it is
-different, follows half a second later; so does, where a state is read, what was sent before the case. Packets outside IPsec (what goes in outbound, what comes out inbound) were on no
-wire and are not here.
+different, follows half a second later; so does, where a state is read, what was sent before the case. Packets outside
+IPsec (what goes in outbound, what comes out inbound) were on no wire and are not here.
 """
 
 import struct

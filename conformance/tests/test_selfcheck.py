@@ -53,6 +53,8 @@ CAUGHT_BY = {
     "LiesAboutEsn": {"capability.esn"},
     "LiesAboutWindow": {"capability.replay.window.32", "capability.replay.window.33", "capability.replay.window.128"},
     "LiesAboutPorts": {"capability.udp_ports"},
+    "MiscountsProbes": {"capability.read_state.early"},
+    "TellsStrangersProbes": {"capability.read_state.early"},
     "LiesAboutCcm": {"capability.encryption.ENCR_AES_CCM_16-256"},
     "IgnoresSelectors": {"capability.selectors"},
     "DeclaresTheUnknown": {"start.capabilities-valid"},
