@@ -89,6 +89,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """The `sequence` of a new SA, where nothing else is asked for."""
         return 0 if self.set_sequence or direction == "in" else self.sequence_start
 
+    @property
+    def tells_early(self) -> bool:
+        """Whether `read_state` has what was sent of its own accord: without `set_sequence`, as `sequence_start`."""
+        return "early" in self.read_state and not self.set_sequence
+
     def lacks(self, sa: Sa) -> str | None:
         """The first capability that this SA needs and that is not declared, or None."""
         return next((name for name, there in _needs(self, sa) if not there), None)

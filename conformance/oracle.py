@@ -128,7 +128,7 @@ def _step(
             )
     elif isinstance(want, State):
         yield from _state(got, want, caps)
-        if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and "early" in caps.read_state:
+        if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:
             if got.early is None:
                 yield None, "what was sent before the case is not told"
             else:

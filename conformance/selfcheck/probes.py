@@ -465,8 +465,7 @@ def _early(caps: Capabilities) -> Iterator[Probe]:
             return f"the early packets end with number {number}, and outbound SAs come with sequence {start}"
         return None
 
-    declared = "early" in caps.read_state
-    yield Probe("read_state early", declared, make, {"read_state": ()}, optional=True, besides=is_told)
+    yield Probe("read_state early", caps.tells_early, make, {"read_state": ()}, optional=True, besides=is_told)
 
 
 def _esp_header(packet: bytes) -> tuple[int, int] | None:

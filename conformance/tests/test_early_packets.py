@@ -142,6 +142,14 @@ def test_declared_and_not_told_is_no_pass() -> None:
     assert [finding.requirement for finding in judged(None).findings] == [ABOUT]
 
 
+def test_where_numbers_are_set_nothing_is_early() -> None:
+    """An SA that starts anywhere has a last number, and no packet that had it."""
+    case = Case(version=1, sas=(replace(TUNNEL, sequence=SequenceNumber(77)),), steps=(ReadState(sa="out"),))
+    done = ReferenceAdapter().execute(case)
+    judgement = judge(case, done, done, replace(CAPS, set_sequence=True))
+    assert judgement == Judgement((), frozenset())
+
+
 class Prober(ReferenceAdapter):
     """Sends two packets on a new SA, as it should."""
 

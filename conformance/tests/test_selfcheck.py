@@ -206,6 +206,8 @@ class Careful(ReferenceAdapter):
         ({"df": ()}, "df"),
         ({"lookup": ()}, "lookup"),
         ({"lifetimes": ()}, "lifetime"),
+        ({"read_state": ("early",)}, "set_sequence not declared"),
+        ({"read_state": ("early",), "set_sequence": False, "directions": ("in",)}, "early in read_state"),
     ],
 )
 def test_contradictions_are_told(changes: dict[str, object], told: str) -> None:
