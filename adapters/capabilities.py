@@ -73,7 +73,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resynchronise: bool = False
     """RFC 4303 Appendix A3, with the SA's `resync_trigger` and `resync_limit`."""
     lifetimes: tuple[Literal["packets", "octets", "seconds"], ...] = ()
-    read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime"], ...] = ()
+    read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime", "early"], ...] = ()
     delete_sa: bool = False
     """SAs can be deleted, and added, while others stay."""
     max_packet: Annotated[int, msgspec.Meta(ge=1500, le=65535)] = 1500
@@ -90,6 +90,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""
         return 0 if self.set_sequence or direction == "in" else self.sequence_start
+
+    @property
+    def tells_early(self) -> bool:
+        """Whether `read_state` has what was sent of its own accord: without `set_sequence`, as `sequence_start`."""
+        return "early" in self.read_state and not self.set_sequence
 
     def lacks(self, sa: Sa) -> str | None:
         """The first capability that this SA needs and that is not declared, or None."""

@@ -159,13 +159,18 @@ class Passed(_Outcome, tag="passed", frozen=True, kw_only=True):
 
 
 class State(_Outcome, tag="state", frozen=True, kw_only=True):
-    """What an SA counts. `None` where the implementation does not tell."""
+    """What an SA counts. `None` where the implementation does not tell.
+
+    `early` is, outbound, what it has sent of its own accord (probes of the path) before anybody could give it a packet:
+    whole IP packets as in `Sent`, in their order.
+    """
 
     sequence: SequenceNumber | None = None
     received_offsets: tuple[Count, ...] | None = None
     packets: Count | None = None
     octets: Count | None = None
     lifetime: Literal["ok", "soft", "hard"] | None = None
+    early: tuple[Octets, ...] | None = None
 
 
 class Refused(_Outcome, tag="refused", frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from espproof.adapters.case import (
     OutboundBurst,
     Outcome,
     Passed,
+    ReadState,
     Refused,
     Sa,
     Sent,
@@ -127,6 +128,11 @@ def _step(
             )
     elif isinstance(want, State):
         yield from _state(got, want, caps)
+        if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:
+            if got.early is None:
+                yield None, "what was sent before the case is not told"
+            else:
+                yield from judges[step.sa].early(number, got.early)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
 

@@ -4,27 +4,31 @@ Each rule is one requirement. What the documents leave open is not judged: ident
 limit, more padding than needed (RFC 4303 2.4 allows up to 255 octets), the UDP checksum over IPv6 as long as it is zero
 or right. One judge per outbound SA; it knows which sequence number comes next, collects the IVs, and notes in `shown`
 which requirements the packets have put to the test: a rule behind one that is not met has not been reached.
+
+Packets that were sent before anybody could give one are judged by the same rules, but what they should have inside is
+nobody's to say: it is taken from them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from espproof.adapters.capabilities import Capabilities
-from espproof.adapters.case import Dropped, Outbound, Outcome, Sa, Sent, UdpEncapsulation
+from espproof.adapters.case import Dropped, Octets, Outbound, Outcome, Sa, Sent, UdpEncapsulation
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.shown import by_right_packet, icv_rule, iv_rule
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import NEXT_HEADER_DUMMY, sequence_low, spi_of
+from espproof.reference.esp import HEADER_SIZE, NEXT_HEADER_DUMMY, sequence_low, spi_of
 from espproof.reference.sa import SaState
 from espproof.reference.sequence import next_sequence
 
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
 PROTOCOL_50 = "RFC4303-2-protocol-50"
 SPI = "RFC4303-2.1-spi"
+FIRST = "RFC4303-3.3.3-first-one"
 INCREMENT = "RFC4303-3.3.3-increment"
 ALIGNMENT = "RFC4303-2.4-alignment"
 BLOCKS = "RFC4303-2.4-block-multiple"
@@ -56,6 +60,8 @@ WRONG_ICV = "a receiver discards the packet: integrity"
 
 Judged = Iterator[tuple[str | None, str]]
 """(requirement, or None for the step's own; message)"""
+_Finds = Generator[tuple[str | None, str], None, bytes | None]
+"""The same, and at the end the octets that were looked for, or None."""
 _REFERENCE = ReferenceAdapter()
 _BYTE_ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
 
@@ -83,6 +89,7 @@ class OutboundJudge:
         self._last = int(sa.sequence)
         self._ivs: list[bytes] = []
         self._tails: list[bytes] = []
+        self._early: tuple[bytes, ...] | None = None
         self._step = -1
 
     def judge(self, number: int, step: Outbound, got: Outcome, want: Outcome) -> Judged:
@@ -112,6 +119,46 @@ class OutboundJudge:
         following = next_sequence(self._last, self._sa.esn)
         if isinstance(got, Sent) and following is not None:
             self._last = following
+
+    def early(self, number: int, packets: Sequence[bytes]) -> Judged:
+        """Everything wrong with what was sent before anybody could give it a packet, told at step `number`.
+
+        The numbers begin with 1 and end with the `sequence` that the SA came with. Told again, it is not judged again.
+        """
+        told = tuple(packets)
+        if told == self._early:
+            return
+        self._early, self._step = told, number
+        last = 0
+        for place, octets in enumerate(told):
+            last += 1
+            try:
+                packet = _read(octets)
+            except _Unreadable as error:
+                yield error.args[0], f"early packet {place} cannot be read: {error.args[1]}"
+                continue
+            for rule, message in self._unasked(packet, octets, last):
+                yield rule, f"early packet {place}: {message}"
+            last = sequence_low(packet.esp) if len(packet.esp) >= HEADER_SIZE else last
+        if last != int(self._sa.sequence):
+            yield INCREMENT, f"the early packets end with number {last}, the SA goes on behind {int(self._sa.sequence)}"
+
+    def _unasked(self, packet: _Esp, octets: bytes, expected: int) -> Judged:
+        """One packet of which nobody knows what should be inside."""
+        plaintext = yield from self._opened(packet, expected)
+        payload = None if plaintext is None else (yield from self._payload(plaintext))
+        if plaintext is None or payload is None or plaintext[-1] == NEXT_HEADER_DUMMY:
+            return
+        if self._sa.mode == "tunnel":
+            inside = tunnel.decapsulate(0, payload, plaintext[-1])
+        else:
+            inside = transport.rebuild(packet.outer, plaintext[-1], payload)
+        if not isinstance(inside, bytes):
+            yield NEXT_HEADER, f"what is inside is no packet that next header {plaintext[-1]} announces"
+            return
+        step = Outbound(sa=self._sa.name, packet=Octets(inside))
+        yield from self._outer(step, packet, octets)
+        yield from self._content(step, packet, payload, plaintext[-1])
 
     def whole_history(self) -> Iterator[tuple[str, int, str]]:
         """What only all packets together show: IVs that repeat or can be predicted."""
@@ -221,44 +268,60 @@ class OutboundJudge:
                 )
 
     def _esp(self, step: Outbound, packet: _Esp, expected: int) -> Judged:
+        plaintext = yield from self._opened(packet, expected, step.iv)
+        if plaintext is None:
+            return
+        self.shown |= by_right_packet(self._sa, step.packet[0] >> 4)
+        self.shown.add(DUMMY if step.dummy else NEXT_HEADER)
+        payload = yield from self._payload(plaintext)
+        if payload is None:
+            return
+        if step.dummy:
+            if plaintext[-1] != NEXT_HEADER_DUMMY:
+                yield DUMMY, f"the next header of a dummy packet is {plaintext[-1]}"
+        else:
+            yield from self._content(step, packet, payload, plaintext[-1])
+
+    def _opened(self, packet: _Esp, expected: int, iv: bytes | None = None) -> "_Finds":
+        """The plaintext, trailer included; None if there is no way to it. `iv` is the one that was asked for."""
         sa, codec, esp = self._sa, self._entry.codec, packet.esp
         if len(esp) < codec.smallest:
             yield WELL_FORMED, f"{len(esp)} octets are too few for an ESP packet"
-            return
+            return None
         self.shown.add(SPI)
         if spi_of(esp) != sa.spi:
             yield SPI, f"the SPI is {spi_of(esp):#010x}, expected {sa.spi:#010x}"
-            return
-        self.shown.add(INCREMENT)
+            return None
+        rule = FIRST if expected == 1 else INCREMENT
+        self.shown.add(rule)
         if sequence_low(esp) != expected & 0xFFFFFFFF:
-            yield INCREMENT, f"the sequence number is {sequence_low(esp)}, expected {expected & 0xFFFFFFFF}"
-            return
+            yield rule, f"the sequence number is {sequence_low(esp)}, expected {expected & 0xFFFFFFFF}"
+            return None
         self.shown.add(ALIGNMENT)
         if len(esp) % 4:
             yield ALIGNMENT, f"the ESP packet's {len(esp)} octets are no multiple of 4"
         self._ivs.append(codec.iv_of(esp))
         self._tails.append(esp[: len(esp) - codec.icv_size][-codec.iv_size or len(esp) :])
-        if (
-            step.iv is not None and codec.iv_of(esp) != step.iv
-        ):  # with the IV, every octet of a packet that opens is fixed
+        if iv is not None and codec.iv_of(esp) != iv:  # with the IV, every octet of a packet that opens is fixed
             yield icv_rule(sa), f"the IV is {codec.iv_of(esp).hex()}, not the one that was given"
         plaintext = codec.open(esp, expected)
         if isinstance(plaintext, bytes):
-            self.shown |= by_right_packet(sa, step.packet[0] >> 4)
-            yield from self._plaintext(step, packet, plaintext)
-        elif plaintext.value == "malformed":
+            return plaintext
+        if plaintext.value == "malformed":
             rule = BLOCKS if codec.alignment > 4 else ALIGNMENT
             yield rule, f"what is encrypted is no multiple of {codec.alignment} octets"
         else:
             yield icv_rule(sa), WRONG_ICV
+        return None
 
-    def _plaintext(self, step: Outbound, packet: _Esp, plaintext: bytes) -> Judged:
-        pad_length, next_header = plaintext[-2], plaintext[-1]
+    def _payload(self, plaintext: bytes) -> "_Finds":
+        """What is in front of the padding; None if that cannot be told."""
+        pad_length = plaintext[-2]
         end = len(plaintext) - 2 - pad_length
-        self.shown |= {PAD_LENGTH, PADDING, DUMMY if step.dummy else NEXT_HEADER}
+        self.shown |= {PAD_LENGTH, PADDING}
         if end < 0:
             yield PAD_LENGTH, f"pad length {pad_length} is more than the {len(plaintext)} octets there are"
-            return
+            return None
         padding = plaintext[end:-2]
         if padding != bytes(range(1, pad_length + 1)):
             yield PADDING, f"the padding is {padding[:20].hex()}, not 01 02 03 …"
@@ -266,11 +329,10 @@ class OutboundJudge:
             self.shown.add(MINIMUM_PADDING)
             if pad_length > 3:
                 yield MINIMUM_PADDING, f"{pad_length} octets of padding, where at most 3 are needed"
-        payload = plaintext[:end]
-        if step.dummy:
-            if next_header != NEXT_HEADER_DUMMY:
-                yield DUMMY, f"the next header of a dummy packet is {next_header}"
-        elif self._sa.mode == "tunnel":
+        return plaintext[:end]
+
+    def _content(self, step: Outbound, packet: _Esp, payload: bytes, next_header: int) -> Judged:
+        if self._sa.mode == "tunnel":
             yield from self._tunnel_payload(step, payload, next_header)
         else:
             yield from self._transport_payload(step, packet, payload, next_header)

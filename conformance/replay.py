@@ -276,6 +276,8 @@ def _packets(outcome: Outcome | None, sas: Sequence[Sa]) -> tuple[Packet, ...]:
     match outcome:
         case Sent(packet=packet):
             return (_packet("sent", packet, sas),)
+        case State(early=packets) if packets is not None:
+            return tuple(_packet("sent", packet, sas) for packet in packets)
         case Delivered(packet=packet):
             return (_packet("delivered", packet, sas),)
         case Burst(results=results):

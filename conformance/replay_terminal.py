@@ -9,6 +9,7 @@ file drives the terminal.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -199,9 +200,14 @@ def _state(state: State) -> str:
     for name in State.__struct_fields__:
         value = getattr(state, name)
         if value is not None:
-            told = f"{value:#x}" if name == "sequence" else _short(value)
-            words.append(f"{name.replace('_', ' ')} {told}")
+            words.append(f"{name.replace('_', ' ')} {_field(name, value)}")
     return ", ".join(words) or "nothing told"
+
+
+def _field(name: str, value: Any) -> str:
+    if name == "early":
+        return f"{len(value)} packets"
+    return f"{value:#x}" if name == "sequence" else _short(value)
 
 
 def _short(value: object) -> str:

@@ -13,9 +13,9 @@ kernel. So DSCP, ECN, DF (always clear), hop limit, options, fragments and UDP e
 several clients the adapter chooses by SPI; each compares it all the same.
 
 What openconnect cannot be told is not declared: its window has a fixed size, and starts empty; its outbound numbers
-start behind its own probes, at a number that is found out (`sequence_start`). Two things happen before a case begins, and
-no case can show them: the first packet of an SA, a probe, has sequence number 0 (RFC 4303 2.2 and 3.3.3 say 1), and the
-answer to it is taken with number 0, which openconnect expects first.
+start behind its own probes, at a number that is found out (`sequence_start`). The gateway has seen these probes, and
+`read_state` tells them. One thing happens before a case begins that no case can show: the answer to the first probe is
+taken with sequence number 0, which openconnect expects first.
 """
 
 import re
@@ -47,6 +47,7 @@ from espproof.adapters.case import (
     Sa,
     Sent,
     SequenceNumber,
+    State,
     Step,
     Unsupported,
 )
@@ -56,7 +57,7 @@ from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE
+from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE, sequence_low
 
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
@@ -76,6 +77,7 @@ _DECLARED = Capabilities(
     dscp=("fixed",),
     ecn=(),
     df=("clear",),
+    read_state=("early",),
     max_packet=ip.IPV4_HEADER_SIZE + MAX_ESP,
     drop_reasons=True,
 )
@@ -136,8 +138,8 @@ class OpenConnectAdapter(Adapter):
     def _works(self, sa: Sa, starts: set[int]) -> bool:
         tunnel = _Tunnel({sa.direction: sa})
         works = isinstance(self._connect(tunnel), Done)
-        if works and tunnel.client is not None:
-            starts.add(tunnel.client.own_packets)
+        if works and tunnel.client is not None and tunnel.client.early:
+            starts.add(sequence_low(tunnel.client.early[-1]))
         self._retire()
         return works
 
@@ -311,6 +313,15 @@ class OpenConnectAdapter(Adapter):
                 results[number] = _result(one, receivers[at].sas["in"].name)
         return results
 
+    def read_state(self, name: str) -> State | Refused | Unsupported:
+        """Of the counters nothing is told; of an outbound SA, what the gateway received before the case."""
+        for tunnel in self._tunnels:
+            for sa in tunnel.sas.values():
+                if sa.name == name:
+                    early = tunnel.client.early if tunnel.client is not None and sa.direction == "out" else None
+                    return State(early=None if early is None else tuple([_around(sa, esp) for esp in early]))
+        return Refused(reason="no SA of that name")
+
     def take(self, step: Step) -> Outcome:
         try:
             return super().take(step)
@@ -339,11 +350,14 @@ def _result(opened: bytes | DropReason, name: str | None) -> Delivered | Dropped
 
 
 def _sent(sa: Sa, esp: bytes | None) -> Sent | Dropped:
-    if esp is None:
-        return Dropped()
+    return Dropped() if esp is None else Sent(packet=_around(sa, esp))
+
+
+def _around(sa: Sa, esp: bytes) -> Octets:
+    """The ESP packet with the outer header of its SA."""
     ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
     traffic_class = sa.dscp << 2 if isinstance(sa.dscp, int) else 0
-    return Sent(packet=Octets(ip.build_ipv4(*ends, _PROTOCOL_ESP, esp, tos=traffic_class)))
+    return Octets(ip.build_ipv4(*ends, _PROTOCOL_ESP, esp, tos=traffic_class))
 
 
 def _largest_inner(sa: Sa) -> int:

@@ -48,7 +48,7 @@ from espproof.adapters.openconnect.lines import EndedByItself, LineReader
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Misuse
-from espproof.reference.esp import Codec, sequence_low
+from espproof.reference.esp import Codec
 
 MAX_ESP = 65_507
 """Octets of the largest ESP packet: what fits a UDP datagram over IPv4."""
@@ -121,8 +121,8 @@ class Client:
         self._marker = _marker(log.MARKER_SPI)
         self._delivered: list[bytes] = []
         self._sent: list[bytes] = []
-        self.own_packets = 0
-        """The sequence number of the last packet that the client sent of its own accord before the first of a case."""
+        self.early: tuple[bytes, ...] | None = None
+        """The ESP packets that the client sent of its own accord before the first of a case; None without a tunnel."""
 
     # ------------------------------------------------------------------------------------------------- coming up
 
@@ -180,7 +180,7 @@ class Client:
         last = _spi_of_nobody([self._marker, inbound.spi.to_bytes(4, "big")])  # behind all markers so far
         self._exchange, self._marker = log.Exchange(last), _marker(last)
         self._settle()
-        self.own_packets = sequence_low(self._sent[-1])
+        self.early = tuple(self._sent)
         self._sent.clear()
 
     def _before_it_was_up(self, failure: AdapterFailure) -> AdapterFailure:

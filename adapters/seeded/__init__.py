@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from msgspec.structs import replace
+
 from espproof.adapters.base import AdapterFailure, Crashed
+from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     Burst,
     Delivered,
@@ -23,6 +26,7 @@ from espproof.adapters.case import (
     Refused,
     Sa,
     Sent,
+    State,
     Step,
     Unsupported,
 )
@@ -48,6 +52,8 @@ class SeededAdapter(ReferenceAdapter):
     """The reference with one defect. An exception in the copy is what a crash is in C, and reported as one.
 
     A copy whose `Endpoint` has `inbound_burst` or `outbound_burst` gets bursts whole: several defects are at home there.
+    One whose `Endpoint` has `probes` sends these packets on a new outbound SA before it is asked for any; `probed` is the
+    number behind which it then goes on.
     """
 
     def __init__(self, defect: str) -> None:
@@ -58,6 +64,18 @@ class SeededAdapter(ReferenceAdapter):
     @property
     def version(self) -> str:
         return self.defect.source
+
+    def capabilities(self) -> Capabilities:
+        endpoint, caps = self._modules.endpoint.Endpoint, super().capabilities()
+        if not hasattr(endpoint, "probes"):
+            return caps
+        return replace(caps, set_sequence=False, sequence_start=endpoint.probed, read_state=(*caps.read_state, "early"))
+
+    def read_state(self, name: str) -> State | Refused | Unsupported:
+        state, probes = super().read_state(name), getattr(self._endpoint, "probes", None)
+        if probes is None or isinstance(state, Refused) or self._endpoint.entry(name).sa.direction == "in":
+            return state
+        return replace(state, early=tuple(map(Octets, probes(name))))
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         with _crashes():

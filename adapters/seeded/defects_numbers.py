@@ -11,6 +11,22 @@ _LEFT = "        if offset >= self.size:\n            return ReplayVerdict.LEFT_
 _INDEX = "return ReplayVerdict.DUPLICATE if self._bits >> offset & 1 else ReplayVerdict.NEW"
 _BURST_IN = "    def _udp_in(self,"
 """In `endpoint`: where a method that handles a whole inbound burst can be put in."""
+_ADD = "    def add(self, sa: SecurityAssociation"
+
+
+def _probing(first: int, probed: int) -> tuple[str, str, str]:
+    """The endpoint sends three probes of its own on a new SA, numbered from `first`, and goes on behind `probed`."""
+    return (
+        "endpoint", _ADD,
+        f"    probed = {probed}\n\n"
+        "    def probes(self, name):\n"
+        "        entry = self.entry(name)\n"
+        "        ends = entry.sa.source.packed, entry.sa.destination.packed\n"
+        "        build = ip.build_ipv4 if len(ends[0]) == 4 else ip.build_ipv6\n"
+        f"        numbers = range({first}, {first + 3})\n"
+        "        return [encapsulate(entry, build(*ends, 253, b\"probe\"), number) for number in numbers]\n\n" + _ADD,
+    )  # fmt: skip
+
 
 DEFECTS = (
     # ----------------------------------------------------------------------------------------------------- sequence
@@ -18,6 +34,16 @@ DEFECTS = (
         "sequence-first-is-zero", "M-001", "sequence",
         "the number that was sent last is taken for the next one when none was sent: the first packet has 0",
         ("sa", "        self.sequence = sequence\n", "        self.sequence = sequence or -1\n"),
+    ),
+    defect(
+        "sequence-first-probe-is-zero", "openconnect 9.01", "sequence",
+        "probes of the path go out before anybody can send anything, and the first one takes number 0",
+        _probing(first=0, probed=2),
+    ),
+    defect(
+        "sequence-probes-not-counted", "ours", "sequence",
+        "probes of the path have a counter of their own: their numbers are used a second time",
+        _probing(first=1, probed=0),
     ),
     defect(
         "sequence-cycles", "V-061", "sequence",

@@ -3,8 +3,8 @@
 Classic pcap, LINKTYPE_RAW (each record is an IP packet, no link layer), nanosecond stamps, which are not times: the
 second is the number of the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An
 outbound one stands as it should leave; what the implementation sent instead, where a transcript is given and it is
-different, follows half a second later. Packets outside IPsec (what goes in outbound, what comes out inbound) were on no
-wire and are not here.
+different, follows half a second later; so does, where a state is read, what was sent before the case. Packets outside
+IPsec (what goes in outbound, what comes out inbound) were on no wire and are not here.
 """
 
 import struct
@@ -19,7 +19,9 @@ from espproof.adapters.case import (
     Outbound,
     OutboundBurst,
     Outcome,
+    ReadState,
     Sent,
+    State,
 )
 from espproof.adapters.reference import ReferenceAdapter
 
@@ -49,7 +51,7 @@ def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, in
             yield number, 0, bytes(step.packet)
         elif isinstance(step, InboundBurst):
             yield from ((number, place, bytes(packet)) for place, packet in enumerate(step.packets))
-        elif isinstance(step, Outbound | OutboundBurst):
+        elif isinstance(step, Outbound | OutboundBurst | ReadState):
             leaving = sent(right)
             yield from ((number, place, packet) for place, packet in leaving)
             there = sent(got.steps[number]) if got is not None and number < len(got.steps) else []
@@ -66,6 +68,8 @@ def expected(case: Case) -> tuple[Outcome, ...]:
 
 
 def sent(outcome: Outcome) -> list[tuple[int, bytes]]:
-    """The packets that left, with their place in the burst."""
+    """The packets that left, with their place in the burst, or that a state says to have left before the case."""
+    if isinstance(outcome, State):
+        return [(place, bytes(packet)) for place, packet in enumerate(outcome.early or ())]
     results = outcome.results if isinstance(outcome, Burst) else (outcome,)
     return [(place, bytes(one.packet)) for place, one in enumerate(results) if isinstance(one, Sent)]

@@ -15,12 +15,14 @@ CYCLE = "RFC4303-3.3.3-no-cycle"
 RESET = "RFC4303-2.2-reset-before-cycle"
 
 
-@check(FIRST, proved_by=("sequence-first-is-zero", "iv-cbc-constant"))
+@check(FIRST, proved_by=("sequence-first-is-zero", "sequence-first-probe-is-zero", "sequence-probes-not-counted"))
 def first_packet(s: Scenario) -> None:
-    """The first packet of an SA has number 1, the next one 2."""
-    s.need("an SA's first packet", s.caps.start_of("out") == 0)
+    """The first packet of an SA has number 1, the next one 2, be they asked for or sent before anybody could ask."""
+    asked_for = s.caps.start_of("out") == 0
+    s.need("an SA's first packet", asked_for or s.caps.tells_early)
     sa = s.outbound_sa(sequence=0)
-    s.send(sa, FIRST, packet=s.packet(sa))
+    s.read(sa, FIRST, "early")
+    s.send(sa, FIRST if asked_for else INCREMENT, packet=s.packet(sa))
     s.send(sa, INCREMENT)
 
 

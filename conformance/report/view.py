@@ -329,6 +329,8 @@ class _Shown:
             for part in parts
             if isinstance(part, Sent | Delivered)
         ]
+        if isinstance(outcome, State):
+            packets = [{"packet": self.packet(one, plain=False), "says": "early"} for one in outcome.early or ()]
         rows = [[name, _number(value)] for name, value in _state(outcome)] if isinstance(outcome, State) else []
         says = tell(outcome)
         if isinstance(outcome, Delivered) and outcome.sa:
@@ -349,7 +351,7 @@ def _field(field: Field) -> list[Any]:
 
 
 def _state(state: State) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in to_plain(state).items() if name != "result"]
+    return [(name, value) for name, value in to_plain(state).items() if name not in ("result", "early")]
 
 
 def _number(value: Any) -> str:

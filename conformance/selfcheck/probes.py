@@ -37,7 +37,11 @@ from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trou
 from espproof.conformance.selfcheck.workbench import ABOUT, FIXED_DSCP, Flow, Workbench, arrives, case_of, refused
 from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
+from espproof.reference import ip, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
+from espproof.reference.errors import Malformed
+from espproof.reference.esp import HEADER_SIZE, sequence_low, spi_of
 
 LARGEST_WINDOW_WALKED = 1 << 20
 """Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
@@ -433,6 +437,47 @@ def _read_state(caps: Capabilities) -> Iterator[Probe]:
             optional=True,
             besides=is_told,
         )
+    yield from _early(caps)
+
+
+def _early(caps: Capabilities) -> Iterator[Probe]:
+    """Whether the packets are right is for `run` to say; here, whether they can be those of this SA."""
+
+    def make(bench: Workbench) -> Case:
+        flow = _out(bench)
+        read = ReadState(sa=flow.sa.name, requirement=ABOUT)
+        return case_of((flow,), read, flow.send(), flow.send(), read)
+
+    def is_told(bench: Workbench, case: Case, got: Transcript) -> str | None:
+        first, last = got.steps[0], got.steps[-1]
+        if not isinstance(first, State) or not isinstance(last, State) or first.early is None:
+            return "early is not told"
+        if first.early != last.early:
+            return "early is another once packets were asked for"
+        (sa,), start = case.sas, caps.start_of("out")
+        number = 0
+        for place, packet in enumerate(first.early):
+            header = _esp_header(packet)
+            if header is None or header[0] != sa.spi:
+                return f"early packet {place} is no ESP packet of the SA"
+            number = header[1]
+        if number != start:
+            return f"the early packets end with number {number}, and outbound SAs come with sequence {start}"
+        return None
+
+    yield Probe("read_state early", caps.tells_early, make, {"read_state": ()}, optional=True, besides=is_told)
+
+
+def _esp_header(packet: bytes) -> tuple[int, int] | None:
+    """SPI and sequence number of a protected packet; None for anything else."""
+    try:
+        outer = ip.parse(packet)
+        udp = outer.protocol == PROTOCOL_UDP
+        esp = udp_encapsulation.open_datagram(outer.payload).payload if udp else outer.payload
+    except Malformed:
+        return None
+    there = outer.protocol in (PROTOCOL_ESP, PROTOCOL_UDP) and len(esp) >= HEADER_SIZE
+    return (spi_of(esp), sequence_low(esp)) if there else None
 
 
 def _delete_sa(caps: Capabilities) -> Iterator[Probe]:

@@ -84,6 +84,8 @@ def contradictions(caps: Capabilities) -> Iterator[str]:
         ("received_offsets in read_state", "received_offsets" in caps.read_state, "direction in and replay_windows",
          inbound and windows),
         ("lifetime in read_state", "lifetime" in caps.read_state, "lifetimes", caps.lifetimes),
+        ("early in read_state", "early" in caps.read_state, "direction out, and set_sequence not declared",
+         outbound and not caps.set_sequence),
         ("set_iv", caps.set_iv, "direction out", outbound),
         ("tfc", caps.tfc, "direction out and mode tunnel", outbound and tunnel),
         ("dummy", caps.dummy, "direction out", outbound),

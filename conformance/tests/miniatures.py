@@ -30,7 +30,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.reference import replay
+from espproof.reference import endpoint, ip, replay
 
 Received = Delivered | Dropped | Passed | Unsupported
 Protected = Sent | Dropped | Refused | Unsupported
@@ -286,6 +286,35 @@ class LiesAboutCcm(ReferenceAdapter):
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         return super().add_sa(replace(sa, encr="ENCR_AES_CCM_12" if sa.encr == "ENCR_AES_CCM_16" else sa.encr))
+
+
+class MiscountsProbes(ReferenceAdapter):
+    """Declares two packets that outbound SAs send of their own accord, and tells one."""
+
+    told = 1
+
+    def capabilities(self) -> Capabilities:
+        caps = super().capabilities()
+        return replace(caps, set_sequence=False, sequence_start=2, read_state=(*caps.read_state, "early"))
+
+    def read_state(self, name: str) -> State | Refused | Unsupported:
+        state = super().read_state(name)
+        return replace(state, early=self.early(name)) if isinstance(state, State) else state
+
+    def early(self, name: str) -> tuple[Octets, ...]:
+        entry = self._endpoint.entry(name)
+        packet = ip.build_ipv4(entry.sa.source.packed, entry.sa.destination.packed, 253, b"probe")
+        sent = [endpoint.encapsulate(entry, packet, number) for number in range(1, self.told + 1)]
+        return tuple([Octets(one) for one in sent if isinstance(one, bytes)])
+
+
+class TellsStrangersProbes(MiscountsProbes):
+    """Tells two, under an SPI that is nobody's."""
+
+    told = 2
+
+    def early(self, name: str) -> tuple[Octets, ...]:
+        return tuple([Octets(one[:20] + b"\x7f\x7f\x7f\x7f" + one[24:]) for one in super().early(name)])
 
 
 class Modest(ReferenceAdapter):

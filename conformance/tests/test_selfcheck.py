@@ -53,6 +53,8 @@ CAUGHT_BY = {
     "LiesAboutEsn": {"capability.esn"},
     "LiesAboutWindow": {"capability.replay.window.32", "capability.replay.window.33", "capability.replay.window.128"},
     "LiesAboutPorts": {"capability.udp_ports"},
+    "MiscountsProbes": {"capability.read_state.early"},
+    "TellsStrangersProbes": {"capability.read_state.early"},
     "LiesAboutCcm": {"capability.encryption.ENCR_AES_CCM_16-256"},
     "IgnoresSelectors": {"capability.selectors"},
     "DeclaresTheUnknown": {"start.capabilities-valid"},
@@ -204,6 +206,8 @@ class Careful(ReferenceAdapter):
         ({"df": ()}, "df"),
         ({"lookup": ()}, "lookup"),
         ({"lifetimes": ()}, "lifetime"),
+        ({"read_state": ("early",)}, "set_sequence not declared"),
+        ({"read_state": ("early",), "set_sequence": False, "directions": ("in",)}, "early in read_state"),
     ],
 )
 def test_contradictions_are_told(changes: dict[str, object], told: str) -> None:

@@ -91,7 +91,7 @@ struct espproof_outbound {
     bool dummy;
 };
 
-/* What read_state tells; the flags say which members do. */
+/* What read_state tells; the flags say which members do. There is no `early`. */
 struct espproof_state {
     bool has_sequence, has_packets, has_octets;
     uint64_t sequence, packets, octets;

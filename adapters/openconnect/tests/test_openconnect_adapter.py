@@ -25,10 +25,13 @@ from espproof.adapters.case import (
     Octets,
     Outbound,
     OutboundBurst,
+    ReadState,
     Refused,
     Sa,
     Sent,
     SequenceNumber,
+    State,
+    Step,
     Unsupported,
 )
 from espproof.adapters.openconnect import client
@@ -36,7 +39,7 @@ from espproof.adapters.openconnect.adapter import _DECLARED, OpenConnectAdapter
 from espproof.adapters.openconnect.log import MARKER_SPI
 from espproof.conformance.scenario import Peer
 from espproof.reference import ip
-from espproof.reference.esp import sequence_low
+from espproof.reference.esp import sequence_low, spi_of
 
 pytestmark = pytest.mark.skipif(client.program() is None, reason="openconnect is not installed")
 
@@ -64,7 +67,7 @@ def arriving(*numbers: int, to: Sa | None = None) -> list[Octets]:
     return [Octets(peer.protect(_PACKET, number)) for number in numbers]
 
 
-def case(*sas: Sa, steps: tuple[Inbound | InboundBurst | Outbound | OutboundBurst, ...] = ()) -> Case:
+def case(*sas: Sa, steps: tuple[Step, ...] = ()) -> Case:
     return Case(version=1, sas=sas, steps=steps)
 
 
@@ -107,6 +110,21 @@ def test_the_first_packet_has_the_number_behind_the_probes(adapter: OpenConnectA
     sent = adapter.execute(case(sa("out"), steps=(Outbound(sa="out", packet=_PACKET),))).steps[0]
     assert isinstance(sent, Sent)
     assert sequence_low(ip.parse(sent.packet).payload) == 3
+
+
+def test_what_was_sent_before_the_case_is_told(adapter: OpenConnectAdapter) -> None:
+    """The three probes as the gateway got them, in the headers of the outbound SA; of an inbound SA there are none."""
+    pair = sa(), sa("out", spi=0x5678)
+    steps = (ReadState(sa="out"), Outbound(sa="out", packet=_PACKET), ReadState(sa="out"), ReadState(sa="in"))
+    first, _, again, inbound = adapter.execute(case(*pair, steps=steps)).steps
+    assert isinstance(first, State)
+    assert first.early is not None
+    packets = [ip.parse(packet) for packet in first.early]
+    assert [(spi_of(one.payload), sequence_low(one.payload)) for one in packets] == [(0x5678, n) for n in (0, 1, 2)]
+    assert {(one.source, one.destination) for one in packets} == {(b"\xc6\x33\x64\x01", b"\xc0\0\2\1")}
+    assert again == first
+    assert inbound == State()
+    assert adapter.take(ReadState(sa="nobody")) == Refused(reason="no SA of that name")
 
 
 def test_the_window_is_as_declared(adapter: OpenConnectAdapter) -> None:
