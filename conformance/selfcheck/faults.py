@@ -42,6 +42,8 @@ LIMIT = "2"
 _FLOOD = 1 << 20
 _SETTLE = 0.05
 """Seconds from the start of a whole case to the fault in the middle of it."""
+_END_SECONDS = 60.0
+"""For a run that was interrupted or killed to end."""
 _LEFT_SECONDS = 15.0
 """How long a process may take to be gone after espproof was killed."""
 _TOLD = 300
@@ -267,8 +269,13 @@ def _end(name: str, number: signal.Signals, tally: _Tally, place: Path) -> None:
         time.sleep(1.0)
         children = set(_descendants(run.pid))
         os.kill(run.pid, number)
-        run.wait(timeout=60)
-    tally.note("end", f"with {number.name}", "ended", right=True)
+        told = "ended"
+        try:
+            run.wait(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            told = f"still there after {_END_SECONDS:g} s"
+            run.kill()
+    tally.note("end", f"with {number.name}", told, right=told == "ended")
     _remains(tally, f"after {number.name} to espproof", place, children)
 
 
