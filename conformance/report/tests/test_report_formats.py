@@ -74,7 +74,7 @@ def test_an_expected_deviation_is_skipped_with_its_reason(found: RunResult) -> N
 
 def test_an_expected_deviation_that_does_not_come_is_a_failure(found: RunResult) -> None:
     passing = next(name for name, verdict in found.requirements.items() if verdict is Verdict.PASS)
-    result = msgspec.structs.replace(found, profile="default")
+    result = msgspec.structs.replace(found, profile="default", only="")
     results.compare(result, (Expectation(id=passing, reason="we thought", clause="x"),))
     types = {failure.get("type") for failure in suite(result).iter("failure")}
     assert "unexpected-pass" in types
