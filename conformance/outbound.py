@@ -90,11 +90,13 @@ class OutboundJudge:
         self._ivs: list[bytes] = []
         self._tails: list[bytes] = []
         self._early: tuple[bytes, ...] | None = None
+        self._first = self._begun = False
         self._step = -1
 
     def judge(self, number: int, step: Outbound, got: Outcome, want: Outcome) -> Judged:
         """Everything wrong with what became of step `number`; `want` is what the reference did."""
         self._step = number
+        self._first, self._begun = not self._begun, True
         if isinstance(want, Dropped):
             if not isinstance(got, Dropped):
                 yield None, f"sent a packet, expected it dropped ({want.reason})"
@@ -131,6 +133,7 @@ class OutboundJudge:
         self._early, self._step = told, number
         last = 0
         for place, octets in enumerate(told):
+            self._first, self._begun = place == 0, True
             last += 1
             try:
                 packet = _read(octets)
@@ -292,7 +295,7 @@ class OutboundJudge:
         if spi_of(esp) != sa.spi:
             yield SPI, f"the SPI is {spi_of(esp):#010x}, expected {sa.spi:#010x}"
             return None
-        rule = FIRST if expected == 1 else INCREMENT
+        rule = FIRST if self._first and expected == 1 else INCREMENT
         self.shown.add(rule)
         if sequence_low(esp) != expected & 0xFFFFFFFF:
             yield rule, f"the sequence number is {sequence_low(esp)}, expected {expected & 0xFFFFFFFF}"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import everything
-from espproof.adapters.case import Case, Done, Octets, Outbound, Sa, Sent, SequenceNumber, UdpEncapsulation
+from espproof.adapters.case import Case, Done, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, UdpEncapsulation
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance import outbound as rules
 from espproof.conformance.oracle import Judgement, judge
@@ -186,6 +186,16 @@ def test_the_iv_that_was_asked_for_is_used() -> None:
     step = Outbound(sa="out", packet=Octets(PACKET), iv=Octets(b"\x07" * 8))
     assert findings(TUNNEL, with_iv(TUNNEL, b"\x07" * 8, 1), step=step) == []
     assert findings(TUNNEL, with_iv(TUNNEL, b"\x08" * 8, 1), step=step) == [icv_rule(TUNNEL)]
+
+
+def test_a_number_that_a_dropped_packet_has_used_up_is_no_first_number() -> None:
+    """What comes next is wrong by the increment, though it is the first packet that anybody sees."""
+    steps = tuple(Outbound(sa="out", packet=Octets(octets)) for octets in (b"\x45", PACKET))
+    case = Case(version=1, sas=(TUNNEL,), steps=steps)
+    got = Transcript((Done(),), (Dropped(), Sent(packet=Octets(right(TUNNEL, 2)))))
+    judgement = judge(case, got, ReferenceAdapter().execute(case), CAPS)
+    assert isinstance(judgement, Judgement)
+    assert [finding.requirement for finding in judgement.findings] == [rules.INCREMENT]
 
 
 @pytest.mark.parametrize(("asked", "given", "told"), [(20, 20, []), (20, 21, []), (20, 19, [rules.TFC])])
