@@ -107,6 +107,7 @@ class Gateway:
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
         self._statistics = os.open("/proc/thread-self/net/xfrm_stat", os.O_RDONLY)
         self._last = self._counters()
+        self._kept = 0
         self._udp: dict[tuple[int, int], socket.socket] = {}
         self._open_ports: set[tuple[int, int]] = set()
         self._hosts: dict[str, bool] = {}
@@ -220,11 +221,7 @@ class Gateway:
 
     def holds_fragments(self) -> bool:
         """Whether fragments wait for others, which could meet those of the next case."""
-        counts = []
-        for name in ("sockstat", "sockstat6"):
-            with open(f"/proc/thread-self/net/{name}") as file:
-                counts += [line.split()[2] for line in file if line.startswith("FRAG")]
-        return any(count != "0" for count in counts)
+        return _memory_of_fragments() > 0
 
     def outlive_fragments(self) -> None:
         """Wait until none is kept; for a gateway that cannot be made anew at once."""
@@ -246,10 +243,11 @@ class Gateway:
 
     def arrive(self, packet: bytes) -> Result:
         """A packet comes from the network."""
+        is_fragment = _is_fragment(packet)
+        self._kept = _memory_of_fragments() if is_fragment else 0
         if not self.wire.write(packet):
             return "dropped", "malformed"  # for the device it is no IP packet
-        fate = self._fate_of_fragment if _is_fragment(packet) else self._fate_of_arrived
-        return self._told(self._log, fate)
+        return self._told(self._log, self._fate_of_fragment if is_fragment else self._fate_of_arrived)
 
     def forward(self, packet: bytes) -> Result:
         """A packet comes from the plain side, for the policy that there is."""
@@ -305,7 +303,7 @@ class Gateway:
 
     def _fate_of_fragment(self) -> Result | None:
         result = self._fate_of_arrived()
-        if result is None and self.holds_fragments():
+        if result is None and _memory_of_fragments() > self._kept:
             self.unexplained = True  # it may still be there in the next case
             return "dropped", "fragment"
         return result
@@ -391,6 +389,15 @@ def _udp_socket(version: int, port: int) -> socket.socket:
 
 _ROOM = bytearray(_BUFFER)
 """To read into, as in `link`."""
+
+
+def _memory_of_fragments() -> int:
+    """Octets that the kernel has in fragments which wait for others."""
+    octets = 0
+    for name in ("sockstat", "sockstat6"):
+        with open(f"/proc/thread-self/net/{name}") as file:
+            octets += sum(int(line.split()[4]) for line in file if line.startswith("FRAG"))
+    return octets
 
 
 def _is_fragment(packet: bytes) -> bool:
