@@ -54,9 +54,8 @@ def table(version: int, plain_interface: str, ports: Iterable[int], counters: in
             _Rule(_verdict(_ACCEPT), (_IPSEC,)),
             _Rule(_verdict(_ACCEPT), protocol=_PROTOCOL_ESP),
             *[_Rule(_verdict(_ACCEPT), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)],
-            _Rule(
-                _log_target(PLAIN)
-            ),  # let in, for it may be a later fragment of UDP: IPv6 reassembles behind this hook
+            # logged and let in, for it may be a later fragment of UDP: IPv6 reassembles behind this hook
+            _Rule(_log_target(PLAIN)),
         ],
         HOOK_FORWARD: [
             _Rule(_verdict(_ACCEPT), (_mark(TO_PROTECT),)),
