@@ -1,9 +1,9 @@
 """The Case: what the suite and an implementation say to each other, as data.
 
 A Case is SAs with their starting state, then steps, and where known the outcome expected of each step. Vectors,
-counterexamples, regressions and fuzz findings are all Cases, in one JSON format (`corpus/schema/case.schema.json` is
-generated from the types below). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16
-hexadecimal digits, because a JSON number loses precision beyond 2^53 in many languages.
+counterexamples, regressions and fuzz findings are all Cases, in one JSON format (`schema` makes its JSON Schema from the
+types below). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16 hexadecimal digits, because a
+JSON number loses precision beyond 2^53 in many languages.
 
 A file is read or refused, with one line that says where it departs from the format; there is one way to write a value,
 so that readers in other languages cannot disagree about it (no spaces or capitals in hexadecimal, no name twice). What a
@@ -317,10 +317,6 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 _SIXTEEN_DIGITS = re.compile("[0-9a-f]{16}")
-_SCHEMAS = {
-    Octets: {"type": "string", "pattern": r"^([0-9a-f]{2})*$(?!\n)"},
-    SequenceNumber: {"type": "string", "pattern": r"^[0-9a-f]{16}$(?!\n)"},
-}
 
 
 def to_json(value: Any, *, indent: int = 0) -> bytes:
@@ -356,17 +352,6 @@ def from_plain(value: Any, kind: type[_Kind]) -> _Kind:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Misuse(f"not {_title(kind)}: {error}") from error
-
-
-def json_schema(kind: Any = Case | CaseFile) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a type."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **msgspec.json.schema(kind, schema_hook=lambda custom: dict(_SCHEMAS[custom])),
-    }
-    if (sa := schema["$defs"].get("Sa")) is not None:
-        sa["properties"]["sequence"]["default"] = "0" * 16
-    return schema
 
 
 def read(path: Path) -> tuple[Case, ...]:

@@ -184,8 +184,15 @@ def _fewer(old: RunResult, new: RunResult) -> Iterator[Change]:
             continue  # inapplicable is told as that, and one that finds something ends when it has found it
         cases = after.examples if after is not None else 0
         if cases < before.examples:
-            message = f"{cases} cases, {before.examples} before"
+            message = f"{cases} cases, {before.examples} before{_other_cases(old, new)}"
             yield Change(kind=Kind.FEWER_CASES, adapter=new.adapter, what=before.check, message=message)
+
+
+def _other_cases(old: RunResult, new: RunResult) -> str:
+    """Why fewer may be nobody's fault: other versions of Hypothesis draw other cases."""
+    if old.drawn_with == new.drawn_with:
+        return ""
+    return f"; drawn with {new.drawn_with or 'what is not known'}, before with {old.drawn_with or 'what is not known'}"
 
 
 def _shrunk(old: RunResult, new: RunResult) -> Iterator[Change]:

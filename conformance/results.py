@@ -85,6 +85,9 @@ class RunResult(msgspec.Struct, kw_only=True):
     pairs_covered: int = 0
     pairs_total: int = 0
     digest: str = ""
+    """Of all cases: the same for the same suite, seed and capabilities, as long as `drawn_with` is the same."""
+    drawn_with: str = ""
+    """The library that drew the cases, with its version: another one may draw others."""
     capabilities: Capabilities
     checks: tuple[CheckResult, ...]
 

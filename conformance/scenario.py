@@ -310,11 +310,15 @@ class Scenario:
             return (outer,)
         return tuple(int(family[0]) for family in self.caps.families if int(family[3]) == outer)
 
+    @property
+    def longest(self) -> int:
+        """Octets behind its header of the longest packet that may be sent, protected or not, whatever the SA adds."""
+        return self.caps.max_packet - 40 - _OVERHEAD
+
     def packet(self, sa: Sa, **fixed: Any) -> bytes:
         """An IP packet for this SA, plain and valid; see `packets.Recipe` for what can be fixed."""
         version = fixed.pop("version", None) or self.choose(self.versions(sa))
-        limit = self.caps.max_packet - 40 - _OVERHEAD
-        recipe = packets.recipe(self.draw, version, limit, fixed)
+        recipe = packets.recipe(self.draw, version, self.longest, fixed)
         return self._build_packet(sa, recipe)
 
     # ---------------------------------------------------------------------------------------------------- inbound

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+import hypothesis
+
 import espproof
 from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
@@ -97,6 +99,7 @@ def run(
         pairs_covered=len(covered),
         pairs_total=len(aim.space.pairs),
         digest=hashlib.sha256("".join(result.digest for result in done).encode()).hexdigest()[:16],
+        drawn_with=f"Hypothesis {hypothesis.__version__}",
         capabilities=caps,
         checks=done,
     )

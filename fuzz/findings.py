@@ -11,14 +11,12 @@
                    trace.txt      where it was raised
 """
 
-import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from espproof.adapters.case import Case, from_json, json_schema, to_json, to_plain
+from espproof.adapters.case import Case, from_json, to_json, to_plain
 from espproof.fuzz.signature import Kind
 from espproof.reference.errors import Misuse
 
@@ -101,18 +99,3 @@ def plain(result: FuzzResult) -> dict[str, Any]:
     """The JSON object of a result."""
     found: dict[str, Any] = to_plain(result)
     return found
-
-
-def schema_file() -> Path:
-    """Where the JSON Schema of a result is published."""
-    return Path(str(files("espproof.corpus"))) / "schema" / "fuzz-result.schema.json"
-
-
-def schema_text() -> str:
-    """The JSON Schema of a result; `python -m espproof.fuzz.findings` writes it."""
-    return json.dumps(json_schema(FuzzResult), indent=1) + "\n"
-
-
-if __name__ == "__main__":
-    schema_file().parent.mkdir(exist_ok=True)
-    schema_file().write_text(schema_text(), encoding="utf-8")

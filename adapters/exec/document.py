@@ -20,6 +20,7 @@ from espproof.adapters.case import (
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.harness import Harness
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.schema import text
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -123,7 +124,8 @@ def protocol_text() -> str:
 
 
 def schema_text() -> str:
-    return json.dumps(messages.schema(), indent=1) + "\n"
+    """The schema of one line, as it is published."""
+    return text(messages.schema())
 
 
 if __name__ == "__main__":

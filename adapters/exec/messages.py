@@ -31,9 +31,9 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
     from_plain,
-    json_schema,
     to_json,
 )
+from espproof.adapters.schema import json_schema
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
 
@@ -135,7 +135,7 @@ def read_answer(line: bytes, number: int) -> dict[str, Any]:
     """The members of an answer but its `id`, which must be that number. `Misuse` says what is wrong with the line."""
     try:
         answer = msgspec.json.decode(line)
-    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors, UnicodeDecodeError too
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Misuse(f"not JSON: {error}: {shown(line)}") from error
     if not isinstance(answer, dict):
         raise Misuse(f"not a JSON object: {shown(line)}")

@@ -78,10 +78,15 @@ def _remove(folder: str) -> None:
 
 
 def _become(command: list[str], status: int) -> None:
-    """In the child: run the command, with the signals that Python changes as they were."""
+    """In the child: run the command, with no signal ignored or blocked.
+
+    Python ignores SIGPIPE and SIGXFSZ; a shell that starts espproof in the background has it ignore SIGINT, nohup SIGHUP.
+    """
     os.setpgid(0, 0)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN or number == signal.SIGCHLD:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         os.execvp(command[0], command)  # noqa: S606 -- no shell is wanted
     except OSError as error:

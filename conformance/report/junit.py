@@ -56,7 +56,9 @@ def render(result: RunResult, name: str) -> bytes:
     suites = ET.Element("testsuites", {"name": "espproof", **totals})
     suite = ET.SubElement(suites, "testsuite", {"name": _text(f"espproof.{result.adapter}"), **totals})
     properties = ET.SubElement(suite, "properties")
-    for key in ("espproof", "adapter", "adapter_version", "profile", "seed", "only", "whole", "cases", "digest"):
+    for key in (
+        "espproof", "adapter", "adapter_version", "profile", "seed", "only", "whole", "cases", "digest", "drawn_with",
+    ):  # fmt: skip
         ET.SubElement(properties, "property", {"name": key, "value": _text(str(getattr(result, key)))})
     for one in told:
         suite.append(_case(one, result.adapter))

@@ -1,10 +1,8 @@
-"""The JSON Schema of a result, generated from the types: `python -m espproof.conformance.report.schema > FILE`."""
+"""The JSON Schema of a result, made from the types (`adapters.schema` publishes it)."""
 
-import json
-import sys
 from typing import Any
 
-from espproof.adapters.case import json_schema
+from espproof.adapters.schema import json_schema
 from espproof.conformance.results import FORMAT, VERSION, RunResult
 from espproof.conformance.runner import Counterexample
 
@@ -26,12 +24,3 @@ def result_schema() -> dict[str, Any]:
     }
     result["required"] = ["format", "version", *result["required"], "counterexamples"]
     return schema
-
-
-def text() -> str:
-    """The schema as it is published."""
-    return json.dumps(result_schema(), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())

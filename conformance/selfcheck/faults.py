@@ -267,7 +267,6 @@ def _end(name: str, number: signal.Signals, tally: _Tally, place: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_hear_interrupts,  # noqa: PLW1509 -- there are no threads
     ) as run:
         until = time.monotonic() + 60
         while not _programs(run.pid) and run.poll() is None and time.monotonic() < until:
@@ -283,11 +282,6 @@ def _end(name: str, number: signal.Signals, tally: _Tally, place: Path) -> None:
             run.kill()
     tally.note("end", f"with {number.name}", told, right=told == "ended")
     _remains(tally, f"after {number.name} to espproof", place, children)
-
-
-def _hear_interrupts() -> None:
-    """In the child, before it starts: what a shell runs in the background ignores SIGINT, and so does all it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _remains(tally: _Tally, when: str, place: Path, children: set[int]) -> None:

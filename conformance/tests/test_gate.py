@@ -58,6 +58,15 @@ def fewer_examples(run: RunResult) -> RunResult:
     return with_(run, checks=(first, *run.checks[1:]))
 
 
+def test_fewer_cases_of_another_hypothesis_say_so(good: RunResult) -> None:
+    """Another version draws other cases, which who reads of them wants to know."""
+    assert good.drawn_with.startswith("Hypothesis ")
+    (same,) = gate.between(good, fewer_examples(good))
+    (other,) = gate.between(good, with_(fewer_examples(good), drawn_with="Hypothesis 7"))
+    assert "drawn" not in same.message
+    assert other.message == f"{same.message}; drawn with Hypothesis 7, before with {good.drawn_with}"
+
+
 def not_whole(run: RunResult) -> RunResult:
     return with_(run, whole=False, not_whole_because="interrupted after 1 of 2 checks")
 

@@ -1,5 +1,7 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
+import signal
+
 import typer
 
 from espproof.conformance.cli import build
@@ -15,6 +17,7 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with SIGINT ignored
     try:
         with errors():  # a full disk under `--help`; commands have their own
             application()()

@@ -233,9 +233,10 @@ def test_child_that_is_no_sharkd(
 # ----------------------------------------------------------------------------------------------------- nothing is left
 
 USER = """
-import os, sys
+import os, signal, sys
 from espproof.adapters.case import Octets
 from espproof.adapters.wireshark.adapter import WiresharkAdapter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests are a background job
 adapter = WiresharkAdapter()
 adapter.inbound(Octets(b"E"))
 print(adapter._sharkd._process._program.pid, flush=True)
