@@ -206,6 +206,7 @@ def test_a_full_disk_costs_the_files_but_not_the_results(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "-m", "espproof", *RUN, "--report", str(tmp_path / "out")],
         capture_output=True, text=True, timeout=120, preexec_fn=limit, check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # of which 4 KiB would be kept, and break everybody's import
     )  # fmt: skip
     assert done.returncode == 3
     assert json.loads(done.stdout)["adapter"] == "reference"
