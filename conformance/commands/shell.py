@@ -42,11 +42,20 @@ def errors() -> Iterator[None]:
         _complain(f"{type(error).__name__.lower()}: {error}")
         raise typer.Exit(CANNOT_RUN) from error
     except BrokenPipeError as error:  # `| head`: nobody listens any more, which is no error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         raise typer.Exit(EXPECTED) from error
     except OSError as error:
         _complain(": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error))
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_output()
         raise typer.Exit(CANNOT_RUN) from error
+
+
+def _give_up_output() -> None:
+    """What could not be written is not tried again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:

@@ -1,5 +1,6 @@
 """The command line as a whole: what every command does alike."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ FULL = Path("/dev/full")
 
 @pytest.mark.skipif(not FULL.is_char_device(), reason="no /dev/full here")
 @pytest.mark.parametrize("option", ["--version", "--help"])
-def test_a_full_disk_is_one_line_and_no_traceback(option: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["told-at-the-end", "told-at-once"])
+def test_a_full_disk_is_one_line_and_no_traceback(option: str, unbuffered: str) -> None:
     with FULL.open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "espproof", option], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+            [sys.executable, "-m", "espproof", option], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
     assert done.returncode == 3
     assert done.stderr.startswith("espproof: ")
     assert "No space left on device" in done.stderr

@@ -1,6 +1,7 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
 import signal
+import sys
 
 import typer
 
@@ -20,7 +21,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with SIGINT ignored
     try:
         with errors():  # a full disk under `--help`; commands have their own
-            application()()
+            try:
+                application()()
+            finally:
+                sys.stdout.flush()  # here, where it can be told as one line, and not by the interpreter at its end
     except typer.Exit as end:
         raise SystemExit(end.exit_code) from None
 

@@ -73,7 +73,8 @@ def test_scratch_folder_goes_with_the_program(end: Callable[[Process], None], tm
     folder = tmp_path / "scratch"
     folder.mkdir()
     program = (
-        "import os, sys\nopen(sys.argv[1] + '/left', 'w')\ninput()\nprint('ESPPROOF_SUPERVISOR_SCRATCH' in os.environ)"
+        "import os, sys\nopen(sys.argv[1] + '/left', 'w')\ninput()\n"
+        "print('ESPPROOF_SUPERVISOR_SCRATCH' in os.environ, flush=True)"
     )
     process = Process(python(program + "\nsys.stdin.read()", str(folder)), scratch=folder)
     try:
