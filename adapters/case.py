@@ -10,7 +10,7 @@ so that readers in other languages cannot disagree about it (no spaces or capita
 well-formed file asks for may still be nonsense (an address that is none, an SA that nobody added): that is for the
 implementation to refuse, with `Refused`.
 
-Nothing here executes anything: `adapters.base` walks the steps, `conformance.oracle` compares outcomes.
+Nothing here executes anything: `adapters.base` walks the steps, `conformance.oracle.judge` compares outcomes.
 """
 
 import json

@@ -22,7 +22,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED = {
     "case": "espproof.adapters.schema:case_schema",
     "result": "espproof.conformance.report.schema:result_schema",
-    "walk": "espproof.conformance.replay:Walk",
+    "walk": "espproof.conformance.replay.walk:Walk",
     "interop": "espproof.conformance.interop.result:Interop",
     "fuzz-result": "espproof.fuzz.findings:FuzzResult",
 }

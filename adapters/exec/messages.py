@@ -33,6 +33,7 @@ from espproof.adapters.case import (
     from_plain,
     to_json,
 )
+from espproof.adapters.printable import printable
 from espproof.adapters.schema import json_schema
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
@@ -209,11 +210,6 @@ def shown(line: bytes | bytearray, limit: int = 120) -> str:
     """The beginning of a line for people: printable, one line."""
     text = bytes(line[: limit + 4]).decode(errors="replace").rstrip("\r\n")
     return printable(text[:limit]) + ("…" if len(line) > limit else "")
-
-
-def printable(text: str) -> str:
-    """What a stranger has written, without what could confuse a terminal."""
-    return "".join(character if character.isprintable() else "·" for character in text)
 
 
 # --------------------------------------------------------------------------------------------------------- capabilities

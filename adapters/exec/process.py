@@ -15,8 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
-from espproof.adapters.exec.messages import printable, shown
+from espproof.adapters.exec.messages import shown
 from espproof.adapters.exec.supervised import Supervised
+from espproof.adapters.printable import printable
 
 MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""

@@ -32,9 +32,9 @@ from typing import Any
 import espproof
 from espproof.adapters import cache
 from espproof.adapters.base import AdapterError, Crashed, Hung
-from espproof.adapters.exec.messages import printable
 from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux import wire
+from espproof.adapters.printable import printable
 
 _MEMORY = "160M"
 _SOCKET_BUFFER = 1 << 20

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from espproof.adapters.base import AdapterError, Crashed
-from espproof.adapters.exec.messages import printable
 from espproof.adapters.exec.supervised import Supervised
+from espproof.adapters.printable import printable
 
 _CHUNK = 1 << 18
 _TAIL_LINES = 12

@@ -9,8 +9,8 @@ import typer
 from espproof.adapters import case as cases
 from espproof.adapters import registry
 from espproof.adapters.base import AdapterFailure
-from espproof.conformance import terminal
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.report import terminal
 from espproof.reference.errors import Misuse
 
 

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from espproof.adapters.base import AdapterFailure
-from espproof.conformance import bench, bench_adapters
-from espproof.conformance.bench_adapters import SIZES, AdapterFigures
+from espproof.conformance.bench import adapters, reference
+from espproof.conformance.bench.adapters import SIZES, AdapterFigures
 from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
 
 
@@ -42,9 +42,9 @@ def command(
                 raise next(iter(failures.values()))
             return
         with ERR.status("bench") as status:
-            own = bench.bench(seconds, lambda what: status.update(f"bench: {what}"))
+            own = reference.bench(seconds, lambda what: status.update(f"bench: {what}"))
         if as_json:
-            print_json(bench.plain(own, time.perf_counter() - started))
+            print_json(reference.plain(own, time.perf_counter() - started))
         else:
             _show(own)
 
@@ -57,7 +57,7 @@ def _adapters(names: Sequence[str], seconds: float) -> tuple[list[AdapterFigures
         for name in names:
             status.update(f"bench: {name}")
             try:
-                figures.append(bench_adapters.measure(name, seconds))
+                figures.append(adapters.measure(name, seconds))
             except AdapterFailure as failure:
                 failures[name] = failure
     return figures, failures
@@ -69,7 +69,7 @@ def _plain(figures: Sequence[AdapterFigures], failures: dict[str, AdapterFailure
         "seconds": round(seconds, 1),
         "adapters": {one.adapter: {**msgspec.to_builtins(one), "met": one.met} for one in figures},
         "failures": {name: str(failure) for name, failure in failures.items()},
-        "versions": bench.versions(),
+        "versions": reference.versions(),
     }
 
 
@@ -116,7 +116,7 @@ _SHARES = {"generation": "drawing", "reference": "reference", "adapter": "adapte
 """Parts of a run's time, and their columns."""
 
 
-def _show(figures: Sequence[bench.Figure]) -> None:
+def _show(figures: Sequence[reference.Figure]) -> None:
     """Target beside figure, and the rates that make it."""
     table = Table(title="speed, medians of ratios", title_justify="left")
     table.add_column("figure")
@@ -135,4 +135,4 @@ def _show(figures: Sequence[bench.Figure]) -> None:
             rates,
         )
     OUT.print(table)
-    OUT.print(", ".join(f"{name} {version}" for name, version in bench.versions().items()), highlight=False)
+    OUT.print(", ".join(f"{name} {version}" for name, version in reference.versions().items()), highlight=False)

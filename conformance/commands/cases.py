@@ -44,10 +44,10 @@ def replay(
     Exit status: 0 as the reference does; 1 differences, a crash or a hang; 3 the adapter cannot do the case.
     """
     with errors():
-        from espproof.conformance import replay_terminal
-        from espproof.conformance.replay import cannot_run
-        from espproof.conformance.replay import replay as walk_on
-        from espproof.conformance.verdict import Verdict
+        from espproof.conformance.oracle.verdict import Verdict
+        from espproof.conformance.replay import terminal as replay_terminal
+        from espproof.conformance.replay.walk import cannot_run
+        from espproof.conformance.replay.walk import replay as walk_on
 
         walks = []
         for one in _chosen(case, id):
@@ -74,7 +74,7 @@ def export(
 ) -> None:
     """Write a case for another tool: a capture, Wireshark's keys, `ip xfrm` commands, a scapy script."""
     with errors():
-        from espproof.conformance import atomic
+        from espproof.adapters import atomic
         from espproof.conformance.export import SUFFIXES, write_all
         from espproof.conformance.export import export as export_to
 
@@ -111,7 +111,7 @@ def _chosen(path: Path, id: str) -> tuple[Case, ...]:
 
 def _deliver(content: str | bytes, output: Path | None) -> None:
     """To a file or to standard output, but no octets to a terminal."""
-    from espproof.conformance import atomic
+    from espproof.adapters import atomic
 
     octets = content.encode() if isinstance(content, str) else content
     if output is not None:

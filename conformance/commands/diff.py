@@ -8,11 +8,11 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from espproof.conformance import gate, results
 from espproof.conformance.commands.shell import OUT, JsonOption, errors, print_json
 from espproof.conformance.report import folder as folders
 from espproof.conformance.report import summary
-from espproof.conformance.results import RunResult
+from espproof.conformance.results import gate, record
+from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
 _COLOURS = {gate.Kind.UNEXPECTED_PASS: "green", gate.Kind.NEW_WARNING: "yellow"}
@@ -51,7 +51,7 @@ def diff(
 def _read(path: Path) -> list[RunResult]:
     if path.is_dir():
         return [run.result for run in folders.read(path)[0]]
-    return [results.read_result(path)]
+    return [record.read_result(path)]
 
 
 def _show(changes: Sequence[gate.Change], after: Sequence[RunResult]) -> None:

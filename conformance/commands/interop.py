@@ -9,12 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from espproof.adapters.case import to_plain
+from espproof.adapters.printable import printable
 from espproof.conformance.commands.shell import CANNOT_RUN, ERR, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.interop import result as results
 from espproof.conformance.interop.matrix import interop
 from espproof.conformance.interop.result import Cell, Finding, Interop
-from espproof.conformance.printable import printable
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.oracle.verdict import Verdict
 
 
 def register(app: typer.Typer) -> None:

@@ -7,9 +7,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from espproof.conformance.checks import coverage
 from espproof.conformance.commands.shell import EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.requirements import audit as auditing
-from espproof.conformance.requirements import catalogue, coverage
+from espproof.conformance.requirements import catalogue
 from espproof.reference.errors import Misuse
 
 

@@ -9,9 +9,11 @@ import typer
 
 from espproof.adapters import registry
 from espproof.adapters.base import AdapterFailure
-from espproof.conformance import gate, results, session, terminal
 from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
-from espproof.conformance.runner import Profile
+from espproof.conformance.report import terminal
+from espproof.conformance.results import expectations, gate, model, record
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 from espproof.reference.errors import Misuse
 
 
@@ -48,7 +50,7 @@ def run(
     """
     with errors():
         _prepare(adapters, write_expect, report)
-        done: list[results.RunResult] = []
+        done: list[model.RunResult] = []
         failures: list[AdapterFailure] = []
         for name in adapters:
             try:
@@ -60,7 +62,7 @@ def run(
         if failures and not done:
             raise failures[0]
         if as_json:
-            plain = [results.plain(result) for result in done]
+            plain = [record.plain(result) for result in done]
             print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
         else:
             for number, result in enumerate(done):
@@ -68,7 +70,7 @@ def run(
                     OUT.print()
                 terminal.show(OUT, result)
         if write_expect is not None:
-            results.write_expectations(done[0], write_expect)
+            expectations.write_expectations(done[0], write_expect)
         if report is not None:
             _write_report(done, report)
         if failures:
@@ -84,7 +86,7 @@ def _prepare(adapters: list[str], write_expect: Path | None, report: Path | None
         report.mkdir(parents=True, exist_ok=True)
 
 
-def _write_report(done: list[results.RunResult], report: Path) -> None:
+def _write_report(done: list[model.RunResult], report: Path) -> None:
     """After the results were printed: what a full disk then costs is the files alone. `OSError` names the file."""
     from espproof.conformance.report import folder
 
@@ -99,24 +101,22 @@ def _write_report(done: list[results.RunResult], report: Path) -> None:
         ERR.print(f"replay: {command}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _replay(result: results.RunResult, report: Path) -> str:
+def _replay(result: model.RunResult, report: Path) -> str:
     """The command that shows the first counterexample of what was not expected, or else of what was, step by step."""
     found = sorted(result.counterexamples, key=lambda one: one.requirement not in result.unexpected)
     if not found:
         return ""
-    path = (
-        report / results.COUNTEREXAMPLES / results.file_name(result.adapter) / results.file_name(found[0].requirement)
-    )
+    path = report / record.COUNTEREXAMPLES / record.file_name(result.adapter) / record.file_name(found[0].requirement)
     return shlex.join(["espproof", "replay", f"{path}.json", result.adapter])
 
 
 def _run_one(
     name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, oracles: list[str], fresh: bool
-) -> results.RunResult:
+) -> model.RunResult:
     path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
-    expectations = results.read_expectations(path) if path else ()
+    known = expectations.read_expectations(path) if path else ()
     with terminal.progress(ERR, name) as tick:
-        result = session.run(
+        result = suite.run(
             name,
             profile=Profile[profile.value.upper()],
             seed=seed,
@@ -126,5 +126,5 @@ def _run_one(
             oracles=oracles,
             recall=not fresh,
         )
-    results.compare(result, expectations)
+    expectations.compare(result, known)
     return result

@@ -7,10 +7,10 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from espproof.conformance import score as scores
 from espproof.conformance.commands.run import ProfileName
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
-from espproof.conformance.runner import Profile
+from espproof.conformance.running import score as scores
+from espproof.conformance.running.check import Profile
 
 
 def register(app: typer.Typer) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from espproof.adapters.base import AdapterError, AdapterFailure
-from espproof.conformance.printable import printable
+from espproof.adapters.printable import printable
 from espproof.reference.errors import Misuse
 
 EXPECTED, NEWS, USAGE, CANNOT_RUN = 0, 1, 2, 3

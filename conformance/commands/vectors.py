@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from espproof.adapters import case as cases
+from espproof.adapters.printable import printable
 from espproof.adapters.registry import open_adapter
-from espproof.conformance import terminal
 from espproof.conformance.commands.shell import (
     CANNOT_RUN,
     ERR,
@@ -20,11 +20,11 @@ from espproof.conformance.commands.shell import (
     errors,
     print_json,
 )
-from espproof.conformance.printable import printable
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.report import terminal
 from espproof.conformance.vectors import build as building
 from espproof.conformance.vectors import confirm, files, judge
 from espproof.conformance.vectors import lint as linting
-from espproof.conformance.verdict import Verdict
 
 OnlyOption = Annotated[str, typer.Option(help="Comma-separated patterns of vector, flag or requirement ids.")]
 FolderOption = Annotated[Path, typer.Option(help="Folder of the files.", show_default="the one of this installation")]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from espproof.adapters import atomic
 from espproof.adapters.base import Transcript
 from espproof.adapters.case import Case, to_json
-from espproof.conformance import atomic
 from espproof.conformance.export.ip_xfrm import ip_xfrm
 from espproof.conformance.export.pcap import pcap
 from espproof.conformance.export.scapy_snippet import scapy

@@ -5,7 +5,7 @@ What is no comment is quoted by `shlex.quote` or `repr` where it stands.
 
 import textwrap
 
-from espproof.conformance.printable import printable
+from espproof.adapters.printable import printable
 
 WIDTH = 118
 

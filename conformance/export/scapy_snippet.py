@@ -24,10 +24,10 @@ from espproof.adapters.case import (
     State,
     Step,
 )
+from espproof.adapters.printable import printable
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.export.comment import comment
 from espproof.conformance.export.pcap import expected
-from espproof.conformance.printable import printable
 from espproof.reference import ip, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP

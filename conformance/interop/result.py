@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from espproof.adapters.case import Case
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.reference.errors import Misuse
 
 DEFAULT = "expected.toml"

@@ -26,10 +26,10 @@ from espproof.adapters.case import (
 )
 from espproof.conformance.interop.plan import Course, due, inner_packets, name_of, sa_of
 from espproof.conformance.interop.result import Finding
-from espproof.conformance.oracle import tell
-from espproof.conformance.outbound import forwarded
+from espproof.conformance.oracle.judge import tell
+from espproof.conformance.oracle.outbound import forwarded
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.strategies.options import Options
-from espproof.conformance.verdict import Verdict
 
 OVERHEAD = 136
 """Octets that protection adds at most."""

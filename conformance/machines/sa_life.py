@@ -17,16 +17,12 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
-from espproof.conformance.properties.anti_replay import WINDOW, History, deltas
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import BURST, DELETED, ICV_WRONG, INCREMENT, UNICAST, WINDOW
+from espproof.conformance.strategies.history import History, deltas
 
 MOST_LIVE = 3
 """SAs of one direction at a time."""
-DELETED = "RFC4301-4.4.2.1-deleted"
-UNICAST = "RFC4303-2.1-unicast-mapping"
-INCREMENT = "RFC4303-3.3.3-increment"
-WRONG_ICV = "RFC4303-3.4.3-icv-wrong-discarded"
-BURST = "RFC4303-3.4.3-burst-as-single"
 
 
 @dataclass
@@ -73,7 +69,7 @@ class SaLife:
         self._start(self.s.changed(old.sa, name=f"{old.sa.name}-{self.generation}", sequence=old.sa.sequence, **fresh))
         if old.recorded:
             number, packet = self.s.choose(old.recorded)
-            self.s.arrives(packet, WRONG_ICV if self.receivers[-1].past.is_new(number) else DELETED)
+            self.s.arrives(packet, ICV_WRONG if self.receivers[-1].past.is_new(number) else DELETED)
 
     def _start(self, sa: Sa) -> None:
         self.s.add(sa, DELETED)
@@ -99,7 +95,7 @@ class SaLife:
 
     def forge(self) -> None:
         one = self.receiver()
-        self.s.receive_forged(one.sa, one.past.near(self.s.draw(st.sampled_from((1, 2, 40, 5000)))), WRONG_ICV)
+        self.s.receive_forged(one.sa, one.past.near(self.s.draw(st.sampled_from((1, 2, 40, 5000)))), ICV_WRONG)
 
     def burst_in(self) -> None:
         one = self.receiver()

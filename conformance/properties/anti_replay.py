@@ -2,55 +2,15 @@
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
-from espproof.reference.replay import ReplayVerdict, ReplayWindow
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import AFTER_ICV, BURST, CHECK_FIRST, DUPLICATE, ICV_WRONG, LEFT, NEW, WINDOW
+from espproof.conformance.strategies.history import History, deltas
 
-NEW = "RFC4303-3.4.3-new-accepted"
-DUPLICATE = "RFC4303-3.4.3-duplicate-rejected"
-LEFT = "RFC4303-3.4.3-left-rejected"
-AFTER_ICV = "RFC4303-3.4.3-window-after-icv"
-WINDOW = "RFC4303-A2.1-window"
-BURST = "RFC4303-3.4.3-burst-as-single"
 FRESH = "RFC4303-3.4.3-counter-zero"
 OFF = "RFC4303-3.4.3-disabled-no-check"
 BASIC = "RFC4303-3.4.3-anti-replay-supported"
-CHECK_FIRST = "RFC4303-3.4.3-replay-check-first"
 SIZES = ("RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default", "RFC4303-3.4.3-window-other")
-ABOUT = {ReplayVerdict.NEW: NEW, ReplayVerdict.DUPLICATE: DUPLICATE, ReplayVerdict.LEFT_OF_WINDOW: LEFT}
-
-
-class History:
-    """What the window of an SA should say, so that each step can name what it puts to the test."""
-
-    def __init__(self, sa: Sa) -> None:
-        self.window = ReplayWindow(sa.replay_window, int(sa.sequence), sa.received_offsets)
-        self.last = 2**64 - 1 if sa.esn else 2**32 - 1
-
-    @property
-    def highest(self) -> int:
-        return self.window.highest
-
-    def near(self, delta: int) -> int:
-        """The number that is so far from the highest one, kept inside the number space."""
-        return min(max(self.highest + delta, 1), self.last)
-
-    def is_new(self, number: int) -> bool:
-        return self.window.check(number) is ReplayVerdict.NEW
-
-    def about(self, number: int) -> str:
-        return ABOUT[self.window.check(number)]
-
-    def arrived(self, number: int) -> None:
-        if self.window.check(number) is ReplayVerdict.NEW:
-            self.window.advance(number)
-
-
-def deltas(size: int) -> st.SearchStrategy[int]:
-    """Steps from the highest number: forward, back, and around each edge of a window of that size."""
-    edges = (1, 0, -1, 2, -2, 1 - size, -size, -size - 1, 2 - size, size - 1, size, size + 1, 31, 32, 33, -31, -32, 64)
-    return st.one_of(st.sampled_from(edges), st.integers(-size - 2, 2 * size + 2))
 
 
 @check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
@@ -148,8 +108,8 @@ def forged(s: Scenario) -> None:
     number = past.near(s.draw(st.sampled_from((1, 2, 3))))
     s.need("room for a packet", number > past.highest)
     ahead = past.near(s.draw(st.sampled_from((1, 2, sa.replay_window, sa.replay_window + 1, 5000, 2**31 - 5))))
-    s.receive_forged(sa, ahead, "RFC4303-3.4.3-icv-wrong-discarded")
-    s.receive_forged(sa, number, "RFC4303-3.4.3-icv-wrong-discarded")
+    s.receive_forged(sa, ahead, ICV_WRONG)
+    s.receive_forged(sa, number, ICV_WRONG)
     s.read(sa, AFTER_ICV, "sequence")
     s.receive(sa, number, AFTER_ICV)
     past.arrived(number)

@@ -2,9 +2,10 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
-from espproof.conformance.shown import RIGHT_PACKET
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.oracle.shown import RIGHT_PACKET
+from espproof.conformance.requirements.ids import ACCEPTED, COVERS_HIGH, ICV
 from espproof.conformance.strategies.values import octets
 from espproof.reference.algorithms import INTEGRITY
 
@@ -21,9 +22,6 @@ CTR_ALONE = "RFC3686-3.3-integrity-not-null"
 GMAC_WITH_ANOTHER = "RFC4543-3-no-second-encryption"
 AH_GMAC = "RFC4543-5.3-ah-not-with-esp"
 CHACHA_WITH_ANOTHER = "RFC7634-4-integ-not-negotiated"
-ICV = "RFC4303-3.3.2-icv"
-ACCEPTED = "RFC4303-3.4.4-accepted"
-COVERS_HIGH = "RFC4303-2.2.1-icv-covers-high"
 
 
 @check(ICV, *RIGHT_PACKET, weight=2.0, proved_by=("crypto-chacha-salt-of-three", "crypto-gcm-long-nonce"))

@@ -6,21 +6,25 @@ import msgspec
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
-from espproof.conformance.checks import check
-from espproof.conformance.properties.anti_replay import History, deltas
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import (
+    AFTER_ICV,
+    CASE_A,
+    CASE_B,
+    COVERS_HIGH,
+    ICV_WRONG,
+    INCREMENT,
+    NEW,
+    NEXT_SUBSPACE,
+)
+from espproof.conformance.strategies.history import History, deltas
 from espproof.reference.algorithms import ENCRYPTION
 
-COVERS = "RFC4303-2.2.1-icv-covers-high"
-CASE_A = "RFC4303-A2.2-case-a"
-CASE_B = "RFC4303-A2.2-case-b"
-AFTER_ICV = "RFC4303-3.4.3-window-after-icv"
 IMPLEMENTED = "RFC4303-2.2.1-esn-implemented"
 RESYNCHRONISATION = "RFC4303-A3-resynchronisation"
-WRONG_ICV = "RFC4303-3.4.3-icv-wrong-discarded"
 
 
-NEXT_SUBSPACE = "RFC4303-3.4.3-esn-next-subspace"
 BOTH_COUNT = "RFC4303-3.3.3-esn-both-count"
 COUNTER_IS_INPUT = "RFC4303-3.4.4.2-counter-is-input"
 CHECK_A, CHECK_B = "RFC4303-A2.1-replay-check-case-a", "RFC4303-A2.1-replay-check-case-b"
@@ -52,7 +56,7 @@ def near_wrap(s: Scenario) -> int:
     return (high << 32) + s.draw(st.sampled_from((-1, -2, -3, -33, 0, 1, 2, 5, 31, 40, -70)))
 
 
-@check(COVERS, COUNTER_IS_INPUT, IMPLEMENTED, proved_by=("icv-gmac-unverified", "icv-esn-high-swapped-inbound"))
+@check(COVERS_HIGH, COUNTER_IS_INPUT, IMPLEMENTED, proved_by=("icv-gmac-unverified", "icv-esn-high-swapped-inbound"))
 def high_half_authenticated(s: Scenario) -> None:
     """A packet whose ICV was made with another high half is rejected, and one with the right high half accepted."""
     sa = esn_sa(s)
@@ -68,18 +72,18 @@ def high_half_authenticated(s: Scenario) -> None:
         high ^ 1,
     } - {high}
     other = s.choose(sorted(half for half in wrong if 0 <= half < 2**32))
-    rule = COUNTER_IS_INPUT if ENCRYPTION[sa.encr].aead else COVERS
+    rule = COUNTER_IS_INPUT if ENCRYPTION[sa.encr].aead else COVERS_HIGH
     s.receive(sa, other << 32 | number & 0xFFFFFFFF, rule)
     s.receive(sa, number, IMPLEMENTED)
 
 
-@check(COVERS, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
+@check(COVERS_HIGH, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def high_half_left_out(s: Scenario) -> None:
     """A packet made as if the SA had 32-bit numbers is rejected."""
     sa = esn_sa(s)
     number = History(sa).near(1)
     plain = s.peer_of(msgspec.structs.replace(sa, esn=False))
-    s.arrives(plain.protect(s.small(sa), number & 0xFFFFFFFF), COVERS)
+    s.arrives(plain.protect(s.small(sa), number & 0xFFFFFFFF), COVERS_HIGH)
     s.receive(sa, number, IMPLEMENTED)
 
 
@@ -144,12 +148,12 @@ def forged_wrap(s: Scenario) -> None:
     past = History(sa)
     number = past.near(s.draw(st.sampled_from((1, 2, 10))))
     ahead = past.near(s.draw(st.sampled_from((2**31, 2**32 - sa.replay_window - 5, 2**31 + 77, 100))))
-    s.receive_forged(sa, ahead, WRONG_ICV)
+    s.receive_forged(sa, ahead, ICV_WRONG)
     s.read(sa, AFTER_ICV, "sequence")
     s.receive(sa, number, AFTER_ICV)
 
 
-@check(COVERS, proved_by=("icv-esn-high-swapped-inbound", "iv-implicit-high-missing"))
+@check(COVERS_HIGH, proved_by=("icv-esn-high-swapped-inbound", "iv-implicit-high-missing"))
 def without_anti_replay(s: Scenario) -> None:
     """With anti-replay off, the high half still belongs to the ICV and follows the packets."""
     s.need("esn", True in s.caps.esn)
@@ -159,15 +163,15 @@ def without_anti_replay(s: Scenario) -> None:
         sequence=(high << 32) + s.draw(st.sampled_from((0, 7, 2**31, 2**32 - 2))), esn=True, replay_window=0
     )
     number = int(sa.sequence) + 1
-    s.receive(sa, number, COVERS)
-    s.receive(sa, number + 1, COVERS)
+    s.receive(sa, number, COVERS_HIGH)
+    s.receive(sa, number + 1, COVERS_HIGH)
 
 
 @check(
-    COVERS,
+    COVERS_HIGH,
     BOTH_COUNT,
     "RFC4303-2.2.1-high-not-sent",
-    "RFC4303-3.3.3-increment",
+    INCREMENT,
     proved_by=("sequence-esn-skips-low-zero", "sequence-esn-stops-at-32-bits"),
 )
 def outbound_across_the_wrap(s: Scenario) -> None:
@@ -191,7 +195,7 @@ def resynchronising_sa(s: Scenario, *, trigger: int) -> Sa:
 @check(
     RESYNCHRONISATION,
     RESYNCHRONISED,
-    WRONG_ICV,
+    ICV_WRONG,
     proved_by=("icv-truncated-gcm-unverified", "anti-replay-duplicate-in-window"),
 )
 def resynchronise(s: Scenario) -> None:
@@ -200,9 +204,9 @@ def resynchronise(s: Scenario) -> None:
     number = int(sa.sequence) + (s.draw(st.integers(1, sa.resync_limit)) << 32) + 3
     for step in range(sa.resync_trigger - 1):
         if s.draw(st.booleans()):
-            s.receive_forged(sa, number + step, WRONG_ICV)
+            s.receive_forged(sa, number + step, ICV_WRONG)
         else:
-            s.receive(sa, number + step, WRONG_ICV)
+            s.receive(sa, number + step, ICV_WRONG)
     number += sa.resync_trigger
     s.receive(sa, number, RESYNCHRONISATION, behaviour="packet that reaches the trigger of resynchronisation")
     s.receive(sa, number + 1, RESYNCHRONISATION)
@@ -211,13 +215,13 @@ def resynchronise(s: Scenario) -> None:
     s.read(sa, RESYNCHRONISED, "sequence")
 
 
-@check(FAILURES_RESET, WRONG_ICV, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
+@check(FAILURES_RESET, ICV_WRONG, proved_by=("icv-gmac-unverified", "icv-truncated-gcm-unverified"))
 def failures_reset(s: Scenario) -> None:
     """Failures that are not consecutive do not add up: a right packet between them starts the count anew."""
     sa = resynchronising_sa(s, trigger=s.draw(st.integers(2, 4)))
     number = int(sa.sequence) + 1
     lost = number + (1 << 32)
-    for rule in (WRONG_ICV, FAILURES_RESET):
+    for rule in (ICV_WRONG, FAILURES_RESET):
         for step in range(sa.resync_trigger - 1):
             s.receive(sa, lost + step, rule)
         s.receive(sa, number, rule)
@@ -241,7 +245,7 @@ def before_the_beginning(s: Scenario) -> None:
     sa = esn_sa(s, sequence=s.draw(st.integers(1, 20)))
     number = 2**32 - 1 - s.draw(st.integers(0, 8))
     s.receive(sa, number, CASE_B)
-    s.receive(sa, int(sa.sequence) + 1, "RFC4303-3.4.3-new-accepted")
+    s.receive(sa, int(sa.sequence) + 1, NEW)
 
 
 @check(CASE_A, proved_by=("esn-high-wraps-to-zero",))
@@ -255,4 +259,4 @@ def end_of_64_bits(s: Scenario) -> None:
     for number in (1, 2, 2**31):
         s.receive(sa, number, CASE_A)
     if left:
-        s.receive(sa, 2**64 - 1, "RFC4303-3.4.3-new-accepted")
+        s.receive(sa, 2**64 - 1, NEW)

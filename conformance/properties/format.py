@@ -2,12 +2,11 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.outbound import EVERY_PACKET, INCREMENT, TUNNEL, WELL_FORMED
-from espproof.conformance.scenario import Scenario
-from espproof.conformance.shown import RIGHT_PACKET
-
-ACCEPTED = "RFC4303-3.4.4-accepted"
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.oracle.outbound import EVERY_PACKET, TUNNEL, WELL_FORMED
+from espproof.conformance.oracle.shown import RIGHT_PACKET
+from espproof.conformance.requirements.ids import ACCEPTED, INCREMENT
 
 
 @check(*EVERY_PACKET, *TUNNEL, *RIGHT_PACKET, weight=2.0, proved_by=("sequence-cycles", "sequence-cycles-to-one"))

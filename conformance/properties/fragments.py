@@ -5,8 +5,9 @@ RFC 4303 3.3.4 and 3.4.1, RFC 4301 7.1.
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import ACCEPTED, INCREMENT
 from espproof.conformance.strategies import wire
 
 FRAGMENT = "RFC4303-3.4.1-fragment-discarded"
@@ -15,7 +16,6 @@ NOT_IN_TRANSPORT = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_TUNNEL = "RFC4303-3.3.4-tunnel-takes-fragments"
 ANY_PORT = "RFC4301-7.1-any-port-sas"
 REASSEMBLED = "RFC4301-5.2-reassembly-first"
-ACCEPTED = "RFC4303-3.4.4-accepted"
 
 
 @check(FRAGMENT, proved_by=("fragments-first-accepted", "padding-gmac-sixteen"))
@@ -92,7 +92,7 @@ def not_in_transport_mode(s: Scenario) -> None:
     """A fragment is not protected in transport mode: the receiver would find ESP in a part of the datagram."""
     sa = s.outbound_sa(sequence=0, mode="transport")
     s.send(sa, NOT_IN_TRANSPORT, packet=_piece(s, s.small(sa)))
-    s.send(sa, "RFC4303-3.3.3-increment")
+    s.send(sa, INCREMENT)
 
 
 @check(IN_TUNNEL, records=True)

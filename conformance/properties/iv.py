@@ -2,9 +2,10 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
-from espproof.conformance.shown import IV_RULES
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.oracle.shown import IV_RULES
+from espproof.conformance.requirements.ids import INCREMENT
 from espproof.reference.algorithms import ENCRYPTION
 
 
@@ -16,14 +17,14 @@ def several_packets(s: Scenario) -> None:
     sa = s.outbound_sa(sequence=None, encr=s.choose(explicit))
     packet = s.small(sa)
     for _ in range(s.draw(st.integers(2, 8))):
-        s.send(sa, "RFC4303-3.3.3-increment", packet=packet)
+        s.send(sa, INCREMENT, packet=packet)
 
 
 @check(*IV_RULES, proved_by=("iv-lanes-share-first", "iv-repeats-in-burst"))
 def burst(s: Scenario) -> None:
     """Within a burst each packet has an IV of its own."""
     sa = s.outbound_sa(sequence=0)
-    s.send_burst(sa, [s.small(sa)] * s.draw(st.sampled_from((2, 5, 34))), "RFC4303-3.3.3-increment")
+    s.send_burst(sa, [s.small(sa)] * s.draw(st.sampled_from((2, 5, 34))), INCREMENT)
 
 
 @check(*IV_RULES, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
@@ -33,4 +34,4 @@ def across_the_wrap(s: Scenario) -> None:
     s.need("set_sequence", s.caps.set_sequence)
     sa = s.outbound_sa(sequence=2**32 - 2, esn=True)
     for _ in range(4):
-        s.send(sa, "RFC4303-3.3.3-increment")
+        s.send(sa, INCREMENT)

@@ -2,13 +2,14 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.machines.sa_life import DELETED, INCREMENT, UNICAST, WRONG_ICV, SaLife
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.machines.sa_life import SaLife
+from espproof.conformance.requirements.ids import DELETED, ICV_WRONG, INCREMENT, UNICAST
 
 
 @check(
-    DELETED, UNICAST, INCREMENT, WRONG_ICV, weight=3.0, proved_by=("format-burst-segment-sent-twice", "padding-zeros")
+    DELETED, UNICAST, INCREMENT, ICV_WRONG, weight=3.0, proved_by=("format-burst-segment-sent-twice", "padding-zeros")
 )
 def of_several(s: Scenario) -> None:
     """SAs are made, used, attacked, deleted and made again, in any order; each has its own state and no past."""

@@ -7,8 +7,9 @@ is judged where every way of counting agrees.
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Lifetime, Sa
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import DELETED
 
 HARD = "RFC4301-4.4.2.1-lifetime-hard"
 SOFT = "RFC4301-4.4.2.1-lifetime-soft"
@@ -16,7 +17,6 @@ BOTH_TYPES = "RFC4301-4.4.2.1-lifetime-both-types"
 SIMULTANEOUS = "RFC4301-4.4.2.1-lifetime-simultaneous"
 PARTIAL = "RFC4301-4.4.2.1-lifetime-partial-packet"
 COUNTED = "RFC4301-4.4.2.1-lifetime-octets-counted"
-DELETED = "RFC4301-4.4.2.1-deleted"
 OCTETS = 500
 """Behind the IP header of each packet, where octets are limited."""
 

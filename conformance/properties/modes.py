@@ -2,12 +2,12 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import BYPASS, MALFORMED, NEXT_HEADER, PROTOCOL_50
 from espproof.conformance.strategies import packets, wire
 from espproof.reference import ip, transport
 
-PROTOCOL = "RFC4303-2-protocol-50"
 DSCP = "RFC4301-5.1.2.1-dscp"
 DF, DF_COPY = "RFC4301-8.1-df", "RFC4301-8.1-df-copy"
 DSCP_IPV6, DSCP_FIXED = "RFC4301-5.1.2.2-dscp", "RFC4301-5.1.2-dscp-fixed"
@@ -30,17 +30,14 @@ RESTORED = "RFC4303-3.1.2-restored"
 TRANSPORT = "RFC4303-3.1.1-restored"
 HEADER = "RFC4303-3.1.1-header"
 EXTENSIONS = "RFC4303-3.1.1-extensions"
-NEXT_HEADER = "RFC4303-2.6-next-header"
-BYPASS = "RFC4301-5.2-bypass"
 SELECTORS = "RFC4301-5.2-selectors"
 FRAGMENT_POLICY = "RFC4301-7.3-fragments-policy"
-MALFORMED = "RFC4303-3.4.4-malformed-discarded"
 
 TRAFFIC_CLASSES = st.sampled_from([dscp << 2 | ecn for dscp in (0, 0x2E, 1, 0x3F, 0x15) for ecn in range(4)])
 
 
 @check(
-    PROTOCOL,
+    PROTOCOL_50,
     DSCP,
     DSCP_IPV6,
     DSCP_FIXED,
@@ -54,7 +51,7 @@ def outer_traffic_class(s: Scenario) -> None:
     """Every DSCP and ECN value, out."""
     sa = s.outbound_sa(sequence=0, mode="tunnel")
     for _ in range(3):
-        s.send(sa, PROTOCOL, packet=s.packet(sa, traffic_class=s.draw(TRAFFIC_CLASSES), length=20))
+        s.send(sa, PROTOCOL_50, packet=s.packet(sa, traffic_class=s.draw(TRAFFIC_CLASSES), length=20))
 
 
 @check(DF, DF_COPY, proved_by=("iv-cbc-constant", "icv-esn-high-sent"))

@@ -2,22 +2,23 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import ACCEPTED, ALIGNMENT, DEFAULT_PADDING, MINIMUM_PADDING, PAD_LENGTH
 
-ALIGNMENT = "RFC4303-2.4-alignment"
-DEFAULT = "RFC4303-2.4-default-padding"
 CONSUMED = "RFC4303-2.4-padding-consumed"
 RANGE = "RFC4303-2.5-pad-length-range"
-MINIMUM = "RFC4106-3.2-minimum-padding"
 MAY_PAD = "RFC4303-2.4-sender-may-pad"
 INSPECTED = "RFC4303-2.4-padding-inspected"
 BOUNDS = "RFC4303-3.4.4-padding-bounds"
-PAD_LENGTH = "RFC4303-2.5-pad-length"
 
 
 @check(
-    ALIGNMENT, DEFAULT, PAD_LENGTH, MINIMUM, proved_by=("padding-octet-fifteen-zero", "padding-to-cipher-block-only")
+    ALIGNMENT,
+    DEFAULT_PADDING,
+    PAD_LENGTH,
+    MINIMUM_PADDING,
+    proved_by=("padding-octet-fifteen-zero", "padding-to-cipher-block-only"),
 )
 def length_sweep(s: Scenario) -> None:
     """Twenty consecutive lengths, so that every amount of padding is made."""
@@ -25,7 +26,7 @@ def length_sweep(s: Scenario) -> None:
     start = s.draw(st.one_of(st.integers(1, 64), st.integers(1, 1300)))
     version = s.choose(s.versions(sa))
     for length in range(start, start + 20):
-        s.send(sa, DEFAULT, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
+        s.send(sa, DEFAULT_PADDING, packet=s.packet(sa, version=version, length=length, traffic_class=0, protocol=253))
 
 
 @check(CONSUMED, proved_by=("padding-ctr-sixteen", "padding-sliced-after-cut"))
@@ -77,7 +78,7 @@ def more_than_there_is(s: Scenario) -> None:
     beyond = s.draw(st.sampled_from((size + 1, size + 2, 255, size + 3)))
     _, next_header = s.payload(sa)
     s.receive_plaintext(sa, 1, _padding(size) + bytes([min(beyond, 255), next_header]), BOUNDS)
-    s.receive(sa, 2, "RFC4303-3.4.4-accepted")
+    s.receive(sa, 2, ACCEPTED)
 
 
 @check(BOUNDS, proved_by=("padding-null-block-zero",))

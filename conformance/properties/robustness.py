@@ -2,13 +2,10 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import ACCEPTED, AFTER_ICV, INCREMENT, MALFORMED
 from espproof.conformance.strategies.values import octets
-
-MALFORMED = "RFC4303-3.4.4-malformed-discarded"
-ACCEPTED = "RFC4303-3.4.4-accepted"
-UNCHANGED = "RFC4303-3.4.3-window-after-icv"
 
 
 @check(MALFORMED, weight=1.5, proved_by=("robustness-header-unchecked", "robustness-short-body"))
@@ -21,7 +18,7 @@ def truncated(s: Scenario) -> None:
     for keep in {s.draw(st.integers(0, length - 1)), s.draw(st.sampled_from((4, 7, 8, 9, 12)))}:
         if keep >= 4 or sa.udp is None:
             s.arrives(s.peer(sa).wrap(s.small(sa), esp[:keep]), MALFORMED)
-    s.read(sa, UNCHANGED, "sequence")
+    s.read(sa, AFTER_ICV, "sequence")
     s.arrives(packet, ACCEPTED)
 
 
@@ -64,7 +61,7 @@ def noise(s: Scenario) -> None:
     size = s.draw(st.integers(4, 120))
     content = octets(s.draw(st.integers(1, 1000)), "noise", size)
     s.arrives(s.peer(sa).wrap(s.small(sa), sa.spi.to_bytes(4, "big") + content), MALFORMED)
-    s.read(sa, UNCHANGED, "sequence")
+    s.read(sa, AFTER_ICV, "sequence")
     s.receive(sa, 1, ACCEPTED)
 
 
@@ -104,14 +101,14 @@ def too_little_inside(s: Scenario) -> None:
     s.receive(sa, 9, ACCEPTED)
 
 
-@check("RFC4303-3.3.3-increment", proved_by=("robustness-outbound-runt", "sequence-first-is-zero"))
+@check(INCREMENT, proved_by=("robustness-outbound-runt", "sequence-first-is-zero"))
 def no_packet_to_protect(s: Scenario) -> None:
     """Octets that are no IP packet are handed over to be protected: any answer is right, dying is none."""
     sa = s.outbound_sa(sequence=0)
     whole = s.small(sa)
     octets = s.draw(st.sampled_from((b"", whole[:1], whole[:7], whole[:19], b"\x00" * 20, b"\x55" * 30, whole[:39])))
-    s.hand_over(sa, octets, "RFC4303-3.3.3-increment", behaviour="no IP packet to protect")
-    s.send(s.outbound_sa(sequence=0), "RFC4303-3.3.3-increment")
+    s.hand_over(sa, octets, INCREMENT, behaviour="no IP packet to protect")
+    s.send(s.outbound_sa(sequence=0), INCREMENT)
 
 
 @check(ACCEPTED, proved_by=("robustness-extension-header-unchecked", "padding-gmac-sixteen"))

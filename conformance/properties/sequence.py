@@ -2,27 +2,25 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import FIRST_ONE, INCREMENT, NO_CYCLE
 
-FIRST = "RFC4303-3.3.3-first-one"
-INCREMENT = "RFC4303-3.3.3-increment"
 FIELD = "RFC4303-2.2-increment"
 HIGH_NOT_SENT = "RFC4303-2.2.1-high-not-sent"
 ROLLOVER = "RFC4303-3.3.3-rollover-without-replay"
 IMPLICIT_IV = "RFC8750-7-no-overlap"
-CYCLE = "RFC4303-3.3.3-no-cycle"
 RESET = "RFC4303-2.2-reset-before-cycle"
 
 
-@check(FIRST, proved_by=("sequence-first-is-zero", "sequence-first-probe-is-zero", "sequence-probes-not-counted"))
+@check(FIRST_ONE, proved_by=("sequence-first-is-zero", "sequence-first-probe-is-zero", "sequence-probes-not-counted"))
 def first_packet(s: Scenario) -> None:
     """The first packet of an SA has number 1, the next one 2, be they asked for or sent before anybody could ask."""
     asked_for = s.caps.start_of("out") == 0
     s.need("an SA's first packet", asked_for or s.caps.tells_early)
     sa = s.outbound_sa(sequence=0)
-    s.read(sa, FIRST, "early")
-    s.send(sa, FIRST if asked_for else INCREMENT, packet=s.packet(sa))
+    s.read(sa, FIRST_ONE, "early")
+    s.send(sa, FIRST_ONE if asked_for else INCREMENT, packet=s.packet(sa))
     s.send(sa, INCREMENT)
 
 
@@ -32,12 +30,12 @@ def increments(s: Scenario) -> None:
     sa = s.outbound_sa(sequence=None)
     start = int(sa.sequence)
     for number in range(start + 1, start + s.draw(st.integers(3, 7))):
-        crossing = HIGH_NOT_SENT if sa.esn else CYCLE
+        crossing = HIGH_NOT_SENT if sa.esn else NO_CYCLE
         s.send(sa, FIELD if number >> 32 == start >> 32 else crossing)
     s.read(sa, INCREMENT, "sequence")
 
 
-@check(CYCLE, RESET, proved_by=("sequence-cycles-esn", "sequence-restarts-after-overflow"))
+@check(NO_CYCLE, RESET, proved_by=("sequence-cycles-esn", "sequence-restarts-after-overflow"))
 def overflow(s: Scenario) -> None:
     """The last number is used, and after it nothing is sent any more."""
     s.need("set_sequence", s.caps.set_sequence)
@@ -47,9 +45,9 @@ def overflow(s: Scenario) -> None:
     sa = s.outbound_sa(sequence=last - left, esn=esn)
     for _ in range(left):
         s.send(sa, INCREMENT)
-    s.send(sa, CYCLE)
+    s.send(sa, NO_CYCLE)
     s.send(sa, RESET)
-    s.read(sa, CYCLE, "sequence")
+    s.read(sa, NO_CYCLE, "sequence")
 
 
 @check(INCREMENT, proved_by=("sequence-restarts-after-overflow", "sequence-cycles"))
@@ -62,14 +60,14 @@ def burst(s: Scenario) -> None:
     s.send(sa, INCREMENT)
 
 
-@check(CYCLE, proved_by=("sequence-burst-high-of-last", "sequence-cycles-esn"))
+@check(NO_CYCLE, proved_by=("sequence-burst-high-of-last", "sequence-cycles-esn"))
 def burst_across_the_end(s: Scenario) -> None:
     """A burst that is longer than the numbers left is sent as far as they go."""
     s.need("set_sequence", s.caps.set_sequence)
     esn = s.choose(tuple(sorted(s.caps.esn)))
     left = s.draw(st.integers(0, 3))
     sa = s.outbound_sa(sequence=(2**64 - 1 if esn else 2**32 - 1) - left, esn=esn)
-    s.send_burst(sa, [s.small(sa)] * (left + 2), CYCLE)
+    s.send_burst(sa, [s.small(sa)] * (left + 2), NO_CYCLE)
 
 
 @check(INCREMENT, proved_by=("sequence-esn-skips-low-zero", "sequence-esn-stops-at-32-bits"))

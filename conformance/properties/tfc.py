@@ -2,8 +2,9 @@
 
 from hypothesis import strategies as st
 
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import ACCEPTED, DUMMY_NEXT_HEADER, INCREMENT
 from espproof.reference.algorithms import ENCRYPTION
 
 TFC = "RFC4303-2.7-tfc"
@@ -16,10 +17,8 @@ FREE = "RFC4303-2.6-dummy-payload-free"
 DISCARDED_SEPARATE = "RFC4303-3.4.4.1-dummy-discarded"
 DISCARDED_COMBINED = "RFC4303-3.4.4.2-dummy-discarded"
 LENGTH = "RFC4303-2.7-tfc-length-unmodified"
-NEXT_HEADER = "RFC4303-2.6-dummy-next-header"
 DISCARDED = "RFC4303-2.6-dummy-discarded"
 COMPLETE = "RFC4303-2.6-dummy-complete"
-ACCEPTED = "RFC4303-3.4.4-accepted"
 SIZES = (1, 2, 3, 4, 7, 16, 100, 255, 256, 1000)
 
 
@@ -73,11 +72,11 @@ def dummy_discarded(s: Scenario) -> None:
     s.receive(sa, 2, ACCEPTED)
 
 
-@check(NEXT_HEADER, COMPLETE, GENERATED, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
+@check(DUMMY_NEXT_HEADER, COMPLETE, GENERATED, proved_by=("iv-cbc-counter", "iv-counter-mode-repeats"))
 def dummy_sent(s: Scenario) -> None:
     """A dummy packet is a whole ESP packet with next header 59, and takes a number like any other."""
     s.need("dummy", s.caps.dummy)
     sa = s.outbound_sa(sequence=0)
     s.send(sa, GENERATED, dummy=True)
     s.send(sa, COMPLETE, dummy=True)
-    s.send(sa, "RFC4303-3.3.3-increment")
+    s.send(sa, INCREMENT)

@@ -3,8 +3,9 @@
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa, UdpEncapsulation
-from espproof.conformance.checks import check
-from espproof.conformance.scenario import Scenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import ACCEPTED, BYPASS, MALFORMED, UNICAST
 from espproof.conformance.strategies import wire
 
 HEADER = "RFC3948-2.1-udp-header"
@@ -16,10 +17,6 @@ KEEPALIVE_CHECKSUM = "RFC3948-2.3-keepalive-checksum-not-relied-on"
 NO_LIVENESS = "RFC3948-4-keepalive-no-liveness"
 ZERO = "RFC3948-2.1-checksum-zero"
 REMOVED = {"transport": "RFC3948-3.3-transport-removed", "tunnel": "RFC3948-3.5-tunnel-removed"}
-ACCEPTED = "RFC4303-3.4.4-accepted"
-BYPASS = "RFC4301-5.2-bypass"
-MALFORMED = "RFC4303-3.4.4-malformed-discarded"
-UNICAST = "RFC4303-2.1-unicast-mapping"
 
 
 def inbound(s: Scenario, modes: tuple[str, ...] = ("transport", "tunnel")) -> Sa:

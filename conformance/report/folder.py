@@ -5,7 +5,7 @@
     DIR/report.html                 all of them on one page           DIR/summary.md, DIR/badge.svg
 
 What is in the folder may be damaged or hostile: only regular files are read, never through a symbolic link, and names
-are made by `results.file_name`, so that no result can point at a file outside.
+are made by `record.file_name`, so that no result can point at a file outside.
 """
 
 import base64
@@ -19,12 +19,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
+from espproof.conformance.results.check import Counterexample
 
+from espproof.adapters import atomic
 from espproof.adapters.case import to_json
-from espproof.conformance import atomic, gate, results
 from espproof.conformance.report import html, junit, sarif, summary
-from espproof.conformance.results import RunResult
-from espproof.conformance.runner import Counterexample
+from espproof.conformance.results import gate, model, record
+from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
 REPORT = "report.html"
@@ -51,7 +52,7 @@ def read(folder: Path) -> tuple[list[Run], list[str]]:
         if _is_other(path):
             others.append(path.name)
         else:
-            found.append(Run(results.read_result(path), path.stem))
+            found.append(Run(record.read_result(path), path.stem))
     if not found:
         raise Misuse(f"{folder}: no result file; `espproof run ADAPTER --report {folder}` writes one")
     return found, others
@@ -68,11 +69,11 @@ class _Head(msgspec.Struct):
 def _is_other(path: Path) -> bool:
     """Whether a file is whole JSON of another kind, which is nobody's mistake."""
     try:
-        if path.stat().st_size > results.MAX_FILE:
+        if path.stat().st_size > record.MAX_FILE:
             return False
         content = path.read_bytes()
         try:
-            return msgspec.json.decode(content, type=_Head).format != results.FORMAT
+            return msgspec.json.decode(content, type=_Head).format != model.FORMAT
         except msgspec.ValidationError:
             msgspec.json.decode(content)
             return True
@@ -82,9 +83,9 @@ def _is_other(path: Path) -> bool:
 
 def write(found: RunResult, folder: Path) -> Run:
     """Everything about one run but the page. `OSError` names the file that could not be written."""
-    results.write(found, folder)
-    name = results.file_name(found.adapter)
-    _export(found, folder / results.COUNTEREXAMPLES / name)
+    record.write(found, folder)
+    name = record.file_name(found.adapter)
+    _export(found, folder / record.COUNTEREXAMPLES / name)
     atomic.write(folder / f"{name}.junit.xml", junit.render(found, name))
     atomic.write(folder / f"{name}.sarif", sarif.render(found, name))
     return Run(found, name)
@@ -96,7 +97,7 @@ def _export(found: RunResult, below: Path) -> None:
         return
     write_all = import_module("espproof.conformance.export").write_all
     for one in found.counterexamples:
-        write_all(one.case, below, results.file_name(one.requirement), got=one.got)
+        write_all(one.case, below, record.file_name(one.requirement), got=one.got)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> None:
@@ -115,13 +116,13 @@ def write_page(runs: Sequence[Run], folder: Path, output: Path | None = None) ->
 
 
 def _files(run: Run, folder: Path, page: Path) -> dict[str, list[html.Download]]:
-    below = folder / results.COUNTEREXAMPLES / run.name
+    below = folder / record.COUNTEREXAMPLES / run.name
     there = sorted(below.iterdir()) if below.is_dir() and not below.is_symlink() else []
     return {found.requirement: list(_downloads(found, there, page)) for found in run.result.counterexamples}
 
 
 def _downloads(found: Counterexample, there: list[Path], page: Path) -> Iterable[html.Download]:
-    stem = results.file_name(found.requirement)
+    stem = record.file_name(found.requirement)
     case = to_json(found.case, indent=1)
     yield html.Download(f"{stem}.json", _data(case, "application/json"), len(case))
     for path in there:

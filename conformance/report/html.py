@@ -19,11 +19,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 import espproof
-from espproof.conformance.dissect import LAYERS
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.replay.dissect import LAYERS
 from espproof.conformance.report import view
 from espproof.conformance.requirements.catalogue import Level, documents, source
-from espproof.conformance.results import RunResult
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.results.model import RunResult
 
 GLYPHS: Mapping[str, str] = {
     Verdict.PASS.value: "✓",

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from espproof.conformance.results.check import Counterexample
+
 from espproof.adapters.schema import json_schema
-from espproof.conformance.results import FORMAT, VERSION, RunResult
-from espproof.conformance.runner import Counterexample
+from espproof.conformance.results.model import FORMAT, VERSION, RunResult
 
 
 def result_schema() -> dict[str, Any]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from jinja2 import Environment
 
-from espproof.conformance import gate
-from espproof.conformance.printable import printable
-from espproof.conformance.results import RunResult, count
-from espproof.conformance.verdict import Verdict
+from espproof.adapters.printable import printable
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.results import gate
+from espproof.conformance.results.model import RunResult, count
 
 MAX_ROWS = 30
 """Changes of one kind that are listed; the rest is counted."""

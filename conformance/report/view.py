@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
+from espproof.conformance.results.check import Counterexample
+
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
@@ -28,14 +30,13 @@ from espproof.adapters.case import (
     Step,
     to_plain,
 )
-from espproof.conformance.checks import Check, all_checks
-from espproof.conformance.dissect import LAYERS, Field, dissect
-from espproof.conformance.oracle import SETUP, tell
+from espproof.conformance.checks.registry import Check, all_checks
+from espproof.conformance.oracle.judge import SETUP, tell
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.conformance.requirements.catalogue import Requirement, load
-from espproof.conformance.results import RunResult
-from espproof.conformance.runner import Counterexample
+from espproof.conformance.results.model import RunResult
 from espproof.conformance.strategies.options import FACTORS, OptionSpace
-from espproof.conformance.verdict import Verdict
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 MAX_SHOWN = 2048

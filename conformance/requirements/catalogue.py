@@ -34,26 +34,25 @@ class Level(StrEnum):
     MAY = "MAY"
 
 
-FAMILIES = frozenset(
-    {
-        "format",
-        "padding",
-        "icv",
-        "iv",
-        "sequence",
-        "anti-replay",
-        "esn",
-        "sad",
-        "modes",
-        "udp",
-        "tfc",
-        "lifetime",
-        "robustness",
-        "crypto",
-        "fragments",
-        "life",
-    }
+FAMILIES = (
+    "format",
+    "padding",
+    "icv",
+    "crypto",
+    "iv",
+    "sequence",
+    "anti-replay",
+    "esn",
+    "sad",
+    "modes",
+    "udp",
+    "tfc",
+    "lifetime",
+    "robustness",
+    "fragments",
+    "life",
 )
+"""Of checks, requirements and seeded defects, in the order in which checks run."""
 
 WAIVERS: Mapping[str, str] = MappingProxyType(
     {

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.case import Delivered, Dropped, Inbound, Octets, Outbound, Outcome, Sa, Sent, Step
 from espproof.adapters.seeded import SeededAdapter
-from espproof.conformance.oracle import tell
+from espproof.conformance.oracle.judge import tell
 from espproof.conformance.selfcheck.item import Question
 from espproof.conformance.selfcheck.workbench import Flow, Workbench, arrives, case_of
 from espproof.conformance.strategies import values, wire

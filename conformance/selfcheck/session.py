@@ -15,8 +15,8 @@ from espproof.adapters import registry
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.registry import open_adapter
-from espproof.conformance import results
-from espproof.conformance.outbound import SAME_IV, WRONG_ICV
+from espproof.conformance.oracle.outbound import SAME_IV, WRONG_ICV
+from espproof.conformance.results import expectations
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, start
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.item import answer as ask
@@ -137,7 +137,7 @@ to meet one, that failure of the probe says nothing about its adapter."""
 def _deviations(name: str) -> tuple[str, ...]:
     """Requirements that the implementation is known not to meet."""
     path = registry.expectations_of(name)
-    return tuple(entry.id for entry in results.read_expectations(path)) if path is not None else ()
+    return tuple(entry.id for entry in expectations.read_expectations(path)) if path is not None else ()
 
 
 def _excused(item: Item, deviations: Sequence[str]) -> Item:

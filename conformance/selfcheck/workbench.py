@@ -40,8 +40,8 @@ from espproof.adapters.case import (
     to_plain,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle import Incapable, judge
-from espproof.conformance.scenario import Peer
+from espproof.conformance.checks.scenario import Peer
+from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
 from espproof.conformance.strategies import packets, values
 from espproof.conformance.strategies.options import window_sizes

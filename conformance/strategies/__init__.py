@@ -1,0 +1,1 @@
+"""What Hypothesis draws from: SA options, packets, numbers, histories; and changes to octets on the wire."""

@@ -24,9 +24,9 @@ import msgspec
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Octets, Outbound, Sa, Sent, SequenceNumber
 from espproof.adapters.registry import open_adapter
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.vectors import judge
 from espproof.conformance.vectors.made import HALF, Made, Mistake, Vector
-from espproof.conformance.verdict import Verdict
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse

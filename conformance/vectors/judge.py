@@ -33,10 +33,10 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle import SETUP, tell
-from espproof.conformance.outbound import forwarded
+from espproof.conformance.oracle.judge import SETUP, tell
+from espproof.conformance.oracle.outbound import forwarded
+from espproof.conformance.oracle.verdict import NEWS, Verdict
 from espproof.conformance.vectors import files
-from espproof.conformance.verdict import NEWS, Verdict
 from espproof.reference import ip
 from espproof.reference.endpoint import PROTOCOL_ESP, Entry
 from espproof.reference.errors import Malformed, Misuse

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from espproof.adapters.case import Case, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, Step
+from espproof.conformance.requirements.ids import ACCEPTED, COVERS_HIGH, ICV
 from espproof.conformance.vectors.made import Made, Mistake, Vector, accepted, arrive, datagram, protect
 from espproof.conformance.vectors.suites import COMBINED, IMPLICIT_IV, SEPARATE, SUITES, Suite
 from espproof.reference.algorithms import ENCRYPTION
@@ -17,9 +18,6 @@ HIGH = 0x0A1B2C3D
 MIDDLE = HIGH << 32 | 0x4E5F6071
 LAST = HIGH << 32 | 0xFFFF_FFFF
 
-COVERS = "RFC4303-2.2.1-icv-covers-high"
-ICV = "RFC4303-3.3.2-icv"
-ACCEPTED = "RFC4303-3.4.4-accepted"
 WRONG = {False: "RFC4303-3.4.4.1-icv-wrong-discarded", True: "RFC4303-3.4.4.2-icv-wrong-discarded"}
 
 FLAGS = {
@@ -149,7 +147,7 @@ def _families(suite: Suite) -> Iterator[Vector]:
 
 def _outbound(suite: Suite, name: str, numbers: tuple[int, ...], *, esn: bool, shape: _Shape = _TUNNEL) -> Vector:
     sa = suite.sa(direction="out", esn=esn, sequence=SequenceNumber(numbers[0] - 1), **shape.fields)
-    about = COVERS if esn else ICV
+    about = COVERS_HIGH if esn else ICV
     made = _packets(suite, sa, numbers, shape)
     explicit = ENCRYPTION[suite.encr].iv_size > 0
     steps = tuple(
@@ -177,7 +175,7 @@ def _negative(suite: Suite, mistake: Mistake, number: int, *, esn: bool) -> Vect
     sa = suite.sa(direction="in", esn=esn, sequence=SequenceNumber(number - 1))
     (right,) = _packets(suite, sa, (number,), _TUNNEL)
     wrong = protect(sa, number, right.inner, mistake=mistake)
-    about = COVERS if esn else WRONG[suite.aead]
+    about = COVERS_HIGH if esn else WRONG[suite.aead]
     steps = (
         arrive(wrong, about, Dropped(reason="integrity"), f"number {number:#x}, {_TOLD[mistake]}"),
         accepted(right, ACCEPTED),

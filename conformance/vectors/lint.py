@@ -20,10 +20,10 @@ from espproof.adapters.case import (
     Sent,
 )
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.vectors import files
 from espproof.conformance.vectors.judge import compare
-from espproof.conformance.verdict import Verdict
 from espproof.reference.errors import Misuse
 
 PROVENANCE = "PROVENANCE.md"

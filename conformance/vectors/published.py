@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from espproof.adapters.case import Case, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, Step
+from espproof.conformance.requirements.ids import ACCEPTED, COVERS_HIGH, ICV, SPI_ZERO
 from espproof.conformance.vectors.made import Made, Mistake, Vector, accepted, arrive, protect
 from espproof.conformance.vectors.suites import octets
 from espproof.reference import ip
 from espproof.reference.algorithms import INTEGRITY
 from espproof.reference.transforms import mac
-
-ACCEPTED = "RFC4303-3.4.4-accepted"
-ICV = "RFC4303-3.3.2-icv"
-COVERS = "RFC4303-2.2.1-icv-covers-high"
-NO_SPI_ZERO = "RFC4303-2.1-spi-zero"
 
 FLAGS = {
     "published": "Numbers that somebody else has published. Whoever fails them does not speak the algorithm that he says.",
@@ -280,14 +276,14 @@ def _spi_zero(one: Published) -> Vector:
     sa = Sa(name="in", direction="in", **(one.sa | {"spi": 0x5A71_0004}))
     right = protect(sa, one.sequence, one.inner, one.iv)
     steps = (
-        arrive(published, NO_SPI_ZERO, Dropped(reason="no-sa"), "the published packet: SPI 0 belongs to no SA"),
+        arrive(published, SPI_ZERO, Dropped(reason="no-sa"), "the published packet: SPI 0 belongs to no SA"),
         accepted(right, ACCEPTED, "the same keys and plaintext with the SA's own SPI"),
     )
     case = Case(
         version=1,
         id=f"{one.name}-inbound",
         title=f"{one.title}, SPI 0: discarded",
-        requirements=(NO_SPI_ZERO, ACCEPTED),
+        requirements=(SPI_ZERO, ACCEPTED),
         flags=one.flags,
         source=one.source,
         sas=(sa,),
@@ -371,7 +367,7 @@ def _both(one: Published) -> Iterator[Vector]:
 
 def _outbound(one: Published) -> Vector:
     sa = Sa(name="out", direction="out", sequence=SequenceNumber(one.sequence - 1), **one.sa)
-    about = COVERS if sa.esn else ICV
+    about = COVERS_HIGH if sa.esn else ICV
     step = Outbound(
         sa=sa.name, packet=Octets(one.inner), iv=Octets(one.iv), requirement=about,
         expect=Sent(packet=Octets(one.packet)), note=f"number {one.sequence:#x}",

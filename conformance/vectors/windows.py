@@ -15,6 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from espproof.adapters.case import Case, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, Step
+from espproof.conformance.requirements.ids import (
+    AFTER_ICV,
+    CASE_A,
+    CASE_B,
+    DUPLICATE,
+    ICV_WRONG,
+    INCREMENT,
+    LEFT,
+    NEW,
+    NEXT_SUBSPACE,
+    NO_CYCLE,
+    WINDOW,
+)
 from espproof.conformance.vectors.made import HALF, Made, Mistake, Vector, accepted, arrive, datagram, protect
 from espproof.conformance.vectors.suites import SUITES, Suite
 from espproof.reference.algorithms import ENCRYPTION
@@ -24,23 +37,11 @@ HIGH = 0x01020304
 """The subspace that the window is in."""
 BASE = HIGH << 32
 
-COVERS = "RFC4303-2.2.1-icv-covers-high"
-CASE_A = "RFC4303-A2.2-case-a"
-CASE_B = "RFC4303-A2.2-case-b"
 CHECK_A = "RFC4303-A2.1-replay-check-case-a"
 CHECK_B = "RFC4303-A2.1-replay-check-case-b"
-WINDOW = "RFC4303-A2.1-window"
 SKIPPED = "RFC4303-A2.1-skipped-are-new"
-DUPLICATE = "RFC4303-3.4.3-duplicate-rejected"
-LEFT = "RFC4303-3.4.3-left-rejected"
-NEW = "RFC4303-3.4.3-new-accepted"
 RIGHT = "RFC4303-3.4.3-right-edge"
-NEXT_SUBSPACE = "RFC4303-3.4.3-esn-next-subspace"
-AFTER_ICV = "RFC4303-3.4.3-window-after-icv"
 FULL_NUMBER = "RFC4303-3.4.3-esn-full-number-checked"
-FORGED = "RFC4303-3.4.3-icv-wrong-discarded"
-INCREMENT = "RFC4303-3.3.3-increment"
-NO_CYCLE = "RFC4303-3.3.3-no-cycle"
 
 FLAGS = {
     "window-inside": "A late packet inside the window. Dropping it costs throughput on every path that reorders.",
@@ -380,10 +381,10 @@ def crossing(w: int) -> Iterator[Situation]:
         ("esn-forged-wrap",),
         t,
         (
-            no(n + 5, FORGED, "low half 5, a wrong ICV", Mistake.FORGED),
-            no(n + t - BASE - w, FORGED, "the furthest number, a wrong ICV", Mistake.FORGED),
+            no(n + 5, ICV_WRONG, "low half 5, a wrong ICV", Mistake.FORGED),
+            no(n + t - BASE - w, ICV_WRONG, "the furthest number, a wrong ICV", Mistake.FORGED),
             yes(t + 1, AFTER_ICV, "T + 1: neither T nor its high half has moved"),
-            no(t + 2, FORGED, "the next number, a wrong ICV", Mistake.FORGED),
+            no(t + 2, ICV_WRONG, "the next number, a wrong ICV", Mistake.FORGED),
             yes(t + 2, AFTER_ICV, "the next number: not marked as received"),
             yes(n, CASE_A, "the true crossing"),
         ),
@@ -543,8 +544,8 @@ def narrow(w: int) -> Iterator[Situation]:
         ("window-right-edge",),
         t,
         (
-            no(HALF, FORGED, "the last number, a wrong ICV", Mistake.FORGED),
-            no(t + 1, FORGED, "T + 1, a wrong ICV", Mistake.FORGED),
+            no(HALF, ICV_WRONG, "the last number, a wrong ICV", Mistake.FORGED),
+            no(t + 1, ICV_WRONG, "T + 1, a wrong ICV", Mistake.FORGED),
             yes(t + 1, AFTER_ICV, "T + 1 is still new"),
             yes(t - w + 2, AFTER_ICV, "and the left edge is where it belongs"),
         ),

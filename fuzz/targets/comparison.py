@@ -12,16 +12,14 @@ from espproof.adapters.base import Adapter, AdapterError, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, ReadState, Sa, State, Step
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle import Incapable, judge
+from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.fuzz.targets.base import Deviation
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
 
-MALFORMED = "RFC4303-3.4.4-malformed-discarded"
-WINDOW = "RFC4303-3.4.3-window-after-icv"
-
-AFTER_ICV = frozenset(
+BEHIND_ICV = frozenset(
     reason.value
     for reason in (
         DropReason.PADDING, DropReason.DUMMY, DropReason.MODE, DropReason.MALFORMED, DropReason.SELECTOR, DropReason.ECN,
@@ -43,7 +41,7 @@ class Comparison:
         """Raises `Deviation`, or what the implementation raised."""
         want = self._reference.execute(case)
         for message in lawful(case, want):
-            raise Deviation(WINDOW, f"the reference: {message}")
+            raise Deviation(AFTER_ICV, f"the reference: {message}")
         if self._alone:
             return
         got = self.adapter.execute(case)
@@ -57,7 +55,7 @@ class Comparison:
 def one_packet(sa: Sa, octets: bytes, caps: Capabilities) -> Case:
     """The Case in which these octets arrive at one SA, whose state is read back where it can be."""
     arrives = Inbound(packet=Octets(octets), requirement=MALFORMED)
-    steps: tuple[Step, ...] = (arrives, ReadState(sa=sa.name, requirement=WINDOW)) if caps.read_state else (arrives,)
+    steps: tuple[Step, ...] = (arrives, ReadState(sa=sa.name, requirement=AFTER_ICV)) if caps.read_state else (arrives,)
     return Case(version=1, sas=(sa,), steps=steps)
 
 
@@ -100,6 +98,6 @@ def _state(sa: Sa, state: State, outcome: object) -> Iterator[str]:
     delivered = isinstance(outcome, Delivered) and outcome.sa == sa.name
     if state.packets != delivered or bool(state.octets) > delivered:
         yield f"{state.packets} packets and {state.octets} octets are counted after one packet, delivered: {delivered}"
-    authenticated = delivered or (isinstance(outcome, Dropped) and outcome.reason in AFTER_ICV)
+    authenticated = delivered or (isinstance(outcome, Dropped) and outcome.reason in BEHIND_ICV)
     if not authenticated and state.sequence != sa.sequence:
         yield "a packet that was not authenticated has moved the window"

@@ -10,11 +10,12 @@ from typing import ClassVar
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, Inbound, Octets
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.requirements.ids import MALFORMED
 from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.mutator import INNER, Change, Mutator, simpler
 from espproof.fuzz.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Target
-from espproof.fuzz.targets.comparison import MALFORMED, Comparison, one_packet
+from espproof.fuzz.targets.comparison import Comparison, one_packet
 
 
 class EspInput(Target):

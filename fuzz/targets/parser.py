@@ -13,13 +13,14 @@ from typing import ClassVar
 from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, Sa
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle import Incapable, judge
+from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
 from espproof.fuzz.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.mutator import INNER
 from espproof.fuzz.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Deviation, Target
-from espproof.fuzz.targets.comparison import AFTER_ICV, MALFORMED, WINDOW, Comparison, one_packet, whole_packet
+from espproof.fuzz.targets.comparison import BEHIND_ICV, Comparison, one_packet, whole_packet
 from espproof.reference import endpoint, esp, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
@@ -79,15 +80,15 @@ class Parser(Target):
         """Who delivers has counted one packet on one SA; who does not has changed no SA, or only its window."""
         delivered = isinstance(result, endpoint.Delivered)
         if len(touched) != 1 or touched[0][0].state.packets != delivered:
-            raise Deviation(WINDOW, f"{len(touched)} SAs were changed by one packet, delivered: {delivered}")
+            raise Deviation(AFTER_ICV, f"{len(touched)} SAs were changed by one packet, delivered: {delivered}")
         entry, start, sa = touched[0]
         if isinstance(result, endpoint.Delivered):
             for message in whole_packet(sa, result.packet):
                 raise Deviation(MALFORMED, f"the reference: {message}")
-        elif not isinstance(result, DropReason) or result.value not in AFTER_ICV:
+        elif not isinstance(result, DropReason) or result.value not in BEHIND_ICV:
             replay, before = entry.state.replay, _starting_state(sa).replay
             if replay.highest != start or replay.received_offsets() != before.received_offsets():
-                raise Deviation(WINDOW, "a packet that was not authenticated has moved the window")
+                raise Deviation(AFTER_ICV, "a packet that was not authenticated has moved the window")
 
     # ------------------------------------------------------------------------------------------ another implementation
 

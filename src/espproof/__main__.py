@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from espproof.conformance.cli import build
+from espproof.conformance.commands.cli import build
 from espproof.conformance.commands.shell import errors
 from espproof.fuzz.commands import app as fuzz
 

@@ -12,9 +12,9 @@ import pytest
 from espproof.adapters.case import Burst, Case, Octets, OutboundBurst, Sa, Sent, from_plain
 from espproof.adapters.exec import document, messages
 from espproof.adapters.exec.client import ExecAdapter
-from espproof.conformance import session
-from espproof.conformance.runner import Profile
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 
 FOLDER = document.FOLDER / "harness_c"
 SESSION = re.findall(r"^> (.*)\n< (.*)$", document.PROTOCOL.read_text(encoding="utf-8"), re.MULTILINE)
@@ -91,7 +91,7 @@ def test_a_burst_that_is_not_carried_has_one_outcome(answer: str, tmp_path: Path
 
 def test_the_example_passes_the_suite_under_sanitizers(example: Path) -> None:
     """No finding, no crash, no memory error, no leak in the quick profile."""
-    result = session.run(f"exec:{example}", profile=Profile.QUICK, seed=1)
+    result = suite.run(f"exec:{example}", profile=Profile.QUICK, seed=1)
     assert result.whole
     assert result.adapter_version == "example-null 1"
     assert set(result.requirements.values()) == {Verdict.PASS, Verdict.INAPPLICABLE}

@@ -16,9 +16,9 @@ from espproof.adapters.case import Done, Inbound, Lifetime, Octets, Outbound, Sa
 from espproof.adapters.exec import client, document, messages
 from espproof.adapters.exec.harness import Harness
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance import session
-from espproof.conformance.runner import Profile
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Misuse
 
@@ -229,8 +229,8 @@ def test_the_harness_says_how_it_is_used(arguments: list[str]) -> None:
 def test_the_reference_behind_the_protocol_gives_the_same_run() -> None:
     """Cases, verdicts and digest are those of the reference in process."""
     only = "crypto,sequence,lifetime,udp"
-    near = session.run("reference", profile=Profile.QUICK, seed=3, only=only)
-    far = session.run(REFERENCE, profile=Profile.QUICK, seed=3, only=only)
+    near = suite.run("reference", profile=Profile.QUICK, seed=3, only=only)
+    far = suite.run(REFERENCE, profile=Profile.QUICK, seed=3, only=only)
     assert far.whole
     assert (far.digest, far.cases) == (near.digest, near.cases)
     assert far.requirements == near.requirements
@@ -244,8 +244,8 @@ def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_pat
         f"NUMBERS = {numbers}\nfrom espproof.adapters.reference import ReferenceAdapter\n"
     )
     code = (
-        "import sys; from espproof.conformance import session, runner\n"
-        "run = session.run(sys.argv[1], profile=runner.Profile.QUICK, seed=1, only='crypto')\n"
+        "import sys; from espproof.conformance.running import check, suite\n"
+        "run = suite.run(sys.argv[1], profile=check.Profile.QUICK, seed=1, only='crypto')\n"
         "print(run.digest)\n"
     )
     digests = {
@@ -267,7 +267,7 @@ def test_a_program_that_breaks_at_one_operation_does_not_end_the_run(
     program = Path(__file__).with_name("crashing_program.py")
     operation = "OutboundBurst" if how == "crash" else "AdvanceTime"
     only = "sequence.*" if how == "crash" else "lifetime.seconds,lifetime.soft-packets"
-    result = session.run(f"exec:{sys.executable} {program} {how} {operation}", profile=Profile.QUICK, seed=1, only=only)
+    result = suite.run(f"exec:{sys.executable} {program} {how} {operation}", profile=Profile.QUICK, seed=1, only=only)
     assert result.whole
     broken = {check.check for check in result.checks if check.verdict is verdict}
     assert broken == ({"sequence.burst", "sequence.burst-across-the-end"} if how == "crash" else {"lifetime.seconds"})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from espproof.conformance import session
-from espproof.conformance.runner import Profile
-from espproof.conformance.verdict import NEWS, Verdict
+from espproof.conformance.oracle.verdict import NEWS, Verdict
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 
 SOURCE = Path(__file__).parent / "stranger" / "stranger.c"
 DEFECTS = {
@@ -37,7 +37,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_right_one_passes(stranger: Path) -> None:
     """No false alarm: nothing fails, nothing is a warning, and most of the suite applies to it."""
-    result = session.run(f"exec:{stranger}", profile=Profile.QUICK, seed=1, workers=2)
+    result = suite.run(f"exec:{stranger}", profile=Profile.QUICK, seed=1, workers=2)
     wrong = [(one.requirement, one.message) for one in result.counterexamples]
     assert (result.whole, wrong) == (True, [])
     assert set(result.requirements.values()) == {Verdict.PASS, Verdict.INAPPLICABLE}
@@ -48,6 +48,6 @@ def test_the_right_one_passes(stranger: Path) -> None:
 def test_its_defects_are_named(stranger: Path, defect: str) -> None:
     """Each defect is held against the requirement that it violates."""
     family, requirement = DEFECTS[defect]
-    result = session.run(f"exec:{stranger} --defect={defect}", profile=Profile.QUICK, seed=1, only=f"{family}.*")
+    result = suite.run(f"exec:{stranger} --defect={defect}", profile=Profile.QUICK, seed=1, only=f"{family}.*")
     assert result.requirements[requirement] in NEWS
     assert result.whole

@@ -37,7 +37,7 @@ from espproof.adapters.case import (
 from espproof.adapters.openconnect import client
 from espproof.adapters.openconnect.adapter import _DECLARED, OpenConnectAdapter
 from espproof.adapters.openconnect.log import MARKER_SPI
-from espproof.conformance.scenario import Peer
+from espproof.conformance.checks.scenario import Peer
 from espproof.reference import ip
 from espproof.reference.esp import sequence_low, spi_of
 

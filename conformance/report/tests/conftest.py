@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from espproof.conformance import session
-from espproof.conformance.results import RunResult, count
-from espproof.conformance.runner import Profile
+from espproof.conformance.results.model import RunResult, count
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 
 HOSTILE = (
     '</script><img src=x onerror="window.hacked=1">\'\x01\ud83d\ude00<!-- <script>window.hacked=1</script> {{7*7}}'
@@ -16,12 +16,12 @@ ONLY = "tfc.*,sad.spi-zero,sad.deleted,modes.inner-length,modes.ipv6-extensions-
 @pytest.fixture(scope="session")
 def found() -> RunResult:
     """A quick run of some checks against scapy: failures, a warning, a crash, passes, inapplicable checks."""
-    return session.run("scapy", profile=Profile.QUICK, seed=1, only=ONLY)
+    return suite.run("scapy", profile=Profile.QUICK, seed=1, only=ONLY)
 
 
 @pytest.fixture(scope="session")
 def reference() -> RunResult:
-    return session.run("reference", profile=Profile.QUICK, seed=1, only=ONLY)
+    return suite.run("reference", profile=Profile.QUICK, seed=1, only=ONLY)
 
 
 @pytest.fixture(scope="session")

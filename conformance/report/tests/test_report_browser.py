@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from espproof.conformance.report import folder, html
-from espproof.conformance.results import RunResult
+from espproof.conformance.results.model import RunResult
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install espproof[test]")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from espproof.conformance import atomic, results
-from espproof.conformance.cli import build
+from espproof.adapters import atomic
+from espproof.conformance.commands.cli import build
 from espproof.conformance.report import folder
-from espproof.conformance.results import RunResult
+from espproof.conformance.results import record
+from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
 RUN = ["run", "reference", "--profile", "quick", "--only", "sad.spi-zero", "--json"]
@@ -25,7 +26,7 @@ RUN = ["run", "reference", "--profile", "quick", "--only", "sad.spi-zero", "--js
 def test_a_written_result_reads_back_the_same(found: RunResult, tmp_path: Path) -> None:
     folder.write(found, tmp_path)
     ((run,), others) = folder.read(tmp_path)
-    assert results.plain(run.result) == results.plain(found)
+    assert record.plain(run.result) == record.plain(found)
     assert others == []
 
 
@@ -37,7 +38,7 @@ def test_every_counterexample_has_its_case_in_the_folder(found: RunResult, tmp_p
 
 def test_the_page_holds_the_files_that_lie_beside_it(found: RunResult, tmp_path: Path) -> None:
     """A capture beside the case becomes a data: link; one that is too large is linked to; nothing else is listed."""
-    results.write(found, tmp_path)
+    record.write(found, tmp_path)
     run = folder.Run(found, "scapy")
     one, other = found.counterexamples[:2]
     below = tmp_path / "counterexamples" / "scapy"
@@ -59,7 +60,7 @@ def test_a_symbolic_link_is_not_followed_into_the_page(found: RunResult, tmp_pat
 
 
 def test_a_hostile_requirement_id_names_no_file_outside(found: RunResult, tmp_path: Path) -> None:
-    name = results.file_name("../../../etc/passwd")
+    name = record.file_name("../../../etc/passwd")
     assert "/" not in name
     assert not name.startswith(".")
     bad = tuple(
@@ -78,10 +79,10 @@ def test_a_hostile_requirement_id_names_no_file_outside(found: RunResult, tmp_pa
 
 def test_two_adapters_never_share_a_file_name() -> None:
     names = ["exec:./a b", "exec:./a_b", "exec:./a-b", "exec:" + "x" * 300, "exec:" + "x" * 301, "", ".", "é", "e"]
-    stems = [results.file_name(name) for name in names]
+    stems = [record.file_name(name) for name in names]
     assert len(set(stems)) == len(names)
     assert all(0 < len(stem) < 120 for stem in stems)
-    assert results.file_name("seeded:no-icv") == "seeded_no-icv"
+    assert record.file_name("seeded:no-icv") == "seeded_no-icv"
 
 
 @pytest.mark.parametrize(

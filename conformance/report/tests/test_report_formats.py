@@ -8,11 +8,12 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from espproof.conformance.results.expectations import Expectation
 
-from espproof.conformance import results
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import junit, sarif, schema
-from espproof.conformance.results import Expectation, RunResult
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.results import expectations, record
+from espproof.conformance.results.model import RunResult
 
 
 def suite(result: RunResult) -> ET.Element:
@@ -65,7 +66,7 @@ def test_an_expected_deviation_is_skipped_with_its_reason(found: RunResult) -> N
     deviation = next(
         one.requirement for one in found.counterexamples if found.requirements[one.requirement] is Verdict.FAIL
     )
-    results.compare(result, (Expectation(id=deviation, reason="we know", clause="x"),))
+    expectations.compare(result, (Expectation(id=deviation, reason="we know", clause="x"),))
     skipped = [case for case in suite(result).iter("testcase") if case.get("name") == deviation and len(case)]
     assert skipped
     assert all(case[0].tag == "skipped" and "we know" in case[0].get("message", "") for case in skipped)
@@ -74,7 +75,7 @@ def test_an_expected_deviation_is_skipped_with_its_reason(found: RunResult) -> N
 def test_an_expected_deviation_that_does_not_come_is_a_failure(found: RunResult) -> None:
     passing = next(name for name, verdict in found.requirements.items() if verdict is Verdict.PASS)
     result = msgspec.structs.replace(found, profile="default", only="")
-    results.compare(result, (Expectation(id=passing, reason="we thought", clause="x"),))
+    expectations.compare(result, (Expectation(id=passing, reason="we thought", clause="x"),))
     types = {failure.get("type") for failure in suite(result).iter("failure")}
     assert "unexpected-pass" in types
 
@@ -151,7 +152,7 @@ def test_sarif_of_a_run_that_is_not_whole_says_so(hostile: RunResult) -> None:
 
 def test_a_real_result_is_of_the_schema(found: RunResult) -> None:
     jsonschema.Draft202012Validator.check_schema(schema.result_schema())
-    jsonschema.validate(json.loads(json.dumps(results.plain(found))), schema.result_schema())
+    jsonschema.validate(json.loads(json.dumps(record.plain(found))), schema.result_schema())
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_a_real_result_is_of_the_schema(found: RunResult) -> None:
     ],
 )
 def test_a_damaged_result_is_not_of_the_schema(found: RunResult, damage: Any) -> None:
-    plain = json.loads(json.dumps(results.plain(found)))
+    plain = json.loads(json.dumps(record.plain(found)))
     damage(plain)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(plain, schema.result_schema())

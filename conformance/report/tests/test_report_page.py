@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import html, view
-from espproof.conformance.results import RunResult
-from espproof.conformance.verdict import Verdict
+from espproof.conformance.results.model import RunResult
 
 
 class _Page(HTMLParser):

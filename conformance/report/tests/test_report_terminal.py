@@ -6,9 +6,9 @@ import re
 import msgspec
 from rich.console import Console
 
-from espproof.conformance import terminal
+from espproof.conformance.report import terminal
 from espproof.conformance.requirements.catalogue import load
-from espproof.conformance.results import RunResult
+from espproof.conformance.results.model import RunResult
 
 
 def shown(result: RunResult) -> str:

@@ -31,13 +31,13 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
-from espproof.conformance.cli import build as build_cli
-from espproof.conformance.oracle import SETUP
+from espproof.conformance.commands.cli import build as build_cli
+from espproof.conformance.oracle.judge import SETUP
+from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.vectors import build, confirm, files, judge, known_answers, windows
 from espproof.conformance.vectors.lint import lint
 from espproof.conformance.vectors.made import Mistake, Vector, datagram, protect
 from espproof.conformance.vectors.suites import SUITES
-from espproof.conformance.verdict import Verdict
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
 

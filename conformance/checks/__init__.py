@@ -1,0 +1,1 @@
+"""What is tried: the registry of checks, the verbs they are written in, and what they leave uncovered."""

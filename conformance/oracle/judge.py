@@ -1,0 +1,232 @@
+"""The oracle: outcome by outcome, what the implementation did against what the reference does with the same Case.
+
+Inbound packets and control steps have one right answer, the reference's. An outbound packet has many: it is opened with
+the reference's codec and each field on the wire is judged by itself (`outbound`). A finding names the requirement that
+is not met and the step that shows it. Drop reasons are not compared: a packet that is discarded for another reason is
+discarded, and audit logs are not part of the protocol (the one exception is a sentence about the order of two checks).
+Nor is it compared whether an outbound packet was refused or dropped: it was not sent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import (
+    AddSa,
+    Burst,
+    Case,
+    Delivered,
+    Done,
+    Dropped,
+    Inbound,
+    InboundBurst,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    ReadState,
+    Refused,
+    Sa,
+    Sent,
+    State,
+    Step,
+    Unsupported,
+)
+from espproof.conformance.oracle.outbound import Judged, OutboundJudge, forwarded
+from espproof.conformance.oracle.shown import by_right_packet
+from espproof.conformance.requirements.ids import CHECK_FIRST
+
+"""The requirement for which the reason of a drop matters, where the implementation says that its reasons are exact."""
+SETUP = -1
+"""Step number of a finding about the SAs that a case begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`requirement` is not met: step number `step` (`SETUP` before the first), told in one sentence."""
+
+    requirement: str
+    step: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incapable:
+    """A step was answered with `Unsupported`: what is missing."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings of a case, in the order of its steps, and the requirements that it has put to the test."""
+
+    findings: tuple[Finding, ...]
+    tried: frozenset[str]
+
+
+def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement | Incapable:
+    """Hold what an implementation did against what the reference did; `Incapable` if it could not do it at all."""
+    for outcome in (*got.setup, *got.steps):
+        if isinstance(outcome, Unsupported):
+            return Incapable(outcome.what)
+    findings = list(_setup(case, got, want))
+    if findings:
+        return Judgement(tuple(findings), frozenset())
+    tried: set[str] = set()
+    sas = {sa.name: sa for sa, right in zip(case.sas, want.setup, strict=True) if isinstance(right, Done)}
+    judges = {name: OutboundJudge(sa, caps) for name, sa in sas.items() if sa.direction == "out"}
+    for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
+        if isinstance(step, AddSa) and isinstance(right, Done):
+            sas[step.sa.name] = step.sa
+            if step.sa.direction == "out":
+                judges[step.sa.name] = OutboundJudge(step.sa, caps)
+        if step.requirement:
+            tried.add(step.requirement)
+        if step.behaviour:
+            if isinstance(step, Outbound) and step.sa in judges:
+                judges[step.sa].follow(outcome)
+            continue
+        told = list(_step(number, step, outcome, right, judges, caps))
+        findings += [Finding(requirement or step.requirement or "?", number, message) for requirement, message in told]
+        if not told:
+            tried.update(_shown_inbound(right, sas))
+    for judged in judges.values():
+        findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
+        tried |= judged.shown
+    return Judgement(tuple(findings), frozenset(tried))
+
+
+def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:
+    """What the packets have shown that were delivered as they should be."""
+    for one in want.results if isinstance(want, Burst) else (want,):
+        if isinstance(one, Delivered) and one.sa in sas:
+            yield from by_right_packet(sas[one.sa], one.packet[0] >> 4)
+
+
+def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
+    for sa, outcome, right in zip(case.sas, got.setup, want.setup, strict=True):
+        if type(outcome) is not type(right):
+            yield Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}")
+
+
+def _step(
+    number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
+) -> Judged:
+    if isinstance(step, Outbound | OutboundBurst):
+        yield from _outbound(number, step, got, want, judges)
+    elif isinstance(step, InboundBurst):
+        yield from _inbound_burst(got, want, caps)
+    elif isinstance(step, Inbound):
+        yield from _inbound(got, want, caps)
+        reasons = (got, want) == (Dropped(reason="integrity"), Dropped(reason="replay"))
+        if step.requirement == CHECK_FIRST and caps.drop_reasons and reasons:
+            yield (
+                None,
+                "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",
+            )
+    elif isinstance(want, State):
+        yield from _state(got, want, caps)
+        if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:
+            if got.early is None:
+                yield None, "what was sent before the case is not told"
+            else:
+                yield from judges[step.sa].early(number, got.early)
+    elif type(got) is not type(want):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _outbound(
+    number: int, step: Outbound | OutboundBurst, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge]
+) -> Judged:
+    if isinstance(want, Refused):
+        if any(isinstance(one, Sent) for one in (got.results if isinstance(got, Burst) else (got,))):
+            yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(step, Outbound):
+        yield from judges[step.sa].judge(number, step, Dropped() if isinstance(got, Refused) else got, want)
+    elif isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
+        for packet, one_got, one_want in zip(step.packets, got.results, want.results, strict=True):
+            yield from judges[step.sa].judge(number, Outbound(sa=step.sa, packet=packet), one_got, one_want)
+    else:
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _inbound_burst(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
+    """Each packet of a burst as if it had come alone."""
+    if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
+        for index, (is_, should) in enumerate(zip(got.results, want.results, strict=True)):
+            yield from ((name, f"packet {index}: {message}") for name, message in _inbound(is_, should, caps))
+    else:
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
+    if isinstance(want, Delivered) and isinstance(got, Delivered):
+        if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
+            yield None, f"delivered other octets: {_difference(got.packet, want.packet)}"
+        elif got.sa is not None and want.sa is not None and got.sa != want.sa:
+            yield None, f"processed by SA {got.sa}, expected {want.sa}"
+    elif type(got) is not type(want) or (isinstance(want, Passed) and got != want):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _state(got: Outcome, want: State, caps: Capabilities) -> Judged:
+    if not isinstance(got, State):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+        return
+    for field in caps.read_state:
+        is_, should = getattr(got, field), getattr(want, field)
+        if should is None:
+            continue
+        if field == "octets":
+            yield from _octets(is_, should, want.packets or 0)
+        elif is_ != should:
+            yield None, f"{field} is {_short(is_)}, expected {_short(should)}"
+
+
+def _octets(got: int | None, inner: int, packets: int) -> Judged:
+    """Which octets count is left open (`reference.lifetime`): from the payload alone to the whole protected packet."""
+    least, most = inner - 60 * packets, inner + _OVERHEAD * packets
+    if got is None or not least <= got <= most:
+        yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
+
+
+_OVERHEAD = 40 + 8 + 8 + 16 + 257 + 32
+"""Outer header, UDP, ESP header, IV, padding and trailer, ICV: the most that ESP adds to a packet."""
+
+
+def tell(outcome: Outcome) -> str:
+    """An outcome in a few words."""
+    match outcome:
+        case Sent(packet=packet):
+            return f"sent {len(packet)} octets"
+        case Delivered(packet=packet):
+            return f"delivered {len(packet)} octets"
+        case Dropped(reason=reason):
+            return "dropped" if reason == "unspecified" else f"dropped ({reason})"
+        case Passed(to=to):
+            return f"passed to {to}"
+        case Refused(reason=reason):
+            return f"refused ({reason})" if reason else "refused"
+        case Burst(results=results):
+            return f"a burst of {len(results)}: " + ", ".join(tell(one) for one in results[:4])
+        case Unsupported(what=what):
+            return f"unsupported ({what})"
+        case State():
+            return "state"
+        case Done():
+            return "done"
+    raise AssertionError(outcome)
+
+
+def _difference(got: bytes, want: bytes) -> str:
+    at = next((index for index, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
+    if len(got) != len(want):
+        return f"{len(got)} octets, expected {len(want)}; the first difference is at octet {at}"
+    return f"octet {at} is {got[at]:#04x}, expected {want[at]:#04x}"
+
+
+def _short(value: object) -> str:
+    text = f"{value:#x}" if isinstance(value, int) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

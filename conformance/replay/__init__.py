@@ -1,0 +1,1 @@
+"""One Case, step by step: executed and judged (`walk`), dissected, printed."""

@@ -1,0 +1,125 @@
+"""Known deviations: the file that lists them, and a result held against it."""
+
+import fnmatch
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from espproof.conformance.checks.registry import all_checks
+from espproof.conformance.oracle.verdict import NEWS, Verdict
+from espproof.conformance.requirements.catalogue import Requirement, load
+from espproof.conformance.results.model import RunResult
+from espproof.reference.errors import Misuse
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A known deviation: of which requirement, with which verdict, why, and by which clause.
+
+    `checks` are patterns of the checks that find it; found by any other, it is news. Without them it covers the
+    requirement whoever finds it, and hides whatever else goes wrong there.
+    """
+
+    id: str
+    verdict: Verdict = Verdict.FAIL
+    checks: tuple[str, ...] = ()
+    reason: str
+    clause: str
+
+
+class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`extends` is a file in the same folder, of which all holds but `without`; an entry of the same id replaces its."""
+
+    extends: str = ""
+    without: tuple[str, ...] = ()
+    deviation: tuple[Expectation, ...] = ()
+
+
+def read_expectations(path: Path, below: tuple[Path, ...] = ()) -> tuple[Expectation, ...]:
+    """The `[[deviation]]` entries of a TOML file, and of the one that it extends; `Misuse` with what is wrong.
+
+    `below` are the files that extend this one.
+    """
+    if path in below:
+        raise Misuse(f"{path}: it extends itself")
+    own = _expectation_file(path)
+    if not own.extends:
+        return own.deviation
+    base = read_expectations(path.with_name(own.extends), (*below, path))
+    strangers = set(own.without) - {entry.id for entry in base}
+    if strangers:
+        raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {own.extends} does not have")
+    replaced = {*own.without, *(entry.id for entry in own.deviation)}
+    return (*(entry for entry in base if entry.id not in replaced), *own.deviation)
+
+
+def _expectation_file(path: Path) -> _ExpectationFile:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _ExpectationFile)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise Misuse(f"{path}: {error}") from error
+
+
+def write_expectations(result: RunResult, path: Path) -> None:
+    """What this run found, as an expectation file whose reasons a human must fill in."""
+    entries = []
+    for requirement, verdict in result.requirements.items():
+        known = load().get(requirement)
+        if verdict in NEWS and not (known is not None and known.verified_with):
+            reason = result.expected.get(requirement, "not examined yet")
+            entries.append(
+                f"[[deviation]]\nid = {requirement!r}\nverdict = {verdict.value!r}\nreason = {reason!r}\n"
+                f"clause = {requirement.rsplit('-', 1)[0]!r}\n"
+            )
+    path.write_text("\n".join(entries), encoding="utf-8")
+
+
+def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
+    """Fill in what is news and what is expected. Verdicts stay as they are.
+
+    What somebody has examined and listed as a failure stays expected where two oracles do the same. That a deviation is
+    gone is known only when all checks of its requirement have run, and thoroughly.
+    """
+    listed = {entry.id: entry for entry in expectations}
+    thorough = result.whole and result.profile != "quick"
+    news: list[str] = []
+    expected: dict[str, str] = {}
+    elsewhere: dict[str, tuple[str, ...]] = {}
+    derived: list[Requirement] = []
+    for requirement, verdict in result.requirements.items():
+        known = load().get(requirement)
+        if known is not None and known.verified_with:
+            derived.append(known)
+            continue
+        entry = listed.get(requirement)
+        known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
+        if verdict in NEWS and entry is not None and entry.verdict in known_as:
+            others = _finders(result, requirement, but=entry.checks) if entry.checks else ()
+            if others:
+                elsewhere[requirement] = others
+                news.append(requirement)
+            else:
+                expected[requirement] = entry.reason
+        elif verdict in NEWS or (entry and verdict is Verdict.PASS and thorough and _all_ran(result, requirement)):
+            news.append(requirement)
+    for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
+        wrong = [other for other in one.verified_with if result.requirements.get(other) in NEWS]
+        if result.requirements[one.id] in NEWS and wrong and all(other in expected for other in wrong):
+            expected[one.id] = f"follows {', '.join(wrong)}"
+    result.unexpected, result.expected, result.elsewhere = tuple(news), expected, elsewhere
+
+
+def _all_ran(result: RunResult, requirement: str) -> bool:
+    """Whether all checks that verify it were part of the run."""
+    verifying = {check.id for check in all_checks().values() if requirement in check.verifies}
+    return not result.only or (bool(verifying) and verifying <= {check.check for check in result.checks})
+
+
+def _finders(result: RunResult, requirement: str, but: tuple[str, ...]) -> tuple[str, ...]:
+    """The checks that found it and match none of those patterns."""
+    return tuple(
+        check.check
+        for check in result.checks
+        if any(found.requirement == requirement for found in check.counterexamples)
+        and not any(fnmatch.fnmatchcase(check.check, pattern) for pattern in but)
+    )

@@ -1,0 +1,167 @@
+"""The expectation files that come with adapters, and what is made of them."""
+
+import fnmatch
+from pathlib import Path
+
+import pytest
+from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.results.expectations import Expectation, compare, read_expectations
+from msgspec.structs import replace
+
+from espproof.adapters import registry
+from espproof.adapters.base import Transcript
+from espproof.adapters.case import Case
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.checks.registry import all_checks
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.results.model import RunResult
+from espproof.reference.errors import Misuse
+
+FILES = sorted(path for known in registry.KNOWN for path in known.folder.glob("expected*.toml"))
+VERDICTS_OF_THEIR_OWN = {"espproof-crash", "espproof-hang", "espproof-adapter-error", "espproof-setup"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_entries_are_of_the_catalogue(path: Path) -> None:
+    """Each entry names a requirement that exists, a clause of its document, and a reason that stands alone."""
+    entries = read_expectations(path)
+    assert entries
+    assert not [entry.id for entry in entries if entry.id in load() and load()[entry.id].verified_with]
+    assert len({entry.id for entry in entries}) == len(entries)
+    for entry in entries:
+        assert entry.id in load() or entry.id in VERDICTS_OF_THEIR_OWN, f"{entry.id} is in no document"
+        assert all(fnmatch.filter(all_checks(), pattern) for pattern in entry.checks), f"{entry.id}: no such check"
+        assert len(entry.reason) > 30, f"{entry.id}: say what a user notices"
+        document = entry.id.partition("-")[0]
+        assert entry.id in VERDICTS_OF_THEIR_OWN or entry.clause.startswith(f"{document[:3]} {document[3:]} ")
+
+
+def test_files_belong_to_adapters() -> None:
+    """There are some, and one of a variant is of a variant that there is: a file that nobody reads is no expectation."""
+    assert FILES
+    variants = {
+        known.folder / f"expected_{variant.partition('=')[0]}.toml"
+        for known in registry.KNOWN
+        for variant in known.variants
+    }
+    assert all(path.name == "expected.toml" or path in variants for path in FILES)
+
+
+def result_of(requirements: dict[str, Verdict], profile: str = "default") -> RunResult:
+    return RunResult(
+        espproof="0", adapter="it", adapter_version="0", profile=profile, seed=1, whole=True, cases=1, seconds=1.0,
+        verdicts={}, requirements=requirements, capabilities=ReferenceAdapter().capabilities(), checks=(),
+    )  # fmt: skip
+
+
+ONE = Expectation(id="RFC4303-3.1.2-restored", reason="known", clause="RFC 4303 3.1.2")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "listed", "profile", "news"),
+    [
+        (Verdict.FAIL, ONE, "default", False),
+        (Verdict.FAIL, None, "default", True),
+        (Verdict.CRASH, ONE, "default", True),
+        (Verdict.PASS, ONE, "default", True),
+        (Verdict.PASS, ONE, "quick", False),
+        (Verdict.PASS, None, "default", False),
+        (Verdict.INAPPLICABLE, ONE, "default", False),
+        (Verdict.WARNING, None, "default", False),
+        (Verdict.WARNING, replace(ONE, verdict=Verdict.WARNING), "default", False),
+    ],
+)
+def test_what_is_news(verdict: Verdict, listed: Expectation | None, profile: str, news: bool) -> None:
+    """A failure that is not listed, one of another kind than listed, and a listed one that does not come."""
+    result = result_of({ONE.id: verdict}, profile)
+    compare(result, (listed,) if listed else ())
+    assert result.unexpected == ((ONE.id,) if news else ())
+
+
+def test_what_is_verified_with_others_is_expected_with_them() -> None:
+    """A requirement without a check of its own needs no entry, and is no news of its own."""
+    follower = next(entry for entry in load().values() if entry.verified_with == (ONE.id,))
+    both = {ONE.id: Verdict.FAIL, follower.id: Verdict.FAIL}
+    for listed, news in (((ONE,), []), ((), [ONE.id])):
+        result = result_of(both)
+        compare(result, listed)
+        assert list(result.unexpected) == news
+
+
+@pytest.mark.parametrize(
+    ("patterns", "elsewhere"),
+    [
+        ((), ()),
+        (("udp.*", "format.opens"), ()),
+        (("udp.receives", "format.*"), ("udp.sends",)),
+        (("life.*",), ("format.opens", "udp.receives", "udp.sends")),
+    ],
+)
+def test_a_deviation_can_be_tied_to_checks(patterns: tuple[str, ...], elsewhere: tuple[str, ...]) -> None:
+    """Found by a check that is not listed, it is news, and the counterexample that is shown is that check's."""
+    result = result_of({ONE.id: Verdict.FAIL})
+    case = Case(version=1, sas=(), steps=())
+    result.checks = tuple(
+        CheckResult(
+            check=check,
+            verdict=Verdict.FAIL,
+            counterexamples=(
+                Counterexample(
+                    requirement=ONE.id, check=check, verdict=Verdict.FAIL, step=0, message=check, case=case, got=None,
+                    want=Transcript((), ()),
+                ),
+            ),
+        )
+        for check in ("format.opens", "udp.receives", "udp.sends")
+    )  # fmt: skip
+    compare(result, (replace(ONE, checks=patterns),))
+    assert result.elsewhere == ({ONE.id: elsewhere} if elsewhere else {})
+    assert result.unexpected == ((ONE.id,) if elsewhere else ())
+    assert bool(result.expected) == (not elsewhere)
+    assert [one.message for one in result.counterexamples] == list(elsewhere[:1] or ("format.opens",))
+
+
+def test_file_that_is_none_says_so(tmp_path: Path) -> None:
+    """A wrong key, a wrong verdict, no TOML, no file: one clear error each."""
+    path = tmp_path / "wrong.toml"
+    for text in (
+        "[[deviation]]\nid = 'x'\n",
+        "[[deviation]]\nid = 'x'\nreason = ''\nclause = ''\nverdict = 'bad'\n",
+        "=",
+    ):
+        path.write_text(text)
+        with pytest.raises(Misuse, match=r"wrong\.toml"):
+            read_expectations(path)
+    with pytest.raises(Misuse, match=r"none\.toml"):
+        read_expectations(tmp_path / "none.toml")
+
+
+def test_a_file_can_extend_another(tmp_path: Path) -> None:
+    """All of the other file holds, but what is named in `without` and what has an entry of the same id."""
+    entry = "[[deviation]]\nid = '{}'\nreason = '{}'\nclause = ''\n"
+    (tmp_path / "base.toml").write_text(entry.format("a", "1") + entry.format("b", "1") + entry.format("c", "1"))
+    path = tmp_path / "more.toml"
+    path.write_text("extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"))
+    assert [(one.id, one.reason) for one in read_expectations(path)] == [("c", "1"), ("b", "2"), ("d", "2")]
+    (tmp_path / "most.toml").write_text("extends = 'more.toml'\nwithout = ['b']\n")
+    assert [one.id for one in read_expectations(tmp_path / "most.toml")] == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extends = 'base.toml'\nwithout = ['x']",
+        "extends = 'none.toml'",
+        "extends = 'self.toml'",
+        "extends = 'round.toml'",
+    ],
+)
+def test_a_file_that_extends_wrongly_says_so(tmp_path: Path, text: str) -> None:
+    """What is taken away must be there, and there is an end."""
+    (tmp_path / "base.toml").write_text("")
+    (tmp_path / "round.toml").write_text("extends = 'self.toml'")
+    path = tmp_path / "self.toml"
+    path.write_text(text)
+    with pytest.raises(Misuse, match="toml"):
+        read_expectations(path)

@@ -1,0 +1,392 @@
+"""Runs checks against an adapter: Hypothesis draws Cases, the adapter and the reference execute them, the oracle judges.
+
+A check is run until nothing new is found: the first finding fixes the requirement that is shrunk, so that a
+counterexample stays about one thing; then that requirement is muted and the check runs again, a bounded number of times.
+The same seed gives the same cases, in whatever order and process the checks run: each check has a seed of its own, and
+no example database is read. Therefore a round whose cases are known from an earlier run need not draw them again
+(`recall`).
+"""
+
+import hashlib
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
+from hypothesis.internal.conjecture import providers
+
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
+from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, from_json, to_json
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.checks.registry import Check
+from espproof.conformance.checks.scenario import Inapplicable, Scenario, Target
+from espproof.conformance.oracle.judge import SETUP, Finding, Incapable, judge
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.running.recall import Recall, Round, Shrunk
+from espproof.conformance.running.reduce import reduce
+from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
+from espproof.reference.errors import Misuse
+
+MAX_FINDINGS = 8
+"""Requirements that one check may report: after so many the implementation needs a developer, not more examples."""
+
+
+class Profile(Enum):
+    """How many examples a check of weight 1 draws."""
+
+    QUICK = 15
+    DEFAULT = 100
+    THOROUGH = 600
+
+
+def target(adapter: Adapter) -> Target:
+    caps = adapter.capabilities()
+    return Target(adapter.name, caps, OptionSpace(caps))
+
+
+def run_check(
+    check: Check,
+    adapter: Adapter,
+    aim: Target,
+    *,
+    examples: int,
+    seed: int,
+    findings: int = MAX_FINDINGS,
+    interrupted: Callable[[], bool] = lambda: False,
+    recall: Recall | None = None,
+) -> CheckResult:
+    """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
+
+    `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
+    `recall`: where to look for the cases of an earlier run first, and to leave those of this one.
+    """
+    started = time.perf_counter()
+    run = _Run(check, adapter, aim, interrupted, recall)
+    count = max(1, round(examples * check.weight))
+    result = CheckResult(check=check.id, verdict=Verdict.PASS)
+    try:
+        for round_number in range(findings):
+            found = run.hunt(count, seed_of(seed, check.id, round_number))
+            if found is None:
+                break
+            run.muted.add(found.requirement)
+            result.counterexamples += (found,)
+    except Inapplicable as missing:
+        result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
+    if result.counterexamples:
+        result.verdict = result.counterexamples[0].verdict
+    noted = run.noted
+    result.examples, result.recalled, result.digest = noted.examples, noted.recalled, noted.digest.hexdigest()[:16]
+    result.tried, result.behaviours = tuple(sorted(noted.tried)), noted.behaviours
+    result.pairs, result.first_finding = tuple(sorted(noted.pairs)), noted.first_finding
+    result.seconds, result.spent = time.perf_counter() - started, run.spent
+    return result
+
+
+def seed_of(seed: int, check: str, round_number: int = 0) -> int:
+    """A seed of its own for each check and round."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{check}/{round_number}".encode()).digest()[:8], "big")
+
+
+def cases_of(check: Check, aim: Target) -> st.SearchStrategy[Case | Inapplicable]:
+    """The Cases of a check; an `Inapplicable` where what was drawn needs something that is not declared."""
+
+    @st.composite
+    def cases(draw: Callable[[st.SearchStrategy[object]], object]) -> Case | Inapplicable:
+        scenario = Scenario(draw, aim)
+        try:
+            check.scenario(scenario)
+        except Inapplicable as missing:
+            return missing
+        return scenario.case()
+
+    return cases()
+
+
+def settings_of(examples: int) -> settings:
+    """Hypothesis' settings for a run of so many examples: nothing from a database, nothing into one."""
+    return settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+
+@contextmanager
+def no_borrowed_constants() -> Iterator[None]:
+    """Keep Hypothesis from boosting the constants that stand in whatever source files happen to be imported.
+
+    With them the cases depend on the adapter's module, on the user's, and on whether the suite is installed or a
+    checkout. Hypothesis has no setting for it; if its inside changes, nothing is done.
+    """
+    inside: Any = providers
+    borrowed = getattr(inside, "_get_local_constants", None)
+    if borrowed is None:
+        yield
+        return
+    inside._get_local_constants = type(inside.GLOBAL_CONSTANTS)
+    inside.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        inside._get_local_constants = borrowed
+        inside.CONSTANTS_CACHE.cache.clear()
+
+
+class _Found(Exception):
+    """Raised inside Hypothesis to say: this case is a counterexample."""
+
+
+@dataclass
+class _Noted:
+    """What the examples of a check were and covered."""
+
+    examples: int = 0
+    recalled: int = 0
+    tried: set[str] = field(default_factory=set)
+    pairs: set[str] = field(default_factory=set)
+    behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
+    first_finding: dict[str, int] = field(default_factory=dict)
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    judged: int = 0
+    """Examples that the adapter has carried out, none of whose steps was unsupported."""
+
+    def copy(self) -> "_Noted":
+        return _Noted(
+            self.examples, self.recalled, set(self.tried), set(self.pairs),
+            {name: dict(counts) for name, counts in self.behaviours.items()}, dict(self.first_finding),
+            self.digest.copy(), self.judged,
+        )  # fmt: skip
+
+
+@dataclass
+class _Run:
+    check: Check
+    adapter: Adapter
+    aim: Target
+    interrupted: Callable[[], bool]
+    recall: Recall | None
+    muted: set[str] = field(default_factory=set)
+    noted: _Noted = field(default_factory=_Noted)
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
+    _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
+    _lines: list[bytes] = field(default_factory=list)
+    _caught: Counterexample | None = None
+    _inapplicable: Inapplicable | None = None
+
+    def hunt(self, examples: int, seed: int) -> Counterexample | None:
+        """One round: the shrunk counterexample of the first new requirement, or None."""
+        kept = self.recall.read(self.check.id, seed, examples) if self.recall is not None else None
+        if kept is not None and self._again(kept):
+            return self._outcome()
+        self._draw(examples, seed)
+        if self._inapplicable is not None and not self.noted.examples:
+            raise self._inapplicable
+        if self._caught is not None and self._caught.verdict is not Verdict.HANG:
+            reduce(self._caught.case, self._still_fails)
+        if self.recall is not None and (self._caught is None or self._caught.verdict is not Verdict.ADAPTER_ERROR):
+            self.recall.write(self.check.id, seed, examples, Round(tuple(self._lines), _shrunk(self._caught)))
+        return self._outcome()
+
+    def _outcome(self) -> Counterexample | None:
+        """What was caught. `Inapplicable` if each case had a step that was unsupported: nothing was put to the test."""
+        if self._inapplicable is not None and self._caught is None and not self.noted.judged and not self.muted:
+            raise self._inapplicable
+        return self._caught
+
+    def _begin(self) -> None:
+        self._lines = []
+        self._caught = None
+        self._inapplicable = None
+
+    def _draw(self, examples: int, seed: int) -> None:
+        """Let Hypothesis draw, and shrink what it catches."""
+        self._begin()
+
+        @hypothesis_seed(seed)
+        @settings_of(examples)
+        @given(cases_of(self.check, self.aim))
+        def test(case: Case | Inapplicable) -> None:
+            if isinstance(case, Inapplicable):
+                self._inapplicable = case
+            else:
+                self._try(case)
+
+        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)  # about large values: cases are large
+            test()
+
+    def _again(self, kept: Round) -> bool:
+        """Execute the cases of an earlier run. False if they do not lead where they led then: nothing happened yet."""
+        self._begin()
+        before = self.noted.copy()
+        try:
+            with suppress(_Found):
+                for line in kept.lines:
+                    self._try(from_json(line, Case))
+                    self.noted.recalled += 1
+        except Misuse:  # a file that is not ours
+            self._caught, kept = None, Round((), None)
+        if self._caught is None:
+            if kept.lines and kept.shrunk is None:
+                return True
+        elif kept.shrunk is not None and self._caught.requirement == kept.shrunk.requirement:
+            self.noted.recalled += 1
+            if self._caught.verdict is Verdict.HANG or self._shows(kept.shrunk):
+                return True
+        self.noted = before
+        return False
+
+    def _try(self, case: Case) -> None:
+        """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
+        if self._caught is not None and self._caught.verdict is Verdict.HANG:
+            return  # each try to make it shorter would cost a time limit
+        if self.interrupted():
+            raise KeyboardInterrupt
+        searching = self._caught is None
+        if searching:
+            line = to_json(case)
+            self.noted.examples += 1
+            self.noted.digest.update(line)
+            if self.recall is not None:
+                self._lines.append(line)
+        for found in self._execute(case, note=searching):
+            if found.requirement in self.muted:
+                continue
+            if self._caught is None or self._caught.requirement == found.requirement:
+                self.noted.first_finding.setdefault(found.requirement, self.noted.examples)
+                self._caught = found
+                raise _Found
+
+    def _shows(self, shrunk: Shrunk) -> bool:
+        """Whether a case that was shrunk in an earlier run still shows the same, and then is what is caught."""
+        for found in self._execute(shrunk.case, note=False):
+            if (found.requirement, _kind(found)) == (shrunk.requirement, shrunk.kind):
+                self._caught = found
+                return True
+        return False
+
+    def _still_fails(self, shorter: Case) -> bool:
+        """Whether the same goes wrong with a shorter case, which is then the one that is caught."""
+        assert self._caught is not None
+        return self._shows(Shrunk(self._caught.requirement, _kind(self._caught), shorter))
+
+    def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
+        """Everything wrong with one case; with `note`, what it covered is remembered."""
+        with self._spending("reference"):
+            want = self._reference.execute(case)
+        try:
+            with self._spending("adapter"):
+                got = self.adapter.execute(case)
+        except AdapterFailure as failure:
+            yield self._failure(failure, case, want)
+            return
+        except Exception as error:
+            yield self._failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
+            return
+        with self._spending("comparison"):
+            judgement = judge(case, got, want, self.aim.caps)
+        if isinstance(judgement, Incapable):
+            self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
+            return
+        if note:
+            self.noted.judged += 1
+            self.noted.tried |= judgement.tried
+            self._note(case, got)
+        for finding in judgement.findings:
+            yield _counterexample(finding, self.check.id, case, got, want)
+
+    @contextmanager
+    def _spending(self, where: str) -> Iterator[None]:
+        """The seconds of the block are added to what was spent there."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[where] += time.perf_counter() - began
+
+    def _failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> Counterexample:
+        verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+        return Counterexample(
+            requirement=f"espproof-{verdict.value}", check=self.check.id, verdict=verdict, step=SETUP,
+            message=str(failure), case=case, got=None, want=want,
+        )  # fmt: skip
+
+    def _note(self, case: Case, got: Transcript) -> None:
+        """What this case covered: pairs of options, choices the documents leave open."""
+        for step, outcome in zip(case.steps, got.steps, strict=True):
+            if step.behaviour:
+                counts = self.noted.behaviours.setdefault(step.behaviour, {})
+                told = type(outcome).__name__.lower()
+                counts[told] = counts.get(told, 0) + 1
+        for sa, version in _used(case):
+            self.noted.pairs |= _pair_names(options_of(sa, version))
+        for sa in case.sas:
+            if sa.direction == "in":
+                self.noted.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
+
+
+@cache
+def _pair_names(row: Options) -> frozenset[str]:
+    """The pairs of option values of one row, as the result names them."""
+    return frozenset(f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in pairs_of(row))
+
+
+def _used(case: Case) -> Iterator[tuple[Sa, int]]:
+    sas = {sa.name: sa for sa in case.sas}
+    for step in case.steps:
+        if isinstance(step, Outbound | OutboundBurst) and step.sa in sas:
+            packet = step.packet if isinstance(step, Outbound) else step.packets[0]
+            if packet and packet[0] >> 4 in (4, 6):
+                yield sas.pop(step.sa), packet[0] >> 4
+
+
+def _shrunk(caught: Counterexample | None) -> Shrunk | None:
+    return None if caught is None else Shrunk(caught.requirement, _kind(caught), caught.case)
+
+
+def _kind(found: Counterexample) -> str:
+    """A message without its numbers."""
+    return _NUMBERS.sub("#", found.message)
+
+
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
+_FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
+
+
+def _counterexample(finding: Finding, check: str, case: Case, got: Transcript, want: Transcript) -> Counterexample:
+    steps = tuple(
+        msgspec.structs.replace(step, expect=right) for step, right in zip(case.steps, want.steps, strict=True)
+    )
+    complete = msgspec.structs.replace(
+        case,
+        id=f"{check}/{finding.requirement}",
+        title=finding.message,
+        requirements=(finding.requirement,),
+        steps=steps,
+    )
+    return Counterexample(
+        requirement=finding.requirement,
+        check=check,
+        verdict=Verdict.FAIL,
+        step=finding.step,
+        message=finding.message,
+        case=complete,
+        got=got,
+        want=want,
+    )

@@ -1,0 +1,113 @@
+"""No false alarm, whatever an implementation declares: the reference behind any set of capabilities passes everything."""
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+
+from espproof.adapters.capabilities import Capabilities, ReplayWindows, everything
+from espproof.adapters.case import Delivered, Done, Dropped, Octets, Outbound, Passed, Refused, Sa, Sent, Unsupported
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.checks.registry import all_checks
+from espproof.conformance.oracle.outbound import forwarded
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.running.check import run_check, target
+
+
+class Limited(ReferenceAdapter):
+    """The reference, which does what is declared and nothing else; as a router it also lowers the TTL."""
+
+    def __init__(self, caps: Capabilities) -> None:
+        self._caps = caps
+        super().__init__()
+
+    def capabilities(self) -> Capabilities:
+        return self._caps
+
+    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        missing = self._caps.lacks(sa)
+        return super().add_sa(sa) if missing is None else Unsupported(what=missing)
+
+    def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
+        if len(step.packet) > self._caps.max_packet:
+            return Dropped(reason="too-big")
+        if self._caps.forwards and len(step.packet) >= 40:
+            step = msgspec.structs.replace(step, packet=Octets(forwarded(step.packet)))
+        result = super().outbound(step)
+        if isinstance(result, Sent) and len(result.packet) > self._caps.max_packet:
+            return Dropped(reason="too-big")
+        return result
+
+    def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
+        if len(packet) > self._caps.max_packet + 60:  # octets of the link behind the packet
+            return Dropped(reason="too-big")
+        result = super().inbound(packet)
+        if self._caps.forwards and isinstance(result, Delivered):
+            return Delivered(packet=Octets(forwarded(result.packet)), sa=result.sa)
+        return result
+
+
+def some(rng: random.Random, values: Any, least: int = 1) -> tuple[Any, ...]:
+    values = tuple(values)
+    return tuple(rng.sample(values, rng.randint(least, len(values))))
+
+
+def drawn(seed: int) -> Capabilities:
+    """Capabilities at random, consistent in themselves."""
+    rng = random.Random(seed)
+    whole = everything()
+    encryption = {
+        name: some(rng, whole.encryption[name]) for name in some(rng, whole.encryption, 1)[: rng.choice((1, 2, 4, 15))]
+    }
+    separate = [name for name in whole.integrity if name != "NONE"]
+    flags = {
+        name: rng.random() < 0.5
+        for name in (
+            "set_sequence", "set_window", "set_iv", "udp_ports", "tfc", "dummy", "hop_limit", "selectors", "resynchronise",
+            "delete_sa", "ipv4_options", "ipv6_extension_headers", "reassembles", "drop_reasons",
+        )
+    }  # fmt: skip
+    windows = rng.choice(
+        (
+            None,
+            ReplayWindows(),
+            ReplayWindows(minimum=1, maximum=4096, step=1, off=True),
+            ReplayWindows(minimum=64, maximum=64, step=1),
+            ReplayWindows(minimum=32, maximum=1024, step=32, off=True),
+            ReplayWindows(minimum=128, maximum=2**20, step=64),
+        )
+    )
+    return Capabilities(
+        encryption=encryption,
+        integrity=("NONE", *some(rng, separate)),
+        directions=rng.choice((("in",), ("out",), ("in", "out"), ("in", "out"))),
+        modes=some(rng, ("transport", "tunnel")),
+        families=some(rng, ("4in4", "6in4", "4in6", "6in6")),
+        esn=some(rng, (False, True)),
+        replay_windows=windows,
+        udp=some(rng, (4, 6), 0),
+        dscp=some(rng, ("copy", "fixed")),
+        ecn=some(rng, ("normal", "compatibility"), 0),
+        df=some(rng, ("copy", "set", "clear")),
+        lookup=some(rng, ("spi", "spi+destination", "spi+destination+source")),
+        lifetimes=some(rng, ("packets", "octets", "seconds"), 0),
+        read_state=some(rng, ("sequence", "received_offsets", "packets", "octets", "lifetime"), 0),
+        max_packet=rng.choice((1500, 1501, 2000, 9000, 65535)),
+        sequence_start=rng.choice((0, 0, 2)),
+        forwards=rng.random() < 0.2,
+        **flags,
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_reference_passes_whatever_it_declares(seed: int) -> None:
+    """No check fails, raises, or finds an operation unsupported that was declared."""
+    adapter = Limited(drawn(seed))
+    if not any((name != "NONE") for name in adapter.capabilities().integrity):
+        return
+    aim = target(adapter)
+    for check in all_checks().values():
+        result = run_check(check, adapter, aim, examples=4, seed=seed)
+        told = [(one.requirement, one.message) for one in result.counterexamples]
+        assert result.verdict in (Verdict.PASS, Verdict.INAPPLICABLE), (check.id, told)
