@@ -6,30 +6,24 @@ of the three failures below; anything else that escapes is reported as `adapter-
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
-    AddSa,
-    AdvanceTime,
     Burst,
     Case,
-    DeleteSa,
     Delivered,
     Done,
     Dropped,
-    Inbound,
     InboundBurst,
     Octets,
     Outbound,
     OutboundBurst,
     Outcome,
     Passed,
-    ReadState,
     Refused,
     Sa,
     Sent,
@@ -37,6 +31,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.steps import STEPS
 
 
 class AdapterFailure(Exception):
@@ -127,19 +122,8 @@ class Adapter(ABC):
 
     def take(self, step: Step) -> Outcome:
         """One step; one that this version of the suite does not know is unsupported."""
-        operation = self._TAKE.get(type(step))
-        return operation(self, step) if operation else Unsupported(what=f"operation {type(step).__name__}")
-
-    _TAKE: ClassVar[dict[type, Callable[[Any, Any], Outcome]]] = {
-        AddSa: lambda self, step: self.add_sa(step.sa),
-        DeleteSa: lambda self, step: self.delete_sa(step.sa),
-        Outbound: lambda self, step: self.outbound(step),
-        OutboundBurst: lambda self, step: self.outbound_burst(step),
-        Inbound: lambda self, step: self.inbound(step.packet),
-        InboundBurst: lambda self, step: self.inbound_burst(step),
-        ReadState: lambda self, step: self.read_state(step.sa),
-        AdvanceTime: lambda self, step: self.advance_time(step.seconds),
-    }
+        kind = STEPS.get(type(step))
+        return kind.take(self, step) if kind else Unsupported(what=f"operation {type(step).__name__}")
 
     def close(self) -> None:  # noqa: B027 -- most adapters have nothing to release
         """Release everything (processes, sockets, temporary files). Called once; may be called after a failure."""

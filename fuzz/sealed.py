@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from espproof.adapters.case import Sa
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import entry
 from espproof.reference import ip, transport, udp_encapsulation
 from espproof.reference.drops import DropReason
-from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import TRAILER_SIZE, Codec, sequence_low, spi_of
-from espproof.reference.sa import SaState
 from espproof.reference.sequence import reconstruct
 
 
@@ -44,8 +43,7 @@ class Keys:
 
     def __init__(self, sas: Sequence[Sa]) -> None:
         self.sas = tuple(sas)
-        reference = ReferenceAdapter()
-        self._entries = [Entry(reference.parameters(sa), SaState()) for sa in sas]
+        self._entries = [entry(sa) for sa in sas]
         self._by_spi = {sa.spi: number for number, sa in enumerate(sas)}
         if len(self._by_spi) != len(self.sas):
             raise Misuse("two SAs of a fuzz target have the same SPI")

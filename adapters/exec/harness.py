@@ -10,19 +10,20 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO
 
 import msgspec
 
 from espproof.adapters.base import Adapter, AdapterFailure
-from espproof.adapters.case import AddSa, Done, Outcome, Refused, Sa, Step, Unsupported, from_plain, to_json
+from espproof.adapters.case import AddSa, Done, Outcome, Refused, Sa, Unsupported, from_plain, to_json
 from espproof.adapters.exec import messages
 from espproof.adapters.registry import open_adapter
+from espproof.adapters.steps import STEPS, operation
 from espproof.reference.errors import Misuse
 
 USAGE, FAILED = 2, 70
 """Exit statuses: wrong arguments; the adapter reports that its implementation crashed or hangs."""
-_STEPS: Mapping[Any, Any] = {kind.__struct_config__.tag: kind for kind in get_args(Step)}
+_STEPS: Mapping[str, Any] = {operation(kind): kind for kind in STEPS}
 
 
 class Harness:
@@ -67,13 +68,13 @@ class Harness:
         )
 
     def _take(self, request: dict[str, Any]) -> Outcome:
-        operation = request.get("op")
-        if operation == "reset":
+        name = request.get("op")
+        if name == "reset":
             self._adapter.reset()
             return Done()
-        kind = _STEPS.get(operation)
+        kind = _STEPS.get(str(name))
         if kind is None:
-            return Unsupported(what=str(operation))
+            return Unsupported(what=str(name))
         step = _known(kind, request)
         if kind is AddSa:
             step["sa"] = _known(Sa, step["sa"])

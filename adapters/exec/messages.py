@@ -11,20 +11,12 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
-    AddSa,
-    AdvanceTime,
     Burst,
-    DeleteSa,
     Delivered,
     Done,
     Dropped,
-    Inbound,
-    InboundBurst,
-    Outbound,
-    OutboundBurst,
     Outcome,
     Passed,
-    ReadState,
     Refused,
     Sent,
     State,
@@ -35,6 +27,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.printable import printable
 from espproof.adapters.schema import json_schema
+from espproof.adapters.steps import STEPS, operation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
 
@@ -90,19 +83,8 @@ class BatchAnswer(
     results: tuple[Outcome, ...]
 
 
-RESULTS: Mapping[type, tuple[type, ...]] = {
-    Reset: (Done,),
-    AddSa: (Done, Refused, Unsupported),
-    DeleteSa: (Done, Refused, Unsupported),
-    Outbound: (Sent, Dropped, Refused, Unsupported),
-    OutboundBurst: (Burst, Refused, Unsupported),
-    Inbound: (Delivered, Dropped, Passed, Unsupported),
-    InboundBurst: (Burst, Unsupported),
-    ReadState: (State, Refused, Unsupported),
-    AdvanceTime: (Done, Unsupported),
-}
+RESULTS: Mapping[type, tuple[type, ...]] = {Reset: (Done,), **{kind: row.outcomes for kind, row in STEPS.items()}}
 """Operation -> the outcomes that go with it."""
-IN_BURST: Mapping[type, tuple[type, ...]] = {OutboundBurst: (Sent, Dropped), InboundBurst: (Delivered, Dropped, Passed)}
 
 
 # ------------------------------------------------------------------------------------------------------------ requests
@@ -193,17 +175,15 @@ def outcomes_of(steps: Sequence[Reset | Step], answer: dict[str, Any]) -> tuple[
 def fits(step: Reset | Step, outcome: Outcome) -> None:
     """`Misuse` unless the outcome goes with the operation, and a burst with its packets."""
     if not isinstance(outcome, RESULTS.get(type(step), (Unsupported,))):
-        raise Misuse(f"{_tag(step)} was answered with {_tag(outcome)!r}")
-    if isinstance(step, OutboundBurst | InboundBurst) and isinstance(outcome, Burst):
-        if len(outcome.results) != len(step.packets):
-            raise Misuse(f"{len(outcome.results)} results for a burst of {len(step.packets)} packets")
+        raise Misuse(f"{operation(type(step))} was answered with {operation(type(outcome))!r}")
+    if isinstance(outcome, Burst) and not isinstance(step, Reset):
+        kind = STEPS[type(step)]
+        packets = kind.packets(step)
+        if len(outcome.results) != len(packets):
+            raise Misuse(f"{len(outcome.results)} results for a burst of {len(packets)} packets")
         for one in outcome.results:
-            if not isinstance(one, IN_BURST[type(step)]):
-                raise Misuse(f"a packet of {_tag(step)} was answered with {_tag(one)!r}")
-
-
-def _tag(message: Any) -> str:
-    return str(type(message).__struct_config__.tag)
+            if not isinstance(one, kind.each):
+                raise Misuse(f"a packet of {operation(type(step))} was answered with {operation(type(one))!r}")
 
 
 def shown(line: bytes | bytearray, limit: int = 120) -> str:

@@ -37,6 +37,7 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.case import Delivered, Octets, Outbound, Sa, Sent
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
+from espproof.adapters.translate import security_association, starting_state
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
 from espproof.conformance.oracle.verdict import Verdict
@@ -215,9 +216,8 @@ def _inner() -> bytes:
 def _endpoint(direction: str) -> endpoint.Endpoint:
     sa = _sa(direction)
     ours = endpoint.Endpoint()
-    adapter = ReferenceAdapter()
-    parameters = adapter.parameters(sa)
-    ours.add(parameters, adapter.state(sa, parameters))
+    parameters = security_association(sa)
+    ours.add(parameters, starting_state(sa, parameters))
     return ours
 
 
@@ -306,7 +306,7 @@ def _lookup_turn(count: int) -> Turn:
 
 def _many(count: int) -> list[_Entry]:
     """SAs of all three degrees of match; every SPI is there for several destinations and sources."""
-    template = ReferenceAdapter().parameters(_sa("in"))
+    template = security_association(_sa("in"))
     degrees = ("spi", "spi+destination", "spi+destination+source", "spi+destination+source")
     return [
         _Entry(

@@ -33,14 +33,13 @@ from espproof.adapters.case import (
     Step,
     UdpEncapsulation,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import entry
 from espproof.conformance.strategies import packets, values, wire
 from espproof.conformance.strategies.options import Options, OptionSpace
 from espproof.reference import endpoint, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.esp import Codec
-from espproof.reference.sa import SaState
 from espproof.reference.transforms import mac
 
 T = TypeVar("T")
@@ -65,7 +64,7 @@ class Peer:
 
     def __init__(self, sa: Sa) -> None:
         self.sa = sa
-        self.entry = endpoint.Entry(_REFERENCE.parameters(sa), SaState())
+        self.entry = entry(sa)
 
     @property
     def codec(self) -> Codec:
@@ -119,7 +118,6 @@ class Peer:
         return ip.build_ipv6(source, destination, endpoint.PROTOCOL_UDP, udp)
 
 
-_REFERENCE = ReferenceAdapter()
 _OVERHEAD = 136
 """Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, SHA-512 ICV."""
 

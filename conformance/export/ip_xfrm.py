@@ -23,8 +23,6 @@ from espproof.adapters.case import (
     DeleteSa,
     Delivered,
     Done,
-    Outbound,
-    OutboundBurst,
     Outcome,
     Refused,
     Sa,
@@ -32,6 +30,7 @@ from espproof.adapters.case import (
     Step,
 )
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 from espproof.conformance.export.comment import comment
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -126,7 +125,7 @@ def _step(case: Case, place: int, step: Step, outcome: Outcome) -> Iterator[str]
         yield from comment(f"step {place} deletes SA {step.sa}:")
         yield f"#   {shlex.join(['ip', 'xfrm', 'state', 'delete', *_ends(sa), 'spi', f'{sa.spi:#010x}'])}"
     elif isinstance(step, AdvanceTime):
-        yield f"# step {place}: {step.seconds} seconds pass"
+        yield f"# step {place}: {STEPS[AdvanceTime].told(step)}"
 
 
 # ------------------------------------------------------------------------------------------------------ parts of an SA
@@ -216,8 +215,8 @@ def traffic(case: Case, done: Transcript, sa: Sa) -> tuple[Selector, ...]:
         inner = [
             bytes(packet)
             for step in case.steps
-            if isinstance(step, Outbound | OutboundBurst) and step.sa == sa.name
-            for packet in (step.packets if isinstance(step, OutboundBurst) else (step.packet,))
+            if STEPS[type(step)].direction == "out" and STEPS[type(step)].sa(step) == sa.name
+            for packet in STEPS[type(step)].packets(step)
         ]
     else:
         inner = [

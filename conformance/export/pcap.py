@@ -14,16 +14,12 @@ from espproof.adapters.base import Transcript
 from espproof.adapters.case import (
     Burst,
     Case,
-    Inbound,
-    InboundBurst,
-    Outbound,
-    OutboundBurst,
     Outcome,
-    ReadState,
     Sent,
     State,
 )
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 
 MAGIC_NANOSECONDS = 0xA1B23C4D
 LINKTYPE_RAW = 101
@@ -47,11 +43,10 @@ def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, in
     """Number of the step, nanosecond, octets."""
     want = expected(case)
     for number, (step, right) in enumerate(zip(case.steps, want, strict=True)):
-        if isinstance(step, Inbound):
-            yield number, 0, bytes(step.packet)
-        elif isinstance(step, InboundBurst):
-            yield from ((number, place, bytes(packet)) for place, packet in enumerate(step.packets))
-        elif isinstance(step, Outbound | OutboundBurst | ReadState):
+        kind = STEPS[type(step)]
+        if kind.direction == "in":
+            yield from ((number, place, bytes(packet)) for place, packet in enumerate(kind.packets(step)))
+        else:
             leaving = sent(right)
             yield from ((number, place, packet) for place, packet in leaving)
             there = sent(got.steps[number]) if got is not None and number < len(got.steps) else []

@@ -1,11 +1,11 @@
 """One combination with one history between two implementations: asked, judged by plain facts, shrunk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from espproof.adapters.base import Adapter, Crashed, Hung
+from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     Burst,
@@ -26,9 +26,9 @@ from espproof.adapters.case import (
 )
 from espproof.conformance.interop.plan import Course, due, inner_packets, name_of, sa_of
 from espproof.conformance.interop.result import Finding
-from espproof.conformance.oracle.judge import tell
+from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.outbound import forwarded
-from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.strategies.options import Options
 
 OVERHEAD = 136
@@ -39,7 +39,6 @@ MAX_TRIES = 24
 """Executions that the shrinking of one finding may take."""
 MAX_FAILURES = 5
 """An adapter that has failed so often is not asked any more."""
-_FAILURES: Mapping[type[Exception], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Side:
             done = self.adapter.execute(case)
         except Exception as failure:  # what else escapes is the adapter's own mistake
             self.failures += 1
-            verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+            verdict = of_failure(failure)
             return Wrong(f"{who}: {verdict.value}", 0, "an answer", f"{type(failure).__name__}: {failure}", verdict)
         outcomes: list[Outcome] = []
         for outcome in done.steps:

@@ -7,10 +7,11 @@ discarded, and audit logs are not part of the protocol (the one exception is a s
 Nor is it compared whether an outbound packet was refused or dropped: it was not sent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
-from espproof.adapters.base import Transcript
+from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
@@ -24,7 +25,6 @@ from espproof.adapters.case import (
     Outbound,
     OutboundBurst,
     Outcome,
-    Passed,
     ReadState,
     Refused,
     Sa,
@@ -33,7 +33,9 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.conformance.oracle.outbound import Judged, OutboundJudge, forwarded
+from espproof.adapters.reference import ReferenceAdapter
+from espproof.conformance.oracle.compare import inbound, inbound_burst, state, tell
+from espproof.conformance.oracle.outbound import Judged, OutboundJudge
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
 
@@ -49,6 +51,8 @@ class Finding:
     requirement: str
     step: int
     message: str
+    sa: str = ""
+    """Of a finding about the SAs that a case begins with: the name of the SA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,28 @@ class Judgement:
 
     findings: tuple[Finding, ...]
     tried: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Who knows what is right of one subject: a reference that executes a Case, and a judge that holds others against it.
+
+    Both are named by reference (a class or function of a module), so that an oracle can be sent to a worker.
+    """
+
+    name: str
+    reference: Callable[[], Adapter]
+    judge: Callable[[Case, Transcript, Transcript, Capabilities], Judgement | Incapable]
+    """What was done, what should have been done, and what the implementation declares."""
+
+    def expected(self, case: Case) -> Transcript:
+        """What should become of the case."""
+        return _made(self.reference).execute(case)
+
+
+@cache
+def _made(reference: Callable[[], Adapter]) -> Adapter:
+    return reference()
 
 
 def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement | Incapable:
@@ -108,7 +134,7 @@ def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:
 def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
     for sa, outcome, right in zip(case.sas, got.setup, want.setup, strict=True):
         if type(outcome) is not type(right):
-            yield Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}")
+            yield Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}", sa.name)
 
 
 def _step(
@@ -117,9 +143,9 @@ def _step(
     if isinstance(step, Outbound | OutboundBurst):
         yield from _outbound(number, step, got, want, judges)
     elif isinstance(step, InboundBurst):
-        yield from _inbound_burst(got, want, caps)
+        yield from inbound_burst(got, want, caps)
     elif isinstance(step, Inbound):
-        yield from _inbound(got, want, caps)
+        yield from inbound(got, want, caps)
         reasons = (got, want) == (Dropped(reason="integrity"), Dropped(reason="replay"))
         if step.requirement == CHECK_FIRST and caps.drop_reasons and reasons:
             yield (
@@ -127,7 +153,7 @@ def _step(
                 "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",
             )
     elif isinstance(want, State):
-        yield from _state(got, want, caps)
+        yield from state(got, want, caps)
         if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:
             if got.early is None:
                 yield None, "what was sent before the case is not told"
@@ -152,81 +178,5 @@ def _outbound(
         yield None, f"{tell(got)}, expected {tell(want)}"
 
 
-def _inbound_burst(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
-    """Each packet of a burst as if it had come alone."""
-    if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
-        for index, (is_, should) in enumerate(zip(got.results, want.results, strict=True)):
-            yield from ((name, f"packet {index}: {message}") for name, message in _inbound(is_, should, caps))
-    else:
-        yield None, f"{tell(got)}, expected {tell(want)}"
-
-
-def _inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
-    if isinstance(want, Delivered) and isinstance(got, Delivered):
-        if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
-            yield None, f"delivered other octets: {_difference(got.packet, want.packet)}"
-        elif got.sa is not None and want.sa is not None and got.sa != want.sa:
-            yield None, f"processed by SA {got.sa}, expected {want.sa}"
-    elif type(got) is not type(want) or (isinstance(want, Passed) and got != want):
-        yield None, f"{tell(got)}, expected {tell(want)}"
-
-
-def _state(got: Outcome, want: State, caps: Capabilities) -> Judged:
-    if not isinstance(got, State):
-        yield None, f"{tell(got)}, expected {tell(want)}"
-        return
-    for field in caps.read_state:
-        is_, should = getattr(got, field), getattr(want, field)
-        if should is None:
-            continue
-        if field == "octets":
-            yield from _octets(is_, should, want.packets or 0)
-        elif is_ != should:
-            yield None, f"{field} is {_short(is_)}, expected {_short(should)}"
-
-
-def _octets(got: int | None, inner: int, packets: int) -> Judged:
-    """Which octets count is left open (`reference.lifetime`): from the payload alone to the whole protected packet."""
-    least, most = inner - 60 * packets, inner + _OVERHEAD * packets
-    if got is None or not least <= got <= most:
-        yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
-
-
-_OVERHEAD = 40 + 8 + 8 + 16 + 257 + 32
-"""Outer header, UDP, ESP header, IV, padding and trailer, ICV: the most that ESP adds to a packet."""
-
-
-def tell(outcome: Outcome) -> str:
-    """An outcome in a few words."""
-    match outcome:
-        case Sent(packet=packet):
-            return f"sent {len(packet)} octets"
-        case Delivered(packet=packet):
-            return f"delivered {len(packet)} octets"
-        case Dropped(reason=reason):
-            return "dropped" if reason == "unspecified" else f"dropped ({reason})"
-        case Passed(to=to):
-            return f"passed to {to}"
-        case Refused(reason=reason):
-            return f"refused ({reason})" if reason else "refused"
-        case Burst(results=results):
-            return f"a burst of {len(results)}: " + ", ".join(tell(one) for one in results[:4])
-        case Unsupported(what=what):
-            return f"unsupported ({what})"
-        case State():
-            return "state"
-        case Done():
-            return "done"
-    raise AssertionError(outcome)
-
-
-def _difference(got: bytes, want: bytes) -> str:
-    at = next((index for index, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
-    if len(got) != len(want):
-        return f"{len(got)} octets, expected {len(want)}; the first difference is at octet {at}"
-    return f"octet {at} is {got[at]:#04x}, expected {want[at]:#04x}"
-
-
-def _short(value: object) -> str:
-    text = f"{value:#x}" if isinstance(value, int) else str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+ESP = Oracle("esp", ReferenceAdapter, judge)
+"""The oracle of RFC 4303, which says what is right of every adapter that carries packets."""

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Dropped, Octets, Outbound, Outcome, Sa, Sent, UdpEncapsulation
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import entry
 from espproof.conformance.oracle.shown import by_right_packet, icv_rule, iv_rule
 from espproof.conformance.requirements.ids import (
     ALIGNMENT,
@@ -30,10 +30,9 @@ from espproof.conformance.requirements.ids import (
 )
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
-from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import HEADER_SIZE, NEXT_HEADER_DUMMY, sequence_low, spi_of
-from espproof.reference.sa import SaState
 from espproof.reference.sequence import next_sequence
 
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
@@ -64,7 +63,6 @@ Judged = Iterator[tuple[str | None, str]]
 """(requirement, or None for the step's own; message)"""
 _Finds = Generator[tuple[str | None, str], None, bytes | None]
 """The same, and at the end the octets that were looked for, or None."""
-_REFERENCE = ReferenceAdapter()
 _BYTE_ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
 
 
@@ -87,7 +85,7 @@ class OutboundJudge:
         self.shown: set[str] = set()
         self._sa = sa
         self._caps = caps
-        self._entry = Entry(_REFERENCE.parameters(sa), SaState())
+        self._entry = entry(sa)
         self._last = int(sa.sequence)
         self._ivs: list[bytes] = []
         self._tails: list[bytes] = []

@@ -6,6 +6,8 @@ as behaviour beside the verdict and has no verdict of its own.
 
 from enum import Enum
 
+from espproof.adapters.base import Crashed, Hung
+
 
 class Verdict(Enum):
     """From the best to the worst that can be said; `combine` keeps the worst."""
@@ -23,6 +25,14 @@ class Verdict(Enum):
 
 
 _ORDER = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+_FAILURES: dict[type[Exception], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
+
+
+def of_failure(failure: Exception) -> Verdict:
+    """What it says of an implementation that its adapter raised this; what is no `AdapterFailure` is its own mistake."""
+    return _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+
 
 NEWS = frozenset({Verdict.FAIL, Verdict.CRASH, Verdict.HANG, Verdict.ORACLE_CONFLICT, Verdict.ADAPTER_ERROR})
 """Verdicts that make a run end with another exit status than 0, unless they are expected."""

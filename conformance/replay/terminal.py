@@ -18,21 +18,15 @@ from rich.text import Text
 
 from espproof.adapters.case import (
     AddSa,
-    AdvanceTime,
-    DeleteSa,
     Done,
-    Inbound,
-    InboundBurst,
-    Outbound,
-    OutboundBurst,
     Outcome,
-    ReadState,
     Sa,
     State,
     Step,
 )
 from espproof.adapters.printable import printable
-from espproof.conformance.oracle.judge import tell
+from espproof.adapters.steps import STEPS
+from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.walk import Packet, Part, Setup, Stride, Walk, Wrong
 
@@ -153,27 +147,11 @@ def _algorithms(sa: Sa) -> str:
 
 
 def _done(step: Step) -> Iterator[str | tuple[str, str]]:
-    match step:
-        case AddSa(sa=sa):
-            yield "add SA "
-            yield from _sa(sa)
-        case DeleteSa(sa=name):
-            yield f"delete SA {printable(name)}"
-        case ReadState(sa=name):
-            yield f"read the state of SA {printable(name)}"
-        case AdvanceTime(seconds=seconds):
-            yield f"{seconds} s pass"
-        case Outbound(sa=name, tfc=tfc, dummy=dummy, iv=iv):
-            yield f"protect with SA {printable(name)}"
-            yield ", a dummy packet" if dummy else ""
-            yield f", {tfc} octets of TFC padding" if tfc else ""
-            yield f", IV {iv.hex()}" if iv is not None else ""
-        case OutboundBurst(sa=name, packets=packets):
-            yield f"protect a burst of {len(packets)} with SA {printable(name)}"
-        case Inbound():
-            yield "a packet arrives"
-        case InboundBurst(packets=packets):
-            yield f"a burst of {len(packets)} arrives"
+    if isinstance(step, AddSa):
+        yield "add SA "
+        yield from _sa(step.sa)
+    else:
+        yield printable(STEPS[type(step)].told(step))
 
 
 def _both(adapter: str) -> str:

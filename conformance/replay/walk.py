@@ -12,30 +12,26 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
 from espproof.adapters.case import (
     Burst,
     Case,
     Delivered,
-    Inbound,
-    InboundBurst,
     Octets,
     Outbound,
-    OutboundBurst,
     Outcome,
     Sa,
     Sent,
     State,
     Step,
 )
-from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
-from espproof.conformance.oracle.judge import SETUP, Finding, Incapable, judge, tell
-from espproof.conformance.oracle.verdict import Verdict
+from espproof.adapters.steps import STEPS, packets_in
+from espproof.conformance.oracle.compare import tell
+from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle
+from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.replay.dissect import Field, dissect
 from espproof.conformance.requirements.catalogue import load
-
-FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,15 +105,15 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed_at: int | None = None
 
 
-def replay(case: Case, adapter_name: str) -> Walk:
+def replay(case: Case, adapter_name: str, oracle: Oracle = ESP) -> Walk:
     """Walk the case on the adapter of that name. `Misuse` if there is none, `AdapterError` if it cannot start."""
     with open_adapter(adapter_name) as adapter:
-        return walk(case, adapter, adapter_name)
+        return walk(case, adapter, adapter_name, oracle)
 
 
-def walk(case: Case, adapter: Adapter, name: str = "") -> Walk:
+def walk(case: Case, adapter: Adapter, name: str = "", oracle: Oracle = ESP) -> Walk:
     """Walk the case on an open adapter."""
-    want = ReferenceAdapter().execute(case)
+    want = oracle.expected(case)
     caps, version = adapter.capabilities(), adapter.version
     failure: AdapterFailure | None = None
     failed_at: int | None = None
@@ -129,14 +125,14 @@ def walk(case: Case, adapter: Adapter, name: str = "") -> Walk:
     findings: Sequence[Finding] = ()
     missing = ""
     if failure is None:
-        judgement = judge(case, got, want, caps)
+        judgement = oracle.judge(case, got, want, caps)
         if isinstance(judgement, Incapable):
             missing = judgement.what
         else:
             findings = judgement.findings
     steps = _strides(case, got, want, findings)
     if failure is not None:
-        verdict = FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+        verdict = of_failure(failure)
     elif missing:
         verdict = Verdict.INAPPLICABLE
     elif findings:
@@ -189,13 +185,13 @@ def _until(case: Case, adapter: Adapter) -> tuple[Transcript, int]:
 
 
 def _setup(case: Case, got: Transcript, want: Transcript, findings: Iterable[Finding]) -> tuple[Setup, ...]:
-    told = [_wrong(finding) for finding in findings if finding.step == SETUP]
+    told = [(finding.sa, _wrong(finding)) for finding in findings if finding.step == SETUP]
     return tuple(
         Setup(
             sa=sa,
             got=got.setup[index] if index < len(got.setup) else None,
             want=want.setup[index],
-            wrong=tuple(one for one in told if one.message.startswith(f"SA {sa.name}:")),
+            wrong=tuple(one for name, one in told if name == sa.name),
         )
         for index, sa in enumerate(case.sas)
     )
@@ -260,29 +256,13 @@ def _kind(outcome: Outcome) -> object:
 
 
 def _given(step: Step, sas: Sequence[Sa]) -> tuple[Packet, ...]:
-    match step:
-        case Outbound(packet=packet):
-            return (_packet("plain", packet, sas),)
-        case OutboundBurst(packets=packets):
-            return tuple(_packet("plain", packet, sas) for packet in packets)
-        case Inbound(packet=packet):
-            return (_packet("arrives", packet, sas),)
-        case InboundBurst(packets=packets):
-            return tuple(_packet("arrives", packet, sas) for packet in packets)
-    return ()
+    kind = STEPS[type(step)]
+    what = "plain" if kind.direction == "out" else "arrives"
+    return tuple(_packet(what, packet, sas) for packet in kind.packets(step))
 
 
 def _packets(outcome: Outcome | None, sas: Sequence[Sa]) -> tuple[Packet, ...]:
-    match outcome:
-        case Sent(packet=packet):
-            return (_packet("sent", packet, sas),)
-        case State(early=packets) if packets is not None:
-            return tuple(_packet("sent", packet, sas) for packet in packets)
-        case Delivered(packet=packet):
-            return (_packet("delivered", packet, sas),)
-        case Burst(results=results):
-            return tuple(packet for one in results for packet in _packets(one, sas))
-    return ()
+    return tuple(_packet(what, packet, sas) for what, packet in packets_in(outcome))
 
 
 def _packet(what: str, octets: Octets, sas: Sequence[Sa]) -> Packet:

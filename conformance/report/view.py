@@ -9,32 +9,26 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from espproof.conformance.results.check import Counterexample
-
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
-    AdvanceTime,
     Burst,
-    DeleteSa,
     Delivered,
-    Inbound,
-    InboundBurst,
-    Outbound,
-    OutboundBurst,
     Outcome,
-    ReadState,
     Sa,
     Sent,
     State,
     Step,
     to_plain,
 )
+from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check, all_checks
-from espproof.conformance.oracle.judge import SETUP, tell
+from espproof.conformance.oracle.compare import tell
+from espproof.conformance.oracle.judge import SETUP
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.conformance.requirements.catalogue import Requirement, load
+from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.strategies.options import FACTORS, OptionSpace
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -365,45 +359,19 @@ def _number(value: Any) -> str:
 def _step(
     shown: _Shown, number: int, step: Step, got: Outcome | None, want: Outcome | None, *, silent: bool
 ) -> dict[str, Any]:
-    plain = isinstance(step, Outbound | OutboundBurst)
-    into = step.packets[:MAX_BURST] if isinstance(step, InboundBurst | OutboundBurst) else ()
-    if isinstance(step, Inbound | Outbound):
-        into = (step.packet,)
+    kind = STEPS[type(step)]
     return {
         "number": number,
-        "does": _does(step),
+        "does": kind.told(step),
         "requirement": step.requirement or "",
         "behaviour": step.behaviour,
         "note": step.note,
-        "in": [shown.packet(packet, plain=plain) for packet in into],
+        "in": [shown.packet(one, plain=kind.direction == "out") for one in kind.packets(step)[:MAX_BURST]],
         "sa": _sa(step.sa) if isinstance(step, AddSa) else None,
         "got": shown.outcome(got),
         "want": shown.outcome(want),
         "silent": silent,
     }
-
-
-def _does(step: Step) -> str:
-    match step:
-        case AddSa(sa=sa):
-            return f"add SA {sa.name}"
-        case DeleteSa(sa=name):
-            return f"delete SA {name}"
-        case Outbound(sa=name, packet=packet):
-            extra = (", as a dummy" if step.dummy else "") + (f", {step.tfc} octets of TFC padding" if step.tfc else "")
-            extra += f", IV {step.iv.hex()}" if step.iv is not None else ""
-            return f"protect {len(packet)} octets with SA {name}{extra}"
-        case OutboundBurst(sa=name, packets=packets):
-            return f"protect {len(packets)} packets at once with SA {name}"
-        case Inbound(packet=packet):
-            return f"receive {len(packet)} octets"
-        case InboundBurst(packets=packets):
-            return f"receive {len(packets)} packets at once"
-        case ReadState(sa=name):
-            return f"read the state of SA {name}"
-        case AdvanceTime(seconds=seconds):
-            return f"{seconds} second{'' if seconds == 1 else 's'} pass"
-    raise AssertionError(step)
 
 
 def _sa(sa: Sa) -> dict[str, Any]:

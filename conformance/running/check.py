@@ -25,13 +25,13 @@ from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
-from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
-from espproof.adapters.case import Case, Outbound, OutboundBurst, Sa, from_json, to_json
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
+from espproof.adapters.case import Case, Sa, from_json, to_json
+from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Scenario, Target
-from espproof.conformance.oracle.judge import SETUP, Finding, Incapable, judge
-from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle
+from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.running.recall import Recall, Round, Shrunk
 from espproof.conformance.running.reduce import reduce
@@ -65,14 +65,16 @@ def run_check(
     findings: int = MAX_FINDINGS,
     interrupted: Callable[[], bool] = lambda: False,
     recall: Recall | None = None,
+    oracle: Oracle = ESP,
 ) -> CheckResult:
     """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
 
     `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
-    `recall`: where to look for the cases of an earlier run first, and to leave those of this one.
+    `recall`: where to look for the cases of an earlier run first, and to leave those of this one. `oracle` says what is
+    right.
     """
     started = time.perf_counter()
-    run = _Run(check, adapter, aim, interrupted, recall)
+    run = _Run(check, adapter, aim, interrupted, recall, oracle)
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
@@ -181,10 +183,10 @@ class _Run:
     aim: Target
     interrupted: Callable[[], bool]
     recall: Recall | None
+    oracle: Oracle
     muted: set[str] = field(default_factory=set)
     noted: _Noted = field(default_factory=_Noted)
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
-    _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
     _lines: list[bytes] = field(default_factory=list)
     _caught: Counterexample | None = None
     _inapplicable: Inapplicable | None = None
@@ -289,7 +291,7 @@ class _Run:
     def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
         """Everything wrong with one case; with `note`, what it covered is remembered."""
         with self._spending("reference"):
-            want = self._reference.execute(case)
+            want = self.oracle.expected(case)
         try:
             with self._spending("adapter"):
                 got = self.adapter.execute(case)
@@ -300,7 +302,7 @@ class _Run:
             yield self._failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
             return
         with self._spending("comparison"):
-            judgement = judge(case, got, want, self.aim.caps)
+            judgement = self.oracle.judge(case, got, want, self.aim.caps)
         if isinstance(judgement, Incapable):
             self._inapplicable = self._inapplicable or Inapplicable(judgement.what)
             return
@@ -321,7 +323,7 @@ class _Run:
             self.spent[where] += time.perf_counter() - began
 
     def _failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> Counterexample:
-        verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+        verdict = of_failure(failure)
         return Counterexample(
             requirement=f"espproof-{verdict.value}", check=self.check.id, verdict=verdict, step=SETUP,
             message=str(failure), case=case, got=None, want=want,
@@ -350,10 +352,10 @@ def _pair_names(row: Options) -> frozenset[str]:
 def _used(case: Case) -> Iterator[tuple[Sa, int]]:
     sas = {sa.name: sa for sa in case.sas}
     for step in case.steps:
-        if isinstance(step, Outbound | OutboundBurst) and step.sa in sas:
-            packet = step.packet if isinstance(step, Outbound) else step.packets[0]
-            if packet and packet[0] >> 4 in (4, 6):
-                yield sas.pop(step.sa), packet[0] >> 4
+        kind = STEPS[type(step)]
+        name, packets = kind.sa(step), kind.packets(step)
+        if kind.direction == "out" and name in sas and packets and packets[0] and packets[0][0] >> 4 in (4, 6):
+            yield sas.pop(name), packets[0][0] >> 4
 
 
 def _shrunk(caught: Counterexample | None) -> Shrunk | None:
@@ -366,7 +368,6 @@ def _kind(found: Counterexample) -> str:
 
 
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
-_FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
 
 
 def _counterexample(finding: Finding, check: str, case: Case, got: Transcript, want: Transcript) -> Counterexample:

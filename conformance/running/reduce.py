@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from espproof.adapters.case import AddSa, Case, DeleteSa, Outbound, OutboundBurst, ReadState
+from espproof.adapters.case import Case
+from espproof.adapters.steps import STEPS
 
 MAX_TRIES = 80
 
@@ -47,6 +48,4 @@ def without_steps(case: Case, start: int, end: int) -> Case:
 
 def used(case: Case) -> set[str]:
     """The SAs that steps name. An inbound packet names none: only an execution tells whether its SA is needed."""
-    by_name = (Outbound, OutboundBurst, ReadState, DeleteSa)
-    names = {step.sa for step in case.steps if isinstance(step, by_name)}
-    return names | {step.sa.name for step in case.steps if isinstance(step, AddSa)}
+    return {name for step in case.steps if (name := STEPS[type(step)].sa(step)) is not None}

@@ -12,14 +12,15 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import hypothesis
-from espproof.conformance.results.check import CheckResult
 
 import espproof
 from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
+from espproof.conformance.oracle.judge import ESP, Oracle
 from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.running import tiers
 from espproof.conformance.running.check import Profile, run_check, target
@@ -57,11 +58,13 @@ def run(
     progress: Progress | None = None,
     oracles: Sequence[str] = (),
     recall: bool = False,
+    oracle: Oracle = ESP,
 ) -> RunResult:
     """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start.
 
     `oracles` are other implementations, which are asked about what is found (`tiers`); nobody is asked about himself.
-    With `recall`, cases that an earlier run drew are not drawn again, and those of this one are kept.
+    With `recall`, cases that an earlier run drew are not drawn again, and those of this one are kept. `oracle` says what
+    is right of all that is done.
     """
     started = time.perf_counter()
     checks = selected(only)
@@ -72,12 +75,12 @@ def run(
         if workers > 1 and adapter.exclusive:
             raise Misuse(f"{name} has hardware to itself, so that one process alone can use it: -n 1")
         if workers == 1:
-            results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall)
+            results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall, oracle)
         else:
-            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall)
+            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle)
     order = {check.id: rank for rank, check in enumerate(checks)}
     done = tiers.ask(
-        tuple(sorted(results, key=lambda result: order[result.check])), [one for one in oracles if one != name]
+        tuple(sorted(results, key=lambda result: order[result.check])), [one for one in oracles if one != name], oracle
     )
     verdicts = requirement_verdicts(done, levels(), caps)
     possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
@@ -114,6 +117,7 @@ def _here(
     seed: int,
     progress: Progress | None,
     recall: bool,
+    oracle: Oracle,
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     kept = Recall(aim.name, aim.caps) if recall else None
@@ -122,7 +126,14 @@ def _here(
             for check in checks:
                 results.append(
                     run_check(
-                        check, adapter, aim, examples=profile.value, seed=seed, interrupted=interrupted, recall=kept
+                        check,
+                        adapter,
+                        aim,
+                        examples=profile.value,
+                        seed=seed,
+                        interrupted=interrupted,
+                        recall=kept,
+                        oracle=oracle,
                     )
                 )
                 if progress:
@@ -140,10 +151,11 @@ def _in_workers(
     workers: int,
     progress: Progress | None,
     recall: bool,
+    oracle: Oracle,
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     try:
-        with pool(workers, _start_worker, (name, recall)) as executor:
+        with pool(workers, _start_worker, (name, recall, oracle)) as executor:
             for future in as_completed([executor.submit(_work, check.id, profile.value, seed) for check in checks]):
                 results.append(future.result())
                 if progress:
@@ -155,16 +167,16 @@ def _in_workers(
     return results, ""
 
 
-_worker: dict[str, tuple[Adapter, Target, Recall | None]] = {}
+_worker: dict[str, tuple[Adapter, Target, Recall | None, Oracle]] = {}
 
 
-def _start_worker(name: str, recall: bool) -> None:
+def _start_worker(name: str, recall: bool, oracle: Oracle) -> None:
     adapter = open_adapter(name)
     close_at_end(adapter.close)
     aim = target(adapter)
-    _worker["it"] = (adapter, aim, Recall(aim.name, aim.caps) if recall else None)
+    _worker["it"] = (adapter, aim, Recall(aim.name, aim.caps) if recall else None, oracle)
 
 
 def _work(check: str, examples: int, seed: int) -> CheckResult:
-    adapter, aim, recall = _worker["it"]
-    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed, recall=recall)
+    adapter, aim, recall, oracle = _worker["it"]
+    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed, recall=recall, oracle=oracle)

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
-from espproof.conformance.results.check import CheckResult, Counterexample
 
 from espproof.adapters.base import Adapter, AdapterFailure
-from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
-from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.results.check import CheckResult, Counterexample
 
 AGREES = "does as the reference"
 DEPARTS = "departs in the same requirement"
@@ -26,30 +25,32 @@ ENOUGH = 2
 """Independent implementations that must say the same against the reference."""
 
 
-def ask(checks: tuple[CheckResult, ...], oracles: Sequence[str]) -> tuple[CheckResult, ...]:
+def ask(checks: tuple[CheckResult, ...], oracles: Sequence[str], oracle: Oracle = ESP) -> tuple[CheckResult, ...]:
     """The same results, each failing counterexample with what every oracle does. `AdapterError` if one cannot start."""
     if not any(found.verdict is Verdict.FAIL for check in checks for found in check.counterexamples):
         return checks
     with ExitStack() as stack:
         opened = [(name, stack.enter_context(open_adapter(name))) for name in dict.fromkeys(oracles)]
-        return tuple(_asked(check, opened) for check in checks)
+        return tuple(_asked(check, opened, oracle) for check in checks)
 
 
-def _asked(check: CheckResult, oracles: Sequence[tuple[str, Adapter]]) -> CheckResult:
-    found = tuple(_with_opinions(one, oracles) if one.verdict is Verdict.FAIL else one for one in check.counterexamples)
+def _asked(check: CheckResult, oracles: Sequence[tuple[str, Adapter]], oracle: Oracle) -> CheckResult:
+    found = tuple(
+        _with_opinions(one, oracles, oracle) if one.verdict is Verdict.FAIL else one for one in check.counterexamples
+    )
     verdict = found[0].verdict if found else check.verdict
     return msgspec.structs.replace(check, counterexamples=found, verdict=verdict)
 
 
-def _with_opinions(found: Counterexample, oracles: Sequence[tuple[str, Adapter]]) -> Counterexample:
-    opinions = {name: _opinion(found, adapter) for name, adapter in oracles}
+def _with_opinions(found: Counterexample, oracles: Sequence[tuple[str, Adapter]], oracle: Oracle) -> Counterexample:
+    opinions = {name: _opinion(found, adapter, oracle) for name, adapter in oracles}
     against = sum(opinion == DEPARTS for opinion in opinions.values())
     is_must = levels().get(found.requirement, "").startswith("MUST")
     verdict = Verdict.ORACLE_CONFLICT if against >= ENOUGH and is_must else found.verdict
     return msgspec.structs.replace(found, opinions=opinions, verdict=verdict)
 
 
-def _opinion(found: Counterexample, adapter: Adapter) -> str:
+def _opinion(found: Counterexample, adapter: Adapter, oracle: Oracle) -> str:
     """What one implementation does with the case, in a few words."""
     caps = adapter.capabilities()
     missing = next((what for sa in found.case.every_sa() if (what := caps.lacks(sa))), None)
@@ -59,7 +60,7 @@ def _opinion(found: Counterexample, adapter: Adapter) -> str:
         got = adapter.execute(found.case)
     except AdapterFailure as failure:
         return f"{type(failure).__name__.lower()}: {failure}"
-    judgement = judge(found.case, got, ReferenceAdapter().execute(found.case), caps)
+    judgement = oracle.judge(found.case, got, oracle.expected(found.case), caps)
     if isinstance(judgement, Incapable):
         return f"cannot: {judgement.what}"
     departed = [finding.requirement for finding in judgement.findings]

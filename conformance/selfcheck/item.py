@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from espproof.conformance.selfcheck.workbench import Workbench
+    from espproof.conformance.selfcheck.testbed import Testbed
 
 
 class Grade(Enum):
@@ -42,13 +42,13 @@ class Question:
 
     id: str
     fix: str
-    ask: Callable[["Workbench"], str | None]
+    ask: Callable[["Testbed"], str | None]
 
 
-def answer(question: Question, bench: "Workbench") -> Item:
+def answer(question: Question, bed: "Testbed") -> Item:
     """Ask it. Whatever the adapter does, the answer is an item."""
     try:
-        wrong = question.ask(bench)
+        wrong = question.ask(bed)
     except NotApplicable as missing:
         return Item(id=question.id, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
     except Trouble as trouble:

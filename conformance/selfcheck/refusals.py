@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.case import Done, Octets, Step, _Step
 from espproof.conformance.selfcheck.item import Question
-from espproof.conformance.selfcheck.workbench import Flow, Workbench, case_of
+from espproof.conformance.selfcheck.testbed import Flow, Testbed, case_of
 
 REFUSE = "answer add_sa with Unsupported (or Refused) unless everything that the SA asks for is there."
 
@@ -21,27 +21,27 @@ class Unheard(_Step, tag="espproof-unheard-of", frozen=True, kw_only=True):
     seconds: int
 
 
-def _sa_with(**fields: object) -> Callable[[Workbench], str | None]:
+def _sa_with(**fields: object) -> Callable[[Testbed], str | None]:
     """Asks for the plainest SA with these fields changed."""
 
-    def ask(bench: Workbench) -> str | None:
-        plainest = bench.flow(bench.directions()[0])
+    def ask(bed: Testbed) -> str | None:
+        plainest = bed.flow(bed.directions()[0])
         unknown = Flow(replace(plainest.sa, **fields), plainest.version, None)
-        outcome = bench.execute(case_of((unknown,))).setup[0]
+        outcome = bed.execute(case_of((unknown,))).setup[0]
         told = ", ".join(f"{name} {value!r}" for name, value in fields.items())
         return f"an SA with {told} is installed" if isinstance(outcome, Done) else None
 
     return ask
 
 
-def _with_authentication(name: str) -> Callable[[Workbench], str | None]:
+def _with_authentication(name: str) -> Callable[[Testbed], str | None]:
     return _sa_with(auth=name, auth_key=Octets(bytes(range(1, 21))))
 
 
-def _unknown_operation(bench: Workbench) -> str | None:
-    flows = bench.flows()
-    bench.execute(case_of(flows, cast(Step, Unheard(seconds=1))))  # the workbench says what is wrong with the answer
-    return bench.compare(bench.traffic(flows))
+def _unknown_operation(bed: Testbed) -> str | None:
+    flows = bed.flows()
+    bed.execute(case_of(flows, cast(Step, Unheard(seconds=1))))  # the testbed says what is wrong with the answer
+    return bed.compare(bed.traffic(flows))
 
 
 QUESTIONS = (

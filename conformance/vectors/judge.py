@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from espproof.adapters.base import Adapter, AdapterFailure, Crashed, Hung, Transcript
+from espproof.adapters.base import Adapter, AdapterFailure, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
@@ -33,15 +33,16 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import SETUP, tell
+from espproof.adapters.translate import entry
+from espproof.conformance.oracle.compare import tell
+from espproof.conformance.oracle.judge import SETUP
 from espproof.conformance.oracle.outbound import forwarded
-from espproof.conformance.oracle.verdict import NEWS, Verdict
+from espproof.conformance.oracle.verdict import NEWS, Verdict, of_failure
 from espproof.conformance.vectors import files
 from espproof.reference import ip
-from espproof.reference.endpoint import PROTOCOL_ESP, Entry
+from espproof.reference.endpoint import PROTOCOL_ESP
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import Opened, take_trailer
-from espproof.reference.sa import SaState
 
 
 class VectorResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,12 +130,9 @@ def judge(case: Case, adapter: Adapter, caps: Capabilities) -> VectorResult:
     try:
         got = adapter.execute(case)
     except AdapterFailure as failure:
-        verdict = _FAILURES.get(type(failure), Verdict.ADAPTER_ERROR)
+        verdict = of_failure(failure)
         return VectorResult(id=case.id, verdict=verdict, message=str(failure))
     return compare(case, got, caps)
-
-
-_FAILURES: dict[type[AdapterFailure], Verdict] = {Crashed: Verdict.CRASH, Hung: Verdict.HANG}
 
 
 def compare(case: Case, got: Transcript, caps: Capabilities) -> VectorResult:
@@ -278,7 +276,7 @@ def _pads_more(sa: Sa, number: int, step: Outbound, got: Outcome) -> bool:
     assert isinstance(step.expect, Sent)
     if not isinstance(got, Sent) or len(got.packet) <= len(step.expect.packet):
         return False
-    codec = Entry(_REFERENCE.parameters(sa), SaState()).codec
+    codec = entry(sa).codec
     try:
         mine, right = ip.parse(got.packet), ip.parse(step.expect.packet)
     except Malformed:

@@ -11,12 +11,11 @@ from enum import Enum
 import msgspec
 
 from espproof.adapters.case import Case, Delivered, Inbound, Octets, Outcome, Sa
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import entry
 from espproof.conformance.vectors.suites import octets
 from espproof.reference import endpoint, ip, transport, tunnel
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.esp import Codec
-from espproof.reference.sa import SaState
 from espproof.reference.transforms import Transform, transform
 
 
@@ -81,16 +80,13 @@ class Vector:
 
 def protect(sa: Sa, sequence: int, inner: bytes, iv: bytes | None = None, mistake: Mistake = Mistake.NONE) -> Made:
     """Protect an IP packet as the sender of that SA would, or with a mistake. `iv` None: one that belongs to both."""
-    entry = endpoint.Entry(_REFERENCE.parameters(sa), SaState())
+    sender = entry(sa)
     if iv is None:
         iv = octets(f"iv {sa.encr} {sequence:016x}", ENCRYPTION[sa.encr].iv_size)
-    esp = _esp(sa, entry.codec, _plaintext(sa, entry.codec, inner), sequence, iv, mistake)
-    packet = endpoint.wrap(entry, inner, esp)
+    esp = _esp(sa, sender.codec, _plaintext(sa, sender.codec, inner), sequence, iv, mistake)
+    packet = endpoint.wrap(sender, inner, esp)
     assert isinstance(packet, bytes), packet
     return Made(sa, sequence, inner, iv, mistake, Octets(packet))
-
-
-_REFERENCE = ReferenceAdapter()
 
 
 def arrive(made: Made, about: str, expect: Outcome, note: str = "") -> Inbound:

@@ -11,8 +11,7 @@ import msgspec
 from espproof.adapters.base import Adapter, AdapterError, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, ReadState, Sa, State, Step
-from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.fuzz.targets.base import Deviation
 from espproof.reference import ip
@@ -31,21 +30,21 @@ BEHIND_ICV = frozenset(
 class Comparison:
     """Executes Cases on an adapter, and on the reference if that is another one."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, oracle: Oracle = ESP) -> None:
         self.adapter = adapter
+        self._oracle = oracle
         self._caps = adapter.capabilities()
-        self._reference = ReferenceAdapter()
-        self._alone = type(adapter) is ReferenceAdapter
+        self._alone = type(adapter) is oracle.reference
 
     def execute(self, case: Case) -> None:
         """Raises `Deviation`, or what the implementation raised."""
-        want = self._reference.execute(case)
+        want = self._oracle.expected(case)
         for message in lawful(case, want):
             raise Deviation(AFTER_ICV, f"the reference: {message}")
         if self._alone:
             return
         got = self.adapter.execute(case)
-        judgement = judge(case, got, want, self._caps)
+        judgement = self._oracle.judge(case, got, want, self._caps)
         if isinstance(judgement, Incapable):
             raise AdapterError(f"declared, and unsupported after all: {judgement.what}")
         for finding in judgement.findings:
@@ -61,7 +60,7 @@ def one_packet(sa: Sa, octets: bytes, caps: Capabilities) -> Case:
 
 def with_outcomes(case: Case) -> Case:
     """The Case with what the reference does as the outcome expected of each step."""
-    want = ReferenceAdapter().execute(case)
+    want = ESP.expected(case)
     steps = [msgspec.structs.replace(step, expect=right) for step, right in zip(case.steps, want.steps, strict=True)]
     return msgspec.structs.replace(case, steps=tuple(steps))
 

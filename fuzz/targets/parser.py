@@ -13,6 +13,7 @@ from typing import ClassVar
 from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, Sa
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import security_association
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
@@ -41,9 +42,8 @@ class Parser(Target):
         self._keys = Keys(self._sas)
         self._comparison = Comparison(adapter)
         self._endpoint = endpoint.Endpoint()
-        parameters = ReferenceAdapter().parameters
         for sa in self._sas:
-            self._endpoint.add(parameters(sa), _starting_state(sa))
+            self._endpoint.add(security_association(sa), _starting_state(sa))
         self._entries = [(self._endpoint.entry(sa.name), int(sa.sequence), sa) for sa in self._sas]
         self._other = None if type(adapter) is ReferenceAdapter else adapter
         self._install()

@@ -42,7 +42,10 @@ FAULTS = [
     ("exit", Crashed, "ended with exit status 7"),
     ("exit-cleanly", Crashed, "ended with exit status 0"),
     ("segfault", Crashed, "killed by SIGSEGV"),
-    ("abort", Crashed, r"killed by SIGABRT; standard error ends: assertion \\x1b\[31mwindow > 0\\x1b\[0m failed at esp.c:42"),
+    (
+        "abort", Crashed,
+        r"killed by SIGABRT; standard error ends: assertion \\x1b\[31mwindow > 0\\x1b\[0m failed at esp.c:42",
+    ),
     ("hang", Hung, r"no answer within 1\.5 s$"),
     ("stop", Hung, r"no answer within 1\.5 s \(it is stopped\)"),
     ("deaf", Hung, "no answer within"),

@@ -16,6 +16,7 @@ from espproof.adapters.case import Done, Inbound, Lifetime, Octets, Outbound, Sa
 from espproof.adapters.exec import client, document, messages
 from espproof.adapters.exec.harness import Harness
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.running import suite
 from espproof.conformance.running.check import Profile
@@ -77,7 +78,9 @@ def test_the_table_of_operations_is_that_of_the_code() -> None:
     """Operations and the results that go with them are the same on the page and in the client."""
     rows = {name: set(re.findall(r"`(\w+)`", results[0])) for name, results in table("Operations").items()}
     for kind, outcomes in messages.RESULTS.items():
-        expected = {tag(outcome) for outcome in (*outcomes, *messages.IN_BURST.get(kind, ()))} - {"unsupported"}
+        expected = {tag(outcome) for outcome in (*outcomes, *(STEPS[kind].each if kind in STEPS else ()))} - {
+            "unsupported"
+        }
         assert rows[tag(kind)] == expected, kind
 
 

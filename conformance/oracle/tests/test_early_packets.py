@@ -23,6 +23,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.exec.harness import Harness
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.seeded import SeededAdapter
+from espproof.adapters.translate import entry
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.export.pcap import packets
 from espproof.conformance.oracle import outbound as rules
@@ -34,7 +35,6 @@ from espproof.conformance.requirements import ids
 from espproof.conformance.results.check import CheckResult
 from espproof.conformance.running.check import run_check, target
 from espproof.reference import endpoint, ip
-from espproof.reference.sa import SaState
 
 CHECK = "sequence.first-packet"
 ABOUT = ids.FIRST_ONE
@@ -47,10 +47,6 @@ TUNNEL = Sa(
 )  # fmt: skip
 TRANSPORT = replace(TUNNEL, mode="transport")
 INSIDE = ip.build_ipv4(b"\xc0\0\2\1", b"\xc0\0\2\2", 253, b"are you here")
-
-
-def entry(sa: Sa) -> endpoint.Entry:
-    return endpoint.Entry(ReferenceAdapter().parameters(sa), SaState())
 
 
 def right(number: int, sa: Sa = TUNNEL, **options: int) -> bytes:

@@ -9,12 +9,12 @@ from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Case, Done, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, UdpEncapsulation
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.translate import entry
 from espproof.conformance.oracle import outbound as rules
 from espproof.conformance.oracle.judge import Judgement, judge
 from espproof.conformance.oracle.shown import icv_rule, iv_rule
 from espproof.conformance.requirements import ids
 from espproof.reference import endpoint, ip, udp_encapsulation
-from espproof.reference.sa import SaState
 
 CAPS = everything()
 SOURCE, DESTINATION = b"\xcb\x00\x71\x07", b"\xcb\x00\x71\x82"
@@ -30,10 +30,6 @@ CBC = replace(
     TUNNEL, encr="ENCR_AES_CBC", salt=Octets(b""), auth="AUTH_HMAC_SHA2_256_128", auth_key=Octets(range(32, 64))
 )
 SAS = {"tunnel": TUNNEL, "udp": UDP, "transport": TRANSPORT, "esn": ESN, "cbc": CBC}
-
-
-def entry(sa: Sa) -> endpoint.Entry:
-    return endpoint.Entry(ReferenceAdapter().parameters(sa), SaState())
 
 
 def right(sa: Sa, number: int = 1, packet: bytes = PACKET) -> bytes:

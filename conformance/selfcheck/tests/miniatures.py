@@ -30,6 +30,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 from espproof.reference import endpoint, ip, replay
 
 Received = Delivered | Dropped | Passed | Unsupported
@@ -216,7 +217,7 @@ class IgnoresUnknownOperations(ReferenceAdapter):
     """What it does not know is done."""
 
     def take(self, step: Step) -> Outcome:
-        return super().take(step) if type(step) in self._TAKE else Done()
+        return super().take(step) if type(step) in STEPS else Done()
 
 
 # --------------------------------------------------------------------------------------------------- kinds of outcomes

@@ -1,12 +1,12 @@
 """Where an adapter is tried: the smallest SAs, packets and cases for what it declares, executed and compared.
 
 Nothing is drawn at random: a case depends on the capabilities alone, so that an author sees the same twice. Values are
-as in the rest of the suite not zero and not symmetric. `Workbench.execute` is the only way to the adapter; it watches
+as in the rest of the suite not zero and not symmetric. `Testbed.execute` is the only way to the adapter; it watches
 that outcomes are of the kinds that their operation allows and that nothing escapes but an `AdapterFailure`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -14,34 +14,21 @@ from espproof.adapters.base import Adapter, AdapterFailure, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
-    AdvanceTime,
-    Burst,
     Case,
-    DeleteSa,
-    Delivered,
-    Done,
-    Dropped,
     Inbound,
-    InboundBurst,
     Octets,
     Outbound,
-    OutboundBurst,
-    Outcome,
-    Passed,
-    ReadState,
     Refused,
     Sa,
-    Sent,
     SequenceNumber,
-    State,
     Step,
     Unsupported,
     from_plain,
     to_plain,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS, operation
 from espproof.conformance.checks.scenario import Peer
-from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
 from espproof.conformance.strategies import packets, values
 from espproof.conformance.strategies.options import window_sizes
@@ -50,19 +37,6 @@ from espproof.reference.errors import Misuse
 
 ABOUT = "espproof-check"
 """The requirement that every step of these cases stands for."""
-
-CONTROL = (Done, Refused, Unsupported)
-ALLOWED: dict[type[Step], tuple[type[Outcome], ...]] = {
-    AddSa: CONTROL,
-    DeleteSa: CONTROL,
-    AdvanceTime: (Done, Unsupported),
-    ReadState: (State, Refused, Unsupported),
-    Outbound: (Sent, Dropped, Refused, Unsupported),
-    OutboundBurst: (Burst, Refused, Unsupported),
-    Inbound: (Delivered, Dropped, Passed, Unsupported),
-    InboundBurst: (Burst, Unsupported),
-}
-"""The outcome kinds that each operation can have; `adapters.base.Adapter` says the same as signatures."""
 
 FIXED_DSCP = 0x2B
 TRAFFIC_CLASS = 0xB8
@@ -120,7 +94,7 @@ def case_of(flows: Iterable[Flow], *steps: Step) -> Case:
 
 
 @dataclass
-class Workbench:
+class Testbed:
     """An adapter, what it declares, and the true reference beside it."""
 
     adapter: Adapter
@@ -132,7 +106,7 @@ class Workbench:
     start_limit: float = 30.0
     deviations: tuple[str, ...] = ()
     """Requirements that the implementation is known not to meet."""
-    _reference: ReferenceAdapter = field(default_factory=ReferenceAdapter)
+    oracle: Oracle = ESP
 
     # ------------------------------------------------------------------------------------------------------- making
 
@@ -263,13 +237,13 @@ class Workbench:
         if (len(transcript.setup), len(transcript.steps)) != (len(case.sas), len(case.steps)):
             raise Trouble(f"{len(transcript.steps)} outcomes for {len(case.steps)} steps")
         for outcome in transcript.setup:
-            _watch("add_sa", outcome, CONTROL)
+            _watch(AddSa, outcome)
         for step, outcome in zip(case.steps, transcript.steps, strict=True):
-            _watch(step.__struct_config__.tag, outcome, ALLOWED.get(type(step), (Unsupported,)))
+            _watch(type(step), outcome)
         return transcript
 
     def reference(self, case: Case) -> Transcript:
-        return self._reference.execute(case)
+        return self.oracle.expected(case)
 
     def compare(self, case: Case, caps: Capabilities | None = None) -> str | None:
         """Execute it; what is wrong, in a few words, or None."""
@@ -277,24 +251,25 @@ class Workbench:
 
     def told(self, case: Case, got: Transcript, want: Transcript, caps: Capabilities | None = None) -> str | None:
         """The oracle's first finding in a few words, or None."""
-        judgement = judge(case, got, want, caps or self.caps)
+        judgement = self.oracle.judge(case, got, want, caps or self.caps)
         if isinstance(judgement, Incapable):
             return f"answered: unsupported ({judgement.what})"
         if not judgement.findings:
             return None
         first = judgement.findings[0]
-        where = "setup" if first.step < 0 else f"step {first.step + 1} ({case.steps[first.step].__struct_config__.tag})"
+        where = "setup" if first.step < 0 else f"step {first.step + 1} ({operation(type(case.steps[first.step]))})"
         return f"{where}: {first.message}"
 
 
-def _watch(operation: object, outcome: object, allowed: tuple[type[Outcome], ...]) -> None:
+def _watch(step: type[Step], outcome: object) -> None:
+    allowed, name = STEPS[step].outcomes, operation(step)
     if not isinstance(outcome, allowed):
         kinds = ", ".join(kind.__name__ for kind in allowed)
-        raise Trouble(f"{operation} was answered with {type(outcome).__name__}; it can be {kinds}")
+        raise Trouble(f"{name} was answered with {type(outcome).__name__}; it can be {kinds}")
     try:
         from_plain(to_plain(outcome), type(outcome))
     except (Misuse, TypeError, NotImplementedError) as error:
-        raise Trouble(f"{operation}: a field of {type(outcome).__name__} is not of its type: {error}") from error
+        raise Trouble(f"{name}: a field of {type(outcome).__name__} is not of its type: {error}") from error
 
 
 def refused(got: Transcript, want: Transcript) -> bool:

@@ -1,0 +1,144 @@
+"""What is known of each kind of step, in one table: who does something for every kind reads it here.
+
+    kind (`case`)    `StepKind`: operation of an adapter · outcomes · SA that it names · packets in it · words for people
+
+The adapter's base class dispatches by it, the exec protocol and `espproof check` hold answers against it, replay, report
+and exports show steps with it. A kind that is added to `case.Step` gets a row here; a test says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from espproof.adapters.case import (
+    AddSa,
+    AdvanceTime,
+    Burst,
+    DeleteSa,
+    Delivered,
+    Done,
+    Dropped,
+    Inbound,
+    InboundBurst,
+    Octets,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Passed,
+    ReadState,
+    Refused,
+    Sent,
+    State,
+    Step,
+    Unsupported,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepKind:
+    """One kind of step. The functions take a step of that kind."""
+
+    take: Callable[[Any, Any], Outcome]
+    """Carries the step out on an adapter."""
+    outcomes: tuple[type[Outcome], ...]
+    """What an implementation can answer."""
+    told: Callable[[Any], str]
+    """What is done, in a few words."""
+    sa: Callable[[Any], str | None] = lambda step: None
+    """The name of the SA that the step names; an inbound packet names none."""
+    packets: Callable[[Any], tuple[Octets, ...]] = lambda step: ()
+    """The packets that are handed over, whole."""
+    direction: Literal["in", "out"] | None = None
+    """Which way its packets go: in from the network, or out to it, which are plain when they are handed over."""
+    each: tuple[type[Outcome], ...] = ()
+    """Of a burst: what can become of one of its packets."""
+
+
+_SENT: tuple[type[Outcome], ...] = (Sent, Dropped)
+_RECEIVED: tuple[type[Outcome], ...] = (Delivered, Dropped, Passed)
+
+
+def _protect(step: Outbound) -> str:
+    words = [f"protect {len(step.packet)} octets with SA {step.sa}"]
+    words += ["as a dummy"] if step.dummy else []
+    words += [f"{step.tfc} octets of TFC padding"] if step.tfc else []
+    words += [f"IV {step.iv.hex()}"] if step.iv is not None else []
+    return ", ".join(words)
+
+
+STEPS: dict[type[Step], StepKind] = {
+    AddSa: StepKind(
+        take=lambda adapter, step: adapter.add_sa(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"add SA {step.sa.name}",
+        sa=lambda step: step.sa.name,
+    ),
+    DeleteSa: StepKind(
+        take=lambda adapter, step: adapter.delete_sa(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"delete SA {step.sa}",
+        sa=lambda step: step.sa,
+    ),
+    Outbound: StepKind(
+        take=lambda adapter, step: adapter.outbound(step),
+        outcomes=(*_SENT, Refused, Unsupported),
+        told=_protect,
+        sa=lambda step: step.sa,
+        packets=lambda step: (step.packet,),
+        direction="out",
+    ),
+    OutboundBurst: StepKind(
+        take=lambda adapter, step: adapter.outbound_burst(step),
+        outcomes=(Burst, Refused, Unsupported),
+        told=lambda step: f"protect {len(step.packets)} packets at once with SA {step.sa}",
+        sa=lambda step: step.sa,
+        packets=lambda step: step.packets,
+        direction="out",
+        each=_SENT,
+    ),
+    Inbound: StepKind(
+        take=lambda adapter, step: adapter.inbound(step.packet),
+        outcomes=(*_RECEIVED, Unsupported),
+        told=lambda step: f"receive {len(step.packet)} octets",
+        packets=lambda step: (step.packet,),
+        direction="in",
+    ),
+    InboundBurst: StepKind(
+        take=lambda adapter, step: adapter.inbound_burst(step),
+        outcomes=(Burst, Unsupported),
+        told=lambda step: f"receive {len(step.packets)} packets at once",
+        packets=lambda step: step.packets,
+        direction="in",
+        each=_RECEIVED,
+    ),
+    ReadState: StepKind(
+        take=lambda adapter, step: adapter.read_state(step.sa),
+        outcomes=(State, Refused, Unsupported),
+        told=lambda step: f"read the state of SA {step.sa}",
+        sa=lambda step: step.sa,
+    ),
+    AdvanceTime: StepKind(
+        take=lambda adapter, step: adapter.advance_time(step.seconds),
+        outcomes=(Done, Unsupported),
+        told=lambda step: f"{step.seconds} second{'' if step.seconds == 1 else 's'} pass",
+    ),
+}
+
+
+def operation(kind: type) -> str:
+    """The name of a kind of step or outcome, as it stands in JSON."""
+    return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]
+
+
+def packets_in(outcome: Outcome | None) -> tuple[tuple[Literal["sent", "delivered"], Octets], ...]:
+    """The packets of an outcome: sent, delivered, each of a burst, or what an SA had sent of its own accord."""
+    match outcome:
+        case Sent(packet=packet):
+            return (("sent", packet),)
+        case Delivered(packet=packet):
+            return (("delivered", packet),)
+        case Burst(results=results):
+            return tuple(packet for one in results for packet in packets_in(one))
+        case State(early=early) if early is not None:
+            return tuple(("sent", packet) for packet in early)
+    return ()

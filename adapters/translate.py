@@ -1,0 +1,81 @@
+"""From a Case to the reference: an SA of the one in the words of the other.
+
+The reference knows nothing of Cases, and is handed in as a package of modules: `TRUE` is the one that is right,
+`adapters.seeded` has private copies with a mistake in them.
+"""
+
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from types import SimpleNamespace
+from typing import Any
+
+from espproof.adapters.case import Lifetime, Sa
+from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
+
+TRUE = SimpleNamespace(drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa)
+"""The modules of `espproof.reference` itself."""
+
+_address = lru_cache(maxsize=1024)(ip_address)
+"""Reading an address costs as much as all the rest of an SA, and there are few."""
+
+
+def security_association(one: Sa, modules: Any = TRUE) -> Any:
+    """`reference.sa.SecurityAssociation`. `ValueError` for an address that is none, `Misuse` for what cannot be."""
+    return modules.sa.SecurityAssociation(
+        name=one.name,
+        direction=one.direction,
+        spi=one.spi,
+        mode=one.mode,
+        source=_address(one.source),
+        destination=_address(one.destination),
+        encr=one.encr,
+        encr_key=bytes(one.encr_key),
+        salt=bytes(one.salt),
+        auth=one.auth,
+        auth_key=bytes(one.auth_key),
+        esn=one.esn,
+        replay_window=one.replay_window,
+        udp=one.udp and modules.sa.UdpEncapsulation(one.udp.source_port, one.udp.destination_port),
+        dscp=one.dscp,
+        ecn=one.ecn,
+        df=one.df,
+        hop_limit=one.hop_limit,
+        lookup=one.lookup,
+        lifetime=_lifetime(one.lifetime, modules),
+        selectors=tuple(
+            modules.sa.Selector(
+                None if selector.source is None else ip_network(selector.source, strict=False),
+                None if selector.destination is None else ip_network(selector.destination, strict=False),
+                selector.protocol,
+            )
+            for selector in one.selectors
+        ),
+        resync_trigger=one.resync_trigger,
+        resync_limit=one.resync_limit,
+    )
+
+
+def _lifetime(limits: Lifetime, modules: Any) -> Any:
+    if limits == Lifetime():
+        return modules.lifetime.UNLIMITED
+    return modules.lifetime.Lifetime(
+        limits.soft_packets,
+        limits.hard_packets,
+        limits.soft_octets,
+        limits.hard_octets,
+        limits.soft_seconds,
+        limits.hard_seconds,
+    )
+
+
+def starting_state(one: Sa, parameters: Any, now: int = 0, modules: Any = TRUE) -> Any:
+    """`reference.sa.SaState`: the state that an SA starts in at second `now`; `parameters` are its own."""
+    window = None
+    if one.direction == "in":
+        window = modules.replay.ReplayWindow(one.replay_window, int(one.sequence), one.received_offsets)
+    return modules.sa.SaState(parameters.lifetime, int(one.sequence), window, added_at=now)
+
+
+def entry(one: Sa) -> endpoint.Entry:
+    """The SA with its codec, to seal and open its packets with; its state begins anew and is the caller's."""
+    return endpoint.Entry(security_association(one), sa.SaState())
