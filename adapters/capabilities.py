@@ -4,7 +4,7 @@ A capability is declared by the adapter and probed by `espproof check`; declared
 are both reported. An absent capability makes a check `inapplicable`, never `pass`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -15,6 +15,8 @@ Direction = Literal["in", "out"]
 Mode = Literal["transport", "tunnel"]
 Family = Literal["4in4", "6in4", "4in6", "6in6"]
 """Inner in outer IP version; transport mode uses 4in4 and 6in6."""
+FIXED_DSCP = 0x2B
+"""Of tunnel headers, where it is not copied: none that a packet inside has by chance."""
 
 
 class ReplayWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +92,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""
         return 0 if self.set_sequence or direction == "in" else self.sequence_start
+
+    def simplest(self) -> dict[str, Any]:
+        """What of an SA only its own side sees, as fields of `Sa`: the plainest values that are declared."""
+        return {
+            "dscp": "copy" if "copy" in self.dscp else FIXED_DSCP,
+            "ecn": self.ecn[0] if self.ecn else "normal",
+            "df": self.df[0] if self.df else "copy",
+            "lookup": "spi" if "spi" in self.lookup else self.lookup[0],
+        }
 
     @property
     def tells_early(self) -> bool:

@@ -66,10 +66,7 @@ def _sa(number: int, encr: str, size: int, auth: str, mode: Mode, declared: Capa
         auth_key=_key(number + 2, INTEGRITY[auth].key_size),
         esn=declared.esn[0],
         replay_window=windows.minimum if windows else 0,
-        dscp="copy" if "copy" in declared.dscp else 0,
-        ecn=declared.ecn[0] if declared.ecn else "normal",
-        df=declared.df[0] if declared.df else "copy",
-        lookup=declared.lookup[0],
+        **declared.simplest(),
     )
 
 

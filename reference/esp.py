@@ -111,6 +111,11 @@ class Codec:
         return packet[HEADER_SIZE : HEADER_SIZE + self.iv_size]
 
 
+def trailer(padding: int, next_header: int) -> bytes:
+    """So many octets of default padding, pad length, next header (2.4 to 2.6)."""
+    return _TRAILERS[padding] + next_header.to_bytes()
+
+
 def take_trailer(plaintext: bytes) -> Opened | DropReason:
     """Split payload, padding and next header; the padding must lie inside the plaintext and count 1, 2, 3, … (2.4)."""
     pad_length = plaintext[-2]

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from espproof.conformance.results.check import CheckResult
 
 from espproof.adapters.base import Adapter, AdapterError
 from espproof.adapters.capabilities import Capabilities
@@ -41,11 +40,11 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.running.check import Profile, run_check, target
 from espproof.conformance.running.recall import Recall
-from espproof.conformance.strategies import packets
-from espproof.conformance.strategies.values import octets
-from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.conformance.strategies import packets, sas
+from espproof.reference.algorithms import ENCRYPTION
 
 SIZES = (100, 1400)
 """Octets of the inner packet."""
@@ -121,34 +120,23 @@ def measure(name: str, seconds: float) -> AdapterFigures:
 def _sa(caps: Capabilities, direction: Literal["in", "out"]) -> Sa:
     encr = "ENCR_AES_GCM_16" if "ENCR_AES_GCM_16" in caps.encryption else next(iter(caps.encryption))
     auth = next(name for name in caps.integrity if (name == "NONE") == ENCRYPTION[encr].aead)
-    near, far = packets.GATEWAYS[4][0]
     windows = caps.replay_windows
     sa = Sa(
         name=direction,
         direction=direction,
         spi=0x1A2B3C4D,
         mode="tunnel",
-        source=near,
-        destination=far,
+        **sas.ends(4, "out"),
         encr=encr,
-        encr_key=_octets("key", caps.encryption[encr][0]),
-        salt=_octets("salt", ENCRYPTION[encr].salt_size),
         auth=auth,
-        auth_key=_octets("auth", INTEGRITY[auth].key_size),
+        **sas.secrets(0x1A2B, encr, caps.encryption[encr][0], auth),
         esn=caps.esn[0],
         sequence=SequenceNumber(caps.start_of(direction)),
-        dscp="copy" if "copy" in caps.dscp else 0,
-        ecn=caps.ecn[0] if caps.ecn else "normal",
-        df=caps.df[0] if caps.df else "copy",
-        lookup=caps.lookup[0],
+        **caps.simplest(),
     )
     if direction == "in":
         sa = msgspec.structs.replace(sa, replay_window=windows.minimum if windows is not None else 0)
     return sa
-
-
-def _octets(what: str, size: int) -> Octets:
-    return Octets(octets(1, what, size))
 
 
 class _NotOffered(Exception):

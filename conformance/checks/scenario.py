@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.capabilities import Capabilities, Direction
+from espproof.adapters.capabilities import FIXED_DSCP, Capabilities, Direction
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
@@ -34,12 +34,12 @@ from espproof.adapters.case import (
     UdpEncapsulation,
 )
 from espproof.adapters.translate import entry
-from espproof.conformance.strategies import packets, values, wire
+from espproof.conformance.strategies import packets, sas, values, wire
 from espproof.conformance.strategies.options import Options, OptionSpace
 from espproof.reference import endpoint, ip, transport, tunnel, udp_encapsulation
-from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.drops import DropReason
-from espproof.reference.esp import Codec
+from espproof.reference.esp import Codec, trailer
 from espproof.reference.transforms import mac
 
 T = TypeVar("T")
@@ -194,25 +194,20 @@ class Scenario:
         material = self.draw(values.MATERIAL)
         index = len(self._sas) + len(self._steps)
         outer = 6 if row.family.endswith("6") else 4
-        near, far = packets.GATEWAYS[outer][index % 2]
-        salt_size = ENCRYPTION[row.encr].salt_size
         return Sa(
             name=f"sa{index}",
             direction=direction,
             spi=(values.SPI_BASE[material % len(values.SPI_BASE)] + index) & 0xFFFFFFFF,
             mode="tunnel" if row.mode == "tunnel" else "transport",
-            source=far if direction == "in" else near,
-            destination=near if direction == "in" else far,
+            **sas.ends(outer, direction, index),
             encr=row.encr,
-            encr_key=Octets(values.octets(material, "encr", row.key_size if row.encr != "ENCR_NULL" else 0)),
-            salt=Octets(values.octets(material, "salt", salt_size)),
             auth=row.auth,
-            auth_key=Octets(values.octets(material, "auth", INTEGRITY[row.auth].key_size)),
+            **sas.secrets(material, row.encr, row.key_size if row.encr != "ENCR_NULL" else 0, row.auth),
             esn=row.esn,
             sequence=SequenceNumber(sequence),
             replay_window=row.replay_window if direction == "in" else row.replay_window or 64,
             udp=UdpEncapsulation(source_port=4500, destination_port=4500) if row.udp else None,
-            dscp="copy" if row.dscp == "copy" else 0x2B,
+            dscp="copy" if row.dscp == "copy" else FIXED_DSCP,
             ecn="compatibility" if row.ecn == "compatibility" else "normal",
             lookup=lookup if direction == "in" else "spi",
             df=row.df,  # type: ignore[arg-type]  # an Options row holds plain strings
@@ -299,7 +294,7 @@ class Scenario:
         """What a short packet's ESP plaintext is on this SA, trailer included."""
         payload, next_header = self.payload(sa)
         padding = self.peer(sa).codec.padding_length(len(payload))
-        return payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
+        return payload + trailer(padding, next_header)
 
     def versions(self, sa: Sa) -> tuple[int, ...]:
         """IP versions of the packets that this SA may carry."""

@@ -10,9 +10,9 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Octets, Sa, SequenceNumber, UdpEncapsulation
-from espproof.conformance.strategies import packets, values
+from espproof.conformance.strategies import packets, sas
 from espproof.conformance.strategies.options import Options, OptionSpace, pairs_of, window_sizes
-from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.reference.algorithms import ENCRYPTION
 
 LARGEST_WINDOW = 65
 """Larger windows are tried only where there is no smaller one: the history needs three windows of packets."""
@@ -117,28 +117,20 @@ def name_of(row: Options, window: int) -> str:
 
 def sa_of(row: Options, caps: Capabilities, direction: Literal["in", "out"], window: int, sequence: int) -> Sa:
     """One side's view of the SA. What only its own header fields need are values that this side has."""
-    near, far = packets.GATEWAYS[int(row.family[3])][0]
-    material = 0x2E5B
     return Sa(
         name="sa",
         direction=direction,
         spi=0x0A1B2C3D,
         mode="tunnel" if row.mode == "tunnel" else "transport",
-        source=near,
-        destination=far,
+        **sas.ends(int(row.family[3]), "out"),  # both sides mean the same SA
         encr=row.encr,
-        encr_key=Octets(values.octets(material, "encr", row.key_size)),
-        salt=Octets(values.octets(material, "salt", ENCRYPTION[row.encr].salt_size)),
         auth=row.auth,
-        auth_key=Octets(values.octets(material, "auth", INTEGRITY[row.auth].key_size)),
+        **sas.secrets(0x2E5B, row.encr, row.key_size, row.auth),
         esn=row.esn,
         sequence=SequenceNumber(sequence),
         replay_window=window,
         udp=UdpEncapsulation() if row.udp else None,
-        dscp="copy" if "copy" in caps.dscp else 0x2B,
-        ecn=caps.ecn[0] if caps.ecn else "normal",
-        df=caps.df[0] if caps.df else "copy",
-        lookup="spi" if "spi" in caps.lookup else caps.lookup[0],
+        **caps.simplest(),
     )
 
 

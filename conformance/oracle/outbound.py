@@ -32,7 +32,7 @@ from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import HEADER_SIZE, NEXT_HEADER_DUMMY, sequence_low, spi_of
+from espproof.reference.esp import HEADER_SIZE, NEXT_HEADER_DUMMY, sequence_low, spi_of, trailer
 from espproof.reference.sequence import next_sequence
 
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
@@ -327,7 +327,7 @@ class OutboundJudge:
             yield PAD_LENGTH, f"pad length {pad_length} is more than the {len(plaintext)} octets there are"
             return None
         padding = plaintext[end:-2]
-        if padding != bytes(range(1, pad_length + 1)):
+        if plaintext[end:] != trailer(pad_length, plaintext[-1]):
             yield DEFAULT_PADDING, f"the padding is {padding[:20].hex()}, not 01 02 03 …"
         if "_GCM_" in self._sa.encr:
             self.shown.add(MINIMUM_PADDING)

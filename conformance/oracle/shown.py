@@ -6,9 +6,10 @@ which; `RULE` says which one is not met when such a packet does not open.
 """
 
 from functools import cache
+from itertools import product
 
 from espproof.adapters.case import Sa
-from espproof.reference.algorithms import ENCRYPTION
+from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 _ALWAYS: dict[str, tuple[str, ...]] = {
     **{
@@ -165,25 +166,14 @@ def _by_right_packet(
 
 RIGHT_PACKET = tuple(
     sorted(
-        {one for ids in (*_ALWAYS.values(), *_BY_KEY.values(), *_BY_AUTH.values(), *_AAD.values()) for one in ids}
-        | {
-            "RFC4303-1-both-services-supported",
-            "RFC4303-1-integrity-only-supported",
-            "RFC4303-2.2-always-sent",
-            "RFC4303-2.2.1-esn-implemented",
-            "RFC4303-2.2.1-icv-covers-high",
-            "RFC4303-2.3-ipv6-alignment",
-            "RFC4303-2.3-next-layer-aligned",
-            "RFC4303-2.4-block-multiple",
-            "RFC4303-2.8-icv-length",
-            "RFC4303-3.1.2-mixed-versions",
-            "RFC4303-3.3.2-icv",
-            "RFC4303-3.3.2.1-encrypt-then-mac",
-            "RFC4303-3.3.2.1-esn-high-appended",
-            "RFC4303-3.3.2.1-icv-coverage",
-            "RFC4303-3.3.2.2-combined-covers-header",
-            "RFC4303-3.3.2.2-combined-icv-optional",
-            "RFC3948-1-tunnel-mode",
+        {
+            shown
+            for name, cipher in ENCRYPTION.items()
+            for auth in (INTEGRITY if not cipher.aead else ("NONE",))
+            for size in cipher.key_sizes
+            for esn, udp, outer_ipv6 in product((False, True), repeat=3)
+            for mode, inner in (("transport", 6 if outer_ipv6 else 4), ("tunnel", 4), ("tunnel", 6))
+            for shown in _by_right_packet(name, size, auth, esn, mode, udp, inner, outer_ipv6)
         }
     )
 )

@@ -7,6 +7,7 @@ from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import BYPASS, MALFORMED, NEXT_HEADER, PROTOCOL_50
 from espproof.conformance.strategies import packets, wire
 from espproof.reference import ip, transport
+from espproof.reference.esp import trailer
 
 DSCP = "RFC4301-5.1.2.1-dscp"
 DF, DF_COPY = "RFC4301-8.1-df", "RFC4301-8.1-df-copy"
@@ -177,7 +178,7 @@ def ipv6_extensions_in(s: Scenario) -> None:
     split = s.choose(transport.legal_splits(packet))
     codec = s.peer(sa).codec
     padding = codec.padding_length(len(split.payload))
-    plaintext = split.payload + bytes(range(1, padding + 1)) + bytes([padding, split.next_header])
+    plaintext = split.payload + trailer(padding, split.next_header)
     about = DESTINATION_OPTIONS if chain[-1] in (DESTINATION, LONG_DESTINATION) else TRANSPORT
     s.arrives(s.peer(sa).seal_split(split, plaintext, 1), about)
 
@@ -208,7 +209,7 @@ def not_the_inner_version(s: Scenario) -> None:
     payload, right = s.payload(sa)
     wrong = s.draw(st.sampled_from([value for value in (4, 41, 6, 17, 253) if value != right]))
     padding = s.peer(sa).codec.padding_length(len(payload))
-    s.receive_plaintext(sa, 1, payload + bytes(range(1, padding + 1)) + bytes([padding, wrong]), MALFORMED)
+    s.receive_plaintext(sa, 1, payload + trailer(padding, wrong), MALFORMED)
 
 
 @check(MALFORMED, proved_by=("robustness-inner-length-below-header", "padding-null-block-zero"))
@@ -224,7 +225,7 @@ def inner_length(s: Scenario) -> None:
         if claims == 20:
             cut = wire.claiming(b"\x46" + payload[1:], claims)  # less than the header it claims to have
     padding = s.peer(sa).codec.padding_length(len(cut))
-    s.receive_plaintext(sa, 1, cut + bytes(range(1, padding + 1)) + bytes([padding, next_header]), MALFORMED)
+    s.receive_plaintext(sa, 1, cut + trailer(padding, next_header), MALFORMED)
 
 
 @check(NEXT_HEADER, TRANSPORT, proved_by=("sequence-first-is-zero", "padding-to-cipher-block-only"))
@@ -268,5 +269,5 @@ def hop_by_hop_inside(s: Scenario) -> None:
     packet = s.packet(sa, version=6, extensions=(HOP_BY_HOP,), length=20)
     split = transport.Split(packet[:40], 0, packet[40:], 6)
     padding = s.peer(sa).codec.padding_length(len(split.payload))
-    plaintext = split.payload + bytes(range(1, padding + 1)) + bytes([padding, 0])
+    plaintext = split.payload + trailer(padding, 0)
     s.arrives(s.peer(sa).seal_split(split, plaintext, 1), TRANSPORT)

@@ -6,6 +6,7 @@ from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import ACCEPTED, DUMMY_NEXT_HEADER, INCREMENT
 from espproof.reference.algorithms import ENCRYPTION
+from espproof.reference.esp import trailer
 
 TFC = "RFC4303-2.7-tfc"
 CUT_OFF = "RFC4303-2.7-tfc-discarded"
@@ -38,8 +39,8 @@ def of_any_octets(s: Scenario) -> None:
     payload, next_header = s.payload(sa)
     tfc = s.draw(st.sampled_from((payload, bytes(range(1, 41)), b"\xff" * 37, b"\x45" + bytes(30))))
     padding = s.peer(sa).codec.padding_length(len(payload + tfc))
-    trailer = bytes(range(1, padding + 1)) + bytes([padding, next_header])
-    s.receive_plaintext(sa, 1, payload + tfc + trailer, ANY_VALUE)
+    end = trailer(padding, next_header)
+    s.receive_plaintext(sa, 1, payload + tfc + end, ANY_VALUE)
 
 
 @check(NOT_ASKED, proved_by=("icv-esn-high-sent", "sequence-first-is-zero"))
@@ -68,7 +69,7 @@ def dummy_discarded(s: Scenario) -> None:
     combined = DISCARDED_COMBINED if ENCRYPTION[sa.encr].aead else DISCARDED_SEPARATE
     content, rule = s.choose(((payload, combined), (b"", DISCARDED), (b"\x00" * 40, FREE), (b"\xff" * 33, FREE)))
     padding = s.peer(sa).codec.padding_length(len(content))
-    s.receive_plaintext(sa, 1, content + bytes(range(1, padding + 1)) + bytes([padding, 59]), rule)
+    s.receive_plaintext(sa, 1, content + trailer(padding, 59), rule)
     s.receive(sa, 2, ACCEPTED)
 
 

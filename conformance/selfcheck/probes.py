@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from espproof.adapters import capabilities
 from espproof.adapters.base import Transcript
-from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.capabilities import FIXED_DSCP, Capabilities
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
@@ -34,7 +34,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
 )
 from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
-from espproof.conformance.selfcheck.testbed import ABOUT, FIXED_DSCP, Flow, Testbed, arrives, case_of, refused
+from espproof.conformance.selfcheck.testbed import ABOUT, Flow, Testbed, arrives, case_of, refused
 from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
 from espproof.reference import ip, udp_encapsulation

@@ -30,7 +30,7 @@ from espproof.adapters.steps import STEPS, operation
 from espproof.conformance.checks.scenario import Peer
 from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
-from espproof.conformance.strategies import packets, values
+from espproof.conformance.strategies import packets, sas
 from espproof.conformance.strategies.options import window_sizes
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
@@ -38,7 +38,6 @@ from espproof.reference.errors import Misuse
 ABOUT = "espproof-check"
 """The requirement that every step of these cases stands for."""
 
-FIXED_DSCP = 0x2B
 TRAFFIC_CLASS = 0xB8
 """DSCP 46, Not-ECT: of the packets that carry no other wish."""
 
@@ -135,35 +134,26 @@ class Testbed:
         encr, auth = self._algorithms(encr, auth)
         mode = mode or ("tunnel" if "tunnel" in self.caps.modes else "transport")
         inner, outer = self._family(mode, inner, outer)
-        near, far = packets.GATEWAYS[outer][index % 2]
-        cipher, integrity = ENCRYPTION.get(encr), INTEGRITY.get(auth)
+        known = encr in ENCRYPTION and auth in INTEGRITY and mode in ("tunnel", "transport")
         sequence = fields.pop("sequence", 0) or self.caps.start_of(direction)
         size = key_size if key_size is not None else self._key_size(encr)
-        material = 0x1D2C + index
         sa = Sa(
             **{
                 "name": f"sa{index}",
                 "direction": direction,
                 "spi": 0x01020304 + index,
                 "mode": mode,
-                "source": far if direction == "in" else near,
-                "destination": near if direction == "in" else far,
+                **sas.ends(outer, direction, index),
                 "encr": encr,
-                "encr_key": Octets(values.octets(material, "encr", size)),
-                "salt": Octets(values.octets(material, "salt", cipher.salt_size if cipher else 4)),
                 "auth": auth,
-                "auth_key": Octets(values.octets(material, "auth", integrity.key_size if integrity else 20)),
+                **sas.secrets(0x1D2C + index, encr, size, auth),
                 "esn": False not in self.caps.esn,
                 "sequence": SequenceNumber(sequence),
                 "replay_window": self._window() if direction == "in" else 0,
-                "lookup": self.caps.lookup[0] if direction == "in" and "spi" not in self.caps.lookup else "spi",
-                "dscp": "copy" if "copy" in self.caps.dscp else FIXED_DSCP,
-                "df": self.caps.df[0] if self.caps.df else "copy",
-                "ecn": self.caps.ecn[0] if self.caps.ecn else "normal",
+                **self.caps.simplest(),
                 **fields,
             }
         )
-        known = cipher is not None and integrity is not None and mode in ("tunnel", "transport")
         return Flow(sa, inner, Peer(sa) if known else None)
 
     def flows(self, **options: Any) -> list[Flow]:

@@ -15,7 +15,7 @@ from espproof.adapters.translate import entry
 from espproof.conformance.vectors.suites import octets
 from espproof.reference import endpoint, ip, transport, tunnel
 from espproof.reference.algorithms import ENCRYPTION
-from espproof.reference.esp import Codec
+from espproof.reference.esp import Codec, trailer
 from espproof.reference.transforms import Transform, transform
 
 
@@ -126,7 +126,7 @@ def _plaintext(sa: Sa, codec: Codec, inner: bytes) -> bytes:
         assert isinstance(parts, transport.Split), parts
         payload, next_header = parts.payload, parts.next_header
     padding = codec.padding_length(len(payload))
-    return payload + bytes(range(1, padding + 1)) + bytes([padding, next_header])
+    return payload + trailer(padding, next_header)
 
 
 def _esp(sa: Sa, codec: Codec, plaintext: bytes, sequence: int, iv: bytes, mistake: Mistake) -> bytes:
