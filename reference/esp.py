@@ -29,6 +29,10 @@ from espproof.reference.transforms import transform
 HEADER_SIZE = 8
 TRAILER_SIZE = 2
 MAX_PADDING = 255
+MOST_AROUND = 40 + 8 + HEADER_SIZE + 16 + 32
+"""Octets of an outer IPv6 header, UDP, the ESP header, the longest IV and the longest ICV."""
+MOST_ADDED = MOST_AROUND + 2 * 16
+"""Octets that protection with the least padding adds at most: padding and trailer have less than two blocks."""
 NEXT_HEADER_DUMMY = 59
 """IPv6-NoNxt: the payload means nothing, a receiver throws the packet away (2.6)."""
 

@@ -39,7 +39,7 @@ from espproof.conformance.strategies.options import Options, OptionSpace
 from espproof.reference import endpoint, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.drops import DropReason
-from espproof.reference.esp import Codec, trailer
+from espproof.reference.esp import MOST_ADDED, Codec, trailer
 from espproof.reference.transforms import mac
 
 T = TypeVar("T")
@@ -116,10 +116,6 @@ class Peer:
         if len(source) == 4:
             return ip.build_ipv4(source, destination, endpoint.PROTOCOL_UDP, udp)
         return ip.build_ipv6(source, destination, endpoint.PROTOCOL_UDP, udp)
-
-
-_OVERHEAD = 136
-"""Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, SHA-512 ICV."""
 
 
 def _fits(packet: bytes | DropReason) -> bytes:
@@ -306,7 +302,7 @@ class Scenario:
     @property
     def longest(self) -> int:
         """Octets behind its header of the longest packet that may be sent, protected or not, whatever the SA adds."""
-        return self.caps.max_packet - 40 - _OVERHEAD
+        return self.caps.max_packet - 40 - MOST_ADDED
 
     def packet(self, sa: Sa, **fixed: Any) -> bytes:
         """An IP packet for this SA, plain and valid; see `packets.Recipe` for what can be fixed."""

@@ -30,9 +30,8 @@ from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.strategies.options import Options
+from espproof.reference.esp import MOST_ADDED
 
-OVERHEAD = 136
-"""Octets that protection adds at most."""
 LARGEST = 1500
 """Octets of the largest inner packet, where both sides take protected ones that are larger."""
 MAX_TRIES = 24
@@ -98,7 +97,7 @@ class Trial:
     course: Course
 
     def __post_init__(self) -> None:
-        limit = min(LARGEST, min(self.sender.caps.max_packet, self.receiver.caps.max_packet) - OVERHEAD)
+        limit = min(LARGEST, min(self.sender.caps.max_packet, self.receiver.caps.max_packet) - MOST_ADDED)
         self.out = sa_of(self.row, self.sender.caps, "out", 64, self.course.start)
         begin = 0 if self.course.start < 2**31 else self.course.start
         self.into = sa_of(self.row, self.receiver.caps, "in", self.window, begin)

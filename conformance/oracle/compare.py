@@ -17,6 +17,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.conformance.oracle.outbound import Judged, forwarded
+from espproof.reference.esp import MAX_PADDING, MOST_AROUND, TRAILER_SIZE
 
 
 def inbound_burst(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
@@ -54,13 +55,9 @@ def state(got: Outcome, want: State, caps: Capabilities) -> Judged:
 
 def _octets(got: int | None, inner: int, packets: int) -> Judged:
     """Which octets count is left open (`reference.lifetime`): from the payload alone to the whole protected packet."""
-    least, most = inner - 60 * packets, inner + _OVERHEAD * packets
+    least, most = inner - 60 * packets, inner + (MOST_AROUND + MAX_PADDING + TRAILER_SIZE) * packets
     if got is None or not least <= got <= most:
         yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
-
-
-_OVERHEAD = 40 + 8 + 8 + 16 + 257 + 32
-"""Outer header, UDP, ESP header, IV, padding and trailer, ICV: the most that ESP adds to a packet."""
 
 
 def tell(outcome: Outcome) -> str:

@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from fnmatch import fnmatchcase
 from statistics import median
 
 import msgspec
 
 from espproof.adapters.seeded import DEFECTS, SeededAdapter
+from espproof.adapters.selection import chosen
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.running.check import Profile, run_check, target
 from espproof.conformance.running.workers import pool
-from espproof.reference.errors import Misuse
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,17 +53,15 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 def selected(only: str) -> list[str]:
     """Ids of the defects whose id, family or source matches one of the comma-separated patterns ("" for all)."""
-    if not only:
-        return list(DEFECTS)
-    patterns = [pattern.strip() for pattern in only.split(",")]
-    names = [
+    return [
         name
-        for name, defect in DEFECTS.items()
-        if any(fnmatchcase(one, pattern) for one in (name, defect.family, defect.source) for pattern in patterns)
+        for name, _ in chosen(
+            DEFECTS.items(),
+            lambda one: (one[0], one[1].family, one[1].source),
+            only,
+            none="no seeded defect matches {}",
+        )
     ]
-    if not names:
-        raise Misuse(f"no seeded defect matches {only!r}")
-    return names
 
 
 def score(

@@ -4,7 +4,6 @@ Work is handed out check by check; a check's cases depend on the seed alone, so 
 the time. Ctrl-C and a lost worker end the run early: what was found is kept, and the result says that it is not whole.
 """
 
-import fnmatch
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ import hypothesis
 import espproof
 from espproof.adapters.base import Adapter
 from espproof.adapters.registry import open_adapter
+from espproof.adapters.selection import chosen
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
 from espproof.conformance.oracle.judge import ESP, Oracle
@@ -34,18 +34,10 @@ Progress = Callable[[CheckResult, int, int], None]
 
 def selected(only: str) -> list[Check]:
     """The checks whose id, family or a requirement matches one of the comma-separated patterns ("" for all)."""
-    checks = list(all_checks().values())
-    if not only:
-        return checks
-    patterns = [pattern.strip() for pattern in only.split(",")]
-    found = [check for check in checks if any(_matches(check, pattern) for pattern in patterns)]
-    if not found:
-        raise Misuse(f"no check matches {only!r}; `espproof requirements` lists them")
-    return found
-
-
-def _matches(check: Check, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in (check.id, check.family, *check.verifies))
+    return chosen(
+        all_checks().values(), lambda check: (check.id, check.family, *check.verifies), only,
+        none="no check matches {}; `espproof requirements` lists them",
+    )  # fmt: skip
 
 
 def run(

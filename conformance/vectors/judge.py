@@ -6,7 +6,6 @@ to the test is fitted to what is declared (`fit`). A vector that asks for someth
 packet has another but legal padding, is inapplicable.
 """
 
-import fnmatch
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.selection import chosen
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.judge import SETUP
@@ -41,7 +41,7 @@ from espproof.conformance.oracle.verdict import NEWS, Verdict, of_failure
 from espproof.conformance.vectors import files
 from espproof.reference import ip
 from espproof.reference.endpoint import PROTOCOL_ESP
-from espproof.reference.errors import Malformed, Misuse
+from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
 
 
@@ -79,18 +79,11 @@ class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def selected(only: str, vectors: Iterable[Case] | None = None) -> list[Case]:
     """The vectors of which the id, a flag or a requirement matches one of the comma-separated patterns ("": all)."""
-    every = list(files.vectors() if vectors is None else vectors)
-    if not only:
-        return every
-    patterns = [pattern.strip() for pattern in only.split(",")]
-    found = [case for case in every if any(_matches(case, pattern) for pattern in patterns)]
-    if not found:
-        raise Misuse(f"no vector matches {only!r}; `espproof vectors list` lists them")
-    return found
-
-
-def _matches(case: Case, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in (case.id, *case.flags, *case.requirements))
+    return chosen(
+        files.vectors() if vectors is None else vectors,
+        lambda case: (case.id, *case.flags, *case.requirements), only,
+        none="no vector matches {}; `espproof vectors list` lists them",
+    )  # fmt: skip
 
 
 Tick = Callable[[str, int, int], None]
