@@ -27,7 +27,7 @@ from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.judge import SETUP
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
-from espproof.conformance.requirements.catalogue import Requirement, load
+from espproof.conformance.requirements.catalogue import Requirement, load, source
 from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.strategies.options import FACTORS, OptionSpace
@@ -51,7 +51,7 @@ def document_of(requirement: str) -> str:
     entry = load().get(requirement)
     if entry is not None:
         return entry.document
-    return requirement.split("-", 1)[0] if requirement.startswith("RFC") else "espproof"
+    return requirement.split("-", 1)[0] if requirement.startswith("RFC") else "espproof"  # of an earlier catalogue
 
 
 def section_of(requirement: str) -> str:
@@ -63,7 +63,9 @@ def section_of(requirement: str) -> str:
 
 
 def url_of(requirement: str) -> str:
-    """The section of the document on the RFC Editor's site, or "" if the id names none."""
+    """The section of the document on the RFC Editor's site, or where another document is; "" if the id names none."""
+    if requirement in load() and not (document := source(document_of(requirement))).is_rfc:
+        return document.url
     number, section = document_of(requirement).removeprefix("RFC"), section_of(requirement)
     if not (number.isascii() and number.isdigit()):
         return ""

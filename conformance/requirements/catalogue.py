@@ -5,6 +5,9 @@ The data are TOML files beside this module, one per document, with a head (`docu
 sentence with two demands has two entries that share its fingerprint; `implied` entries are rules that the text states
 without a capital keyword, or in a table, and that the data plane depends on.
 
+A document need not be an RFC: a kernel's documentation, a data sheet, a public list of tests have names of their own
+(`LINUX.xfrm_device`, without a hyphen), an `url` in their head, and no fingerprints, as nobody can audit them so.
+
 Every entry either says how a black box shows it (`family` and `observe`) or why no black box can (`waived`, whose first
 word is one of `WAIVERS`). Documents repeat themselves and each other: an entry with `verified_with` has no check of its
 own but stands and falls with the entries named there, which do. Ids (`RFC4303-3.4.3-duplicate-rejected`: document,
@@ -96,7 +99,13 @@ _FIELDS = frozenset(
     }
 )
 _NO_TEXT = frozenset({"fingerprint", "implied", "verified_with"})
-_ID = re.compile(r"^RFC\d{3,5}-(?P<section>[0-9A-Z]+(?:\.[0-9]+)*)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)$")
+_RFC = re.compile(r"^RFC\d{3,5}$")
+_DOCUMENT = re.compile(r"^[A-Z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*$")
+_ID = re.compile(
+    r"^(?P<document>[A-Z][\w.]*)-(?P<section>[0-9A-Za-z_]+(?:\.[0-9A-Za-z_]+)*)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)$",
+    re.A,
+)
+_RFC_SECTION = re.compile(r"^[0-9A-Z]+(?:\.[0-9]+)*$")
 _FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")
 
 
@@ -120,12 +129,20 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One document: `covered` are the sections read sentence by sentence ("4.4.2" with all below it; "*" is all)."""
+    """One document: `covered` are the sections read sentence by sentence ("4.4.2" with all below it; "*" is all).
+
+    `url` is where it can be read, of a document that is no RFC.
+    """
 
     document: str
     title: str
     covered: tuple[str, ...]
     requirements: tuple[Requirement, ...]
+    url: str = ""
+
+    @property
+    def is_rfc(self) -> bool:
+        return _RFC.match(self.document) is not None
 
     def covers(self, section: str) -> bool:
         return any(one in {"*", section} or section.startswith(f"{one}.") for one in self.covered)
@@ -178,9 +195,12 @@ def parse(content: str, name: str) -> Source:
     missing = {"document", "title", "covered", "requirement"} - data.keys()
     if missing:
         raise Misuse(f"{name}: without {', '.join(sorted(missing))}")
-    entries = tuple(_requirement(entry, data["document"], name) for entry in data["requirement"])
+    document, url = data["document"], data.get("url", "")
+    if not _DOCUMENT.match(document) or bool(url) == bool(_RFC.match(document)):
+        raise Misuse(f"{name}: a document is an RFC (RFC4303) or has a name without a hyphen, and an url")
+    entries = tuple(_requirement(entry, document, name) for entry in data["requirement"])
     _no_twins(entries, name)
-    return Source(data["document"], data["title"], tuple(data["covered"]), entries)
+    return Source(document, data["title"], tuple(data["covered"]), entries, url)
 
 
 def _requirement(entry: dict[str, Any], document: str, name: str) -> Requirement:
@@ -204,13 +224,15 @@ def _complaints(entry: dict[str, Any], document: str) -> list[str]:
     mark = entry.get("fingerprint", [])
     marks = [mark] if isinstance(mark, str) else mark
     kind = entry.get("waived", "").split(":")[0]
+    rfc = _RFC.match(document) is not None
     checks = {
         "the id is not document, section, slug": shape is None
-        or not entry["id"].startswith(f"{document}-")
-        or shape["section"] != entry["section"],
+        or (shape["document"], shape["section"]) != (document, entry["section"])
+        or (rfc and not _RFC_SECTION.match(entry["section"])),
         f"unknown level {entry['level']!r}": entry["level"] not in {level.value for level in Level},
         "a fingerprint is 16 hex digits": not all(_FINGERPRINT.match(str(one)) for one in marks),
-        "only an implied requirement may lack a fingerprint": not marks and not entry.get("implied"),
+        "only an implied requirement may lack a fingerprint": rfc and not marks and not entry.get("implied"),
+        "fingerprints are of RFCs": bool(marks) and not rfc,
         "either waived, or observe and family": ("waived" in entry) == ("observe" in entry)
         or ("family" in entry) != ("observe" in entry),
         "verified_with is a list of ids, beside observe": "verified_with" in entry

@@ -252,6 +252,24 @@ def test_broken_entry_is_refused(complaint: str) -> None:
         document(entry("", "x", **fields))
 
 
+NO_RFC = 'title = "Offload"\ncovered = ["*"]\ndocument = "LINUX.xfrm_device"\nurl = "https://docs.kernel.org/x.html"\n'
+
+
+def test_a_document_need_not_be_an_rfc() -> None:
+    """A kernel's documentation or a data sheet has sections with names, no fingerprints, and a place where it is read."""
+    fields = {**GOOD, "id": "LINUX.xfrm_device-Flags.crypto-pot", "section": "Flags.crypto", "fingerprint": ""}
+    found = parse(NO_RFC + entry("", "x", **fields), "linux.toml")
+    assert (found.document, found.is_rfc, found.url) == ("LINUX.xfrm_device", False, "https://docs.kernel.org/x.html")
+    assert [(one.document, one.section, one.fingerprint) for one in found.requirements] == [
+        ("LINUX.xfrm_device", "Flags.crypto", ())
+    ]
+    with pytest.raises(Misuse, match="fingerprints are of RFCs"):
+        parse(NO_RFC + entry("", "x", **{**fields, "fingerprint": GOOD["fingerprint"]}), "linux.toml")
+    for wrong in ('document = "LINUX-device"', 'document = "linux"', 'document = "RFC99999"'):
+        with pytest.raises(Misuse, match=r"is an RFC .* or has a name without a hyphen, and an url"):
+            parse(NO_RFC.replace('document = "LINUX.xfrm_device"', wrong) + entry("", "x", **fields), "linux.toml")
+
+
 def test_broken_file_is_refused() -> None:
     """An id used twice, a file without a head, a value of the wrong type and no TOML at all are named as such."""
     twin = entry("", "x", **GOOD)
