@@ -125,6 +125,11 @@ STEPS: dict[type[Step], StepKind] = {
 }
 
 
+def outcomes_of(kind: type) -> tuple[type[Outcome], ...]:
+    """What an implementation can answer; a kind that nobody knows is unsupported."""
+    return STEPS[kind].outcomes if kind in STEPS else (Unsupported,)
+
+
 def operation(kind: type) -> str:
     """The name of a kind of step or outcome, as it stands in JSON."""
     return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]

@@ -36,11 +36,10 @@ from espproof.adapters.case import (
     State,
     Step,
     Unsupported,
-    from_plain,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.process import Process
-from espproof.reference.errors import Misuse
+from espproof.reference.errors import Malformed, Misuse
 
 HELLO_SECONDS, ANSWER_SECONDS = 30.0, 10.0
 """Time limits of the first answer and of all others, unless `ESPPROOF_EXEC_SECONDS` says otherwise."""
@@ -155,7 +154,7 @@ class ExecAdapter(Adapter):
         except BaseException as error:
             self._process = None
             process.kill()
-            if isinstance(error, Misuse):
+            if isinstance(error, Malformed):
                 raise AdapterError(str(error)) from error
             raise
 
@@ -190,8 +189,10 @@ class ExecAdapter(Adapter):
 
 def _refuses(answer: dict[str, Any]) -> Outcome:
     if answer["result"] != "unsupported":
-        raise Misuse(f"an operation that does not exist was answered with {answer['result']!r:.40}, not 'unsupported'")
-    return from_plain(answer, Unsupported)
+        raise Malformed(
+            f"an operation that does not exist was answered with {answer['result']!r:.40}, not 'unsupported'"
+        )
+    return messages.read_as(answer, Unsupported)
 
 
 def _seconds() -> float:

@@ -5,7 +5,7 @@ Requests are steps of the case format, without what the suite notes on them, and
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ from espproof.adapters.printable import printable
 from espproof.adapters.schema import json_schema
 from espproof.adapters.steps import STEPS, operation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
-from espproof.reference.errors import Misuse
+from espproof.reference.errors import Malformed, Misuse
 
 PROTOCOL = 1
 NO_SUCH_OPERATION = "espproof_no_such_operation"
@@ -37,6 +37,7 @@ NO_SUCH_OPERATION = "espproof_no_such_operation"
 ANNOTATIONS = {"requirement": None, "behaviour": "", "expect": None, "note": ""}
 """Fields of a step that are the suite's own: an implementation is not told what is expected of it."""
 
+_Kind = TypeVar("_Kind")
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
@@ -115,32 +116,40 @@ def _bare(what: Hello | Reset | Step) -> bytes:
 
 
 def read_answer(line: bytes, number: int) -> dict[str, Any]:
-    """The members of an answer but its `id`, which must be that number. `Misuse` says what is wrong with the line."""
+    """The members of an answer but its `id`, which must be that number. `Malformed` says what is wrong with the line."""
     try:
         answer = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Misuse(f"not JSON: {error}: {shown(line)}") from error
+        raise Malformed(f"not JSON: {error}: {shown(line)}") from error
     if not isinstance(answer, dict):
-        raise Misuse(f"not a JSON object: {shown(line)}")
+        raise Malformed(f"not a JSON object: {shown(line)}")
     if "result" not in answer:
-        raise Misuse(f"an answer without result: {shown(line)}")
+        raise Malformed(f"an answer without result: {shown(line)}")
     its_number = answer.pop("id", None)
     if answer["result"] == "error":
-        raise Misuse(f"the program reports an error: {from_plain(answer, Error).message}")
+        raise Malformed(f"the program reports an error: {read_as(answer, Error).message}")
     if its_number != number or isinstance(its_number, bool):
-        raise Misuse(f"the answer has id {its_number!r:.40}, expected {number}")
+        raise Malformed(f"the answer has id {its_number!r:.40}, expected {number}")
     return answer
 
 
+def read_as(answer: dict[str, Any], kind: type[_Kind]) -> _Kind:
+    """An answer as one of our types. `Malformed` says where it departs."""
+    try:
+        return from_plain(answer, kind)
+    except Misuse as error:  # which it would be in a file of the user's
+        raise Malformed(str(error)) from error
+
+
 def hello_of(answer: dict[str, Any]) -> HelloAnswer:
-    """The answer to `hello`, checked. `Misuse` says what is wrong, field by field."""
+    """The answer to `hello`, checked. `Malformed` says what is wrong, field by field."""
     if answer["result"] == "refused":
-        raise Misuse(f"the program does not speak protocol {PROTOCOL}: {from_plain(answer, Refused).reason}")
-    hello = from_plain(answer, HelloAnswer)
+        raise Malformed(f"the program does not speak protocol {PROTOCOL}: {read_as(answer, Refused).reason}")
+    hello = read_as(answer, HelloAnswer)
     if hello.protocol != PROTOCOL:
-        raise Misuse(f"the program chose protocol {hello.protocol}; offered was {PROTOCOL}")
+        raise Malformed(f"the program chose protocol {hello.protocol}; offered was {PROTOCOL}")
     for problem in problems(hello.capabilities):
-        raise Misuse(f"capabilities: {problem}")
+        raise Malformed(f"capabilities: {problem}")
     return msgspec.structs.replace(hello, capabilities=_in_own_words(hello.capabilities))
 
 
@@ -154,36 +163,36 @@ def _in_own_words(caps: Capabilities) -> Capabilities:
 
 
 def outcome_of(step: Reset | Step, answer: dict[str, Any]) -> Outcome:
-    """The outcome of one operation. `Misuse` if it is none, or does not go with the operation."""
-    outcome: Outcome = from_plain(answer, Outcome)  # type: ignore[arg-type]
+    """The outcome of one operation. `Malformed` if it is none, or does not go with the operation."""
+    outcome: Outcome = read_as(answer, Outcome)  # type: ignore[arg-type]
     fits(step, outcome)
     return outcome
 
 
 def outcomes_of(steps: Sequence[Reset | Step], answer: dict[str, Any]) -> tuple[Outcome, ...]:
-    """The outcomes of a batch. `Misuse` if they are not one per step, each fit for its step."""
+    """The outcomes of a batch. `Malformed` if they are not one per step, each fit for its step."""
     if answer["result"] != "batch":
-        raise Misuse(f"a batch was answered with {answer['result']!r:.40}, though batch was declared")
-    results = from_plain(answer, BatchAnswer).results
+        raise Malformed(f"a batch was answered with {answer['result']!r:.40}, though batch was declared")
+    results = read_as(answer, BatchAnswer).results
     if len(results) != len(steps):
-        raise Misuse(f"{len(results)} results for a batch of {len(steps)} steps")
+        raise Malformed(f"{len(results)} results for a batch of {len(steps)} steps")
     for step, outcome in zip(steps, results, strict=True):
         fits(step, outcome)
     return results
 
 
 def fits(step: Reset | Step, outcome: Outcome) -> None:
-    """`Misuse` unless the outcome goes with the operation, and a burst with its packets."""
+    """`Malformed` unless the outcome goes with the operation, and a burst with its packets."""
     if not isinstance(outcome, RESULTS.get(type(step), (Unsupported,))):
-        raise Misuse(f"{operation(type(step))} was answered with {operation(type(outcome))!r}")
+        raise Malformed(f"{operation(type(step))} was answered with {operation(type(outcome))!r}")
     if isinstance(outcome, Burst) and not isinstance(step, Reset):
         kind = STEPS[type(step)]
         packets = kind.packets(step)
         if len(outcome.results) != len(packets):
-            raise Misuse(f"{len(outcome.results)} results for a burst of {len(packets)} packets")
+            raise Malformed(f"{len(outcome.results)} results for a burst of {len(packets)} packets")
         for one in outcome.results:
             if not isinstance(one, kind.each):
-                raise Misuse(f"a packet of {operation(type(step))} was answered with {operation(type(one))!r}")
+                raise Malformed(f"a packet of {operation(type(step))} was answered with {operation(type(one))!r}")
 
 
 def shown(line: bytes | bytearray, limit: int = 120) -> str:

@@ -51,10 +51,11 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.exec import messages
-from espproof.adapters.linux import association, device, kernels, netlink
+from espproof.adapters.linux import association, device, kernels
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.machine import Machine, Processor
 from espproof.adapters.linux.onhost import HostMachine, Place
+from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
@@ -227,7 +228,7 @@ class LinuxAdapter(Adapter):
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes
-        except (netlink.Malformed, StopIteration, ValueError, TypeError, IndexError, OverflowError) as error:
+        except (errors.Malformed, StopIteration, ValueError, TypeError, IndexError, OverflowError) as error:
             self._stop()
             raise AdapterError(f"the guest's results make no sense: {type(error).__name__}: {error}") from error
 

@@ -26,7 +26,7 @@ from espproof.adapters.case import (
     from_plain,
     to_plain,
 )
-from espproof.adapters.steps import STEPS, operation
+from espproof.adapters.steps import operation, outcomes_of
 from espproof.conformance.checks.scenario import Peer
 from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
@@ -252,7 +252,7 @@ class Testbed:
 
 
 def _watch(step: type[Step], outcome: object) -> None:
-    allowed, name = STEPS[step].outcomes, operation(step)
+    allowed, name = outcomes_of(step), operation(step)
     if not isinstance(outcome, allowed):
         kinds = ", ".join(kind.__name__ for kind in allowed)
         raise Trouble(f"{name} was answered with {type(outcome).__name__}; it can be {kinds}")

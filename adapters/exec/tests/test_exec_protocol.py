@@ -21,7 +21,7 @@ from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.running import suite
 from espproof.conformance.running.check import Profile
 from espproof.reference.drops import DropReason
-from espproof.reference.errors import Misuse
+from espproof.reference.errors import Malformed
 
 TEXT = document.PROTOCOL.read_text(encoding="utf-8")
 HARNESS = [sys.executable, "-m", "espproof.adapters.exec.harness", "reference"]
@@ -161,7 +161,7 @@ BAD_HELLOS = [
 @pytest.mark.parametrize(("answer", "message"), BAD_HELLOS, ids=[message[:30] for _, message in BAD_HELLOS])
 def test_a_wrong_answer_to_hello_is_told_field_by_field(answer: dict[str, Any], message: str) -> None:
     """What is wrong with a program's introduction is said with the name of the field."""
-    with pytest.raises(Misuse, match=message):
+    with pytest.raises(Malformed, match=message):
         messages.hello_of({"result": "hello", **answer})
 
 
