@@ -35,7 +35,7 @@ from espproof.adapters.base import AdapterError, AdapterFailure, Crashed, Hung, 
 from espproof.adapters.case import Case, Outcome
 from espproof.adapters.exec.client import SECONDS
 from espproof.adapters.registry import open_adapter
-from espproof.conformance.selfcheck.testbed import Testbed
+from espproof.conformance.selfcheck.rig import Rig
 
 LIMIT = "2"
 """Seconds after which an adapter gives up on an answer, here (`ESPPROOF_EXEC_SECONDS`)."""
@@ -118,9 +118,9 @@ def inject(name: str, *, tick: Callable[[str], None] | None = None) -> FaultRepo
 def _steps(name: str, tally: _Tally, tell: Callable[[str], None]) -> int:
     """All faults of the processes that the adapter has; how many these are."""
     with open_adapter(name) as adapter:
-        bed = Testbed(adapter, adapter.capabilities())
-        case = bed.traffic()
-        wrong = _wrong(bed, case, adapter.execute(case))
+        rig = Rig(adapter, adapter.capabilities())
+        case = rig.traffic()
+        wrong = _wrong(rig, case, adapter.execute(case))
         if wrong is not None:
             raise AdapterError(f"a plain case is not right even without a fault: {wrong}")
         roles = len(_programs())
@@ -129,13 +129,13 @@ def _steps(name: str, tally: _Tally, tell: Callable[[str], None]) -> int:
                 for at in range(-1, len(case.steps) + 1):
                     where = "in the middle of a case" if at == len(case.steps) else f"before step {at + 1}"
                     tell(f"{name}: {fault} process {role + 1} of {roles} {where}")
-                    _one(bed, case, fault, role, at, tally)
+                    _one(rig, case, fault, role, at, tally)
     return roles
 
 
-def _one(bed: Testbed, case: Case, fault: str, role: int, at: int, tally: _Tally) -> None:
+def _one(rig: Rig, case: Case, fault: str, role: int, at: int, tally: _Tally) -> None:
     """One fault, at one moment, in one process; then a whole case, which must be right."""
-    adapter = bed.adapter
+    adapter = rig.adapter
     with suppress(AdapterFailure):  # whatever the last fault has left: from here on all is well
         adapter.execute(case)
     programs = _programs()
@@ -147,13 +147,13 @@ def _one(bed: Testbed, case: Case, fault: str, role: int, at: int, tally: _Tally
     if fault not in ("kill", "stop") and _door(pid, fault) is None:
         return
     allowed = (*RIGHT[fault], Crashed) if fault == "stop" and _traced(pid) else RIGHT[fault]
-    verdict, right = _verdict(lambda: _walk(bed, case, lambda: _hurt(fault, pid), at), allowed)
+    verdict, right = _verdict(lambda: _walk(rig, case, lambda: _hurt(fault, pid), at), allowed)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
     tally.note(fault, where, verdict, right)
-    after, right = _verdict(lambda: _wrong(bed, case, adapter.execute(case)), ())
+    after, right = _verdict(lambda: _wrong(rig, case, adapter.execute(case)), ())
     if not right:
-        after, right = _verdict(lambda: _wrong(bed, case, adapter.execute(case)), ())  # the first may notice the fault
+        after, right = _verdict(lambda: _wrong(rig, case, adapter.execute(case)), ())  # the first may notice the fault
     if not right:
         tally.wrong.append(f"{fault} {where}: the next case: {after}")
 
@@ -169,16 +169,16 @@ def _verdict(work: Callable[[], str | None], allowed: tuple[type[AdapterFailure]
     return ("right outcome", True) if wrong is None else (f"wrong outcome: {wrong}", False)
 
 
-def _walk(bed: Testbed, case: Case, hurt: Callable[[], None], at: int) -> str | None:
+def _walk(rig: Rig, case: Case, hurt: Callable[[], None], at: int) -> str | None:
     """The case step by step, hurt before step `at` (-1: before reset); behind the last step: in the middle of it all."""
-    adapter = bed.adapter
+    adapter = rig.adapter
     if at == len(case.steps):
         timer = threading.Timer(_SETTLE, hurt)
         timer.start()
         try:
             until = time.monotonic() + 4 * _SETTLE
             while time.monotonic() < until:
-                wrong = _wrong(bed, case, adapter.execute(case))
+                wrong = _wrong(rig, case, adapter.execute(case))
                 if wrong is not None:
                     return wrong
         finally:
@@ -193,11 +193,11 @@ def _walk(bed: Testbed, case: Case, hurt: Callable[[], None], at: int) -> str | 
         if number == at:
             hurt()
         steps.append(adapter.take(step))
-    return _wrong(bed, case, Transcript(setup, tuple(steps)))
+    return _wrong(rig, case, Transcript(setup, tuple(steps)))
 
 
-def _wrong(bed: Testbed, case: Case, got: Transcript) -> str | None:
-    return bed.told(case, got, bed.reference(case))
+def _wrong(rig: Rig, case: Case, got: Transcript) -> str | None:
+    return rig.told(case, got, rig.reference(case))
 
 
 def _hurt(fault: str, pid: int) -> None:

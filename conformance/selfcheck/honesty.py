@@ -13,24 +13,24 @@ from espproof.adapters.case import Delivered, Dropped, Inbound, Octets, Outbound
 from espproof.adapters.seeded import SeededAdapter
 from espproof.conformance.oracle.compare import tell
 from espproof.conformance.selfcheck.item import Question
-from espproof.conformance.selfcheck.testbed import Flow, Testbed, arrives, case_of
+from espproof.conformance.selfcheck.rig import Flow, Rig, arrives, case_of
 from espproof.conformance.strategies import values, wire
 
 WRONG_REFERENCES = ("icv-failure-sticks", "padding-check-from-zero", "icv-mismatch-count-as-success")
 """Seeded defects that depart on plain traffic: the first two with every algorithm, none of them by an exception."""
 
 
-def _right_is_delivered(bed: Testbed) -> str | None:
-    bed.need("direction in", "in" in bed.caps.directions)
-    flow = bed.flow("in")
+def _right_is_delivered(rig: Rig) -> str | None:
+    rig.need("direction in", "in" in rig.caps.directions)
+    flow = rig.flow("in")
     packets = [flow.plain(length=length) for length in (16, 1, 33)]
-    return bed.compare(case_of((flow,), *[flow.right(number, p) for number, p in enumerate(packets, 1)]))
+    return rig.compare(case_of((flow,), *[flow.right(number, p) for number, p in enumerate(packets, 1)]))
 
 
-def _garbage_is_not(bed: Testbed) -> str | None:
+def _garbage_is_not(rig: Rig) -> str | None:
     """Octets that no key has seen, another key's packets, and somebody else's SPI."""
-    bed.need("direction in", "in" in bed.caps.directions)
-    flow = bed.flow("in")
+    rig.need("direction in", "in" in rig.caps.directions)
+    flow = rig.flow("in")
     whole = flow.protected(1)
     length = _peer_length(flow, whole)
     other = _with_other_keys(flow)
@@ -40,7 +40,7 @@ def _garbage_is_not(bed: Testbed) -> str | None:
         arrives(wire.spi(whole, length, flow.sa.spi ^ 0x5A5A0000)),
         flow.forged(1),
     ]
-    for number, outcome in enumerate(bed.execute(case_of((flow,), *steps)).steps):
+    for number, outcome in enumerate(rig.execute(case_of((flow,), *steps)).steps):
         if isinstance(outcome, Delivered):
             what = ("noise under the SA's SPI", "a packet of another key", "a packet of another SPI", "a forged packet")
             return f"{what[number]} is delivered"
@@ -68,52 +68,52 @@ def _other_keys(sa: Sa) -> Sa:
     return replace(sa, **changed)
 
 
-def _judged_with_another_key(bed: Testbed) -> str | None:
-    return _must_be_found(bed, _other_keys, "as if the SA had another key")
+def _judged_with_another_key(rig: Rig) -> str | None:
+    return _must_be_found(rig, _other_keys, "as if the SA had another key")
 
 
-def _judged_with_another_spi(bed: Testbed) -> str | None:
-    return _must_be_found(bed, lambda sa: replace(sa, spi=sa.spi ^ 0x00110000), "as if the SA had another SPI")
+def _judged_with_another_spi(rig: Rig) -> str | None:
+    return _must_be_found(rig, lambda sa: replace(sa, spi=sa.spi ^ 0x00110000), "as if the SA had another SPI")
 
 
-def _must_be_found(bed: Testbed, lie: Callable[[Sa], Sa], told: str) -> str | None:
+def _must_be_found(rig: Rig, lie: Callable[[Sa], Sa], told: str) -> str | None:
     """Execute right traffic, direction by direction; judged by the lie, each must give a finding."""
-    for direction in bed.directions():
-        flow = bed.flow(direction)
-        case = bed.traffic([flow])
+    for direction in rig.directions():
+        flow = rig.flow(direction)
+        case = rig.traffic([flow])
         wrong = replace(case, sas=tuple(lie(sa) for sa in case.sas))
-        if not bed.told(wrong, bed.execute(case), bed.reference(wrong)):
+        if not rig.told(wrong, rig.execute(case), rig.reference(wrong)):
             return f"direction {direction}: right traffic, judged {told}, gives no finding"
     return None
 
 
-def _judged_by_wrong_references(bed: Testbed) -> str | None:
+def _judged_by_wrong_references(rig: Rig) -> str | None:
     """Where a reference with a known mistake departs from the true one, so must the adapter from it."""
-    bed.need("direction in", "in" in bed.caps.directions)
-    flow = bed.flow("in")
+    rig.need("direction in", "in" in rig.caps.directions)
+    flow = rig.flow("in")
     case = case_of((flow,), flow.right(1), flow.forged(2), flow.right(2))
-    got = bed.execute(case)
+    got = rig.execute(case)
     departed = False
     for defect in WRONG_REFERENCES:
         wrong = SeededAdapter(defect).execute(case)
-        if wrong == bed.reference(case):
+        if wrong == rig.reference(case):
             continue
         departed = True
-        if not bed.told(case, got, wrong):
+        if not rig.told(case, got, wrong):
             return f"it agrees with a reference that has the defect {defect}"
     return None if departed else "no wrong reference departs here"
 
 
-def _believes_no_expectation(bed: Testbed) -> str | None:
+def _believes_no_expectation(rig: Rig) -> str | None:
     """Every step says that it expects something wrong; the outcomes must be as if it did not."""
-    flows = bed.flows()
-    case = bed.traffic(flows)
+    flows = rig.flows()
+    case = rig.traffic(flows)
     told_lies = replace(case, steps=tuple(_expecting_wrong(step) for step in case.steps))
-    got = bed.execute(told_lies)
+    got = rig.execute(told_lies)
     for number, (step, outcome) in enumerate(zip(told_lies.steps, got.steps, strict=True), 1):
         if outcome == step.expect:
             return f"step {number}: {tell(outcome)}, as the case falsely expects"
-    return bed.told(case, got, bed.reference(case))
+    return rig.told(case, got, rig.reference(case))
 
 
 def _expecting_wrong(step: Step) -> Step:
@@ -128,21 +128,21 @@ def _lie(step: Step) -> Outcome:
     return Dropped(reason="espproof")
 
 
-def _tells_packets_apart(bed: Testbed) -> str | None:
+def _tells_packets_apart(rig: Rig) -> str | None:
     """Outbound packets are protected each by itself: the octets that go in come out at the other end."""
-    bed.need("direction out", "out" in bed.caps.directions)
-    flow = bed.flow("out")
+    rig.need("direction out", "out" in rig.caps.directions)
+    flow = rig.flow("out")
     packets = [flow.plain(length=length, identification=length) for length in (16, 40, 17)]
-    return bed.compare(case_of((flow,), *[flow.send(packet) for packet in packets]))
+    return rig.compare(case_of((flow,), *[flow.send(packet) for packet in packets]))
 
 
-def _not_what_was_sent_before(bed: Testbed) -> str | None:
+def _not_what_was_sent_before(rig: Rig) -> str | None:
     """An answer of an earlier case is no answer: other keys, other octets."""
-    for direction in bed.directions():
-        flow = bed.flow(direction)
-        bed.execute(bed.traffic([flow]))
+    for direction in rig.directions():
+        flow = rig.flow(direction)
+        rig.execute(rig.traffic([flow]))
         other = _with_other_keys(flow)
-        wrong = bed.compare(bed.traffic([other]))
+        wrong = rig.compare(rig.traffic([other]))
         if wrong:
             return wrong
     return None

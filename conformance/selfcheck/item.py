@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from espproof.conformance.selfcheck.testbed import Testbed
+    from espproof.conformance.selfcheck.rig import Rig
 
 
 class Grade(Enum):
@@ -42,13 +42,13 @@ class Question:
 
     id: str
     fix: str
-    ask: Callable[["Testbed"], str | None]
+    ask: Callable[["Rig"], str | None]
 
 
-def answer(question: Question, bed: "Testbed") -> Item:
+def answer(question: Question, rig: "Rig") -> Item:
     """Ask it. Whatever the adapter does, the answer is an item."""
     try:
-        wrong = question.ask(bed)
+        wrong = question.ask(rig)
     except NotApplicable as missing:
         return Item(id=question.id, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
     except Trouble as trouble:

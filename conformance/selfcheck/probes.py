@@ -34,7 +34,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
 )
 from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
-from espproof.conformance.selfcheck.testbed import ABOUT, Flow, Testbed, arrives, case_of, refused
+from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of, refused
 from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
 from espproof.reference import ip, udp_encapsulation
@@ -46,7 +46,7 @@ from espproof.reference.esp import HEADER_SIZE, sequence_low, spi_of
 LARGEST_WINDOW_WALKED = 1 << 20
 """Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
 
-Besides = Callable[[Testbed, Case, Transcript], str | None]
+Besides = Callable[[Rig, Case, Transcript], str | None]
 """What the oracle does not look at: says what is wrong with a transcript, or None."""
 
 
@@ -60,26 +60,26 @@ class Probe:
 
     what: str
     declared: bool
-    make: Callable[[Testbed], Case]
+    make: Callable[[Rig], Case]
     judged: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
     besides: Besides | None = None
 
 
-def answer(probe: Probe, bed: Testbed) -> Item:
+def answer(probe: Probe, rig: Rig) -> Item:
     """Carry a probe out."""
     name = "capability." + probe.what.replace(" ", ".")
     try:
-        case = probe.make(bed)
-        got = bed.execute(case)
-        want = bed.reference(case)
-        wrong = bed.told(case, got, want, replace(bed.caps, **probe.judged))
+        case = probe.make(rig)
+        got = rig.execute(case)
+        want = rig.reference(case)
+        wrong = rig.told(case, got, want, replace(rig.caps, **probe.judged))
     except NotApplicable as missing:
         return Item(id=name, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
     except Trouble as trouble:
         return Item(id=name, grade=Grade.FAIL, told=str(trouble), fix="answer every operation with an outcome.")
     if wrong is None and probe.besides is not None:
-        wrong = probe.besides(bed, case, got)
+        wrong = probe.besides(rig, case, got)
     if probe.declared:
         return _declared(name, probe, wrong)
     if wrong is None:
@@ -103,9 +103,9 @@ def all_probes(caps: Capabilities) -> Iterator[Probe]:
         yield from make(caps)
 
 
-def _traffic(**options: Any) -> Callable[[Testbed], Case]:
+def _traffic(**options: Any) -> Callable[[Rig], Case]:
     """The plainest traffic on SAs with these options."""
-    return lambda bed: bed.traffic(bed.flows(**options))
+    return lambda rig: rig.traffic(rig.flows(**options))
 
 
 # -------------------------------------------------------------------------------------------------------- algorithms
@@ -130,8 +130,8 @@ def _integrity(caps: Capabilities) -> Iterator[Probe]:
 def _directions(caps: Capabilities) -> Iterator[Probe]:
     for direction in get_args(capabilities.Direction):
 
-        def make(bed: Testbed, direction: str = direction) -> Case:
-            return bed.traffic([bed.flow(direction)])
+        def make(rig: Rig, direction: str = direction) -> Case:
+            return rig.traffic([rig.flow(direction)])
 
         yield Probe(f"direction {direction}", direction in caps.directions, make)
 
@@ -167,10 +167,10 @@ def _udp(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _udp_ports(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        bed.need("udp", caps.udp)
+    def make(rig: Rig) -> Case:
+        rig.need("udp", caps.udp)
         ports = UdpEncapsulation(source_port=0x1234, destination_port=0x9C41)
-        return bed.traffic(bed.flows(outer=caps.udp[0], udp=ports))
+        return rig.traffic(rig.flows(outer=caps.udp[0], udp=ports))
 
     yield Probe("udp_ports", caps.udp_ports, make)
 
@@ -192,8 +192,8 @@ def _set_sequence(caps: Capabilities) -> Iterator[Probe]:
 def _sequence_start(caps: Capabilities) -> Iterator[Probe]:
     if caps.start_of("out"):
 
-        def make(bed: Testbed) -> Case:
-            return bed.traffic([_out(bed)])
+        def make(rig: Rig) -> Case:
+            return rig.traffic([_out(rig)])
 
         yield Probe("sequence_start", True, make)
 
@@ -212,15 +212,15 @@ def _replay_windows(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("replay window off", off, _no_window)
 
 
-def _window(size: int) -> Callable[[Testbed], Case]:
+def _window(size: int) -> Callable[[Rig], Case]:
     """Both sides of the left edge, and a duplicate of each number that is in the window."""
 
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        flow = bed.flow("in", replay_window=size)
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        flow = rig.flow("in", replay_window=size)
         top = size + 11
         if size > LARGEST_WINDOW_WALKED:
-            bed.need("32-bit sequence numbers", not flow.sa.esn)
+            rig.need("32-bit sequence numbers", not flow.sa.esn)
             numbers = [top, top, top - 1, top - size]
         else:
             left = top - size + 1
@@ -230,29 +230,29 @@ def _window(size: int) -> Callable[[Testbed], Case]:
     return make
 
 
-def _no_window(bed: Testbed) -> Case:
+def _no_window(rig: Rig) -> Case:
     """Duplicates and old numbers are delivered."""
-    bed.need("direction in", "in" in bed.caps.directions)
-    bed.need("32-bit sequence numbers", False in bed.caps.esn)
-    flow = bed.flow("in", esn=False, replay_window=0)
+    rig.need("direction in", "in" in rig.caps.directions)
+    rig.need("32-bit sequence numbers", False in rig.caps.esn)
+    flow = rig.flow("in", esn=False, replay_window=0)
     return case_of((flow,), *[flow.right(number) for number in (5000, 5000, 1, 1, 5001)])
 
 
 def _set_window(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        flow = bed.flow("in", sequence=SequenceNumber(50), received_offsets=(2, 5))
-        bed.need("anti-replay", flow.sa.replay_window)
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        flow = rig.flow("in", sequence=SequenceNumber(50), received_offsets=(2, 5))
+        rig.need("anti-replay", flow.sa.replay_window)
         return case_of((flow,), *[flow.right(number) for number in (48, 49, 45, 46, 50, 51)])
 
     yield Probe("set_window", caps.set_window, make)
 
 
 def _resynchronise(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        bed.need("esn", True in caps.esn)
-        flow = bed.flow("in", esn=True, resync_trigger=2, resync_limit=2)
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        rig.need("esn", True in caps.esn)
+        flow = rig.flow("in", esn=True, resync_trigger=2, resync_limit=2)
         return case_of((flow,), flow.right(5), *[flow.right((1 << 32) + number) for number in (7, 8, 9)])
 
     yield Probe("resynchronise", caps.resynchronise, make)
@@ -261,21 +261,21 @@ def _resynchronise(caps: Capabilities) -> Iterator[Probe]:
 # ---------------------------------------------------------------------------------------------------- outbound options
 
 
-def _out(bed: Testbed, **options: Any) -> Flow:
-    bed.need("direction out", "out" in bed.caps.directions)
-    return bed.flow("out", **options)
+def _out(rig: Rig, **options: Any) -> Flow:
+    rig.need("direction out", "out" in rig.caps.directions)
+    return rig.flow("out", **options)
 
 
-def _tunnel_out(bed: Testbed, **options: Any) -> Flow:
-    bed.need("mode tunnel", "tunnel" in bed.caps.modes)
-    return _out(bed, mode="tunnel", **options)
+def _tunnel_out(rig: Rig, **options: Any) -> Flow:
+    rig.need("mode tunnel", "tunnel" in rig.caps.modes)
+    return _out(rig, mode="tunnel", **options)
 
 
 def _set_iv(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
+    def make(rig: Rig) -> Case:
         with_iv = [name for name, entry in ENCRYPTION.items() if entry.iv_size and name in caps.encryption]
-        bed.need("an algorithm with an explicit IV", with_iv)
-        flow = _out(bed, encr=with_iv[0])
+        rig.need("an algorithm with an explicit IV", with_iv)
+        flow = _out(rig, encr=with_iv[0])
         size = ENCRYPTION[flow.sa.encr].iv_size
         return case_of((flow,), *[flow.send(iv=Octets(octets(number, "iv", size))) for number in (3, 4)])
 
@@ -283,16 +283,16 @@ def _set_iv(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _tfc(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        flow = _tunnel_out(bed)
+    def make(rig: Rig) -> Case:
+        flow = _tunnel_out(rig)
         return case_of((flow,), flow.send(tfc=33), flow.send(), flow.send(tfc=1))
 
     yield Probe("tfc", caps.tfc, make)
 
 
 def _dummy(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        flow = _out(bed)
+    def make(rig: Rig) -> Case:
+        flow = _out(rig)
         return case_of((flow,), flow.send(dummy=True), flow.send())
 
     yield Probe("dummy", caps.dummy, make)
@@ -301,8 +301,8 @@ def _dummy(caps: Capabilities) -> Iterator[Probe]:
 def _dscp(caps: Capabilities) -> Iterator[Probe]:
     for kind in ("copy", "fixed"):
 
-        def make(bed: Testbed, kind: str = kind) -> Case:
-            flow = _tunnel_out(bed, dscp="copy" if kind == "copy" else FIXED_DSCP)
+        def make(rig: Rig, kind: str = kind) -> Case:
+            flow = _tunnel_out(rig, dscp="copy" if kind == "copy" else FIXED_DSCP)
             return case_of((flow,), *[flow.send(flow.plain(traffic_class=dscp << 2)) for dscp in (46, 1, 0)])
 
         yield Probe(f"dscp {kind}", kind in caps.dscp, make)
@@ -311,9 +311,9 @@ def _dscp(caps: Capabilities) -> Iterator[Probe]:
 def _ecn(caps: Capabilities) -> Iterator[Probe]:
     for kind in ("normal", "compatibility"):
 
-        def make(bed: Testbed, kind: str = kind) -> Case:
-            bed.need("mode tunnel", "tunnel" in caps.modes)
-            flows = bed.flows(mode="tunnel", ecn=kind)
+        def make(rig: Rig, kind: str = kind) -> Case:
+            rig.need("mode tunnel", "tunnel" in caps.modes)
+            flows = rig.flows(mode="tunnel", ecn=kind)
             steps: list[Step] = []
             for flow in flows:
                 if flow.sa.direction == "out":
@@ -331,17 +331,17 @@ def _ecn(caps: Capabilities) -> Iterator[Probe]:
 def _df(caps: Capabilities) -> Iterator[Probe]:
     for kind in ("copy", "set", "clear"):
 
-        def make(bed: Testbed, kind: str = kind) -> Case:
+        def make(rig: Rig, kind: str = kind) -> Case:
             inner = 4 if kind == "copy" or "4in4" in caps.families else 6
-            flow = _tunnel_out(bed, inner=inner, outer=4, df=kind)
+            flow = _tunnel_out(rig, inner=inner, outer=4, df=kind)
             return case_of((flow,), *[flow.send(flow.plain(dont_fragment=df)) for df in (False, True)])
 
         yield Probe(f"df {kind}", kind in caps.df, make, {"df": (kind,)})
 
 
 def _hop_limit(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        flows = [_tunnel_out(bed, index=index, hop_limit=limit) for index, limit in enumerate((77, 200))]
+    def make(rig: Rig) -> Case:
+        flows = [_tunnel_out(rig, index=index, hop_limit=limit) for index, limit in enumerate((77, 200))]
         return case_of(flows, *[flow.send(flow.plain(ttl=33)) for flow in flows])
 
     yield Probe("hop_limit", caps.hop_limit, make, {"hop_limit": True}, optional=True)
@@ -351,13 +351,13 @@ def _hop_limit(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _lookup(caps: Capabilities) -> Iterator[Probe]:
-    def plain(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        return bed.traffic([bed.flow("in", lookup="spi")])
+    def plain(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        return rig.traffic([rig.flow("in", lookup="spi")])
 
-    def by_address(bed: Testbed, kind: str) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        one, other = (bed.flow("in", index, lookup=kind) for index in (0, 1))
+    def by_address(rig: Rig, kind: str) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        one, other = (rig.flow("in", index, lookup=kind) for index in (0, 1))
         ends = {"source": one.sa.source} if kind == "spi+destination" else {"destination": one.sa.destination}
         second = replace(other.sa, spi=one.sa.spi, **ends)
         other = Flow(second, other.version, type(other.peer)(second) if other.peer else None)
@@ -369,9 +369,9 @@ def _lookup(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _selectors(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        flow = bed.flow("in")
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        flow = rig.flow("in")
         wanted, unwanted = flow.plain(protocol=253), flow.plain(protocol=254)
         chosen = replace(flow.sa, selectors=(Selector(protocol=253),))
         flow = Flow(chosen, flow.version, flow.peer)
@@ -383,17 +383,17 @@ def _selectors(caps: Capabilities) -> Iterator[Probe]:
 def _lifetimes(caps: Capabilities) -> Iterator[Probe]:
     """Each limit ends an SA well behind it; just where is left open, and not judged."""
 
-    def walk(bed: Testbed, lifetime: Lifetime, sure: int, until: int, wait: int = 0) -> Case:
-        flows = bed.flows(lifetime=lifetime)
+    def walk(rig: Rig, lifetime: Lifetime, sure: int, until: int, wait: int = 0) -> Case:
+        flows = rig.flows(lifetime=lifetime)
         waiting: list[Step] = [AdvanceTime(seconds=wait, requirement=ABOUT)] if wait else []
         first = [step for flow in flows for step in _numbered(flow, range(1, until), sure)]
         last = [step for flow in flows for step in flow.carry((until, until + 1))]
         return case_of(flows, *first, *waiting, *last)
 
-    limits: dict[str, Callable[[Testbed], Case]] = {
-        "packets": lambda bed: walk(bed, Lifetime(hard_packets=3), 2, 5),
-        "octets": lambda bed: walk(bed, Lifetime(hard_octets=400), 1, 40),
-        "seconds": lambda bed: walk(bed, Lifetime(hard_seconds=50), 1, 2, 100),
+    limits: dict[str, Callable[[Rig], Case]] = {
+        "packets": lambda rig: walk(rig, Lifetime(hard_packets=3), 2, 5),
+        "octets": lambda rig: walk(rig, Lifetime(hard_octets=400), 1, 40),
+        "seconds": lambda rig: walk(rig, Lifetime(hard_seconds=50), 1, 2, 100),
     }
     for kind, make in limits.items():
         yield Probe(f"lifetime {kind}", kind in caps.lifetimes, make)
@@ -410,20 +410,20 @@ def _numbered(flow: Flow, numbers: range, sure: int) -> list[Step]:
 def _read_state(caps: Capabilities) -> Iterator[Probe]:
     for what in ("sequence", "received_offsets", "packets", "octets", "lifetime"):
 
-        def make(bed: Testbed, what: str = what) -> Case:
-            flows = bed.flows()
+        def make(rig: Rig, what: str = what) -> Case:
+            flows = rig.flows()
             if what == "received_offsets":
-                bed.need("direction in", "in" in bed.caps.directions)
-                flows = [bed.flow("in")]
-                bed.need("anti-replay", flows[0].sa.replay_window)
+                rig.need("direction in", "in" in rig.caps.directions)
+                flows = [rig.flow("in")]
+                rig.need("anti-replay", flows[0].sa.replay_window)
             if what == "lifetime" and "packets" in caps.lifetimes:
-                flows = bed.flows(lifetime=Lifetime(soft_packets=1))
+                flows = rig.flows(lifetime=Lifetime(soft_packets=1))
             steps: list[Step] = []
             for flow in flows:
                 steps += [*flow.carry((1, 2, 5)), ReadState(sa=flow.sa.name, requirement=ABOUT)]
             return case_of(flows, *steps)
 
-        def is_told(bed: Testbed, case: Case, got: Transcript, what: str = what) -> str | None:
+        def is_told(rig: Rig, case: Case, got: Transcript, what: str = what) -> str | None:
             for outcome in got.steps:
                 if isinstance(outcome, State) and getattr(outcome, what) is None:
                     return f"{what} is not told"
@@ -443,12 +443,12 @@ def _read_state(caps: Capabilities) -> Iterator[Probe]:
 def _early(caps: Capabilities) -> Iterator[Probe]:
     """Whether the packets are right is for `run` to say; here, whether they can be those of this SA."""
 
-    def make(bed: Testbed) -> Case:
-        flow = _out(bed)
+    def make(rig: Rig) -> Case:
+        flow = _out(rig)
         read = ReadState(sa=flow.sa.name, requirement=ABOUT)
         return case_of((flow,), read, flow.send(), flow.send(), read)
 
-    def is_told(bed: Testbed, case: Case, got: Transcript) -> str | None:
+    def is_told(rig: Rig, case: Case, got: Transcript) -> str | None:
         first, last = got.steps[0], got.steps[-1]
         if not isinstance(first, State) or not isinstance(last, State) or first.early is None:
             return "early is not told"
@@ -481,9 +481,9 @@ def _esp_header(packet: bytes) -> tuple[int, int] | None:
 
 
 def _delete_sa(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        direction = bed.directions()[0]
-        one, two = (bed.flow(direction, index) for index in (0, 1))
+    def make(rig: Rig) -> Case:
+        direction = rig.directions()[0]
+        one, two = (rig.flow(direction, index) for index in (0, 1))
         again: list[Step] = [AddSa(sa=one.sa, requirement=ABOUT), *one.carry((1,)), *two.carry((2,))]
         gone = one.carry((2,)) if direction == "in" else []
         steps = [*one.carry((1,)), DeleteSa(sa=one.sa.name, requirement=ABOUT), *gone, *two.carry((1,)), *again]
@@ -496,8 +496,8 @@ def _delete_sa(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _max_packet(caps: Capabilities) -> Iterator[Probe]:
-    def make(size: int) -> Callable[[Testbed], Case]:
-        return lambda bed: bed.traffic(length=_largest(bed.flows()[0], size))
+    def make(size: int) -> Callable[[Rig], Case]:
+        return lambda rig: rig.traffic(length=_largest(rig.flows()[0], size))
 
     yield Probe(f"max_packet {caps.max_packet}", True, make(caps.max_packet))
     for size in (1500, 9000, 65535):
@@ -518,18 +518,18 @@ def _largest(flow: Flow, size: int) -> int:
 
 
 def _ipv4_options(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        flows = bed.flows(inner=4)
-        return bed.traffic(flows, extensions=((0, b"\x94\x04\x00\x00"),))
+    def make(rig: Rig) -> Case:
+        flows = rig.flows(inner=4)
+        return rig.traffic(flows, extensions=((0, b"\x94\x04\x00\x00"),))
 
     yield Probe("ipv4_options", caps.ipv4_options, make, optional=True)
 
 
 def _ipv6_extension_headers(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
+    def make(rig: Rig) -> Case:
         mode = "transport" if "transport" in caps.modes and "6in6" in caps.families else None
-        flows = bed.flows(inner=6, mode=mode)
-        return bed.traffic(flows, extensions=((0, b"\x00\x01\x04\x00\x00\x00\x00"),))
+        flows = rig.flows(inner=6, mode=mode)
+        return rig.traffic(flows, extensions=((0, b"\x00\x01\x04\x00\x00\x00\x00"),))
 
     yield Probe("ipv6_extension_headers", caps.ipv6_extension_headers, make, optional=True)
 
@@ -537,9 +537,9 @@ def _ipv6_extension_headers(caps: Capabilities) -> Iterator[Probe]:
 def _reassembles(caps: Capabilities) -> Iterator[Probe]:
     """Three fragments, the last one first."""
 
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        flow = bed.flow("in")
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        flow = rig.flow("in")
         pieces = wire.fragments(flow.protected(1, flow.plain(length=64)), (3, 7))
         return case_of((flow,), *map(arrives, reversed(pieces)), flow.right(2))
 
@@ -552,13 +552,13 @@ def _reassembles(caps: Capabilities) -> Iterator[Probe]:
 def _forwards(caps: Capabilities) -> Iterator[Probe]:
     """Declared: the inner TTL must be one less. Undeclared, every other probe judges that it is not."""
 
-    def make(bed: Testbed) -> Case:
-        flow = _tunnel_out(bed)
+    def make(rig: Rig) -> Case:
+        flow = _tunnel_out(rig)
         return case_of((flow,), flow.send())
 
-    def is_forwarded(bed: Testbed, case: Case, got: Transcript) -> str | None:
-        strictly = replace(bed.caps, forwards=False)
-        if bed.told(case, got, bed.reference(case), strictly):
+    def is_forwarded(rig: Rig, case: Case, got: Transcript) -> str | None:
+        strictly = replace(rig.caps, forwards=False)
+        if rig.told(case, got, rig.reference(case), strictly):
             return None
         return "the TTL or hop limit of the inner packet is what it was"
 
@@ -566,9 +566,9 @@ def _forwards(caps: Capabilities) -> Iterator[Probe]:
 
 
 def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
-    def make(bed: Testbed) -> Case:
-        bed.need("direction in", "in" in bed.caps.directions)
-        flow = bed.flow("in")
+    def make(rig: Rig) -> Case:
+        rig.need("direction in", "in" in rig.caps.directions)
+        flow = rig.flow("in")
         whole = flow.protected(1)
         assert flow.peer is not None
         stranger = wire.spi(whole, flow.peer.esp_length(whole), flow.sa.spi ^ 0x5A5A0000)
@@ -577,7 +577,7 @@ def _drop_reasons(caps: Capabilities) -> Iterator[Probe]:
         cut = flow.peer.wrap(flow.plain(), fresh[-flow.peer.esp_length(fresh) :][:12])
         return case_of((flow,), flow.right(1), flow.forged(2), arrives(stranger), arrives(cut), *replayed)
 
-    def as_told(bed: Testbed, case: Case, got: Transcript) -> str | None:
+    def as_told(rig: Rig, case: Case, got: Transcript) -> str | None:
         reasons = {1: "integrity", 2: "no-sa", 3: "malformed", 4: "replay"}
         for number, outcome in enumerate(got.steps):
             if number in reasons and _reason(outcome) != reasons[number]:

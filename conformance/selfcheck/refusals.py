@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.case import Done, Octets, Step, _Step
 from espproof.conformance.selfcheck.item import Question
-from espproof.conformance.selfcheck.testbed import Flow, Testbed, case_of
+from espproof.conformance.selfcheck.rig import Flow, Rig, case_of
 
 REFUSE = "answer add_sa with Unsupported (or Refused) unless everything that the SA asks for is there."
 
@@ -21,27 +21,27 @@ class Unheard(_Step, tag="espproof-unheard-of", frozen=True, kw_only=True):
     seconds: int
 
 
-def _sa_with(**fields: object) -> Callable[[Testbed], str | None]:
+def _sa_with(**fields: object) -> Callable[[Rig], str | None]:
     """Asks for the plainest SA with these fields changed."""
 
-    def ask(bed: Testbed) -> str | None:
-        plainest = bed.flow(bed.directions()[0])
+    def ask(rig: Rig) -> str | None:
+        plainest = rig.flow(rig.directions()[0])
         unknown = Flow(replace(plainest.sa, **fields), plainest.version, None)
-        outcome = bed.execute(case_of((unknown,))).setup[0]
+        outcome = rig.execute(case_of((unknown,))).setup[0]
         told = ", ".join(f"{name} {value!r}" for name, value in fields.items())
         return f"an SA with {told} is installed" if isinstance(outcome, Done) else None
 
     return ask
 
 
-def _with_authentication(name: str) -> Callable[[Testbed], str | None]:
+def _with_authentication(name: str) -> Callable[[Rig], str | None]:
     return _sa_with(auth=name, auth_key=Octets(bytes(range(1, 21))))
 
 
-def _unknown_operation(bed: Testbed) -> str | None:
-    flows = bed.flows()
-    bed.execute(case_of(flows, cast(Step, Unheard(seconds=1))))  # the testbed says what is wrong with the answer
-    return bed.compare(bed.traffic(flows))
+def _unknown_operation(rig: Rig) -> str | None:
+    flows = rig.flows()
+    rig.execute(case_of(flows, cast(Step, Unheard(seconds=1))))  # the rig says what is wrong with the answer
+    return rig.compare(rig.traffic(flows))
 
 
 QUESTIONS = (

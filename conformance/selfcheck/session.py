@@ -20,7 +20,7 @@ from espproof.conformance.results import expectations
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, start
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.item import answer as ask
-from espproof.conformance.selfcheck.testbed import Testbed
+from espproof.conformance.selfcheck.rig import Rig
 
 FORMAT = "espproof-check"
 VERSION = 1
@@ -56,30 +56,30 @@ def check(name: str, *, start_limit: float = 30.0, tick: Tick | None = None) -> 
     """Check the adapter of that name. `Misuse` or `AdapterError` if it cannot even be made."""
     begun = time.perf_counter()
     first = _opened(name)
-    bed = Testbed(first, Capabilities(encryption={}), start_limit=start_limit)
-    bed.deviations = _deviations(name)
+    rig = Rig(first, Capabilities(encryption={}), start_limit=start_limit)
+    rig.deviations = _deviations(name)
     try:
-        bed.caps, bed.seconds_to_start = _capabilities(first), time.perf_counter() - begun
+        rig.caps, rig.seconds_to_start = _capabilities(first), time.perf_counter() - begun
         if not first.exclusive:
             try:
-                bed.again = _opened(name)
+                rig.again = _opened(name)
             except AdapterFailure as error:
-                bed.why_alone = str(error)
-        return check_bed(bed, name, begun=begun, tick=tick)
+                rig.why_alone = str(error)
+        return check_rig(rig, name, begun=begun, tick=tick)
     finally:
-        for adapter in (bed.again, first):
+        for adapter in (rig.again, first):
             if adapter is not None:
                 with suppress(Exception):  # `start.closes` has asked what close() does
                     adapter.close()
 
 
-def check_bed(bed: Testbed, name: str, *, begun: float | None = None, tick: Tick | None = None) -> Checked:
-    """Ask everything of the adapter on that bed."""
+def check_rig(rig: Rig, name: str, *, begun: float | None = None, tick: Tick | None = None) -> Checked:
+    """Ask everything of the adapter on that rig."""
     begun = time.perf_counter() if begun is None else begun
     items: list[Item] = []
     trouble = ""
     try:
-        for item in _walk(bed):
+        for item in _walk(rig):
             items.append(item)
             if tick:
                 tick(item)
@@ -91,30 +91,30 @@ def check_bed(bed: Testbed, name: str, *, begun: float | None = None, tick: Tick
     return Checked(
         espproof=espproof.__version__,
         adapter=name,
-        adapter_version=_version(bed.adapter),
+        adapter_version=_version(rig.adapter),
         whole=not trouble,
         not_whole_because=trouble,
         seconds=round(time.perf_counter() - begun, 3),
-        cases_per_second=0.0 if trouble else round(_speed(bed), 1),
+        cases_per_second=0.0 if trouble else round(_speed(rig), 1),
         grades={grade.value: counts[grade] for grade in Grade},
         items=tuple(items),
     )
 
 
-def _walk(bed: Testbed) -> Iterator[Item]:
+def _walk(rig: Rig) -> Iterator[Item]:
     failed = False
     for question in start.QUESTIONS:
-        item = ask(question, bed)
+        item = ask(question, rig)
         failed = failed or (question.id in INDISPENSABLE and item.grade is Grade.FAIL)
         yield item
     if failed:
         return
     for question in (*behaviour.QUESTIONS, *refusals.QUESTIONS, *honesty.QUESTIONS):
-        yield ask(question, bed)
-    for probe in probes.all_probes(bed.caps):
-        yield _excused(probes.answer(probe, bed), bed.deviations)
+        yield ask(question, rig)
+    for probe in probes.all_probes(rig.caps):
+        yield _excused(probes.answer(probe, rig), rig.deviations)
     for question in start.LAST_QUESTIONS:
-        yield ask(question, bed)
+        yield ask(question, rig)
 
 
 _EXCUSES = (
@@ -175,13 +175,13 @@ def _capabilities(adapter: Adapter) -> Capabilities:
     return caps
 
 
-def _speed(bed: Testbed) -> float:
+def _speed(rig: Rig) -> float:
     """Cases of plain traffic per second; 0 if there is none that it can carry."""
-    item = ask(behaviour.QUESTIONS[0], bed)
+    item = ask(behaviour.QUESTIONS[0], rig)
     if item.grade is not Grade.PASS:
         return 0.0
-    case, count, begun = bed.traffic(), 0, time.perf_counter()
+    case, count, begun = rig.traffic(), 0, time.perf_counter()
     while count < 50 and time.perf_counter() - begun < 0.5:
-        bed.execute(case)
+        rig.execute(case)
         count += 1
     return count / (time.perf_counter() - begun)

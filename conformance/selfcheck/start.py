@@ -7,33 +7,33 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import from_plain, to_plain
 from espproof.conformance.selfcheck.item import NotApplicable, Question, Trouble
-from espproof.conformance.selfcheck.testbed import Testbed
+from espproof.conformance.selfcheck.rig import Rig
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.errors import Misuse
 
 
-def _in_time(bed: Testbed) -> str | None:
-    if bed.seconds_to_start > bed.start_limit:
-        return f"it took {bed.seconds_to_start:.1f} s to make the adapter; {bed.start_limit:g} s is the limit"
+def _in_time(rig: Rig) -> str | None:
+    if rig.seconds_to_start > rig.start_limit:
+        return f"it took {rig.seconds_to_start:.1f} s to make the adapter; {rig.start_limit:g} s is the limit"
     return None
 
 
-def _version(bed: Testbed) -> str | None:
-    versions = [_said(partial(getattr, one, "version"), "version") for one in _both(bed)]
+def _version(rig: Rig) -> str | None:
+    versions = [_said(partial(getattr, one, "version"), "version") for one in _both(rig)]
     if not isinstance(versions[0], str) or not versions[0].strip() or versions[0] == "?":
         return f"the version is {versions[0]!r}"
     return None if versions == [versions[0]] * len(versions) else "the version is not always the same"
 
 
-def _constant(bed: Testbed) -> str | None:
-    for one in _both(bed):
-        if _said(one.capabilities, "capabilities()") != bed.caps:
+def _constant(rig: Rig) -> str | None:
+    for one in _both(rig):
+        if _said(one.capabilities, "capabilities()") != rig.caps:
             return "capabilities() does not always say the same"
     return None
 
 
-def _both(bed: Testbed) -> list[Adapter]:
-    return [bed.adapter, bed.adapter, *([bed.again] if bed.again is not None else [])]
+def _both(rig: Rig) -> list[Adapter]:
+    return [rig.adapter, rig.adapter, *([rig.again] if rig.again is not None else [])]
 
 
 def _said(say: Callable[[], object], what: str) -> object:
@@ -43,12 +43,12 @@ def _said(say: Callable[[], object], what: str) -> object:
         raise Trouble(f"{what} raised {type(error).__name__}: {error}") from error
 
 
-def _valid(bed: Testbed) -> str | None:
+def _valid(rig: Rig) -> str | None:
     try:
-        from_plain(to_plain(bed.caps), Capabilities)
+        from_plain(to_plain(rig.caps), Capabilities)
     except (Misuse, TypeError, NotImplementedError) as error:
         return str(error)
-    return next(_unknown_names(bed.caps), None)
+    return next(_unknown_names(rig.caps), None)
 
 
 def _unknown_names(caps: Capabilities) -> Iterator[str]:
@@ -63,8 +63,8 @@ def _unknown_names(caps: Capabilities) -> Iterator[str]:
             yield f"integrity {name} is not in the table of algorithms"
 
 
-def _consistent(bed: Testbed) -> str | None:
-    return next(contradictions(bed.caps), None)
+def _consistent(rig: Rig) -> str | None:
+    return next(contradictions(rig.caps), None)
 
 
 def contradictions(caps: Capabilities) -> Iterator[str]:
@@ -133,23 +133,23 @@ def _outer(caps: Capabilities, version: int) -> bool:
     return any(family[3] == str(version) for family in caps.families)
 
 
-def _side_by_side(bed: Testbed) -> str | None:
+def _side_by_side(rig: Rig) -> str | None:
     """Another instance carries traffic beside the first one."""
-    if bed.adapter.exclusive:
+    if rig.adapter.exclusive:
         raise NotApplicable("a second instance: it has hardware to itself")
-    if bed.again is None:
-        return f"no second one can be made: {bed.why_alone}"
-    other = Testbed(bed.again, bed.caps)
-    return bed.compare(bed.traffic()) or other.compare(other.traffic()) or bed.compare(bed.traffic())
+    if rig.again is None:
+        return f"no second one can be made: {rig.why_alone}"
+    other = Rig(rig.again, rig.caps)
+    return rig.compare(rig.traffic()) or other.compare(other.traffic()) or rig.compare(rig.traffic())
 
 
-def _closes(bed: Testbed) -> str | None:
+def _closes(rig: Rig) -> str | None:
     """The second instance is closed, and the first one does not notice."""
-    if bed.again is None:
+    if rig.again is None:
         raise NotApplicable("a second instance")
-    other, bed.again = bed.again, None
+    other, rig.again = rig.again, None
     _said(other.close, "close()")
-    return bed.compare(bed.traffic())
+    return rig.compare(rig.traffic())
 
 
 QUESTIONS = (

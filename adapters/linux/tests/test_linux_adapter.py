@@ -26,7 +26,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.registry import KNOWN, present
-from espproof.conformance.selfcheck.testbed import Testbed, arrives, case_of
+from espproof.conformance.selfcheck.rig import Rig, arrives, case_of
 from espproof.conformance.strategies import wire
 
 pytestmark = pytest.mark.skipif(
@@ -41,8 +41,8 @@ def adapter() -> Iterator[LinuxAdapter]:
 
 
 @pytest.fixture
-def bed(adapter: LinuxAdapter) -> Testbed:
-    return Testbed(adapter, adapter.capabilities())
+def rig(adapter: LinuxAdapter) -> Rig:
+    return Rig(adapter, adapter.capabilities())
 
 
 def _supervisor(adapter: LinuxAdapter) -> int:
@@ -56,8 +56,8 @@ def _kernels(supervisor: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()]
 
 
-def _inbound(bed: Testbed) -> Case:
-    flow = bed.flow("in")
+def _inbound(rig: Rig) -> Case:
+    flow = rig.flow("in")
     return case_of([flow], flow.right(1), flow.forged(2))
 
 
@@ -68,16 +68,16 @@ def test_the_kernel_says_what_it_has(adapter: LinuxAdapter) -> None:
     assert adapter.version[0].isdigit()
 
 
-def test_a_case_is_carried_out_with_exact_reasons(adapter: LinuxAdapter, bed: Testbed) -> None:
-    got = adapter.execute(_inbound(bed))
+def test_a_case_is_carried_out_with_exact_reasons(adapter: LinuxAdapter, rig: Rig) -> None:
+    got = adapter.execute(_inbound(rig))
     assert got.setup == (Done(),)
     assert isinstance(got.steps[0], Delivered)
     assert got.steps[1] == Dropped(reason="integrity")
 
 
-def test_operations_can_be_asked_one_by_one(adapter: LinuxAdapter, bed: Testbed) -> None:
+def test_operations_can_be_asked_one_by_one(adapter: LinuxAdapter, rig: Rig) -> None:
     """The methods say what the steps of a case say."""
-    inbound, outbound = bed.flow("in"), bed.flow("out", 1)
+    inbound, outbound = rig.flow("in"), rig.flow("out", 1)
     adapter.reset()
     assert [adapter.add_sa(flow.sa) for flow in (inbound, outbound)] == [Done(), Done()]
     packet = inbound.right(1).packet
@@ -91,9 +91,9 @@ def test_operations_can_be_asked_one_by_one(adapter: LinuxAdapter, bed: Testbed)
     assert adapter.inbound(packet) == Dropped(reason="no-sa")
 
 
-def test_an_address_of_both_ends_is_unsupported(adapter: LinuxAdapter, bed: Testbed) -> None:
+def test_an_address_of_both_ends_is_unsupported(adapter: LinuxAdapter, rig: Rig) -> None:
     """One kernel cannot be a host and its peer."""
-    one, other = bed.flow("in").sa, bed.flow("out", 1).sa
+    one, other = rig.flow("in").sa, rig.flow("out", 1).sa
     adapter.reset()
     assert adapter.add_sa(one) == Done()
     changed = type(other)(
@@ -102,11 +102,11 @@ def test_an_address_of_both_ends_is_unsupported(adapter: LinuxAdapter, bed: Test
     assert isinstance(adapter.add_sa(changed), Unsupported)
 
 
-def test_an_sa_whose_hard_limit_was_reached_is_gone(adapter: LinuxAdapter, bed: Testbed) -> None:
+def test_an_sa_whose_hard_limit_was_reached_is_gone(adapter: LinuxAdapter, rig: Rig) -> None:
     """The kernel deletes it, and there is no state to be read."""
     from espproof.adapters.case import Lifetime, ReadState
 
-    flow = bed.flow("out", lifetime=Lifetime(hard_packets=1))
+    flow = rig.flow("out", lifetime=Lifetime(hard_packets=1))
     got = adapter.execute(case_of([flow], flow.send(), flow.send(), flow.send(), ReadState(sa=flow.sa.name)))
     assert isinstance(got.steps[-2], Dropped)
     assert isinstance(got.steps[-1], Refused | State)
@@ -115,19 +115,19 @@ def test_an_sa_whose_hard_limit_was_reached_is_gone(adapter: LinuxAdapter, bed: 
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("udp", [None, UdpEncapsulation()])
 def test_a_fragment_is_kept_and_its_packet_comes_in_with_the_last(
-    adapter: LinuxAdapter, bed: Testbed, outer: int, udp: UdpEncapsulation | None
+    adapter: LinuxAdapter, rig: Rig, outer: int, udp: UdpEncapsulation | None
 ) -> None:
     """Also one of UDP over IPv6, whose ports nobody can see: the hook that tells what passes by is before reassembly."""
-    flow = bed.flow("in", outer=outer, udp=udp)
+    flow = rig.flow("in", outer=outer, udp=udp)
     first, second, third = map(arrives, wire.fragments(flow.protected(1, flow.plain(length=64)), (3, 7)))
     got = adapter.execute(case_of([flow], third, first, second))
     assert got.steps[:2] == (Dropped(reason="fragment"), Dropped(reason="fragment"))
     assert isinstance(got.steps[2], Delivered)
 
 
-def test_a_fragment_that_is_kept_does_not_meet_the_next_case(adapter: LinuxAdapter, bed: Testbed) -> None:
+def test_a_fragment_that_is_kept_does_not_meet_the_next_case(adapter: LinuxAdapter, rig: Rig) -> None:
     """A first piece in one case and the last one in the next make no packet."""
-    flow = bed.flow("in")
+    flow = rig.flow("in")
     whole = flow.protected(1)
     for field in (0x2000, 0x0008):
         got = adapter.execute(case_of([flow], arrives(wire.ipv4_fragment(whole, field)), flow.right(2)))
@@ -135,21 +135,19 @@ def test_a_fragment_that_is_kept_does_not_meet_the_next_case(adapter: LinuxAdapt
         assert isinstance(got.steps[1], Delivered)
 
 
-def test_a_guest_that_is_killed_is_a_crash_and_the_next_case_has_a_fresh_one(
-    adapter: LinuxAdapter, bed: Testbed
-) -> None:
+def test_a_guest_that_is_killed_is_a_crash_and_the_next_case_has_a_fresh_one(adapter: LinuxAdapter, rig: Rig) -> None:
     os.kill(_kernels(_supervisor(adapter))[0], signal.SIGKILL)
     with pytest.raises(Crashed, match="SIGKILL"):
-        adapter.execute(_inbound(bed))
-    assert isinstance(adapter.execute(_inbound(bed)).steps[0], Delivered)
+        adapter.execute(_inbound(rig))
+    assert isinstance(adapter.execute(_inbound(rig)).steps[0], Delivered)
 
 
-def test_a_guest_that_is_stopped_hangs(adapter: LinuxAdapter, bed: Testbed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_that_is_stopped_hangs(adapter: LinuxAdapter, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     supervisor = _supervisor(adapter)
     monkeypatch.setenv("ESPPROOF_EXEC_SECONDS", "0.3")
     os.kill(_kernels(supervisor)[0], signal.SIGSTOP)
     with pytest.raises(Hung, match="stopped"):
-        adapter.execute(_inbound(bed))
+        adapter.execute(_inbound(rig))
     assert not Path(f"/proc/{supervisor}").exists()
 
 

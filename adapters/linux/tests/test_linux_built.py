@@ -7,7 +7,7 @@ import pytest
 from espproof.adapters.case import AdvanceTime, Delivered, Done, Dropped, Lifetime, Unsupported
 from espproof.adapters.linux import kernels
 from espproof.adapters.linux.adapter import LinuxAdapter
-from espproof.conformance.selfcheck.testbed import Testbed, case_of
+from espproof.conformance.selfcheck.rig import Rig, case_of
 
 
 def _opened(variant: str) -> Iterator[LinuxAdapter]:
@@ -34,9 +34,9 @@ def test_time_cannot_be_told_to_an_ordinary_kernel(built: LinuxAdapter) -> None:
 
 def test_an_sa_ends_in_the_second_in_which_its_time_is_over(traveller: LinuxAdapter) -> None:
     """Not a second before, as the case begins with a whole second of the kernel's clock."""
-    bed = Testbed(traveller, traveller.capabilities())
+    rig = Rig(traveller, traveller.capabilities())
     for _ in range(5):
-        flow = bed.flow("in", lifetime=Lifetime(hard_seconds=3600))
+        flow = rig.flow("in", lifetime=Lifetime(hard_seconds=3600))
         got = traveller.execute(
             case_of([flow], AdvanceTime(seconds=3599), flow.right(1), AdvanceTime(seconds=1), flow.right(2))
         )
@@ -47,8 +47,8 @@ def test_an_sa_ends_in_the_second_in_which_its_time_is_over(traveller: LinuxAdap
 
 def test_time_stands_still_while_nobody_asks(traveller: LinuxAdapter) -> None:
     """One by one, as in one message: what we do meanwhile takes the guest next to no time."""
-    bed = Testbed(traveller, traveller.capabilities())
-    flow = bed.flow("in", lifetime=Lifetime(hard_seconds=3))
+    rig = Rig(traveller, traveller.capabilities())
+    flow = rig.flow("in", lifetime=Lifetime(hard_seconds=3))
     traveller.reset()
     assert traveller.add_sa(flow.sa) == Done()
     for number in range(1, 200):

@@ -9,7 +9,7 @@ from espproof.adapters.base import Crashed
 from espproof.adapters.linux import association, kernels
 from espproof.adapters.linux.machine import Machine, Processor
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.conformance.selfcheck.testbed import Flow, Testbed
+from espproof.conformance.selfcheck.rig import Flow, Rig
 
 GUEST = """
 import ctypes, fcntl, mmap, os, sys
@@ -111,8 +111,8 @@ def _passed(guest: Machine, packet: bytes) -> tuple[str, set[str]]:
 @pytest.fixture(scope="module")
 def flow() -> Flow:
     reference = ReferenceAdapter()
-    bed = Testbed(reference, reference.capabilities())
-    return bed.flow("in", encr="ENCR_AES_GCM_16", mode="tunnel", inner=4, outer=4, esn=True, replay_window=64)
+    rig = Rig(reference, reference.capabilities())
+    return rig.flow("in", encr="ENCR_AES_GCM_16", mode="tunnel", inner=4, outer=4, esn=True, replay_window=64)
 
 
 def test_coverage_tells_which_functions_a_packet_passes(make: Make, flow: Flow) -> None:

@@ -27,7 +27,7 @@ from espproof.adapters.linux import association, kernels, xfrm
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.linux.machine import Machine
 from espproof.adapters.linux.netlink import Malformed
-from espproof.conformance.selfcheck.testbed import Testbed
+from espproof.conformance.selfcheck.rig import Rig
 
 _PACKET = Octets(b"E")
 
@@ -100,7 +100,7 @@ def test_a_result_fits_its_step_or_is_an_error(
     adapter: LinuxAdapter, which: Any, result: Any, packets: list[bytes]
 ) -> None:
     """It is never handed on as something that the step cannot have, nor with values of another type."""
-    step = {"reset": None, "add": AddSa(sa=Testbed(adapter, adapter.capabilities()).flow("out").sa)}.get(which, which)
+    step = {"reset": None, "add": AddSa(sa=Rig(adapter, adapter.capabilities()).flow("out").sa)}.get(which, which)
     try:
         outcome = _outcome(adapter, step, result, packets)
     except AdapterError:

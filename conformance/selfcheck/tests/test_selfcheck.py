@@ -19,8 +19,8 @@ from espproof.conformance.commands.cli import build
 from espproof.conformance.oracle.outbound import SAME_IV, WRONG_ICV
 from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, session, start
 from espproof.conformance.selfcheck.item import Grade, Item
+from espproof.conformance.selfcheck.rig import Rig
 from espproof.conformance.selfcheck.session import Checked
-from espproof.conformance.selfcheck.testbed import Testbed
 from espproof.reference.errors import Misuse
 
 CAUGHT_BY = {
@@ -145,8 +145,8 @@ def test_probe_ids_are_unique() -> None:
 
 def test_every_probe_of_the_reference_is_declared_and_made() -> None:
     """Nothing is not applicable to the reference, which declares everything."""
-    bed = Testbed(ReferenceAdapter(), everything())
-    grades = {probe.what: probes.answer(probe, bed).grade for probe in probes.all_probes(everything())}
+    rig = Rig(ReferenceAdapter(), everything())
+    grades = {probe.what: probes.answer(probe, rig).grade for probe in probes.all_probes(everything())}
     assert set(grades.values()) == {Grade.PASS}
 
 
@@ -162,7 +162,7 @@ def test_least_receiver_is_a_correct_adapter() -> None:
         replay_windows=None,
     )
     for caps in (least, sender):
-        done = session.check_bed(Testbed(Careful(caps), caps, Careful(caps)), "careful")
+        done = session.check_rig(Rig(Careful(caps), caps, Careful(caps)), "careful")
         assert failed(done) == set()
 
 
@@ -341,11 +341,11 @@ def test_known_deviation_of_the_iv_of_cbc_is_no_fault_of_the_adapter() -> None:
 def test_df_is_asked_of_a_family_that_is_declared(families: tuple[Family, ...], version: int) -> None:
     """IPv6 in IPv4 where IPv4 in IPv4 is not there."""
     caps = replace(everything(), modes=("tunnel",), families=families, df=("set", "clear"))
-    bed = Testbed(adapter=ReferenceAdapter(), caps=caps)
+    rig = Rig(adapter=ReferenceAdapter(), caps=caps)
     declared = [probe for probe in probes.all_probes(caps) if probe.what in ("df set", "df clear")]
     assert len(declared) == 2
     for probe in declared:
-        case = probe.make(bed)
+        case = probe.make(rig)
         assert {":" in sa.source for sa in case.sas} == {False}
         assert {step.packet[0] >> 4 for step in case.steps if isinstance(step, Outbound)} == {version}
 

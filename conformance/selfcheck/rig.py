@@ -1,7 +1,7 @@
 """Where an adapter is tried: the smallest SAs, packets and cases for what it declares, executed and compared.
 
 Nothing is drawn at random: a case depends on the capabilities alone, so that an author sees the same twice. Values are
-as in the rest of the suite not zero and not symmetric. `Testbed.execute` is the only way to the adapter; it watches
+as in the rest of the suite not zero and not symmetric. `Rig.execute` is the only way to the adapter; it watches
 that outcomes are of the kinds that their operation allows and that nothing escapes but an `AdapterFailure`.
 """
 
@@ -93,7 +93,7 @@ def case_of(flows: Iterable[Flow], *steps: Step) -> Case:
 
 
 @dataclass
-class Testbed:
+class Rig:
     """An adapter, what it declares, and the true reference beside it."""
 
     adapter: Adapter
