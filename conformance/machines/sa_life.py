@@ -1,11 +1,7 @@
 """The life of SAs as a state machine: made, used either way, attacked, read, deleted, and made again with the same SPI.
 
-                      receive · replay · forge · burst · read
-                         ┌───────────┐
-    (none) ──make in──► LIVE IN ◄────┘──delete──► DELETED ──late packet──► DELETED
-                           ▲                         │
-                           └───make again, new keys──┘
-    (none) ──make out─► LIVE OUT ──send · burst · read──► LIVE OUT ──delete──► gone
+`RULES` is the machine: what leads from which state to which, and when. ARCHITECTURE.md has the picture, which `picture`
+draws from the table.
 
 A machine does not talk to an implementation: its rules write steps into a `Scenario`, so that a run of it is a Case like
 any other, to be judged, shrunk and replayed. Each rule has a condition and an action; which rule comes next is drawn.
@@ -13,6 +9,7 @@ any other, to be judged, shrunk and replayed. Each rule has a condition and an a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -46,7 +43,7 @@ class SaLife:
 
     def step(self) -> None:
         """Draw one of the rules whose condition holds, and do it."""
-        possible = [action for condition, action in RULES if condition(self)]
+        possible = [rule.action for rule in RULES if rule.possible(self)]
         self.s.choose(possible)(self)
 
     def receiver(self) -> Receiver:
@@ -143,23 +140,57 @@ class SaLife:
         return self.s.can("out") and len(self.senders) < MOST_LIVE
 
 
-Condition = Callable[[SaLife], object]
-Action = Callable[[SaLife], None]
+State = Literal["none", "live in", "live out", "deleted", "gone"]
+"""Of one SA. A deleted inbound SA is remembered: its packets may still come, and its SPI may be used again."""
 
-RULES: tuple[tuple[Condition, Action], ...] = (
-    (SaLife.may_receive, SaLife.make_in),
-    (lambda life: life.receivers, SaLife.receive),
-    (lambda life: life.receivers and all(one.recorded for one in life.receivers), SaLife.replay),
-    (lambda life: life.receivers, SaLife.forge),
-    (lambda life: life.receivers, SaLife.burst_in),
-    (lambda life: life.receivers, SaLife.read_in),
-    (lambda life: life.receivers, SaLife.delete_in),
-    (lambda life: life.deleted, SaLife.late_packet),
-    (lambda life: life.deleted and life.may_receive(), SaLife.make_again),
-    (SaLife.may_send, SaLife.make_out),
-    (lambda life: life.senders, SaLife.send),
-    (lambda life: life.senders, SaLife.burst_out),
-    (lambda life: life.senders, SaLife.read_out),
-    (lambda life: life.senders, SaLife.delete_out),
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that can happen to an SA: from a state, to a state, when there is an SA in the first and `when` holds."""
+
+    source: State
+    target: State
+    action: Callable[[SaLife], None]
+    when: Callable[[SaLife], object] = lambda life: True
+
+    def possible(self, life: SaLife) -> bool:
+        there = {"live in": life.receivers, "live out": life.senders, "deleted": life.deleted}.get(self.source, True)
+        return bool(there and self.when(life))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("none", "live in", SaLife.make_in, SaLife.may_receive),
+    Rule("live in", "live in", SaLife.receive),
+    Rule("live in", "live in", SaLife.replay, lambda life: all(one.recorded for one in life.receivers)),
+    Rule("live in", "live in", SaLife.forge),
+    Rule("live in", "live in", SaLife.burst_in),
+    Rule("live in", "live in", SaLife.read_in),
+    Rule("live in", "deleted", SaLife.delete_in),
+    Rule("deleted", "deleted", SaLife.late_packet),
+    Rule("deleted", "live in", SaLife.make_again, SaLife.may_receive),
+    Rule("none", "live out", SaLife.make_out, SaLife.may_send),
+    Rule("live out", "live out", SaLife.send),
+    Rule("live out", "live out", SaLife.burst_out),
+    Rule("live out", "live out", SaLife.read_out),
+    Rule("live out", "gone", SaLife.delete_out),
 )
-"""(condition, action): an action is possible when its condition holds."""
+
+
+def picture() -> str:
+    """The machine as a Mermaid state diagram, one arrow per pair of states."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for rule in RULES:
+        arrows.setdefault((rule.source, rule.target), []).append(rule.action.__name__.replace("_", " "))
+    lines = [
+        f"    {_node(source)} --> {_node(target)}: {' · '.join(actions)}"
+        for (source, target), actions in arrows.items()
+    ]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```", ""])
+
+
+def _node(state: str) -> str:
+    return "[*]" if state in ("none", "gone") else state.replace(" ", "_")
+
+
+if __name__ == "__main__":
+    print(picture(), end="")

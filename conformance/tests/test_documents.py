@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import typer.main
 
+from espproof import conformance
 from espproof.adapters.linux import build
 from espproof.adapters.registry import KNOWN
+from espproof.conformance.machines import sa_life
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = typer.main.get_command(import_module("espproof.__main__").application())  # above all layers
@@ -110,6 +112,24 @@ def links() -> list[tuple[str, str]]:
 def test_a_link_leads_somewhere(document: str, target: str) -> None:
     """Each relative link names a file or folder of the repository."""
     assert (ROOT / target).exists(), f"{document}: write the path from the top of the repository"
+
+
+def test_the_picture_is_drawn_from_its_table() -> None:
+    """`python -m espproof.conformance.machines.sa_life` prints what stands in ARCHITECTURE.md."""
+    drawn = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("<!-- drawn from RULES -->\n")[2]
+    assert drawn.partition("<!-- end -->")[0] == sa_life.picture()
+
+
+def test_the_wings_are_those_of_the_folder() -> None:
+    """ARCHITECTURE.md and the package's own map name each wing, and no other."""
+    folder = ROOT / "conformance"
+    wings = {path.name for path in folder.iterdir() if (path / "__init__.py").is_file()}
+    section = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("### The wings of conformance/")[2]
+    table = section.partition("\n## ")[0]
+    assert {
+        name for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)/`", row)
+    } == wings
+    assert [wing for wing in wings if wing not in (conformance.__doc__ or "")] == []
 
 
 def test_two_commands_are_two() -> None:
