@@ -6,9 +6,23 @@ from typing import Any
 import msgspec
 import pytest
 
+from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import Capabilities, ReplayWindows, everything
-from espproof.adapters.case import Delivered, Done, Dropped, Octets, Outbound, Passed, Refused, Sa, Sent, Unsupported
+from espproof.adapters.case import (
+    Case,
+    Delivered,
+    Done,
+    Dropped,
+    Octets,
+    Outbound,
+    Passed,
+    Refused,
+    Sa,
+    Sent,
+    Unsupported,
+)
 from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS, packets_in
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict
@@ -111,3 +125,35 @@ def test_the_reference_passes_whatever_it_declares(seed: int) -> None:
         result = run_check(check, adapter, aim, examples=4, seed=seed)
         told = [(one.requirement, one.message) for one in result.counterexamples]
         assert result.verdict in (Verdict.PASS, Verdict.INAPPLICABLE), (check.id, told)
+
+
+class Measured(ReferenceAdapter):
+    """The reference that takes packets of so many octets, and remembers the longest that it had to do with."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.longest = limit, 0
+        super().__init__()
+
+    def capabilities(self) -> Capabilities:
+        return msgspec.structs.replace(everything(), max_packet=self.limit)
+
+    def execute(self, case: Case) -> Transcript:
+        done = super().execute(case)
+        for step, outcome in zip(case.steps, done.steps, strict=True):
+            packets = (*STEPS[type(step)].packets(step), *(packet for _, packet in packets_in(outcome)))
+            self.longest = max(self.longest, *map(len, packets), 0)
+        return done
+
+
+@pytest.mark.parametrize("limit", [1500, 2000])
+def test_no_packet_is_longer_than_declared(limit: int) -> None:
+    """None that is handed over, sent or delivered has more octets than `max_packet`, whatever a check is about."""
+    adapter = Measured(limit)
+    aim = target(adapter)
+    longer = {}
+    for name, check in all_checks().items():
+        adapter.longest = 0
+        run_check(check, adapter, aim, examples=30, seed=3)
+        if adapter.longest > limit:
+            longer[name] = adapter.longest
+    assert longer == {}
