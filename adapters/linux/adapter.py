@@ -51,10 +51,12 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.exec import messages
-from espproof.adapters.linux import association, device, kernels, netlink
+from espproof.adapters.linux import association, device
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.machine import Machine, Processor
-from espproof.adapters.linux.onhost import HostMachine, Place
+from espproof.adapters.linux.kernel import kernels
+from espproof.adapters.linux.kernel.machine import Machine, Processor
+from espproof.adapters.linux.kernel.onhost import HostMachine, Place
+from espproof.adapters.linux.netlink import netlink
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0

@@ -10,9 +10,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from espproof.adapters.case import Sa, SequenceNumber, State
-from espproof.adapters.linux import firewall, xfrm
-from espproof.adapters.linux.netlink import Malformed
-from espproof.adapters.linux.xfrm import Attribute, Type
+from espproof.adapters.linux.netlink import firewall, xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
+from espproof.adapters.linux.netlink.xfrm import Attribute, Type
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 _WORD = 2**32 - 1

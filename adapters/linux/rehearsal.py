@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from espproof.adapters.exec.supervised import Supervised
-from espproof.adapters.linux import kernels
+from espproof.adapters.linux.kernel import kernels
 
 _SECONDS = 3600
 _CANNOT = 3

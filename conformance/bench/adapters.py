@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from espproof.conformance.results.check import CheckResult
 
 from espproof.adapters.base import Adapter, AdapterError
 from espproof.adapters.capabilities import Capabilities
@@ -41,6 +40,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.running.check import Profile, run_check, target
 from espproof.conformance.running.recall import Recall
 from espproof.conformance.strategies import packets

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from espproof.conformance.results.check import Counterexample
-
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
@@ -35,6 +33,7 @@ from espproof.conformance.oracle.judge import SETUP, tell
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.conformance.requirements.catalogue import Requirement, load
+from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.strategies.options import FACTORS, OptionSpace
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY

@@ -12,7 +12,6 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import hypothesis
-from espproof.conformance.results.check import CheckResult
 
 import espproof
 from espproof.adapters.base import Adapter
@@ -20,6 +19,7 @@ from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
 from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.running import tiers
 from espproof.conformance.running.check import Profile, run_check, target

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
-from espproof.conformance.results.check import CheckResult, Counterexample
 
 from espproof.adapters.base import Adapter, AdapterFailure
 from espproof.adapters.reference import ReferenceAdapter
@@ -19,6 +18,7 @@ from espproof.adapters.registry import open_adapter
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.results.check import CheckResult, Counterexample
 
 AGREES = "does as the reference"
 DEPARTS = "departs in the same requirement"

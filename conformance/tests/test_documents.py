@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from espproof.adapters.linux import build
+from espproof.adapters.linux.kernel import build
 from espproof.adapters.registry import KNOWN
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from espproof.adapters.case import AdvanceTime, Delivered, Done, Dropped, Lifetime, Unsupported
-from espproof.adapters.linux import kernels
 from espproof.adapters.linux.adapter import LinuxAdapter
+from espproof.adapters.linux.kernel import kernels
 from espproof.conformance.selfcheck.workbench import Workbench, case_of
 
 

@@ -51,7 +51,7 @@ def test_who_may_not_make_namespaces_is_told_so() -> None:
 @_needs_root
 @_needs_pyroute2
 def test_a_kernel_without_esp_is_told_what_is_missing() -> None:
-    program = "from espproof.adapters.linux import requirements; print('; '.join(requirements.lacking()))"
+    program = "from espproof.adapters.linux.inside import requirements; print('; '.join(requirements.lacking()))"
     lacking = _python(program).stdout.strip()
     if not lacking:
         pytest.skip("this host's kernel has everything")
@@ -61,15 +61,15 @@ def test_a_kernel_without_esp_is_told_what_is_missing() -> None:
 
 
 def test_without_pyroute2_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("espproof.adapters.linux.onhost.find_spec", lambda name: None)
+    monkeypatch.setattr("espproof.adapters.linux.kernel.onhost.find_spec", lambda name: None)
     with pytest.raises(AdapterError, match="pip install"):
         LinuxAdapter("host")
 
 
 _CARDS = """
     import socket, subprocess
-    from espproof.adapters.linux import rtnetlink
-    from espproof.adapters.linux.link import Card, fresh_namespace, _ask, _route_socket
+    from espproof.adapters.linux.netlink import rtnetlink
+    from espproof.adapters.linux.inside.link import Card, fresh_namespace, _ask, _route_socket
 
     def asked(message):
         with _route_socket() as route:
@@ -165,7 +165,7 @@ def gateways():
             words = path.read_bytes().split(b"\\0")
         except OSError:
             continue
-        if any(word.endswith(b"linux/host.py") for word in words):
+        if any(word.endswith(b"inside/host.py") for word in words):
             found.append(path.parent.name)
     return found
 

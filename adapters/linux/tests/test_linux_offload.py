@@ -10,11 +10,12 @@ import pytest
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Done, Octets, Outcome, Refused, Sa, Unsupported
-from espproof.adapters.linux import adapter, association, device, xfrm
-from espproof.adapters.linux.agent import Agent
-from espproof.adapters.linux.offload import Offload
-from espproof.adapters.linux.onhost import Place
-from espproof.adapters.linux.xfrm import Attribute, Type
+from espproof.adapters.linux import adapter, association, device
+from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.kernel.onhost import Place
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.offload import Offload
+from espproof.adapters.linux.netlink.xfrm import Attribute, Type
 from espproof.reference.errors import Misuse
 
 _SA = Sa(

@@ -23,10 +23,12 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import adapter as adapter_module
-from espproof.adapters.linux import association, kernels, xfrm
+from espproof.adapters.linux import association
 from espproof.adapters.linux.adapter import LinuxAdapter
-from espproof.adapters.linux.machine import Machine
-from espproof.adapters.linux.netlink import Malformed
+from espproof.adapters.linux.kernel import kernels
+from espproof.adapters.linux.kernel.machine import Machine
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
 from espproof.conformance.selfcheck.workbench import Workbench
 
 _PACKET = Octets(b"E")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters.linux import netlink, xfrm
-from espproof.adapters.linux.xfrm import Attribute, Request, Type
+from espproof.adapters.linux.netlink import netlink, xfrm
+from espproof.adapters.linux.netlink.xfrm import Attribute, Request, Type
 
 
 @pytest.mark.parametrize(

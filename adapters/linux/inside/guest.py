@@ -15,10 +15,11 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux import rtnetlink, wire
-from espproof.adapters.linux.agent import Agent
-from espproof.adapters.linux.gateway import Gateway
-from espproof.adapters.linux.link import Tun
+from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.inside.gateway import Gateway
+from espproof.adapters.linux.inside.link import Tun
+from espproof.adapters.linux.netlink import rtnetlink
 
 _MODULES = "/usr/lib/uml/modules"
 _NEEDED = (

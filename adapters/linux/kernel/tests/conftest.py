@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import espproof
-from espproof.adapters.linux.machine import Machine, Processor
+from espproof.adapters.linux.kernel.machine import Machine, Processor
 
 _BEGINNING = """#!{python}
 import os, socket, sys, time
 sys.path.insert(0, {folder!r})
-from espproof.adapters.linux import wire
+from espproof.adapters.linux.inside import wire
 
 (card,) = [word for word in sys.argv if word.startswith("vec0:")]
 host = socket.socket(fileno=int(card.partition("fd,fd=")[2].partition(",")[0]))

@@ -14,9 +14,9 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
-from espproof.adapters.linux import netlink, records
-from espproof.adapters.linux.netlink import Malformed, Record
-from espproof.adapters.linux.records import (
+from espproof.adapters.linux.netlink import netlink, records
+from espproof.adapters.linux.netlink.netlink import Malformed, Record
+from espproof.adapters.linux.netlink.records import (
     AF_INET,
     AF_INET6,
     AF_UNSPEC,

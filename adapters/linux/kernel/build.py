@@ -6,7 +6,7 @@ All of it happens in the cache, outside the repository. A build that was interru
 unpacked under a temporary name and renamed when it is whole, make knows the rest, and the result is renamed too. Whatever
 is started here ends with espproof, however that ends (see `exec/supervisor.py`).
 
-The configuration is Kconfig's defaults and the fragments in `kernel/`, each line of which must be in what comes out.
+The configuration is Kconfig's defaults and the fragments in `fragments/`, each line of which must be in what comes out.
 """
 
 import errno
@@ -31,7 +31,7 @@ SOURCE = Path(f"/usr/src/{PACKAGE}.tar.xz")
 INSTALL = f"apt-get install -y {PACKAGE} make gcc flex bison bc xz-utils"
 _TOOLS = ("make", "gcc", "flex", "bison", "bc", "tar", "xz", "strip", "dpkg-query")
 _ASK_VERSION = ("dpkg-query", "--show", "--showformat=${Version}", PACKAGE)
-_FRAGMENTS = Path(__file__).with_name("kernel")
+_FRAGMENTS = Path(__file__).with_name("fragments")
 NEEDED_OCTETS = 3 << 30
 """Of the disk, while it is built."""
 _SHOWN_LINES = 15
@@ -56,7 +56,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What makes a variant: files of `kernel/`, changes of the source, and variables for make."""
+    """What makes a variant: files of `fragments/`, changes of the source, and variables for make."""
 
     fragments: tuple[str, ...]
     edits: tuple[Edit, ...] = ()

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from espproof.adapters.linux import netlink
-from espproof.adapters.linux.netlink import Malformed
+from espproof.adapters.linux.netlink import netlink
+from espproof.adapters.linux.netlink.netlink import Malformed
 
 NETLINK_NETFILTER = 12
 TO_PROTECT = 1

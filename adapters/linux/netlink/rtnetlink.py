@@ -3,7 +3,7 @@
 import struct
 from ipaddress import ip_address
 
-from espproof.adapters.linux import netlink
+from espproof.adapters.linux.netlink import netlink
 
 NETLINK_ROUTE = 0
 _NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 20, 21, 24, 25, 26

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from espproof.adapters.base import AdapterError, Crashed
-from espproof.adapters.linux.machine import Machine
+from espproof.adapters.linux.kernel.machine import Machine
 
 GUEST = """
 wire.send(wire.pack(["ready", "6.0", ""]), put, take)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters.linux import netlink, records, xfrm
-from espproof.adapters.linux.netlink import Malformed, Record
-from espproof.adapters.linux.xfrm import FORMS, KINDS, Attribute, Request, SadAttribute, SpdAttribute, Type
+from espproof.adapters.linux.netlink import netlink, records, xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed, Record
+from espproof.adapters.linux.netlink.xfrm import FORMS, KINDS, Attribute, Request, SadAttribute, SpdAttribute, Type
 
 
 def _records(record: type[Record]) -> st.SearchStrategy[Record]:

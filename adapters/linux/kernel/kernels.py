@@ -3,7 +3,7 @@
 import shutil
 
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux import build
+from espproof.adapters.linux.kernel import build
 
 STOCK = "linux.uml"
 INSTALL = "apt-get install -y user-mode-linux kmod"

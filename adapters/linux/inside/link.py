@@ -18,7 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from espproof.adapters.linux import netlink, rtnetlink
+from espproof.adapters.linux.netlink import netlink, rtnetlink
 
 _CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI = 0x400454CA, 0x0001, 0x0010, 0x1000

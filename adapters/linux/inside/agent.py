@@ -25,9 +25,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from espproof.adapters.linux import netlink, xfrm
-from espproof.adapters.linux.gateway import Gateway, Result
-from espproof.adapters.linux.offload import Offload
+from espproof.adapters.linux.inside.gateway import Gateway, Result
+from espproof.adapters.linux.netlink import netlink, xfrm
+from espproof.adapters.linux.netlink.offload import Offload
 
 _FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
 """Policies stay: each packet to protect has that of its SA, which is set before."""

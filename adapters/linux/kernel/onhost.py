@@ -18,8 +18,8 @@ from pathlib import Path
 
 import espproof
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux.machine import Machine, Processor
-from espproof.adapters.linux.offload import KINDS
+from espproof.adapters.linux.kernel.machine import Machine, Processor
+from espproof.adapters.linux.netlink.offload import KINDS
 from espproof.reference.errors import Misuse
 
 VARIANT = "host"
@@ -67,7 +67,7 @@ class HostMachine(Machine):
     def _command(self, kernel: str, card: int) -> list[str]:
         folder = Path(espproof.__file__).parents[1]
         place = self._place
-        words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/host.py"), str(folder)]  # type: ignore[attr-defined]
+        words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/inside/host.py"), str(folder)]  # type: ignore[attr-defined]
         return [*words, _pyroute2(), str(card), place.offload, place.device, place.peer]
 
     @property

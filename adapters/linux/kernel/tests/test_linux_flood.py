@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from espproof.adapters.base import AdapterError, Crashed, Hung
-from espproof.adapters.linux import machine, wire
-from espproof.adapters.linux.machine import Machine
+from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.kernel import machine
+from espproof.adapters.linux.kernel.machine import Machine
 
 Start = Callable[..., Machine]
 

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from espproof.adapters.linux import netlink, xfrm
-from espproof.adapters.linux.link import Tun, fresh_namespace
+from espproof.adapters.linux.inside.link import Tun, fresh_namespace
+from espproof.adapters.linux.netlink import netlink, xfrm
 
 _GET_INFO = 64
 """Socket option that tells of a table of iptables (`IPT_SO_GET_INFO`, `IP6T_SO_GET_INFO`)."""

@@ -10,7 +10,7 @@ import pytest
 
 from espproof.adapters import cache, registry
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux import build, kernels
+from espproof.adapters.linux.kernel import build, kernels
 
 pytestmark = pytest.mark.skipif(bool(build.missing_tools()), reason=f"needs {', '.join(build.missing_tools())}")
 
@@ -142,7 +142,7 @@ def test_nothing_runs_on_when_the_build_is_killed(source: Path) -> None:
     (source / "slow").touch()
     pack(source)
     program = (
-        "import pathlib, sys; from espproof.adapters.linux import build\n"
+        "import pathlib, sys; from espproof.adapters.linux.kernel import build\n"
         f"build.SOURCE = pathlib.Path({str(build.SOURCE)!r}); build.source_version = lambda: '6.12.0-1'\n"
         "build.build('plain', 1, lambda *told: print(*told, flush=True))"
     )

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters.linux import firewall, wire
-from espproof.adapters.linux.netlink import Malformed
+from espproof.adapters.linux.inside import wire
 
 
 @settings(deadline=None)
@@ -49,10 +48,3 @@ def test_a_long_message_travels_in_frames_that_are_asked_for_one_by_one(size: in
 def test_a_piece_that_is_neither_last_nor_followed_is_garbled() -> None:
     with pytest.raises(wire.Garbled):
         wire.receive(lambda content: None, lambda: bytes([2]) + bytes(7))
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=80))
-def test_any_log_message_is_read_or_refused(octets: bytes) -> None:
-    with contextlib.suppress(Malformed):
-        firewall.logged(octets)

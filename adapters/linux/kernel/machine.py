@@ -33,7 +33,7 @@ import espproof
 from espproof.adapters import cache
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.exec.supervised import Supervised
-from espproof.adapters.linux import wire
+from espproof.adapters.linux.inside import wire
 from espproof.adapters.printable import printable
 
 _MEMORY = "160M"
@@ -294,7 +294,7 @@ def _in_one_line(console: bytes) -> str:
 
 def _command(kernel: str, card: int, time_travel: bool) -> list[str]:
     folder = Path(espproof.__file__).parents[1]
-    words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/guest.py"), str(folder)]  # type: ignore[attr-defined]
+    words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/inside/guest.py"), str(folder)]  # type: ignore[attr-defined]
     for word in words:
         if any(character.isspace() or character == '"' for character in word):
             raise AdapterError(f"a kernel's command line has no place for the path {word!r}")

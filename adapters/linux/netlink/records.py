@@ -7,7 +7,7 @@ the order of the machine. Numbers of octets and packets are 64 bits wide, INFINI
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from espproof.adapters.linux.netlink import Record
+from espproof.adapters.linux.netlink.netlink import Record
 
 INFINITE = 2**64 - 1
 PROTOCOL_ESP = 50

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from espproof.adapters.linux import records, xfrm
-from espproof.adapters.linux.netlink import Record
+from espproof.adapters.linux.netlink import records, xfrm
+from espproof.adapters.linux.netlink.netlink import Record
 
 _HEADER = Path("/usr/include/linux/xfrm.h")
 _COMPILER = shutil.which("cc")

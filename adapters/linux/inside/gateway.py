@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from espproof.adapters.linux import firewall, netlink, rtnetlink, xfrm
-from espproof.adapters.linux.link import Link, Tun, fresh_namespace
+from espproof.adapters.linux.inside.link import Link, Tun, fresh_namespace
+from espproof.adapters.linux.netlink import firewall, netlink, rtnetlink, xfrm
 
 _SO_RCVBUFFORCE, _SO_MARK = 33, 36
 _IP_HDRINCL, _IP_PKTINFO, _IPV6_HDRINCL, _IPV6_PKTINFO = 3, 8, 36, 50

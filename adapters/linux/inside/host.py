@@ -17,11 +17,11 @@ sys.path.append(sys.argv[2])
 
 from pyroute2.netlink.nlsocket import NetlinkSocket
 
-from espproof.adapters.linux import requirements, wire
-from espproof.adapters.linux.agent import Agent
-from espproof.adapters.linux.gateway import Gateway, Refusal, Transport
-from espproof.adapters.linux.link import Card, Tun, Unusable
-from espproof.adapters.linux.offload import Offload
+from espproof.adapters.linux.inside import requirements, wire
+from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.inside.gateway import Gateway, Refusal, Transport
+from espproof.adapters.linux.inside.link import Card, Tun, Unusable
+from espproof.adapters.linux.netlink.offload import Offload
 
 _HEADER = 14
 _FRAME = 1 << 16

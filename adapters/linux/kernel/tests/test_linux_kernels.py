@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from espproof.adapters.base import Crashed
-from espproof.adapters.linux import association, kernels
-from espproof.adapters.linux.machine import Machine, Processor
+from espproof.adapters.linux import association
+from espproof.adapters.linux.kernel import kernels
+from espproof.adapters.linux.kernel.machine import Machine, Processor
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.selfcheck.workbench import Flow, Workbench
 
@@ -16,7 +17,7 @@ import ctypes, fcntl, mmap, os, sys
 from bisect import bisect
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from espproof.adapters.linux import agent, guest
+from espproof.adapters.linux.inside import agent, guest
 
 DEBUG = "/sys/kernel/debug"
 INIT_TRACE, ENABLE, DISABLE, TRACE_PC = 0x80086301, 0x6364, 0x6365, 0

@@ -7,9 +7,9 @@ policy must say so too. Standard library only.
 
 from dataclasses import dataclass
 
-from espproof.adapters.linux import xfrm
-from espproof.adapters.linux.netlink import Malformed
-from espproof.adapters.linux.xfrm import Attribute, OffloadFlag, Request
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
+from espproof.adapters.linux.netlink.xfrm import Attribute, OffloadFlag, Request
 
 KINDS = ("crypto", "packet")
 
