@@ -1,5 +1,5 @@
 """The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process;
-or, as `linux:host`, the kernel that this machine runs (`onhost`).
+or, as `linux:host`, the kernel that this machine runs (`kernel/host.py`).
 
 A Case is one message to the guest, where `agent` carries it out on a `gateway`: SAs and policies by netlink, packets
 through tun devices, and for transport mode through raw sockets. The adapter leaves the kernel as it is configured by
@@ -51,11 +51,13 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.exec import messages
-from espproof.adapters.linux import association, device
+from espproof.adapters.linux import association, card_probe
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.kernel import kernels
-from espproof.adapters.linux.kernel.machine import Machine, Processor
-from espproof.adapters.linux.kernel.onhost import HostMachine, Place
+from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.kernel.host import Host, Place
+from espproof.adapters.linux.kernel.machine import Machine
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.linux.netlink import netlink
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -120,9 +122,9 @@ class LinuxAdapter(Adapter):
             self.name = f"linux:{variant}"
         self._declared = declared
         self._place = Place.of(variant)
-        self._kernel = "" if self._place else kernels.path(variant)
+        self._kernel = "" if self._place else images.path(variant)
         self._processor = Processor()
-        self.exclusive = self._place is not None and bool(self._place.device)
+        self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._release = "?"
         self._reqid = 0
@@ -143,10 +145,10 @@ class LinuxAdapter(Adapter):
         if self._place is None:
             return probe.narrowed(self._declared, self._takes)
         self._start()
-        assert isinstance(self._machine, HostMachine)
+        assert self._machine is not None
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
         if self._place.offload:
-            self._declared = device.narrowed(self._declared, self._outcomes)
+            self._declared = card_probe.narrowed(self._declared, self._outcomes)
         return probe.narrowed(self._declared, self._takes)
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
@@ -275,12 +277,12 @@ class LinuxAdapter(Adapter):
 
     def _start(self) -> None:
         if self._place is not None:
-            self._machine = HostMachine(self._place, self._processor, START_SECONDS)
+            self._machine = Host(self._place, self._processor, START_SECONDS)
             self._release = self._machine.release
             return
         for left in reversed(range(_STARTS)):
             try:
-                self._machine = Machine(
+                self._machine = Guest(
                     self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
                 )
             except AdapterFailure:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from espproof.adapters.exec.supervised import Supervised
-from espproof.adapters.linux.kernel import kernels
+from espproof.adapters.linux.kernel import images
 
 _SECONDS = 3600
 _CANNOT = 3
@@ -49,7 +49,7 @@ echo "{status}$?"
 
 def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _SECONDS) -> tuple[int, str]:
     """Run `espproof WORDS` in the machine; its exit status and what the console said."""
-    kernel = kernel or kernels.path("")
+    kernel = kernel or images.path("")
     with tempfile.TemporaryDirectory(prefix="espproof-rehearsal-", ignore_cleanup_errors=True) as folder:
         init = Path(folder) / "init"
         init.write_text(

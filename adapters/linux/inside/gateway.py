@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from espproof.adapters.linux.inside.link import Link, Tun, fresh_namespace
+from espproof.adapters.linux.inside.link import ROOM, Link, Tun, fresh_namespace
 from espproof.adapters.linux.netlink import firewall, netlink, rtnetlink, xfrm
 
 _SO_RCVBUFFORCE, _SO_MARK = 33, 36
@@ -320,7 +320,7 @@ class Gateway:
 
     def _logged(self) -> firewall.Logged | None:
         try:
-            return firewall.logged(bytes(memoryview(_ROOM)[: self._log.recv_into(_ROOM)]))
+            return firewall.logged(bytes(memoryview(ROOM)[: self._log.recv_into(ROOM)]))
         except BlockingIOError:
             return None
 
@@ -385,10 +385,6 @@ def _udp_socket(version: int, port: int) -> socket.socket:
     one.bind(("", port))
     one.setblocking(False)
     return one
-
-
-_ROOM = bytearray(_BUFFER)
-"""To read into, as in `link`."""
 
 
 def _memory_of_fragments() -> int:

@@ -1,22 +1,14 @@
-"""User-mode Linux: a kernel that is an ordinary process, started under the supervisor, asked over a virtual network card.
+"""A process that has a kernel under test, or runs on one: started under the supervisor, asked over a socket pair.
 
-    host ──socket pair (SOCK_SEQPACKET)── vec0 of the guest ── guest.py
+    espproof ──socket pair (SOCK_SEQPACKET)── a program of `inside/`
 
-The guest's root is the host's file system, read-only, and its first process is `guest.py`: nothing is written anywhere.
-The kernel's console comes out of its standard output, and its end is quoted when the guest dies: a kernel panic is an
-end of file here. Everything waits with a limit, and after any failure the only thing to do is `close`.
+Both kinds (`guest.Guest`, `host.Host`) are asked alike. Everything waits with a limit, and after any failure the only
+thing to do is `close`.
 
 A kernel that finds something wrong with itself says so on the console (KASAN, UBSAN, BUG, WARNING) and often goes on. The
 console is looked at with every answer, so that the report is a crash of the case in which it appeared.
-
-The guest and who asks it take turns, so they are fastest on one processor; see `Processor`.
-
-A guest that travels in time has a clock of its own, which jumps to what is waited for as soon as there is nothing to do.
-While nobody asks it anything it is stopped, as its time would fly; and `guest` never waits long, so that little time
-passes before the signal arrives.
 """
 
-import fcntl
 import os
 import select
 import signal
@@ -24,83 +16,45 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import espproof
-from espproof.adapters import cache
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.exec.supervised import Supervised
-from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.printable import printable
 
-_MEMORY = "160M"
 _SOCKET_BUFFER = 1 << 20
 _ETHERNET = 14
-_HEADER = wire.GUEST + wire.HOST + wire.ETHERTYPE.to_bytes(2, "big")
+_HEADER = channel.AGENT + channel.ASKER + channel.ETHERTYPE.to_bytes(2, "big")
 _TAIL = 16000
 """Octets of the console that are kept."""
 _QUOTED = 1000
 _REPORTS = (b"KASAN:", b"UBSAN:", b"BUG:", b"kernel BUG at", b"WARNING:", b"Kernel panic", b"Oops")
 """What the first line of a report holds; the trace behind it is longer than what is quoted."""
-_LOGLEVEL = 5
-"""Warnings and worse go to the console."""
-_TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
-"""Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
 _END_SECONDS = 5.0
 """For the supervisor to say how the kernel ended, when the channel is closed."""
 
 
-class Processor:
-    """A processor for the guest, and for us while we wait: one that no other guest of this user has, if there is one.
+class Machine(ABC):
+    """A running process. `AdapterError` if it does not start within `seconds`."""
 
-    The guest stays there; the calling process is moved there for the time of an exchange only.
-    """
-
-    def __init__(self) -> None:
-        self._allowed = os.sched_getaffinity(0)
-        folder = cache.folder("processors")
-        self._lock: int | None = None
-        self.mine = {min(self._allowed)}
-        for number in sorted(self._allowed):
-            lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(lock)
-                continue
-            self._lock, self.mine = lock, {number}
-            return
-        self.mine = {sorted(self._allowed)[os.getpid() % len(self._allowed)]}
-
-    def __enter__(self) -> None:
-        with suppress(OSError):  # the set of processors may have changed
-            os.sched_setaffinity(0, self.mine)
-
-    def __exit__(self, *exception: object) -> None:
-        with suppress(OSError):
-            os.sched_setaffinity(0, self._allowed)
-
-    def release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-class Machine:
-    """A running guest. `AdapterError` if it does not start within `seconds`."""
-
-    who, dies = "guest", "kernel"
+    who: ClassVar[str]
+    dies: ClassVar[str]
     """What is started, and what has died when it ends: words for messages."""
+    release: str
+    """Of the kernel."""
+    largest: int
+    """Octets of the largest packet that goes through."""
 
-    def __init__(
-        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False
-    ) -> None:
+    def __init__(self, processor: Processor, seconds: float, *, pauses: bool = False) -> None:
         self._processor = processor
-        self._pauses = time_travel
-        self._arguments = ("gro",) if gro else ()
+        self._pauses = pauses
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
@@ -109,7 +63,7 @@ class Machine:
         try:
             with theirs, processor:
                 self._program = Supervised(
-                    self._command(kernel, theirs.fileno()),
+                    self._command(theirs.fileno()),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -125,32 +79,32 @@ class Machine:
         self._poll.register(self._console, select.POLLIN)
         self._until, self._limit = time.monotonic() + seconds, seconds
         try:
-            self.release, self.missing = self._greeting()
+            self.release, self.largest = self._greeting()
         except BaseException as error:
             self.close()
             if isinstance(error, Crashed | Hung):
                 raise AdapterError(f"the {self.who} did not start: {error}") from error
             raise
 
-    def _command(self, kernel: str, card: int) -> list[str]:
-        """What to start; `card` is the descriptor of its end of the channel."""
-        return [*_command(kernel, card, self._pauses), *self._arguments]
+    @abstractmethod
+    def _command(self, descriptor: int) -> list[str]:
+        """What to start; `descriptor` is its end of the channel."""
 
-    def _greeting(self) -> tuple[str, str]:
+    def _greeting(self) -> tuple[str, int]:
         with self._sense():
-            values, _ = wire.unpack(wire.receive(self._put, self._take))
+            values, _ = channel.unpack(channel.receive(self._put, self._take))
         self._look_for_reports()
         self._pause()
         match values:
-            case ["ready", str(release), str(missing)]:
-                return release, missing
+            case ["ready", str(release), int(largest)]:
+                return release, largest
         raise AdapterError(f"the {self.who} did not start: {' '.join(map(str, values[1:])):.2000}")
 
     def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         """Let the agent carry out operations (see `agent`); its results and packets.
 
-        `Crashed` if the guest ends or reports a mistake of its own on the console, `Hung` if it does not answer within
-        `seconds`, `AdapterError` for nonsense.
+        `Crashed` if it ends, or its kernel reports a mistake of its own on the console; `Hung` if it does not answer
+        within `seconds`; `AdapterError` for nonsense.
         """
         self._until, self._limit = time.monotonic() + seconds, seconds
         if self._arrived() is not None:
@@ -158,10 +112,10 @@ class Machine:
         with self._sense():
             with self._processor:
                 self._resume()
-                wire.send(wire.pack(operations, packets), self._put, self._take)
-                answer = wire.receive(self._put, self._take)
+                channel.send(channel.pack(operations, packets), self._put, self._take)
+                answer = channel.receive(self._put, self._take)
                 self._pause()
-            results, out = wire.unpack(answer)
+            results, out = channel.unpack(answer)
         self._look_for_reports()
         if results[:1] == ["error"]:
             raise AdapterError(f"the agent failed: {' '.join(map(str, results[1:])):.2000}")
@@ -185,10 +139,10 @@ class Machine:
 
     @contextmanager
     def _sense(self) -> Iterator[None]:
-        """What the guest says in the block makes sense, or it is an error; a report on the console goes before it."""
+        """What is said in the block makes sense, or it is an error; a report on the console goes before it."""
         try:
             yield
-        except wire.Garbled as error:
+        except channel.Garbled as error:
             self._look_for_reports()
             raise AdapterError(f"the {self.who}'s answer: {error}") from error
 
@@ -215,7 +169,7 @@ class Machine:
         return content
 
     def _arrived(self) -> bytes | None:
-        """The content of the next frame, if there is one already; the guest's kernel sends frames of its own too."""
+        """The content of the next frame, if there is one already; a guest's kernel sends frames of its own too."""
         while True:
             self._left()
             try:
@@ -276,7 +230,7 @@ class Machine:
         return self._program.pid
 
     def close(self) -> None:
-        """End the guest and everything of it."""
+        """End the process and everything of it."""
         self._ours.close()
         self._program.kill()
         self._program.gone(wait=True)
@@ -292,29 +246,8 @@ def _in_one_line(console: bytes) -> str:
     return " ⏎ ".join(printable(line) for line in console.decode(errors="replace").splitlines() if line.strip())
 
 
-def _command(kernel: str, card: int, time_travel: bool) -> list[str]:
+def program_inside(name: str) -> list[str]:
+    """The words that start a program of `inside/`; it has the standard library, and us for its codec."""
     folder = Path(espproof.__file__).parents[1]
-    words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/inside/guest.py"), str(folder)]  # type: ignore[attr-defined]
-    for word in words:
-        if any(character.isspace() or character == '"' for character in word):
-            raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
-    python, *arguments = words
-    return [
-        kernel,
-        f"mem={_MEMORY}",
-        "root=/dev/root",
-        "rootfstype=hostfs",
-        "rootflags=/",
-        "ro",
-        f"loglevel={_LOGLEVEL}",
-        "panic=-1",
-        "con=null",
-        "con0=null,fd:1",
-        "ssl=null",
-        f"vec0:transport=fd,fd={card},mtu={wire.MAX_FRAME},depth=128,vec=0",
-        "uml_dir=/dev/null/",
-        *(_TIME_TRAVEL if time_travel else ()),
-        f"init={python}",
-        "--",
-        *arguments,
-    ]
+    program = folder / "espproof/adapters/linux/inside" / name
+    return [sys._base_executable, "-I", "-S", str(program), str(folder)]  # type: ignore[attr-defined]

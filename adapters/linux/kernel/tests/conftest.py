@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 
 import espproof
-from espproof.adapters.linux.kernel.machine import Machine, Processor
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.kernel.processor import Processor
 
 _BEGINNING = """#!{python}
 import os, socket, sys, time
 sys.path.insert(0, {folder!r})
-from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.inside import channel
 
 (card,) = [word for word in sys.argv if word.startswith("vec0:")]
-host = socket.socket(fileno=int(card.partition("fd,fd=")[2].partition(",")[0]))
-put = lambda content: host.send(wire.HOST + wire.GUEST + wire.ETHERTYPE.to_bytes(2, "big") + content)
-take = lambda: host.recv(1 << 16)[14:]
+asker = socket.socket(fileno=int(card.partition("fd,fd=")[2].partition(",")[0]))
+put = lambda content: asker.send(channel.ASKER + channel.AGENT + channel.ETHERTYPE.to_bytes(2, "big") + content)
+take = lambda: asker.recv(1 << 16)[14:]
 say = lambda text: print(text, flush=True)
-last = lambda octets: wire._HEAD.pack(wire._LAST, len(octets)) + octets
-more = lambda octets: wire._HEAD.pack(wire._MORE, len(octets)) + octets
+last = lambda octets: channel._HEAD.pack(channel._LAST, len(octets)) + octets
+more = lambda octets: channel._HEAD.pack(channel._MORE, len(octets)) + octets
 
 def long(message):
     for at in range(0, len(message), 50000):
@@ -34,23 +35,23 @@ say("it starts")
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
-    """Starts a machine whose kernel is a Python program, with what `_BEGINNING` has. Nothing may be left of it."""
+def start(tmp_path: Path) -> Iterator[Callable[..., Guest]]:
+    """Starts a guest whose kernel is a Python program, with what `_BEGINNING` has. Nothing may be left of it."""
     before = os.listdir("/proc/self/fd")
     processor = Processor()
-    machines: list[Machine] = []
+    guests: list[Guest] = []
 
-    def started(program: str, seconds: float = 20) -> Machine:
+    def started(program: str, seconds: float = 20) -> Guest:
         kernel = tmp_path / "kernel"
         folder = str(Path(espproof.__file__).parents[1])
         kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program)
         kernel.chmod(0o700)
-        machines.append(Machine(str(kernel), processor, seconds))
-        return machines[-1]
+        guests.append(Guest(str(kernel), processor, seconds))
+        return guests[-1]
 
     yield started
-    for machine in machines:
-        machine.close()
-        assert not Path(f"/proc/{machine.process}").exists()
+    for guest in guests:
+        guest.close()
+        assert not Path(f"/proc/{guest.process}").exists()
     processor.release()
     assert os.listdir("/proc/self/fd") == before

@@ -10,7 +10,7 @@ import pytest
 
 from espproof.adapters import cache, registry
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux.kernel import build, kernels
+from espproof.adapters.linux.kernel import build, images
 
 pytestmark = pytest.mark.skipif(bool(build.missing_tools()), reason=f"needs {', '.join(build.missing_tools())}")
 
@@ -186,8 +186,8 @@ def test_a_build_that_is_interrupted_leaves_nothing_half_done(source: Path) -> N
 def test_the_registry_knows_how_each_variant_is_built() -> None:
     """What `espproof adapters` prints is what builds the kernel that the variant runs."""
     linux = next(known for known in registry.KNOWN if known.name == "linux")
-    assert dict(linux.builds) == {variant: build.command(of) for variant, of in kernels.BUILT.items()}
-    assert set(kernels.BUILT) <= set(linux.variants)
+    assert dict(linux.builds) == {variant: build.command(of) for variant, of in images.BUILT.items()}
+    assert set(images.BUILT) <= set(linux.variants)
 
 
 def test_a_variant_that_is_not_built_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

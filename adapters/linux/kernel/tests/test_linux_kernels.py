@@ -7,17 +7,18 @@ import pytest
 
 from espproof.adapters.base import Crashed
 from espproof.adapters.linux import association
-from espproof.adapters.linux.kernel import kernels
-from espproof.adapters.linux.kernel.machine import Machine, Processor
+from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.selfcheck.workbench import Flow, Workbench
 
-GUEST = """
+PROGRAM = """
 import ctypes, fcntl, mmap, os, sys
 from bisect import bisect
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from espproof.adapters.linux.inside import agent, guest
+from espproof.adapters.linux.inside import agent, guest_main
 
 DEBUG = "/sys/kernel/debug"
 INIT_TRACE, ENABLE, DISABLE, TRACE_PC = 0x80086301, 0x6364, 0x6365, 0
@@ -52,33 +53,33 @@ def covered(served, packets, out, name, *arguments):
     return [result, sorted({symbols[bisect(addresses, at) - 1][1] for at in area[1 : count + 1]})]
 
 agent._OPERATIONS |= {"provoke": provoke, "covered": covered}
-guest.main()
+guest_main.main()
 """
 
-Make = Callable[..., Machine]
+Make = Callable[..., Guest]
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    program = tmp_path / "guest.py"
-    program.write_text(GUEST)
+    program = tmp_path / "more.py"
+    program.write_text(PROGRAM)
     processor = Processor()
-    machines: list[Machine] = []
+    guests: list[Guest] = []
 
-    class WithMore(Machine):
-        def _command(self, kernel: str, card: int) -> list[str]:
-            words = super()._command(kernel, card)
-            return [str(program) if word.endswith("/guest.py") else word for word in words]
+    class WithMore(Guest):
+        def _command(self, descriptor: int) -> list[str]:
+            words = super()._command(descriptor)
+            return [str(program) if word.endswith("/guest_main.py") else word for word in words]
 
-    def one(variant: str, *, gro: bool = False) -> Machine:
-        if not kernels.is_built(variant):
+    def one(variant: str, *, gro: bool = False) -> Guest:
+        if not images.is_built(variant):
             pytest.skip(f"linux:{variant} is not built: espproof adapters build linux --variant {variant}")
-        machines.append(WithMore(kernels.path(variant), processor, 30, gro=gro))
-        return machines[-1]
+        guests.append(WithMore(images.path(variant), processor, 30, gro=gro))
+        return guests[-1]
 
     yield one
-    for machine in machines:
-        machine.close()
+    for guest in guests:
+        guest.close()
     processor.release()
 
 
@@ -103,7 +104,7 @@ def test_a_mistake_of_the_kernel_is_a_crash_of_the_case(make: Make, mistake: str
     assert report in str(raised.value)
 
 
-def _passed(guest: Machine, packet: bytes) -> tuple[str, set[str]]:
+def _passed(guest: Guest, packet: bytes) -> tuple[str, set[str]]:
     """What became of a packet that arrives, and the functions that it passed."""
     (((_, outcomes), functions),), _ = guest.ask([["covered", "receive", 1]], [packet], 20)
     return outcomes[0][0], set(functions)

@@ -1,4 +1,4 @@
-"""Messages between host and guest: cut up, put together, refused."""
+"""Messages between who asks and the agent: cut up, put together, refused."""
 
 import contextlib
 from collections import deque
@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.inside import channel
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=5)), st.lists(st.binary(max_size=30)))
 def test_a_message_is_read_as_it_was_written(values: list[str], packets: list[bytes]) -> None:
-    assert wire.unpack(wire.pack(values, packets)) == (values, packets)
+    assert channel.unpack(channel.pack(values, packets)) == (values, packets)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_octets_are_a_message_or_garbled(octets: bytes) -> None:
-    with contextlib.suppress(wire.Garbled):
-        wire.unpack(octets)
+    with contextlib.suppress(channel.Garbled):
+        channel.unpack(octets)
 
 
-@pytest.mark.parametrize("size", [0, 1, wire.MAX_FRAME - 8, wire.MAX_FRAME - 7, 200_000])
+@pytest.mark.parametrize("size", [0, 1, channel.MAX_FRAME - 8, channel.MAX_FRAME - 7, 200_000])
 def test_a_long_message_travels_in_frames_that_are_asked_for_one_by_one(size: int) -> None:
     """No frame is longer than the card takes, and none is sent before the one before it was taken."""
     there: deque[bytes] = deque()
@@ -31,7 +31,7 @@ def test_a_long_message_travels_in_frames_that_are_asked_for_one_by_one(size: in
     got = bytearray()
 
     def put(content: bytes) -> None:
-        assert len(content) <= wire.MAX_FRAME
+        assert len(content) <= channel.MAX_FRAME
         assert not there
         there.append(content)
 
@@ -40,11 +40,11 @@ def test_a_long_message_travels_in_frames_that_are_asked_for_one_by_one(size: in
         got.extend(there.popleft()[8:])
         return bytes([2]) + bytes(7)
 
-    wire.send(message, put, answer)
+    channel.send(message, put, answer)
     got.extend(there.popleft()[8:])
     assert bytes(got) == message
 
 
 def test_a_piece_that_is_neither_last_nor_followed_is_garbled() -> None:
-    with pytest.raises(wire.Garbled):
-        wire.receive(lambda content: None, lambda: bytes([2]) + bytes(7))
+    with pytest.raises(channel.Garbled):
+        channel.receive(lambda content: None, lambda: bytes([2]) + bytes(7))

@@ -1,6 +1,6 @@
-"""What a device with offload takes, found out by asking for SAs one by one: `linux:host=crypto:DEV` and its relatives.
+"""What a card with offload takes, found out by asking for SAs one by one: `linux:host=crypto:DEV` and its relatives.
 
-Devices are choosier than the kernel, and no two alike: algorithms, modes, IP versions, ESN, UDP encapsulation, windows,
+Cards are choosier than the kernel, and no two alike: algorithms, modes, IP versions, ESN, UDP encapsulation, windows,
 lifetimes. An option is declared if an SA with it, and else as plain as can be, is taken in both directions. UDP
 encapsulation is tried over IPv4 alone: the kernel's offload was extended to that, and to no more.
 """
@@ -23,7 +23,7 @@ _ADDRESSES = {"4": ("192.0.2.1", "192.0.2.2"), "6": ("2001:db8::1", "2001:db8::2
 
 
 def narrowed(declared: Capabilities, outcomes: Outcomes) -> Capabilities:
-    """The options that the device takes; algorithms are as they were. `AdapterError` if it takes nothing at all."""
+    """The options that the card takes; algorithms are as they were. `AdapterError` if it takes nothing at all."""
     candidates = [sa for _, sa in probe.candidates(declared)]
     told = outcomes(candidates)
     base = next((sa for sa, outcome in zip(candidates, told, strict=True) if isinstance(outcome, Done)), None)

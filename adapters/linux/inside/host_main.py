@@ -1,8 +1,8 @@
-"""The gateway and its agent as a process of this host, in network namespaces of their own; started by `onhost`.
+"""The gateway and its agent as a process of this host, in network namespaces of their own; started by `kernel/host.py`.
 
-Usage: host.py FOLDER PYROUTE2 DESCRIPTOR KIND DEV PEER: the folders that `espproof` and pyroute2 are imported from, our
-end of the channel, the kind of offload, the card and the end of its cable, each "" for none. pyroute2 opens the sockets
-of xfrm and of links and routes; the octets are our own (`xfrm`, `rtnetlink`). Ends when the channel is closed.
+Usage: host_main.py FOLDER PYROUTE2 DESCRIPTOR KIND CARD PEER: the folders that `espproof` and pyroute2 are imported from,
+our end of the channel, the kind of offload, the card and the end of its cable, each "" for none. pyroute2 opens the
+sockets of xfrm and of links and routes; the octets are our own (`xfrm`, `rtnetlink`). Ends when the channel is closed.
 """
 
 import os
@@ -17,15 +17,16 @@ sys.path.append(sys.argv[2])
 
 from pyroute2.netlink.nlsocket import NetlinkSocket
 
-from espproof.adapters.linux.inside import requirements, wire
+from espproof.adapters.linux.inside import channel, needs
 from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.inside.card import Card, Unusable
 from espproof.adapters.linux.inside.gateway import Gateway, Refusal, Transport
-from espproof.adapters.linux.inside.link import Card, Tun, Unusable
+from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.netlink.offload import Offload
 
 _HEADER = 14
 _FRAME = 1 << 16
-_LARGEST, _SMALLEST = 65535, 1500
+_SMALLEST = 1500
 _MODULES = (
     "ip_tables", "iptable_mangle", "ip6_tables", "ip6table_mangle", "tun", "xfrm_user", "esp4", "esp6", "esp4_offload",
     "esp6_offload",
@@ -37,25 +38,26 @@ class _Gone(Exception):
     """Nobody asks any more."""
 
 
-def main(descriptor: int, kind: str, device: str, peer: str) -> None:
+def main(descriptor: int, kind: str, name: str, peer: str) -> None:
     put, take = _channel(descriptor)
     card: Card | None = None
     try:
         _load_modules()
-        lacking = requirements.lacking()
+        lacking = needs.lacking()
         if lacking:
             raise Unusable(f"this host lacks {'; '.join(lacking)}")
-        card = Card(device, peer or None) if device else None
+        card = Card(name, peer or None) if name else None
         if card is not None and card.mtu < _SMALLEST:
             raise Unusable(f"the MTU of {card.mtu} is too small; {_SMALLEST} octets at least")
         agent = Agent(lambda: Gateway(card or Tun("wire"), _transport), Offload(kind) if kind else None)
     except (Unusable, Refusal, OSError) as error:
-        wire.send(wire.pack(["failed", str(error), ""]), put, take)
+        channel.send(channel.pack(["failed", str(error)]), put, take)
         return
     except Exception:
-        wire.send(wire.pack(["failed", traceback.format_exc(), ""]), put, take)
+        channel.send(channel.pack(["failed", traceback.format_exc()]), put, take)
         return
-    wire.send(wire.pack(["ready", os.uname().release, str(min(card.mtu if card else _LARGEST, _LARGEST))]), put, take)
+    largest = min(card.mtu, LARGEST) if card else LARGEST
+    channel.send(channel.pack(["ready", os.uname().release, largest]), put, take)
     try:
         _serve(agent, put, take)
     finally:
@@ -64,15 +66,15 @@ def main(descriptor: int, kind: str, device: str, peer: str) -> None:
             card.close()
 
 
-def _serve(agent: Agent, put: wire.Put, take: wire.Take) -> None:
+def _serve(agent: Agent, put: channel.Put, take: channel.Take) -> None:
     with suppress(_Gone):
         while True:
-            operations, packets = wire.unpack(wire.receive(put, take))
+            operations, packets = channel.unpack(channel.receive(put, take))
             try:
                 results, out = agent.serve(operations, packets)
             except Exception:
                 results, out = ["error", traceback.format_exc()], []
-            wire.send(wire.pack(results, out), put, take)
+            channel.send(channel.pack(results, out), put, take)
 
 
 def _transport(family: int) -> Transport:
@@ -81,19 +83,19 @@ def _transport(family: int) -> Transport:
     return one
 
 
-def _channel(descriptor: int) -> "tuple[wire.Put, wire.Take]":
+def _channel(descriptor: int) -> "tuple[channel.Put, channel.Take]":
     """The same frames as over the virtual card of a guest."""
-    channel = socket.socket(fileno=descriptor)
-    header = wire.HOST + wire.GUEST + wire.ETHERTYPE.to_bytes(2, "big")
+    end = socket.socket(fileno=descriptor)
+    header = channel.ASKER + channel.AGENT + channel.ETHERTYPE.to_bytes(2, "big")
 
     def put(content: bytes) -> None:
         try:
-            channel.send(header + content)
+            end.send(header + content)
         except OSError:
             raise _Gone from None
 
     def take() -> bytes:
-        frame = channel.recv(_FRAME)
+        frame = end.recv(_FRAME)
         if not frame:
             raise _Gone
         return frame[_HEADER:]

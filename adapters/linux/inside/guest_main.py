@@ -1,8 +1,8 @@
-"""The first process of the guest: mounts what is needed, loads modules, and serves the host over the virtual card.
+"""The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest.py FOLDER [gro], where FOLDER is the one that `espproof` is imported from; with `gro`, packets arrive through
-GRO (see `link.Tun`). Standard library only; the file system is the host's, read-only. If this process ends, so does the
-guest (the kernel panics), which the host sees.
+Usage: guest_main.py FOLDER [gro], where FOLDER is the one that `espproof` is imported from; with `gro`, packets arrive
+through GRO (see `link.Tun`). The file system is that of the machine on which the guest runs, read-only. If this process
+ends, so does the guest (the kernel panics), which `kernel/guest.py` sees.
 """
 
 import ctypes
@@ -15,10 +15,10 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux.inside import wire
+from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
-from espproof.adapters.linux.inside.link import Tun
+from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.netlink import rtnetlink
 
 _MODULES = "/usr/lib/uml/modules"
@@ -33,31 +33,31 @@ _GRO = ("esp4_offload", "esp6_offload")
 """Without these, GRO knows nothing of ESP."""
 _PLACE = "/run"
 """Where files can be written, in memory."""
-_CARD = "vec0"
+_VIRTUAL_CARD = "vec0"
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _TIME_TRAVEL = "time-travel"
 _GLANCE = 0.001
-"""Seconds between looks at the card where time jumps to what is waited for: nothing else may be that."""
+"""Seconds between looks at the channel where time jumps to what is waited for: nothing else may be that."""
 
 
 def main() -> None:
     gro = "gro" in sys.argv[2:]
     _mount()
-    missing = _load_modules(_NEEDED + _GRO if gro else _NEEDED)
-    put, take = _card()
+    complaint = _load_modules(_NEEDED + _GRO if gro else _NEEDED)
+    put, take = _channel()
     try:
         agent = Agent(lambda: Gateway(Tun("wire", gro=gro)))
     except Exception:
-        wire.send(wire.pack(["failed", traceback.format_exc(), missing]), put, take)
+        channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
         raise
-    wire.send(wire.pack(["ready", os.uname().release, missing]), put, take)
+    channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
     while True:
-        operations, packets = wire.unpack(wire.receive(put, take))
+        operations, packets = channel.unpack(channel.receive(put, take))
         try:
             results, out = agent.serve(operations, packets)
         except Exception:
             results, out = ["error", traceback.format_exc()], []
-        wire.send(wire.pack(results, out), put, take)
+        channel.send(channel.pack(results, out), put, take)
 
 
 def _mount() -> None:
@@ -81,27 +81,27 @@ def _load_modules(needed: "tuple[str, ...]") -> str:
     return said.stderr
 
 
-def _card() -> "tuple[wire.Put, wire.Take]":
+def _channel() -> "tuple[channel.Put, channel.Take]":
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
-        route.send(rtnetlink.link_up(socket.if_nametoindex(_CARD), wire.MAX_FRAME))
+        route.send(rtnetlink.link_up(socket.if_nametoindex(_VIRTUAL_CARD), channel.MAX_FRAME))
         route.recv(4096)
-    card = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(wire.ETHERTYPE))
-    card.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
-    card.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 4 << 20)
-    card.bind((_CARD, wire.ETHERTYPE))
-    host = (_CARD, wire.ETHERTYPE, 0, 0, wire.HOST)
+    end = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(channel.ETHERTYPE))
+    end.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
+    end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 4 << 20)
+    end.bind((_VIRTUAL_CARD, channel.ETHERTYPE))
+    asker = (_VIRTUAL_CARD, channel.ETHERTYPE, 0, 0, channel.ASKER)
     with open("/proc/cmdline") as file:
         time_travels = _TIME_TRAVEL in file.read()
 
     def take() -> bytes:
         while time_travels:
             try:
-                return card.recv(1 << 16, socket.MSG_DONTWAIT)
+                return end.recv(1 << 16, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 time.sleep(_GLANCE)
-        return card.recv(1 << 16)
+        return end.recv(1 << 16)
 
-    return lambda content: card.sendto(content, host), take
+    return lambda content: end.sendto(content, asker), take
 
 
 if __name__ == "__main__":

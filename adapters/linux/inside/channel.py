@@ -1,8 +1,14 @@
-"""What the host and the guest's agent say to each other. Pure; standard library only, as both sides import it.
+"""What the agent and who asks it say to each other. Pure: the sockets are those of the two sides, which both import this.
 
 A message is a list of JSON values and the packets that go with them, as octets behind it: JSON for what is read once,
-octets for what there is much of. Messages travel as frames of a private ethertype on a virtual network card. A message
-longer than a frame is cut up; each piece but the last waits for an empty answer, so that no queue on the way overflows.
+octets for what there is much of. Messages travel as frames of a private ethertype, as a guest has a network card to be
+asked over (vec0). A message longer than a frame is cut up; each piece but the last waits for an empty answer, so that no
+queue on the way overflows.
+
+    ["ready", release, largest]     the agent begins: the kernel's release, octets of the largest packet that goes through
+    ["failed", text, …]             it cannot
+    [operation, …] and packets      then who asks speaks, and the agent answers: see `agent`
+    ["error", text]                 the answer where the agent has failed
 """
 
 import json
@@ -12,9 +18,10 @@ from typing import Any
 
 ETHERTYPE = 0x88B5
 """IEEE 802 local experimental ethertype 1."""
-GUEST, HOST = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+AGENT, ASKER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+"""Ethernet addresses."""
 MAX_FRAME = 60000
-"""Octets behind the Ethernet header; the card's MTU."""
+"""Octets behind the Ethernet header; the MTU of the virtual card."""
 MAX_MESSAGE, MAX_JSON, MAX_PACKETS = 64 << 20, 4 << 20, 1 << 16
 """Octets of a message, octets of JSON in it, packets in it: hundreds of times what is needed."""
 _PIECE = MAX_FRAME - 8

@@ -6,24 +6,24 @@
     linux:host=packet:DEV,PEER      … `offload packet dev DEV`
     linux:host=crypto:DEV           DEV gets back what it sends (loopback mode)
 
-The same gateway and agent run in a child process (`host`) in network namespaces that it makes, and that end with it. The
-supervisor ends the child, however we end. What the kernel loads for it (modules) stays loaded.
+The same gateway and agent as in a guest run in a child process (`inside/host_main.py`), in network namespaces that it
+makes and that end with it. The supervisor ends the child, however we end. What the kernel loads for it (modules) stays
+loaded.
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import espproof
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux.kernel.machine import Machine, Processor
+from espproof.adapters.linux.kernel.machine import Machine, program_inside
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.linux.netlink.offload import KINDS
 from espproof.reference.errors import Misuse
 
 VARIANT = "host"
-_FORM = re.compile(rf"(?:(?P<kind>{'|'.join(KINDS)}):)?(?P<device>[^:,/\s]{{1,15}})(?:,(?P<peer>[^:,/\s]{{1,15}}))?")
+_FORM = re.compile(rf"(?:(?P<kind>{'|'.join(KINDS)}):)?(?P<card>[^:,/\s]{{1,15}})(?:,(?P<peer>[^:,/\s]{{1,15}}))?")
 _PARTING_SECONDS = 2.0
 
 
@@ -31,7 +31,7 @@ _PARTING_SECONDS = 2.0
 class Place:
     """What stands behind `host`: a card or none, the other end of its cable, the kind of offload (or "")."""
 
-    device: str = ""
+    card: str = ""
     peer: str = ""
     offload: str = ""
 
@@ -44,36 +44,30 @@ class Place:
         if not equals:
             return cls()
         form = _FORM.fullmatch(argument)
-        if form is None or form["device"] == form["peer"]:
+        if form is None or form["card"] == form["peer"]:
             raise Misuse(f"linux:host=[{':|'.join(KINDS)}:]DEV[,PEER], not {argument!r}")
-        return cls(form["device"], form["peer"] or "", form["kind"] or "")
+        return cls(form["card"], form["peer"] or "", form["kind"] or "")
 
     def __str__(self) -> str:
-        if not self.device:
+        if not self.card:
             return "this host"
-        through = f"through {self.device}" + (f" and {self.peer}" if self.peer else "")
+        through = f"through {self.card}" + (f" and {self.peer}" if self.peer else "")
         return f"this host, {through}, {self.offload or 'no'} offload"
 
 
-class HostMachine(Machine):
+class Host(Machine):
     """The child process. `AdapterError` if it is not possible here, with what is missing."""
 
     who, dies = "gateway on this host", "gateway"
 
     def __init__(self, place: Place, processor: Processor, seconds: float) -> None:
         self._place = place
-        super().__init__("", processor, seconds)
+        super().__init__(processor, seconds)
 
-    def _command(self, kernel: str, card: int) -> list[str]:
-        folder = Path(espproof.__file__).parents[1]
+    def _command(self, descriptor: int) -> list[str]:
         place = self._place
-        words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/inside/host.py"), str(folder)]  # type: ignore[attr-defined]
-        return [*words, _pyroute2(), str(card), place.offload, place.device, place.peer]
-
-    @property
-    def largest(self) -> int:
-        """Octets of the largest packet that goes through."""
-        return int(self.missing)
+        words = [*program_inside("host_main.py"), _pyroute2()]
+        return [*words, str(descriptor), place.offload, place.card, place.peer]
 
     def close(self) -> None:
         """The child brings the cards back when its channel is closed; whatever is left of it then is killed."""
