@@ -5,7 +5,8 @@
     agent                    the operations: the SAs of one case
     gateway                  two network devices, and what became of each packet that went in
     link, card               the network side of the gateway: a tun device, or a card and the other end of its cable
-    needs                    what the gateway needs of a kernel that we did not choose
+    modules                  what the gateway needs of user-mode Linux
+    needs                    what it needs of a kernel that we did not choose
 
 The standard library alone, and `netlink/`: a guest starts in one and a half seconds, and each import is read through a
 file system that is another kernel's. One exception stands in `host_main`, whose sockets are pyroute2's.

@@ -22,9 +22,11 @@ silence.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Never
 
+from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.inside.gateway import Gateway, Result
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
@@ -65,6 +67,16 @@ class Agent:
     def close(self) -> None:
         """Let go of the gateway."""
         self._gateway.close()
+
+    def listen(self, put: channel.Put, take: channel.Take) -> Never:
+        """Serve whoever asks over the channel, until `take` or `put` raises."""
+        while True:
+            operations, packets = channel.unpack(channel.receive(put, take))
+            try:
+                results, out = self.serve(operations, packets)
+            except Exception:
+                results, out = ["error", traceback.format_exc()], []
+            channel.send(channel.pack(results, out), put, take)
 
     def serve(self, operations: list[Any], packets: list[bytes]) -> tuple[list[Any], list[bytes]]:
         """Carry out the operations; their results and packets."""

@@ -15,22 +15,12 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.netlink import rtnetlink
 
-_MODULES = "/usr/lib/uml/modules"
-_NEEDED = (
-    "af_packet", "tun", "xfrm_user", "esp4", "esp6",
-    "iptable_mangle", "ip6table_mangle", "xt_NFLOG", "xt_mark", "xt_policy", "xt_tcpudp", "nfnetlink_log",
-    "authenc", "authencesn", "gcm", "ccm", "ctr", "cbc", "hmac", "cmac", "xcbc", "seqiv", "echainiv", "chacha20poly1305",
-    "jitterentropy_rng", "drbg", "sha512_generic", "des_generic", "chacha_generic", "poly1305_generic", "ghash-generic",
-)  # fmt: skip
-"""What is not built into Debian's kernel, templates of the crypto API and its random numbers (for IVs) among it."""
-_GRO = ("esp4_offload", "esp6_offload")
-"""Without these, GRO knows nothing of ESP."""
 _PLACE = "/run"
 """Where files can be written, in memory."""
 _VIRTUAL_CARD = "vec0"
@@ -43,7 +33,7 @@ _GLANCE = 0.001
 def main() -> None:
     gro = "gro" in sys.argv[2:]
     _mount()
-    complaint = _load_modules(_NEEDED + _GRO if gro else _NEEDED)
+    complaint = _load_modules(modules.NEEDED + modules.GRO if gro else modules.NEEDED)
     put, take = _channel()
     try:
         agent = Agent(lambda: Gateway(Tun("wire", gro=gro)))
@@ -51,13 +41,7 @@ def main() -> None:
         channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
         raise
     channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
-    while True:
-        operations, packets = channel.unpack(channel.receive(put, take))
-        try:
-            results, out = agent.serve(operations, packets)
-        except Exception:
-            results, out = ["error", traceback.format_exc()], []
-        channel.send(channel.pack(results, out), put, take)
+    agent.listen(put, take)
 
 
 def _mount() -> None:
@@ -72,7 +56,7 @@ def _load_modules(needed: "tuple[str, ...]") -> str:
     if not os.path.exists("/proc/modules"):
         return ""
     os.makedirs(f"{_PLACE}/root/lib")
-    os.symlink(_MODULES, f"{_PLACE}/root/lib/modules")
+    os.symlink(modules.FOLDER, f"{_PLACE}/root/lib/modules")
     said = subprocess.run(
         ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *needed], capture_output=True, text=True, check=False
     )

@@ -59,22 +59,12 @@ def main(descriptor: int, kind: str, name: str, peer: str) -> None:
     largest = min(card.mtu, LARGEST) if card else LARGEST
     channel.send(channel.pack(["ready", os.uname().release, largest]), put, take)
     try:
-        _serve(agent, put, take)
+        with suppress(_Gone):
+            agent.listen(put, take)
     finally:
         agent.close()
         if card is not None:
             card.close()
-
-
-def _serve(agent: Agent, put: channel.Put, take: channel.Take) -> None:
-    with suppress(_Gone):
-        while True:
-            operations, packets = channel.unpack(channel.receive(put, take))
-            try:
-                results, out = agent.serve(operations, packets)
-            except Exception:
-                results, out = ["error", traceback.format_exc()], []
-            channel.send(channel.pack(results, out), put, take)
 
 
 def _transport(family: int) -> Transport:
