@@ -1,11 +1,11 @@
-"""The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process;
-or, as `linux:host`, the kernel that this machine runs (`kernel/host.py`).
+"""The Linux kernel's xfrm and ESP as an implementation under test: user-mode Linux, which is a kernel that is a process,
+Debian's or one that was built; or, as `linux:host`, the kernel that this machine runs.
 
-A Case is one message to the guest, where `agent` carries it out on a `gateway`: SAs and policies by netlink, packets
-through tun devices, and for transport mode through raw sockets. The adapter leaves the kernel as it is configured by
-default (but for forwarding without reverse-path filter), and gives it what is a caller's: addresses and routes, a policy
-for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are forwarded, so the TTL of inner packets
-is one less.
+A Case is one message to a machine (`kernel/`), inside which an agent carries it out on a gateway (`inside/`): SAs and
+policies by netlink, packets through tun devices or a card, and for transport mode through raw sockets. The adapter
+leaves the kernel as it is configured by default (but for forwarding without reverse-path filter), and gives it what is a
+caller's: addresses and routes, a policy for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are
+forwarded, so the TTL of inner packets is one less.
 
 What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF
 bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the
@@ -105,7 +105,7 @@ TIME_TRAVEL = "time-travel"
 
 
 class LinuxAdapter(Adapter):
-    """Runs Cases on user-mode Linux. The guest starts with the first question."""
+    """Runs Cases on a Linux kernel. Its machine starts with the first question, and anew after each failure."""
 
     name = "linux"
 
@@ -190,7 +190,7 @@ class LinuxAdapter(Adapter):
         return self._one(AdvanceTime(seconds=seconds))  # type: ignore[return-value]
 
     def _one(self, step: Step) -> Outcome:
-        """One operation; `_outcome` keeps to the step."""
+        """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
 
     def take(self, step: Step) -> Outcome:
@@ -206,7 +206,7 @@ class LinuxAdapter(Adapter):
         self._stop()
         self._processor.release()
 
-    # -------------------------------------------------------------------------------------------------- the guest
+    # ------------------------------------------------------------------------------------------------ the machine
 
     def _do(self, steps: Sequence[Step | None], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
         """Carry out steps, `None` being a reset; one outcome per step."""

@@ -26,7 +26,7 @@ class Untold(Exception):
 
 
 def describe(sa: Sa, reqid: int) -> dict[str, Any]:
-    """What the agent needs to know (see `agent`). `Untold` for what xfrm has no words for. `reqid` is the SA's own."""
+    """What the agent needs to know (see its module). `Untold` for what xfrm has no words for. `reqid` is the SA's own."""
     outbound = sa.direction == "out"
     identity = xfrm.SaId(destination=xfrm.address(sa.destination), spi=sa.spi, family=xfrm.family(sa.destination))
     return {

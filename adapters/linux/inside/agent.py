@@ -1,4 +1,4 @@
-"""Executes what the adapter asks for, on a `Gateway`; runs in a guest, or as a process of this host.
+"""Executes what is asked over the channel, on a `Gateway`; runs in a guest, or as a process of this host.
 
 An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
 Each operation has one result, a list too; packets that go with results follow in the order of the results.

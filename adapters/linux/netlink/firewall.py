@@ -1,7 +1,7 @@
 """Where the gateway watches packets: the rules of an iptables table, and the log messages that they make. Pure.
 
 The rules change nothing of what IPsec does. They say which packets have come out of IPsec (those with a security path,
-behind the policy check where they are forwarded), which have passed it by, and keep the guest's own traffic (ICMP
+behind the policy check where they are forwarded), which have passed it by, and hold back the gateway's own traffic (ICMP
 errors, neighbour and multicast listener discovery), which would be protected too and use up sequence numbers.
 
 As octets, because neither the iptables program nor nf_tables for IP is in Debian's user-mode Linux: `x_tables.h`,
