@@ -83,7 +83,7 @@ KNOWN = (
             ("kasan", "espproof adapters build linux --variant kasan"),
             ("kcov", "espproof adapters build linux --variant kcov"),
         ),
-        built="espproof.adapters.linux.kernels:is_built",
+        built="espproof.adapters.linux.kernel.images:is_built",
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"

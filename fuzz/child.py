@@ -40,7 +40,7 @@ def _import_instrumented() -> None:
 
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    importlib.import_module("espproof.adapters.linux.xfrm")
+    importlib.import_module("espproof.adapters.linux.netlink.xfrm")
 
 
 def _target(kind: str, name: str, order: dict[str, Any], atheris: Any) -> tuple[OneInput, Mutate | None]:

@@ -1,4 +1,4 @@
-"""Runs one command and makes sure that nothing of it is left: started by `process`, in an interpreter of its own.
+"""Runs one command and makes sure that nothing of it is left: started by `supervised`, in an interpreter of its own.
 
     espproof ──lifeline──► supervisor ──fork──► command ──► whatever it starts
         ▲                      │ status              │

@@ -1,11 +1,11 @@
-"""The Linux kernel's xfrm and ESP as an implementation under test: Debian's user-mode Linux, a kernel that is a process;
-or, as `linux:host`, the kernel that this machine runs (`onhost`).
+"""The Linux kernel's xfrm and ESP as an implementation under test: user-mode Linux, which is a kernel that is a process,
+Debian's or one that was built; or, as `linux:host`, the kernel that this machine runs.
 
-A Case is one message to the guest, where `agent` carries it out on a `gateway`: SAs and policies by netlink, packets
-through tun devices, and for transport mode through raw sockets. The adapter leaves the kernel as it is configured by
-default (but for forwarding without reverse-path filter), and gives it what is a caller's: addresses and routes, a policy
-for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are forwarded, so the TTL of inner packets
-is one less.
+A Case is one message to a machine (`kernel/`), inside which an agent carries it out on a gateway (`inside/`): SAs and
+policies by netlink, packets through tun devices or a card, and for transport mode through raw sockets. The adapter
+leaves the kernel as it is configured by default (but for forwarding without reverse-path filter), and gives it what is a
+caller's: addresses and routes, a policy for the outbound SA of a step, sockets that open UDP encapsulation. Tunnels are
+forwarded, so the TTL of inner packets is one less.
 
 What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF
 bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the
@@ -51,10 +51,13 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.exec import messages
-from espproof.adapters.linux import association, device, kernels
+from espproof.adapters.linux import association, card_probe
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.machine import Machine, Processor
-from espproof.adapters.linux.onhost import HostMachine, Place
+from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.kernel.host import Host, Place
+from espproof.adapters.linux.kernel.machine import Machine
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -102,7 +105,7 @@ TIME_TRAVEL = "time-travel"
 
 
 class LinuxAdapter(Adapter):
-    """Runs Cases on user-mode Linux. The guest starts with the first question."""
+    """Runs Cases on a Linux kernel. Its machine starts with the first question, and anew after each failure."""
 
     name = "linux"
 
@@ -119,9 +122,9 @@ class LinuxAdapter(Adapter):
             self.name = f"linux:{variant}"
         self._declared = declared
         self._place = Place.of(variant)
-        self._kernel = "" if self._place else kernels.path(variant)
+        self._kernel = "" if self._place else images.path(variant)
         self._processor = Processor()
-        self.exclusive = self._place is not None and bool(self._place.device)
+        self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._release = "?"
         self._reqid = 0
@@ -142,10 +145,10 @@ class LinuxAdapter(Adapter):
         if self._place is None:
             return probe.narrowed(self._declared, self._takes)
         self._start()
-        assert isinstance(self._machine, HostMachine)
+        assert self._machine is not None
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
         if self._place.offload:
-            self._declared = device.narrowed(self._declared, self._outcomes)
+            self._declared = card_probe.narrowed(self._declared, self._outcomes)
         return probe.narrowed(self._declared, self._takes)
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
@@ -187,7 +190,7 @@ class LinuxAdapter(Adapter):
         return self._one(AdvanceTime(seconds=seconds))  # type: ignore[return-value]
 
     def _one(self, step: Step) -> Outcome:
-        """One operation; `_outcome` keeps to the step."""
+        """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
 
     def take(self, step: Step) -> Outcome:
@@ -203,7 +206,7 @@ class LinuxAdapter(Adapter):
         self._stop()
         self._processor.release()
 
-    # -------------------------------------------------------------------------------------------------- the guest
+    # ------------------------------------------------------------------------------------------------ the machine
 
     def _do(self, steps: Sequence[Step | None], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
         """Carry out steps, `None` being a reset; one outcome per step."""
@@ -274,12 +277,12 @@ class LinuxAdapter(Adapter):
 
     def _start(self) -> None:
         if self._place is not None:
-            self._machine = HostMachine(self._place, self._processor, START_SECONDS)
+            self._machine = Host(self._place, self._processor, START_SECONDS)
             self._release = self._machine.release
             return
         for left in reversed(range(_STARTS)):
             try:
-                self._machine = Machine(
+                self._machine = Guest(
                     self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
                 )
             except AdapterFailure:

@@ -10,9 +10,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from espproof.adapters.case import Sa, SequenceNumber, State
-from espproof.adapters.linux import firewall, xfrm
-from espproof.adapters.linux.netlink import Malformed
-from espproof.adapters.linux.xfrm import Attribute, Type
+from espproof.adapters.linux.netlink import firewall, xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
+from espproof.adapters.linux.netlink.xfrm import Attribute, Type
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 _WORD = 2**32 - 1
@@ -26,7 +26,7 @@ class Untold(Exception):
 
 
 def describe(sa: Sa, reqid: int) -> dict[str, Any]:
-    """What the agent needs to know (see `agent`). `Untold` for what xfrm has no words for. `reqid` is the SA's own."""
+    """What the agent needs to know (see its module). `Untold` for what xfrm has no words for. `reqid` is the SA's own."""
     outbound = sa.direction == "out"
     identity = xfrm.SaId(destination=xfrm.address(sa.destination), spi=sa.spi, family=xfrm.family(sa.destination))
     return {

@@ -19,17 +19,12 @@ import time
 from pathlib import Path
 
 from espproof.adapters.exec.supervised import Supervised
-from espproof.adapters.linux import kernels
+from espproof.adapters.linux.inside import modules
+from espproof.adapters.linux.kernel import images
 
 _SECONDS = 3600
 _CANNOT = 3
 _STATUS = "espproof rehearsal: exit status "
-_MODULES = "/usr/lib/uml/modules"
-_NEEDED = (
-    "af_packet tun veth xfrm_user esp4 esp6 esp4_offload esp6_offload iptable_mangle ip6table_mangle xt_NFLOG xt_mark "
-    "xt_policy xt_tcpudp nfnetlink_log authenc authencesn gcm ccm ctr cbc hmac cmac xcbc seqiv echainiv chacha20poly1305 "
-    "jitterentropy_rng drbg sha512_generic des_generic chacha_generic poly1305_generic ghash-generic"
-)
 _INIT = """#!/bin/sh
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev 2>/dev/null; mount -t tmpfs run /run
 mkdir -p /run/tmp /run/root/lib; ln -s {modules} /run/root/lib/modules
@@ -49,13 +44,13 @@ echo "{status}$?"
 
 def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _SECONDS) -> tuple[int, str]:
     """Run `espproof WORDS` in the machine; its exit status and what the console said."""
-    kernel = kernel or kernels.path("")
-    with tempfile.TemporaryDirectory(prefix="espproof-rehearsal-", ignore_cleanup_errors=True) as folder:
+    kernel = kernel or images.path("")
+    with tempfile.TemporaryDirectory(prefix=f"espproof-rehearsal-{os.getpid()}-", ignore_cleanup_errors=True) as folder:
         init = Path(folder) / "init"
         init.write_text(
             _INIT.format(
-                modules=_MODULES,
-                needed=_NEEDED,
+                modules=modules.FOLDER,
+                needed=" ".join((*modules.NEEDED, *modules.GRO, "veth")),
                 path=Path(sys.executable).parent,
                 imports=shlex.quote(":".join(path for path in sys.path if path)),
                 setup=setup,

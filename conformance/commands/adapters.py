@@ -46,7 +46,7 @@ def build(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the tree in which it was built.")] = False,
 ) -> None:
     """Build an implementation that no package brings; what was interrupted goes on where it was."""
-    from espproof.adapters.linux import build as linux
+    from espproof.adapters.linux.kernel import build as linux
 
     with errors():
         if variant not in linux.RECIPES:

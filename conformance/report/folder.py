@@ -19,12 +19,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from espproof.conformance.results.check import Counterexample
 
 from espproof.adapters import atomic
 from espproof.adapters.case import to_json
 from espproof.conformance.report import html, junit, sarif, summary
 from espproof.conformance.results import gate, model, record
+from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 

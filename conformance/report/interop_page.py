@@ -4,13 +4,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import msgspec
-from espproof.conformance.results.record import file_name
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from espproof.adapters import atomic
 from espproof.adapters.case import to_json, to_plain
 from espproof.conformance.interop.result import Finding, Interop
+from espproof.conformance.results.record import file_name
 
 PAGE = "interop.html"
 

@@ -16,13 +16,12 @@ import xml.etree.ElementTree as ET  # written, never read
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from espproof.conformance.results.check import CheckResult, Counterexample
-from espproof.conformance.results.record import COUNTEREXAMPLES, file_name
-
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import view
+from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.results.model import RunResult
+from espproof.conformance.results.record import COUNTEREXAMPLES, file_name
 
 _ERRORS = frozenset({Verdict.CRASH, Verdict.HANG, Verdict.ADAPTER_ERROR})
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -7,12 +7,11 @@ expected deviations are results too, the latter with a suppression that carries 
 import json
 from typing import Any
 
-from espproof.conformance.results.check import Counterexample
-from espproof.conformance.results.record import COUNTEREXAMPLES, file_name
-
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import view
+from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import RunResult
+from espproof.conformance.results.record import COUNTEREXAMPLES, file_name
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {

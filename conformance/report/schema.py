@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from espproof.conformance.results.check import Counterexample
-
 from espproof.adapters.schema import json_schema
+from espproof.conformance.results.check import Counterexample
 from espproof.conformance.results.model import FORMAT, VERSION, RunResult
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from espproof.conformance.results.check import CheckResult
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.running.suite import Progress as Tick
 from espproof.conformance.selfcheck.faults import FaultReport

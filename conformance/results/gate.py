@@ -19,11 +19,11 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-from espproof.conformance.results.check import CheckResult
 
 from espproof.adapters.capabilities import Capabilities, ReplayWindows
 from espproof.conformance.oracle.verdict import NEWS, Verdict
 from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 

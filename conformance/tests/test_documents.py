@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from espproof import conformance
-from espproof.adapters.linux import build
+from espproof.adapters.linux.kernel import build
 from espproof.adapters.registry import KNOWN
 from espproof.conformance.machines import sa_life
 

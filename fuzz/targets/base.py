@@ -1,7 +1,7 @@
 """What a fuzz target is: octets in, nothing out, and an exception for everything that must not be.
 
 A target is made once per process, for one adapter, and then given one input after the other; each input must find it as
-if it were the first. It knows nothing of atheris: `child` runs it under libFuzzer, `triage` and tests run it as it is.
+if it were the first. It knows nothing of atheris: `child` runs it under libFuzzer, `reproduce` and tests run it as it is.
 """
 
 from abc import ABC, abstractmethod

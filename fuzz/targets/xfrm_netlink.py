@@ -1,4 +1,4 @@
-"""`xfrm-netlink`: hostile octets into the reader of the kernel's xfrm messages (`adapters/linux/xfrm.py`).
+"""`xfrm-netlink`: hostile octets into the reader of the kernel's xfrm messages (`adapters/linux/netlink/xfrm.py`).
 
 The answer is messages that can be written and are then read as the same ones, or `Malformed`. The adapter that is named
 has no part in it, and a Case has no words for such octets.
@@ -10,9 +10,9 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 from espproof.adapters.case import Case
-from espproof.adapters.linux import netlink, records, xfrm
-from espproof.adapters.linux.netlink import Malformed
-from espproof.adapters.linux.xfrm import FORMS, Attribute, Request, SadAttribute, SpdAttribute, Type
+from espproof.adapters.linux.netlink import netlink, records, xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
+from espproof.adapters.linux.netlink.xfrm import FORMS, Attribute, Request, SadAttribute, SpdAttribute, Type
 from espproof.fuzz.targets.base import Target
 
 

@@ -144,7 +144,7 @@ def test_a_reader_of_netlink_that_raises_or_loses_something_is_found(
     reader: Callable[[bytes], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the reader of one attribute makes of octets must be a value that can be written."""
-    from espproof.adapters.linux import xfrm
+    from espproof.adapters.linux.netlink import xfrm
 
     kinds = {names: dict(kinds) for names, kinds in xfrm.KINDS.items()}
     kind = kinds[xfrm.Attribute][xfrm.Attribute.SRCADDR]

@@ -161,8 +161,9 @@ def test_nonsense_from_the_guest_is_an_error_of_the_adapter(adapter: LinuxAdapte
 def test_nothing_is_left_when_the_process_that_asks_is_killed(tmp_path: Path) -> None:
     """The supervisor ends the guest, and no file was written."""
     program = (
-        "from espproof.adapters.linux.machine import Machine, Processor; import time\n"
-        "machine = Machine('/usr/bin/linux.uml', Processor(), 60); print(machine.process, flush=True); time.sleep(60)"
+        "from espproof.adapters.linux.kernel.guest import Guest; import time\n"
+        "from espproof.adapters.linux.kernel.processor import Processor\n"
+        "guest = Guest('/usr/bin/linux.uml', Processor(), 60); print(guest.process, flush=True); time.sleep(60)"
     )
     before = set(Path("/tmp").iterdir())
     one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from espproof.adapters.case import Octets, Sa, Selector, SequenceNumber, UdpEncapsulation
-from espproof.adapters.linux import association, xfrm
-from espproof.adapters.linux.xfrm import Attribute
+from espproof.adapters.linux import association
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.xfrm import Attribute
 
 _FIELDS: dict[str, Any] = {
     "name": "sa0",

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from espproof.adapters.case import AdvanceTime, Delivered, Done, Dropped, Lifetime, Unsupported
-from espproof.adapters.linux import kernels
 from espproof.adapters.linux.adapter import LinuxAdapter
+from espproof.adapters.linux.kernel import images
 from espproof.conformance.selfcheck.rig import Rig, case_of
 
 
 def _opened(variant: str) -> Iterator[LinuxAdapter]:
-    if not kernels.is_built(variant):
+    if not images.is_built(variant):
         pytest.skip(f"linux:{variant} is not built: espproof adapters build linux")
     with LinuxAdapter(variant) as adapter:
         yield adapter

@@ -1,4 +1,4 @@
-"""`linux:host`: what it says where it cannot run, cards on this machine, and the whole of it inside user-mode Linux."""
+"""`linux:host`: what it says where it cannot run, and the whole of it inside user-mode Linux."""
 
 import ctypes
 import os
@@ -51,7 +51,7 @@ def test_who_may_not_make_namespaces_is_told_so() -> None:
 @_needs_root
 @_needs_pyroute2
 def test_a_kernel_without_esp_is_told_what_is_missing() -> None:
-    program = "from espproof.adapters.linux import requirements; print('; '.join(requirements.lacking()))"
+    program = "from espproof.adapters.linux.inside import needs; print('; '.join(needs.lacking()))"
     lacking = _python(program).stdout.strip()
     if not lacking:
         pytest.skip("this host's kernel has everything")
@@ -61,96 +61,9 @@ def test_a_kernel_without_esp_is_told_what_is_missing() -> None:
 
 
 def test_without_pyroute2_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("espproof.adapters.linux.onhost.find_spec", lambda name: None)
+    monkeypatch.setattr("espproof.adapters.linux.kernel.host.find_spec", lambda name: None)
     with pytest.raises(AdapterError, match="pip install"):
         LinuxAdapter("host")
-
-
-_CARDS = """
-    import socket, subprocess
-    from espproof.adapters.linux import rtnetlink
-    from espproof.adapters.linux.link import Card, fresh_namespace, _ask, _route_socket
-
-    def asked(message):
-        with _route_socket() as route:
-            _ask(route, message)
-
-    def packet_socket(name):
-        one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        one.bind((name, 3))
-        one.settimeout(2)
-        return one
-
-    def frames(one, start):
-        while True:
-            frame = one.recv(65536)
-            if frame[:6] == start:
-                return frame
-
-    fresh_namespace()
-    made = subprocess.run(["ip", "link", "add", "ve0", "type", "veth", "peer", "name", "ve1"])
-    if made.returncode:
-        raise SystemExit("no veth")
-    subprocess.run(["ip", "link", "set", "ve1", "up"], check=True)
-    neighbour, short = bytes.fromhex("02000000000a"), bytes.fromhex("4500001c0000000040ff0000c0000201c0000202") + bytes(8)
-"""
-
-
-@_needs_root
-def test_packets_go_through_a_card_and_come_back_from_the_end_of_its_cable() -> None:
-    """Padding of a short Ethernet frame is no part of the packet; afterwards both cards are where they were."""
-    done = _python(
-        _CARDS
-        + """
-    card = Card("ve0", "ve1")
-    fresh_namespace()
-    card.enter()
-    card.up(asked)
-    inside = packet_socket("ve0")
-    assert card.write(short) and frames(inside, card._address)[14:] == short
-    assert not card.write(b"\\x00" * 40)
-    inside.send(neighbour + bytes(6) + b"\\x08\\x00" + short + bytes(18))
-    inside.send(neighbour + bytes(6) + b"\\x88\\xcc" + bytes(60))
-    assert [card.read(), card.read()] == [short, None]
-    card.leave(asked)
-    card.close()
-    import ctypes
-    ctypes.CDLL(None).setns(card._home, 0)
-    assert {"ve0", "ve1"} <= {name for _, name in socket.if_nameindex()}
-    print("right")
-    """
-    )
-    if "no veth" in done.stderr:
-        pytest.skip("this kernel has no veth")
-    assert done.stdout == "right\n", done.stderr
-
-
-@_needs_root
-def test_a_card_in_loopback_mode_is_its_own_peer() -> None:
-    """The other end of the cable sends back what it gets."""
-    done = _python(
-        _CARDS
-        + """
-    mirror = packet_socket("ve1")
-    card = Card("ve0", None)
-    fresh_namespace()
-    card.enter()
-    card.up(asked)
-    inside = packet_socket("ve0")
-    assert card.write(short)
-    mirror.send(frames(mirror, card._address))
-    got = [frames(inside, card._address) for _ in range(2)]  # as it is sent, and as it comes back
-    assert all(frame[14:] == short for frame in got)
-    inside.send(neighbour + bytes(6) + b"\\x08\\x00" + short + bytes(18))
-    assert card.read() is None
-    mirror.send(frames(mirror, neighbour))
-    assert card.read() == short
-    print("right")
-    """
-    )
-    if "no veth" in done.stderr:
-        pytest.skip("this kernel has no veth")
-    assert done.stdout == "right\n", done.stderr
 
 
 _VETH = "ip link add ve0 mtu 9000 type veth peer name ve1 mtu 9000"
@@ -165,7 +78,7 @@ def gateways():
             words = path.read_bytes().split(b"\\0")
         except OSError:
             continue
-        if any(word.endswith(b"linux/host.py") for word in words):
+        if any(word.endswith(b"inside/host_main.py") for word in words):
             found.append(path.parent.name)
     return found
 
@@ -211,7 +124,8 @@ def test_nothing_is_left_of_it_when_espproof_is_killed(tmp_path_factory: pytest.
 def test_a_machine_that_does_not_end_is_ended() -> None:
     status, said = rehearsal.run(["--version"], "echo it waits; sleep 60", seconds=8)
     assert (status, "no end after 8 s" in said) == (3, True)
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"espproof-rehearsal-" in _words(path)]
+    ours = f"espproof-rehearsal-{os.getpid()}-".encode()
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if ours in _words(path)]
 
 
 def _words(path: Path) -> bytes:

@@ -10,12 +10,11 @@ import pytest
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Done, Octets, Outcome, Refused, Sa, Unsupported
-from espproof.adapters.linux import adapter, association, device, xfrm
-from espproof.adapters.linux.agent import Agent
-from espproof.adapters.linux.offload import Offload
-from espproof.adapters.linux.onhost import Place
-from espproof.adapters.linux.xfrm import Attribute, Type
-from espproof.reference.errors import Misuse
+from espproof.adapters.linux import adapter, association, card_probe
+from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.offload import Offload
+from espproof.adapters.linux.netlink.xfrm import Attribute, Type
 
 _SA = Sa(
     name="sa0",
@@ -127,34 +126,13 @@ def _simple_card(sas: Sequence[Sa]) -> list[Outcome]:
     return [Done() if takes(sa) else Unsupported(what="offload: EINVAL: no") for sa in sas]
 
 
-def test_what_a_device_does_not_take_is_not_declared() -> None:
-    caps = device.narrowed(everything(), _simple_card)
+def test_what_a_card_does_not_take_is_not_declared() -> None:
+    caps = card_probe.narrowed(everything(), _simple_card)
     assert (caps.esn, caps.udp, caps.modes) == ((False,), (), ("transport", "tunnel"))
     assert caps.replay_windows is not None
     assert (caps.replay_windows.maximum, caps.replay_windows.off) == (64, True)
 
 
-def test_a_device_that_takes_nothing_is_an_error_with_its_words() -> None:
+def test_a_card_that_takes_nothing_is_an_error_with_its_words() -> None:
     with pytest.raises(AdapterError, match="no offload today"):
-        device.narrowed(everything(), lambda sas: [Unsupported(what="no offload today") for _ in sas])
-
-
-@pytest.mark.parametrize(
-    ("variant", "place"),
-    [
-        ("built", None),
-        ("host", Place()),
-        ("host=eth1", Place("eth1")),
-        ("host=eth1,eth2", Place("eth1", "eth2")),
-        ("host=crypto:eth1", Place("eth1", "", "crypto")),
-        ("host=packet:enp1s0f0np0,enp1s0f1np1", Place("enp1s0f0np0", "enp1s0f1np1", "packet")),
-    ],
-)
-def test_a_variant_says_which_cards_and_what_they_are_to_do(variant: str, place: Place | None) -> None:
-    assert Place.of(variant) == place
-
-
-@pytest.mark.parametrize("argument", ["", "crypto:", "aes:eth1", "eth1,eth1", "eth1,eth2,eth3", "a" * 16, "eth 1"])
-def test_an_argument_that_names_no_card_is_misuse(argument: str) -> None:
-    with pytest.raises(Misuse, match="linux:host="):
-        Place.of(f"host={argument}")
+        card_probe.narrowed(everything(), lambda sas: [Unsupported(what="no offload today") for _ in sas])

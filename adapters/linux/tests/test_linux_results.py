@@ -23,16 +23,18 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import adapter as adapter_module
-from espproof.adapters.linux import association, kernels, xfrm
+from espproof.adapters.linux import association
 from espproof.adapters.linux.adapter import LinuxAdapter
-from espproof.adapters.linux.machine import Machine
-from espproof.adapters.linux.netlink import Malformed
+from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.netlink import xfrm
+from espproof.adapters.linux.netlink.netlink import Malformed
 from espproof.conformance.selfcheck.rig import Rig
 
 _PACKET = Octets(b"E")
 
 
-class _Parrot(Machine):
+class _Parrot(Guest):
     """Says what it is told."""
 
     results: Sequence[Any] = ()
@@ -51,8 +53,8 @@ class _Parrot(Machine):
 @pytest.fixture(scope="module")
 def adapter() -> Iterator[LinuxAdapter]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapter_module, "Machine", _Parrot)
-        patch.setattr(kernels, "path", lambda variant: "kernel")
+        patch.setattr(adapter_module, "Guest", _Parrot)
+        patch.setattr(images, "path", lambda variant: "kernel")
         with LinuxAdapter() as one:
             yield one
 

@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from espproof.conformance.results.expectations import Expectation
 
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import junit, sarif, schema
 from espproof.conformance.results import expectations, record
+from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.results.model import RunResult
 
 

@@ -4,8 +4,6 @@ import fnmatch
 from pathlib import Path
 
 import pytest
-from espproof.conformance.results.check import CheckResult, Counterexample
-from espproof.conformance.results.expectations import Expectation, compare, read_expectations
 from msgspec.structs import replace
 
 from espproof.adapters import registry
@@ -15,6 +13,8 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import load
+from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.results.expectations import Expectation, compare, read_expectations
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from espproof.conformance.results.check import CheckResult
 
 from espproof.adapters.base import Adapter, AdapterError, Crashed, Hung
 from espproof.adapters.case import Delivered, Dropped, Octets, Passed, Unsupported
@@ -15,6 +14,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.running import recall
 from espproof.conformance.running.check import run_check, target
 from espproof.conformance.running.recall import Recall

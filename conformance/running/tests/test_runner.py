@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from espproof.conformance.results.check import CheckResult
 
 from espproof.adapters.base import Adapter, Crashed, Hung
 from espproof.adapters.capabilities import Capabilities
@@ -13,6 +12,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import requirement_verdicts
 from espproof.conformance.running.check import run_check, seed_of, target
 from espproof.conformance.strategies.options import pairs_of

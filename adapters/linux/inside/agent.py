@@ -1,0 +1,216 @@
+"""Executes what is asked over the channel, on a `Gateway`; runs in a guest, or as a process of this host.
+
+An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
+Each operation has one result, a list too; packets that go with results follow in the order of the results.
+
+    ["reset", on_the_second]     ["done"], if so when the clock has come to a whole second
+    ["add", description]         ["done"], ["refused", text], ["errno", number, text], ["unsupported", text],
+                                 ["device", number, text]
+    ["delete", name]             ["done"], ["refused", text], ["errno", number, text]
+    ["send", name, count]        ["packets", [[kind, reason], …]], ["refused", text], ["errno", number, text]
+    ["receive", count]           ["packets", [[kind, reason], …]]
+    ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number, text]
+    ["wait", seconds]            ["done"]
+
+A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
+local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
+of an outbound SA the policies that lead packets to it.
+
+`text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
+kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
+silence.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Never
+
+from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.inside.gateway import Gateway, Result
+from espproof.adapters.linux.netlink import netlink, xfrm
+from espproof.adapters.linux.netlink.offload import Offload
+
+_FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
+"""Policies stay: each packet to protect has that of its SA, which is set before."""
+_FAILURES_AT = sum(record.size() for record in (xfrm.Selector, xfrm.Id, xfrm.Limits, xfrm.Used)) + len(xfrm.NO_ADDRESS)
+
+
+class Association:
+    """An SA that the kernel has."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        self.outbound = bool(description["outbound"])
+        self.tunnel = bool(description["tunnel"])
+        self.local, self.remote = str(description["local"]), str(description["remote"])
+        self.port = None if description["port"] is None else (int(description["version"]), int(description["port"]))
+        self.new, self.get, self.delete = (bytes.fromhex(description[what]) for what in ("new", "get", "delete"))
+        self.policies = [bytes.fromhex(text) for text in description["policies"]]
+        self.integrity_failures = 0
+
+
+class Agent:
+    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device."""
+
+    def __init__(self, gateway: Callable[[], Gateway] = Gateway, offload: Offload | None = None) -> None:
+        self._make = gateway
+        self._offload = offload
+        self._sas: dict[str, Association] = {}
+        self._policy = ""
+        self._gateway = self._open()
+
+    def _open(self) -> Gateway:
+        gateway = self._make()
+        gateway.integrity_failed = self._integrity_failed  # type: ignore[method-assign]
+        return gateway
+
+    def close(self) -> None:
+        """Let go of the gateway."""
+        self._gateway.close()
+
+    def listen(self, put: channel.Put, take: channel.Take) -> Never:
+        """Serve whoever asks over the channel, until `take` or `put` raises."""
+        while True:
+            operations, packets = channel.unpack(channel.receive(put, take))
+            try:
+                results, out = self.serve(operations, packets)
+            except Exception:
+                results, out = ["error", traceback.format_exc()], []
+            channel.send(channel.pack(results, out), put, take)
+
+    def serve(self, operations: list[Any], packets: list[bytes]) -> tuple[list[Any], list[bytes]]:
+        """Carry out the operations; their results and packets."""
+        results: list[Any] = []
+        out: list[bytes] = []
+        queue = iter(packets)
+        for name, *arguments in operations:
+            result = _OPERATIONS[name](self, queue, out, *arguments)
+            results.append(result)
+        return results, out
+
+    # -------------------------------------------------------------------------------------------------- operations
+
+    def _reset(self, packets: Iterator[bytes], out: list[bytes], on_the_second: bool) -> list[Any]:
+        if self._gateway.unexplained and self._gateway.holds_fragments() and self._gateway.wire.renewed:
+            self._gateway.close()
+            self._gateway = self._open()
+        else:
+            if self._gateway.unexplained:
+                self._gateway.outlive_fragments()
+            self._gateway.errno(_FLUSH)
+            self._gateway.encapsulation_ports(set())
+        self._sas, self._policy = {}, ""
+        self._gateway.clear()
+        if on_the_second:
+            time.sleep(1 - time.time() % 1)
+        return ["done"]
+
+    def _add(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
+        if description["name"] in self._sas:
+            return ["refused", "name in use"]
+        sa = Association(description)
+        for other in self._sas.values():
+            if sa.local == other.remote or sa.remote == other.local:
+                return ["unsupported", "an address that is ours and the peer's at once"]
+        self._gateway.end(sa.local, ours=True)
+        if sa.remote != sa.local:
+            self._gateway.end(sa.remote, ours=False)
+        refusal = self._install(sa)
+        if refusal:
+            return refusal
+        self._sas[description["name"]] = sa
+        self._open_ports()
+        return ["done"]
+
+    def _delete(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
+        sa = self._sas.pop(name, None)
+        if sa is None:
+            return ["refused", "no such SA"]
+        error, text = self._gateway.error(sa.delete)
+        self._open_ports()
+        if self._policy == name:
+            self._policy = ""
+        return ["errno", error, text] if error else ["done"]
+
+    def _install(self, sa: Association) -> list[Any]:
+        """Add an SA; the result if that fails, else nothing."""
+        if self._offload is None:
+            error, text = self._gateway.error(sa.new)
+            return ["errno", error, text] if error else []
+        error, text = self._gateway.error(self._offload.sa(sa.new, self._gateway.wire.index, outbound=sa.outbound))
+        if not error and self._offload.was_taken(self._gateway.ask(sa.get)):
+            return []
+        plain, its_text = (0, "") if not error else self._gateway.error(sa.new)
+        if plain:
+            return ["errno", plain, its_text]
+        self._gateway.error(sa.delete)
+        return ["device", error, text]
+
+    def _send(self, packets: Iterator[bytes], out: list[bytes], name: str, count: int) -> list[Any]:
+        mine = [next(packets) for _ in range(count)]
+        sa = self._sas.get(name)
+        if sa is None or not sa.outbound:
+            return ["refused", "no outbound SA of that name"]
+        if self._policy != name:
+            for request in sa.policies:
+                policy = self._offload.policy(request, self._gateway.wire.index) if self._offload else request
+                error, text = self._gateway.error(policy)
+                if error:
+                    return ["errno", error, text]
+            self._policy = name
+        if sa.tunnel:
+            return self._results(self._gateway.forward, mine, out)
+        return self._results(lambda packet: self._gateway.originate(packet, sa.local, sa.remote), mine, out)
+
+    def _receive(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        return self._results(self._gateway.arrive, [next(packets) for _ in range(count)], out)
+
+    def _results(self, step: Callable[[bytes], Result], packets: list[bytes], out: list[bytes]) -> list[Any]:
+        told = []
+        for packet in packets:
+            kind, what = step(packet)
+            if isinstance(what, bytes):
+                out.append(what)
+                what = ""
+            told.append((kind, what))
+        return ["packets", told]
+
+    def _read(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
+        sa = self._sas.get(name)
+        if sa is None:
+            return ["refused", "no such SA"]
+        answer = self._gateway.ask(sa.get)
+        first = next(netlink.messages(answer))
+        return ["state", answer.hex()] if first.errno is None else ["errno", first.errno, first.text]
+
+    def _wait(self, packets: Iterator[bytes], out: list[bytes], seconds: float) -> list[Any]:
+        time.sleep(seconds)
+        return ["done"]
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _open_ports(self) -> None:
+        self._gateway.encapsulation_ports({sa.port for sa in self._sas.values() if sa.port and not sa.outbound})
+
+    def _integrity_failed(self) -> bool:
+        for sa in self._sas.values():
+            if sa.outbound:
+                continue
+            for message in netlink.messages(self._gateway.ask(sa.get)):
+                if message.errno is None:
+                    failures = xfrm.Failures.decode(message.payload[_FAILURES_AT:]).integrity
+                    if failures != sa.integrity_failures:
+                        sa.integrity_failures = failures
+                        return True
+        return False
+
+
+_OPERATIONS: dict[str, Callable[..., list[Any]]] = {
+    "reset": Agent._reset,
+    "add": Agent._add,
+    "delete": Agent._delete,
+    "send": Agent._send,
+    "receive": Agent._receive,
+    "read": Agent._read,
+    "wait": Agent._wait,
+}

@@ -1,0 +1,92 @@
+"""The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
+
+Usage: guest_main.py FOLDER [gro], where FOLDER is the one that `espproof` is imported from; with `gro`, packets arrive
+through GRO (see `link.Tun`). The file system is that of the machine on which the guest runs, read-only. If this process
+ends, so does the guest (the kernel panics), which `kernel/guest.py` sees.
+"""
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import time
+import traceback
+
+sys.path.insert(0, sys.argv[1])
+
+from espproof.adapters.linux.inside import channel, modules
+from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.inside.gateway import Gateway
+from espproof.adapters.linux.inside.link import LARGEST, Tun
+from espproof.adapters.linux.netlink import rtnetlink
+
+_PLACE = "/run"
+"""Where files can be written, in memory."""
+_VIRTUAL_CARD = "vec0"
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+_TIME_TRAVEL = "time-travel"
+_GLANCE = 0.001
+"""Seconds between looks at the channel where time jumps to what is waited for: nothing else may be that."""
+
+
+def main() -> None:
+    gro = "gro" in sys.argv[2:]
+    _mount()
+    complaint = _load_modules(modules.NEEDED + modules.GRO if gro else modules.NEEDED)
+    put, take = _channel()
+    try:
+        agent = Agent(lambda: Gateway(Tun("wire", gro=gro)))
+    except Exception:
+        channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
+        raise
+    channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
+    agent.listen(put, take)
+
+
+def _mount() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", _PLACE)):
+        if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
+            print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
+
+
+def _load_modules(needed: "tuple[str, ...]") -> str:
+    """Load what is not built in; what modprobe complains of."""
+    if not os.path.exists("/proc/modules"):
+        return ""
+    os.makedirs(f"{_PLACE}/root/lib")
+    os.symlink(modules.FOLDER, f"{_PLACE}/root/lib/modules")
+    said = subprocess.run(
+        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *needed], capture_output=True, text=True, check=False
+    )
+    with open("/proc/sys/kernel/modprobe", "w") as helper:
+        helper.write("\n")  # what is not there now is asked for in vain, and each question takes 0.1 s
+    return said.stderr
+
+
+def _channel() -> "tuple[channel.Put, channel.Take]":
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
+        route.send(rtnetlink.link_up(socket.if_nametoindex(_VIRTUAL_CARD), channel.MAX_FRAME))
+        route.recv(4096)
+    end = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(channel.ETHERTYPE))
+    end.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 4 << 20)
+    end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 4 << 20)
+    end.bind((_VIRTUAL_CARD, channel.ETHERTYPE))
+    asker = (_VIRTUAL_CARD, channel.ETHERTYPE, 0, 0, channel.ASKER)
+    with open("/proc/cmdline") as file:
+        time_travels = _TIME_TRAVEL in file.read()
+
+    def take() -> bytes:
+        while time_travels:
+            try:
+                return end.recv(1 << 16, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                time.sleep(_GLANCE)
+        return end.recv(1 << 16)
+
+    return lambda content: end.sendto(content, asker), take
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What a guest can import: it starts without site-packages, and each import costs its start."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_LINUX = Path(__file__).parents[2]
+_ROOMS = ("espproof.adapters.linux.inside", "espproof.adapters.linux.netlink")
+_MODULES = sorted(path for room in ("inside", "netlink") for path in (_LINUX / room).glob("*.py"))
+_MORE = {"host_main": "pyroute2"}
+"""A process of this host has pyroute2's sockets."""
+
+
+def _imported(program: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+@pytest.mark.parametrize("path", _MODULES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_what_runs_inside_imports_the_standard_library_and_these_two_rooms(path: Path) -> None:
+    """Anywhere in the module: an import in a function costs as much, only later."""
+    own = {name for name in _imported(path.read_text()) if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in own if not name.startswith(_ROOMS) and name.split(".")[0] != _MORE.get(path.stem)} == set()
+    assert path.parent.name == "inside" or all(name.startswith(_ROOMS[1]) for name in own), "the codec is below"

@@ -1,0 +1,9 @@
+"""The kernel that is tested, from outside: where its image comes from, and the process that it is or that runs on it.
+
+images       which image a variant of the adapter boots
+build        makes user-mode Linux of Debian's source and the Kconfig fragments in `fragments/`
+machine      what is asked: started, greeted, limited, listened to, ended
+guest        a machine that is a user-mode Linux; its program is `inside/guest_main.py`
+host         a machine that is a child of this host's kernel; its program is `inside/host_main.py`
+processor    which processor a guest runs on
+"""

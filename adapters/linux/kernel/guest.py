@@ -1,0 +1,65 @@
+"""User-mode Linux: a kernel that is an ordinary process, with a virtual network card to be asked over.
+
+    espproof ──socket pair (SOCK_SEQPACKET)── vec0 of the guest ── inside/guest_main.py
+
+The guest's root is this machine's file system, read-only: nothing is written anywhere. The kernel's console comes out of
+its standard output, and its end is quoted when the guest dies: a kernel panic is an end of file here.
+
+The guest and who asks it take turns, so they are fastest on one processor; see `Processor`.
+
+A guest that travels in time has a clock of its own, which jumps to what is waited for as soon as there is nothing to do.
+While nobody asks it anything it is stopped, as its time would fly; and `guest_main` never waits long, so that little time
+passes before the signal arrives.
+"""
+
+from espproof.adapters.base import AdapterError
+from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.kernel.machine import Machine, program_inside
+from espproof.adapters.linux.kernel.processor import Processor
+
+_MEMORY = "160M"
+_LOGLEVEL = 5
+"""Warnings and worse go to the console."""
+_TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
+"""Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
+
+
+class Guest(Machine):
+    """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload."""
+
+    who, dies = "guest", "kernel"
+
+    def __init__(
+        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False
+    ) -> None:
+        self._kernel = kernel
+        self._time_travel = time_travel
+        self._arguments = ("gro",) if gro else ()
+        super().__init__(processor, seconds, pauses=time_travel)
+
+    def _command(self, descriptor: int) -> list[str]:
+        words = program_inside("guest_main.py")
+        for word in words:
+            if any(character.isspace() or character == '"' for character in word):
+                raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
+        python, *arguments = words
+        return [
+            self._kernel,
+            f"mem={_MEMORY}",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            f"loglevel={_LOGLEVEL}",
+            "panic=-1",
+            "con=null",
+            "con0=null,fd:1",
+            "ssl=null",
+            f"vec0:transport=fd,fd={descriptor},mtu={channel.MAX_FRAME},depth=128,vec=0",
+            "uml_dir=/dev/null/",
+            *(_TIME_TRAVEL if self._time_travel else ()),
+            f"init={python}",
+            "--",
+            *arguments,
+            *self._arguments,
+        ]
