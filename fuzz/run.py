@@ -21,16 +21,18 @@ import msgspec
 import espproof
 from espproof.adapters.case import Case, from_json, to_json
 from espproof.adapters.registry import open_adapter
-from espproof.fuzz import findings, process, record, seeds
-from espproof.fuzz.findings import Finding, FuzzResult
-from espproof.fuzz.libfuzzer import STOPPED, Limits, Statistics, arguments, artifacts_in
-from espproof.fuzz.reproduce import Answer, Order
-from espproof.fuzz.signature import Kind, Signature, key_of
+from espproof.fuzz import seeds
+from espproof.fuzz.engines import process
+from espproof.fuzz.engines.libfuzzer import STOPPED, Limits, Statistics, arguments, artifacts_in
+from espproof.fuzz.engines.reproduce import Answer, Order
 from espproof.fuzz.targets import Target, by_name
+from espproof.fuzz.triage import record
+from espproof.fuzz.triage.result import Finding, FuzzResult, write, write_finding
+from espproof.fuzz.triage.signature import Kind, Signature, key_of
 from espproof.reference.errors import Misuse
 
-CHILD = "espproof.fuzz.child"
-REPRODUCE = "espproof.fuzz.reproduce"
+CHILD = "espproof.fuzz.engines.child"
+REPRODUCE = "espproof.fuzz.engines.reproduce"
 MINIMISE_SECONDS = 5.0
 START_SECONDS = 60
 """How long a child may take until libFuzzer counts the time: instrumented imports are slow."""
@@ -107,7 +109,7 @@ class _Run:
             coverage=statistics.coverage, features=statistics.features, corpus=statistics.corpus,
             peak_rss_mib=statistics.peak_rss_mib, findings=found,
         )  # fmt: skip
-        findings.write(result, self.place)
+        write(result, self.place)
         return result
 
     def _fuzz(self, raw: Path, statistics: Statistics, progress: Progress) -> str:
@@ -177,7 +179,7 @@ class _Run:
             size=len(one.octets) // 2, octets=octets, reproduced=shown, case=_titled(case, what, plan),
             folder=str(folder),
         )  # fmt: skip
-        findings.write_finding(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
+        write_finding(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
         return finding
 
     def _reproduced(self, order: Order) -> Answer | None:

@@ -1,4 +1,11 @@
-"""The fuzz targets, one module each, and the table of them."""
+"""The entrances to fuzz, and the table of them.
+
+base            what a target is
+comparison      an implementation beside the reference, and what holds whatever the octets are
+parser          raw octets, as from the network
+esp_input       one packet with a right ICV, whatever is behind it
+xfrm_netlink    raw octets, as the Linux kernel's xfrm messages
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,7 +1,8 @@
 """What a fuzz target is: octets in, nothing out, and an exception for everything that must not be.
 
 A target is made once per process, for one adapter, and then given one input after the other; each input must find it as
-if it were the first. It knows nothing of atheris: `child` runs it under libFuzzer, `triage` and tests run it as it is.
+if it were the first. It knows nothing of atheris: `engines.child` runs it under libFuzzer, `engines.reproduce` and tests
+run it as it is.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +11,7 @@ from typing import ClassVar
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case
-from espproof.fuzz.mutator import Change
+from espproof.fuzz.packets.changes import Change
 
 
 class Deviation(Exception):

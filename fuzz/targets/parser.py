@@ -16,9 +16,9 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
-from espproof.fuzz.associations import ASSOCIATIONS, fitting
-from espproof.fuzz.mutator import INNER
-from espproof.fuzz.sealed import Keys, with_trailer
+from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
+from espproof.fuzz.packets.inner import INNER
+from espproof.fuzz.packets.sealed import Keys, with_trailer
 from espproof.fuzz.targets.base import Deviation, Target
 from espproof.fuzz.targets.comparison import BEHIND_ICV, Comparison, one_packet, whole_packet
 from espproof.reference import endpoint, esp, ip, transport, tunnel, udp_encapsulation

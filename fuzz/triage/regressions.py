@@ -13,7 +13,7 @@ import msgspec
 
 from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, read, to_json
-from espproof.fuzz.findings import Finding
+from espproof.fuzz.triage.result import Finding
 from espproof.reference.errors import Misuse
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from espproof.adapters.case import Case, from_json, to_json, to_plain
-from espproof.fuzz.signature import Kind
+from espproof.fuzz.triage.signature import Kind
 from espproof.reference.errors import Misuse
 
 FORMAT = "espproof-fuzz-result"

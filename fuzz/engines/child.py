@@ -1,4 +1,4 @@
-"""The process that fuzzes: `python -m espproof.fuzz.child ORDER`, started by `run`. libFuzzer takes it over and ends it.
+"""The process that fuzzes: `python -m espproof.fuzz.engines.child ORDER`, started by `run`; libFuzzer takes it over.
 
 Which code is instrumented decides what the fuzzer can see: the reference and the reader of netlink always, and what the
 adapter tests where that is Python. The order of imports is the switch, so that nothing of this project but these may be
@@ -45,9 +45,9 @@ def _import_instrumented() -> None:
 
 def _target(kind: str, name: str, order: dict[str, Any], atheris: Any) -> tuple[OneInput, Mutate | None]:
     from espproof.adapters.registry import open_adapter
-    from espproof.fuzz import empty
-    from espproof.fuzz.record import Recorder
+    from espproof.fuzz.engines import empty
     from espproof.fuzz.targets import by_name
+    from espproof.fuzz.triage.record import Recorder
 
     if name == empty.NOTHING:
         return empty.nothing, None

@@ -1,43 +1,24 @@
-"""The structure-aware mutator: decrypt, change the plaintext where parsers look, seal again.
+"""What the mutator does to a packet: a table of changes with their weights, each a short function on a `Draft`.
 
-One mutation is one to three of the changes in `CHANGES`, each a short function on a `Draft`. Most leave the trailer to
-be made right at the end, so that what they changed is reached; those about the trailer keep it as they made it. Every
-result passes the ICV, whatever else is wrong with it. `change` is libFuzzer's own mutation of a piece of octets, which
-knows what comparisons failed and which words are in the dictionary.
-
-Numbers are drawn from the fuzzer's seed alone: the same seed makes the same mutation.
+Most leave the trailer to be made right at the end, so that what they changed is reached; those about the trailer keep it
+as they made it. What is drawn comes from `Tools.rng` alone.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import NamedTuple
 
-from espproof.fuzz.sealed import Keys, Sealed, aligned, with_trailer
+from espproof.fuzz.packets.draft import Draft, version_of, with_number
+from espproof.fuzz.packets.inner import INNER
+from espproof.fuzz.packets.sealed import Keys
 from espproof.reference import ip
-from espproof.reference.esp import HEADER_SIZE, MAX_PADDING, TRAILER_SIZE
+from espproof.reference.esp import MAX_PADDING, TRAILER_SIZE
 
 Change = Callable[[bytes, int], bytes]
 """Octets and the most that may come back -> other octets; `atheris.Mutate`."""
 
 NEXT_HEADERS = (4, 41, 59, 0, 6, 17, 43, 44, 50, 51, 60, 253, 255)
 """The two of tunnel mode, the dummy's, upper layers, IPv6 extension headers, ESP and AH."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """A packet in the making. `pad_length` None: padding and pad length are made right in the end."""
-
-    sa: int
-    front: bytes
-    patch_at: int
-    udp: bytes
-    sequence: int
-    iv: bytes
-    payload: bytes
-    padding: bytes
-    pad_length: int | None
-    next_header: int
 
 
 class Tools(NamedTuple):
@@ -50,65 +31,8 @@ class Tools(NamedTuple):
     """Octets that the payload may have."""
 
 
-class Mutator:
-    """Mutates sealed packets; `spares` are good ones, taken when an input does not open."""
-
-    def __init__(self, keys: Keys, spares: Sequence[bytes]) -> None:
-        self.keys = keys
-        self._spares = tuple(sealed for packet in spares if (sealed := keys.open(packet)) is not None)
-        self._changes = [change for weight, change in CHANGES for _ in range(weight)]
-
-    def mutate(self, packet: bytes, max_size: int, seed: int, change: Change) -> bytes:
-        """Another packet with a right ICV, of at most `max_size` octets where that is possible at all."""
-        rng = random.Random(seed)
-        sealed = self.keys.open(packet)
-        draft = drafted(rng.choice(self._spares) if sealed is None else sealed)
-        overhead = len(draft.front) + len(draft.udp) + self._fixed(draft.sa) + TRAILER_SIZE + MAX_PADDING
-        tools = Tools(self.keys, rng, change, max(max_size - overhead, 0))
-        for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
-            rng.choice(self._changes)(draft, tools)
-        mutated = self._seal(draft, max_size)
-        return packet if mutated is None else mutated
-
-    def _fixed(self, number: int) -> int:
-        codec = self.keys.codec(number)
-        return HEADER_SIZE + codec.iv_size + codec.icv_size
-
-    def _seal(self, draft: Draft, max_size: int) -> bytes | None:
-        """The packet; with less payload, then less of everything, if it is too long."""
-        packet = self.keys.seal(finished(draft, self.keys))
-        if packet is not None and len(packet) <= max_size:
-            return packet
-        surplus = 65536 if packet is None else len(packet) - max_size
-        draft.payload = draft.payload[: max(len(draft.payload) - surplus - 16, 0)]
-        packet = self.keys.seal(finished(draft, self.keys))
-        return packet if packet is not None and len(packet) <= max_size else None
-
-
-def drafted(sealed: Sealed) -> Draft:
-    """Take the plaintext apart as far as its trailer can be believed."""
-    plaintext = sealed.plaintext
-    pad_length, next_header = plaintext[-TRAILER_SIZE:]
-    end = len(plaintext) - TRAILER_SIZE - pad_length
-    right = end >= 0 and plaintext[end:-TRAILER_SIZE] == bytes(range(1, pad_length + 1))
-    return Draft(
-        sa=sealed.sa, front=sealed.front, patch_at=sealed.patch_at, udp=sealed.udp, sequence=sealed.sequence,
-        iv=sealed.iv, payload=plaintext[: end if right else -TRAILER_SIZE], padding=b"",
-        pad_length=None if right else pad_length, next_header=next_header,
-    )  # fmt: skip
-
-
-def finished(draft: Draft, keys: Keys) -> Sealed:
-    """The draft with its trailer, aligned, so that it can be sealed."""
-    alignment = keys.codec(draft.sa).alignment
-    if draft.pad_length is None:
-        plaintext = with_trailer(draft.payload, draft.next_header, alignment)
-    else:
-        plaintext = aligned(draft.payload + draft.padding + bytes([draft.pad_length, draft.next_header]), alignment)
-    return Sealed(
-        sa=draft.sa, front=draft.front, patch_at=draft.patch_at, udp=draft.udp, sequence=draft.sequence,
-        iv=draft.iv, plaintext=plaintext,
-    )  # fmt: skip
+def _fit(payload: bytes, tools: Tools) -> bytes:
+    return payload[: tools.room] if len(payload) > tools.room else payload
 
 
 # ------------------------------------------------------------------------------------------------- changes: the trailer
@@ -143,7 +67,7 @@ def wrong_padding(draft: Draft, tools: Tools) -> None:
     """Padding that counts wrong in one octet."""
     long_padding(draft, tools)
     if draft.padding:
-        draft.padding = _with(draft.padding, tools.rng.randrange(len(draft.padding)), tools.rng.randrange(256), 1)
+        draft.padding = with_number(draft.padding, tools.rng.randrange(len(draft.padding)), tools.rng.randrange(256), 1)
 
 
 def right_trailer(draft: Draft, tools: Tools) -> None:
@@ -167,10 +91,10 @@ def header_octets(draft: Draft, tools: Tools) -> None:
 
 def inner_length(draft: Draft, tools: Tools) -> None:
     """A total or payload length around what is there."""
-    there, version = len(draft.payload), _version(draft.payload)
+    there, version = len(draft.payload), version_of(draft.payload)
     at = 4 if version == 6 else 2
     near = (0, 1, 19, 20, 21, 39, 40, there - 41, there - 40, there - 39, there - 1, there, there + 1, 0x8000, 0xFFFF)
-    draft.payload = _with(draft.payload, at, tools.rng.choice(near), 2)
+    draft.payload = with_number(draft.payload, at, tools.rng.choice(near), 2)
 
 
 def inner_field(draft: Draft, tools: Tools) -> None:
@@ -178,20 +102,20 @@ def inner_field(draft: Draft, tools: Tools) -> None:
     limit = min(len(draft.payload), 48)
     if limit:
         value = tools.rng.choice((0, 1, 0x40, 0x44, 0x45, 0x46, 0x4F, 0x60, 0x7F, 0x80, 0xFF, tools.rng.randrange(256)))
-        draft.payload = _with(draft.payload, tools.rng.randrange(limit), value, 1)
+        draft.payload = with_number(draft.payload, tools.rng.randrange(limit), value, 1)
 
 
 def inner_address(draft: Draft, tools: Tools) -> None:
     """One octet of the inner source or destination address: selectors look at them."""
-    first, size = {4: (12, 8), 6: (8, 32)}.get(_version(draft.payload), (0, 1))
-    draft.payload = _with(draft.payload, first + tools.rng.randrange(size), tools.rng.randrange(256), 1)
+    first, size = {4: (12, 8), 6: (8, 32)}.get(version_of(draft.payload), (0, 1))
+    draft.payload = with_number(draft.payload, first + tools.rng.randrange(size), tools.rng.randrange(256), 1)
     inner_checksum(draft, tools)
 
 
 def inner_checksum(draft: Draft, tools: Tools) -> None:
     """A right checksum over whatever the inner IPv4 header is."""
     size = (draft.payload[0] & 0xF) * 4 if draft.payload else 0
-    if _version(draft.payload) == 4 and 20 <= size <= len(draft.payload):
+    if version_of(draft.payload) == 4 and 20 <= size <= len(draft.payload):
         draft.payload = ip.with_checksum(draft.payload[:size]) + draft.payload[size:]
 
 
@@ -205,7 +129,7 @@ def extension_header(draft: Draft, tools: Tools) -> None:
         payload = draft.payload
         inserted = payload[6:7] + body
         draft.payload = payload[:6] + bytes([kind]) + payload[7:40] + inserted + payload[40:]
-        draft.payload = _with(draft.payload, 4, len(draft.payload) - 40, 2)
+        draft.payload = with_number(draft.payload, 4, len(draft.payload) - 40, 2)
     else:
         draft.payload = bytes([draft.next_header]) + body + draft.payload
         draft.next_header = kind
@@ -255,17 +179,17 @@ def traffic_class(draft: Draft, tools: Tools) -> None:
 def congestion(draft: Draft, tools: Tools) -> None:
     """Any ECN field outside and any inside."""
     draft.front = ip.with_traffic_class(draft.front, tools.rng.randrange(4))
-    if _version(draft.payload) in (4, 6) and len(draft.payload) >= 20:
+    if version_of(draft.payload) in (4, 6) and len(draft.payload) >= 20:
         draft.payload = ip.with_traffic_class(draft.payload, tools.rng.randrange(4))
 
 
 def hop_limit(draft: Draft, tools: Tools) -> None:
-    draft.front = _with(draft.front, 8 if draft.front[0] >> 4 == 4 else 7, tools.rng.choice((0, 1, 64, 255)), 1)
+    draft.front = with_number(draft.front, 8 if draft.front[0] >> 4 == 4 else 7, tools.rng.choice((0, 1, 64, 255)), 1)
 
 
 def dont_fragment(draft: Draft, tools: Tools) -> None:
     if draft.front[0] >> 4 == 4:
-        draft.front = _with(draft.front, 6, draft.front[6] ^ 0x40, 1)
+        draft.front = with_number(draft.front, 6, draft.front[6] ^ 0x40, 1)
 
 
 def outer_extension(draft: Draft, tools: Tools) -> None:
@@ -307,71 +231,3 @@ CHANGES: tuple[tuple[int, Callable[[Draft, Tools], None]], ...] = (
     (1, outer_extension), (2, other_sa),
 )  # fmt: skip
 """(weight, change)"""
-
-_FAR = bytes([203, 0, 113, 130]), bytes([203, 0, 113, 7])
-_FAR6 = bytes.fromhex("20010db8008000000000000000010030"), bytes.fromhex("20010db8007000000000000000000007")
-
-INNER: tuple[tuple[int, bytes], ...] = (
-    (4, ip.build_ipv4(*_FAR, 253, b"payload of sixteen"[:16])),
-    (4, ip.build_ipv4(*_FAR, 17, bytes.fromhex("1f902710000a0000beef"), tos=0x02)),
-    (4, ip.build_ipv4(*_FAR, 253, b"", tos=0x01, options=b"\x94\x04\x00\x00")),
-    (41, ip.build_ipv6(*_FAR6, 253, b"payload of 8", traffic_class=0x03)),
-    (41, ip.build_ipv6(*_FAR6, 60, b"\x3b" + ip.options_header()[1:], traffic_class=0x02)),
-    (17, bytes.fromhex("1f9027100010000066757a7a66757a7a")),
-    (6, bytes.fromhex("1f902710000000010000000050022000abcd0000")),
-    (60, b"\xfd" + ip.options_header()[1:] + b"behind options"),
-    (59, b"dummy packet"),
-)
-"""(next header, payload): small and right, of every kind that the SAs may carry."""
-
-
-def _version(payload: bytes) -> int:
-    return payload[0] >> 4 if payload else 0
-
-
-def _with(buffer: bytes, at: int, value: int, size: int) -> bytes:
-    """The buffer with a field of `size` octets changed; as it is where the field is not there."""
-    if at + size > len(buffer):
-        return buffer
-    return buffer[:at] + (value & ((1 << 8 * size) - 1)).to_bytes(size, "big") + buffer[at + size :]
-
-
-def _fit(payload: bytes, tools: Tools) -> bytes:
-    return payload[: tools.room] if len(payload) > tools.room else payload
-
-
-# ----------------------------------------------------------------------------------------------------------- minimising
-
-
-def simpler(sealed: Sealed, keys: Keys) -> Iterator[Sealed]:
-    """Packets that are the same with less in them, the most drastic first; each has a right ICV."""
-    for number, sa in enumerate(keys.sas[: sealed.sa]):
-        if sa.mode == keys.sas[sealed.sa].mode:  # an SA before this one is a plainer one
-            yield keys.new(number, aligned(sealed.plaintext, keys.codec(number).alignment))
-    plain = keys.new(sealed.sa, b"")
-    yield replace(sealed, front=plain.front, patch_at=plain.patch_at, udp=plain.udp)
-    yield replace(sealed, sequence=plain.sequence, iv=plain.iv)
-    alignment = keys.codec(sealed.sa).alignment
-    for payload in _shorter_packets(drafted(sealed)):
-        yield replace(sealed, plaintext=with_trailer(payload, sealed.plaintext[-1], alignment))
-    body, trailer = sealed.plaintext[:-TRAILER_SIZE], sealed.plaintext[-TRAILER_SIZE:]
-    size = len(body)
-    while size:
-        for at in range(0, len(body), size):
-            zeros = bytes(len(body[at : at + size]))
-            yield replace(sealed, plaintext=aligned(body[:at] + body[at + size :] + trailer, alignment))
-            yield replace(sealed, plaintext=body[:at] + zeros + body[at + size :] + trailer)
-        size //= 2
-
-
-def _shorter_packets(draft: Draft) -> Iterator[bytes]:
-    """Inner packets that are shorter and say so."""
-    payload, version = draft.payload, {4: 4, 41: 6}.get(draft.next_header)
-    header = 40 if version == 6 else 20
-    for size in (header, (header + len(payload)) // 2, len(payload) - 1):
-        if version is not None and header <= size < len(payload):
-            if version == 6:
-                yield _with(payload, 4, size - 40, 2)[:size]
-            else:
-                cut = _with(payload, 2, size, 2)[:size]
-                yield ip.with_checksum(cut[:20]) + cut[20:]
