@@ -27,6 +27,8 @@ from espproof.reference.errors import Misuse
 from espproof.reference.transforms import transform
 
 HEADER_SIZE = 8
+SPI = slice(0, 4)
+"""Where it stands in the packet."""
 TRAILER_SIZE = 2
 MAX_PADDING = 255
 NEXT_HEADER_DUMMY = 59
@@ -129,4 +131,4 @@ def sequence_low(packet: bytes) -> int:
 
 
 def spi_of(packet: bytes) -> int:
-    return int.from_bytes(packet[:4], "big")
+    return int.from_bytes(packet[SPI], "big")

@@ -120,8 +120,6 @@ class Peer:
 
 
 _REFERENCE = ReferenceAdapter()
-_OVERHEAD = 136
-"""Octets that protection adds at most: outer IPv6 header, UDP, ESP header, IV and padding of CBC, trailer, SHA-512 ICV."""
 
 
 def _fits(packet: bytes | DropReason) -> bytes:
@@ -313,7 +311,7 @@ class Scenario:
     @property
     def longest(self) -> int:
         """Octets behind its header of the longest packet that may be sent, protected or not, whatever the SA adds."""
-        return self.caps.max_packet - 40 - _OVERHEAD
+        return self.caps.max_packet - ip.IPV6_HEADER_SIZE - packets.OVERHEAD
 
     def packet(self, sa: Sa, **fixed: Any) -> bytes:
         """An IP packet for this SA, plain and valid; see `packets.Recipe` for what can be fixed."""

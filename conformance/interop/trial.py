@@ -30,9 +30,8 @@ from espproof.conformance.oracle.judge import tell
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.strategies.options import Options
+from espproof.conformance.strategies.packets import OVERHEAD
 
-OVERHEAD = 136
-"""Octets that protection adds at most."""
 LARGEST = 1500
 """Octets of the largest inner packet, where both sides take protected ones that are larger."""
 MAX_TRIES = 24

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from espproof.fuzz.packets.draft import Draft, version_of, with_number
+from espproof.fuzz.packets.draft import Draft, octet, version_of, with_number
 from espproof.fuzz.packets.inner import INNER
 from espproof.fuzz.packets.sealed import Keys
 from espproof.reference import ip
@@ -67,7 +67,8 @@ def wrong_padding(draft: Draft, tools: Tools) -> None:
     """Padding that counts wrong in one octet."""
     long_padding(draft, tools)
     if draft.padding:
-        draft.padding = with_number(draft.padding, tools.rng.randrange(len(draft.padding)), tools.rng.randrange(256), 1)
+        at = tools.rng.randrange(len(draft.padding))
+        draft.padding = with_number(draft.padding, octet(at), tools.rng.randrange(256))
 
 
 def right_trailer(draft: Draft, tools: Tools) -> None:
@@ -92,9 +93,9 @@ def header_octets(draft: Draft, tools: Tools) -> None:
 def inner_length(draft: Draft, tools: Tools) -> None:
     """A total or payload length around what is there."""
     there, version = len(draft.payload), version_of(draft.payload)
-    at = 4 if version == 6 else 2
+    field = ip.IPV6_PAYLOAD_LENGTH if version == 6 else ip.IPV4_TOTAL_LENGTH
     near = (0, 1, 19, 20, 21, 39, 40, there - 41, there - 40, there - 39, there - 1, there, there + 1, 0x8000, 0xFFFF)
-    draft.payload = with_number(draft.payload, at, tools.rng.choice(near), 2)
+    draft.payload = with_number(draft.payload, field, tools.rng.choice(near))
 
 
 def inner_field(draft: Draft, tools: Tools) -> None:
@@ -102,20 +103,28 @@ def inner_field(draft: Draft, tools: Tools) -> None:
     limit = min(len(draft.payload), 48)
     if limit:
         value = tools.rng.choice((0, 1, 0x40, 0x44, 0x45, 0x46, 0x4F, 0x60, 0x7F, 0x80, 0xFF, tools.rng.randrange(256)))
-        draft.payload = with_number(draft.payload, tools.rng.randrange(limit), value, 1)
+        draft.payload = with_number(draft.payload, octet(tools.rng.randrange(limit)), value)
 
 
 def inner_address(draft: Draft, tools: Tools) -> None:
     """One octet of the inner source or destination address: selectors look at them."""
-    first, size = {4: (12, 8), 6: (8, 32)}.get(version_of(draft.payload), (0, 1))
-    draft.payload = with_number(draft.payload, first + tools.rng.randrange(size), tools.rng.randrange(256), 1)
+    places = _ADDRESSES.get(version_of(draft.payload), range(1))
+    at = places[tools.rng.randrange(len(places))]
+    draft.payload = with_number(draft.payload, octet(at), tools.rng.randrange(256))
     inner_checksum(draft, tools)
+
+
+_ADDRESSES = {
+    4: range(ip.IPV4_SOURCE.start, ip.IPV4_DESTINATION.stop),
+    6: range(ip.IPV6_SOURCE.start, ip.IPV6_DESTINATION.stop),
+}
+"""Version -> where the octets of both addresses stand."""
 
 
 def inner_checksum(draft: Draft, tools: Tools) -> None:
     """A right checksum over whatever the inner IPv4 header is."""
     size = (draft.payload[0] & 0xF) * 4 if draft.payload else 0
-    if version_of(draft.payload) == 4 and 20 <= size <= len(draft.payload):
+    if version_of(draft.payload) == 4 and ip.IPV4_HEADER_SIZE <= size <= len(draft.payload):
         draft.payload = ip.with_checksum(draft.payload[:size]) + draft.payload[size:]
 
 
@@ -125,11 +134,11 @@ def extension_header(draft: Draft, tools: Tools) -> None:
     kind = rng.choice((0, 43, 44, 60))
     length = rng.choice((0, 0, 0, 1, 2, 31, 255))
     body = bytes([length]) + bytes(rng.choice((6, 6, 6, 8 * length + 6, 5, 2)))
-    if draft.next_header == 41 and len(draft.payload) >= 40:
-        payload = draft.payload
-        inserted = payload[6:7] + body
-        draft.payload = payload[:6] + bytes([kind]) + payload[7:40] + inserted + payload[40:]
-        draft.payload = with_number(draft.payload, 4, len(draft.payload) - 40, 2)
+    if draft.next_header == 41 and len(draft.payload) >= ip.IPV6_HEADER_SIZE:
+        fixed, behind = draft.payload[: ip.IPV6_HEADER_SIZE], draft.payload[ip.IPV6_HEADER_SIZE :]
+        behind = fixed[ip.IPV6_NEXT_HEADER] + body + behind
+        fixed = with_number(fixed, ip.IPV6_PAYLOAD_LENGTH, len(behind))
+        draft.payload = ip.with_field(fixed, ip.IPV6_NEXT_HEADER, kind) + behind
     else:
         draft.payload = bytes([draft.next_header]) + body + draft.payload
         draft.next_header = kind
@@ -179,31 +188,35 @@ def traffic_class(draft: Draft, tools: Tools) -> None:
 def congestion(draft: Draft, tools: Tools) -> None:
     """Any ECN field outside and any inside."""
     draft.front = ip.with_traffic_class(draft.front, tools.rng.randrange(4))
-    if version_of(draft.payload) in (4, 6) and len(draft.payload) >= 20:
+    if version_of(draft.payload) in (4, 6) and len(draft.payload) >= ip.IPV4_HEADER_SIZE:
         draft.payload = ip.with_traffic_class(draft.payload, tools.rng.randrange(4))
 
 
 def hop_limit(draft: Draft, tools: Tools) -> None:
-    draft.front = with_number(draft.front, 8 if draft.front[0] >> 4 == 4 else 7, tools.rng.choice((0, 1, 64, 255)), 1)
+    field = ip.IPV4_TTL if version_of(draft.front) == 4 else ip.IPV6_HOP_LIMIT
+    draft.front = ip.with_field(draft.front, field, tools.rng.choice((0, 1, 64, 255)))
 
 
 def dont_fragment(draft: Draft, tools: Tools) -> None:
-    if draft.front[0] >> 4 == 4:
-        draft.front = with_number(draft.front, 6, draft.front[6] ^ 0x40, 1)
+    if version_of(draft.front) == 4:
+        flags_and_offset = int.from_bytes(draft.front[ip.IPV4_FRAGMENT], "big")
+        draft.front = ip.with_field(draft.front, ip.IPV4_FRAGMENT, flags_and_offset ^ 0x4000)
 
 
 def outer_extension(draft: Draft, tools: Tools) -> None:
     """IPv4 options or an IPv6 extension header in front of ESP, or none again."""
     front = draft.front
-    if front[0] >> 4 == 4:
+    fixed = front[: ip.IPV4_HEADER_SIZE if version_of(front) == 4 else ip.IPV6_HEADER_SIZE]
+    if version_of(front) == 4:
         options = tools.rng.choice((b"", b"\x01" * 4, b"\x94\x04\x00\x00", bytes(range(8)), bytes(40)))
-        draft.front = bytes([0x45 + len(options) // 4]) + front[1:20] + options
-    elif len(front) > 40 or tools.rng.random() < 0.3:
-        draft.front, draft.patch_at = front[:6] + front[draft.patch_at : draft.patch_at + 1] + front[7:40], 6
+        draft.front = bytes([0x45 + len(options) // 4]) + fixed[1:] + options
+    elif len(front) > len(fixed) or tools.rng.random() < 0.3:
+        draft.front = ip.with_field(fixed, ip.IPV6_NEXT_HEADER, front[draft.patch_at])
+        draft.patch_at = ip.IPV6_NEXT_HEADER.start
     else:
         kind, header = tools.rng.choice(_OUTER_EXTENSIONS)
-        draft.front = front[:6] + bytes([kind]) + front[7:40] + front[6:7] + header[1:]
-        draft.patch_at = 40
+        draft.front = ip.with_field(fixed, ip.IPV6_NEXT_HEADER, kind) + fixed[ip.IPV6_NEXT_HEADER] + header[1:]
+        draft.patch_at = len(fixed)
 
 
 _OUTER_EXTENSIONS = (

@@ -9,6 +9,7 @@ changes one says what he means, and `finished` makes right only the padding, and
 from dataclasses import dataclass
 
 from espproof.fuzz.packets.sealed import Keys, Sealed, aligned, with_trailer
+from espproof.reference import ip
 from espproof.reference.esp import TRAILER_SIZE
 
 
@@ -59,8 +60,13 @@ def version_of(payload: bytes) -> int:
     return payload[0] >> 4 if payload else 0
 
 
-def with_number(buffer: bytes, at: int, value: int, size: int) -> bytes:
-    """The buffer with a field of `size` octets changed; as it is where the field is not there."""
-    if at + size > len(buffer):
+def with_number(buffer: bytes, field: slice, value: int) -> bytes:
+    """The buffer with another number in a field, its low octets; as it is where the field is not there."""
+    if field.stop > len(buffer):
         return buffer
-    return buffer[:at] + (value & ((1 << 8 * size) - 1)).to_bytes(size, "big") + buffer[at + size :]
+    return ip.with_field(buffer, field, value & (1 << 8 * (field.stop - field.start)) - 1)
+
+
+def octet(at: int) -> slice:
+    """A field of one octet."""
+    return slice(at, at + 1)

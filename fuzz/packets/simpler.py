@@ -33,11 +33,11 @@ def simpler(sealed: Sealed, keys: Keys) -> Iterator[Sealed]:
 def _shorter_packets(draft: Draft) -> Iterator[bytes]:
     """Inner packets that are shorter and say so."""
     payload, version = draft.payload, {4: 4, 41: 6}.get(draft.next_header)
-    header = 40 if version == 6 else 20
+    header = ip.IPV6_HEADER_SIZE if version == 6 else ip.IPV4_HEADER_SIZE
     for size in (header, (header + len(payload)) // 2, len(payload) - 1):
         if version is not None and header <= size < len(payload):
             if version == 6:
-                yield with_number(payload, 4, size - 40, 2)[:size]
+                yield with_number(payload, ip.IPV6_PAYLOAD_LENGTH, size - header)[:size]
             else:
-                cut = with_number(payload, 2, size, 2)[:size]
-                yield ip.with_checksum(cut[:20]) + cut[20:]
+                cut = with_number(payload, ip.IPV4_TOTAL_LENGTH, size)[:size]
+                yield ip.with_checksum(cut[:header]) + cut[header:]

@@ -199,11 +199,12 @@ def _outcome(result: endpoint.Delivered | endpoint.Passed | DropReason) -> Outco
 
 def _lengths_right(octets: bytes) -> bytes:
     """The octets with the length field and checksum of an outer header that fit them, if there is room for one."""
-    if len(octets) >= 40 and octets[0] >> 4 == 6:
-        return octets[:4] + (len(octets) - 40).to_bytes(2, "big") + octets[6:]
+    if len(octets) >= ip.IPV6_HEADER_SIZE and octets[0] >> 4 == 6:
+        return ip.with_field(octets, ip.IPV6_PAYLOAD_LENGTH, len(octets) - ip.IPV6_HEADER_SIZE)
     size = (octets[0] & 0xF) * 4 if octets else 0
-    if 20 <= size <= len(octets) and octets[0] >> 4 == 4:
-        return ip.with_checksum(octets[:2] + len(octets).to_bytes(2, "big") + octets[4:size]) + octets[size:]
+    if ip.IPV4_HEADER_SIZE <= size <= len(octets) and octets[0] >> 4 == 4:
+        header = ip.with_field(octets[:size], ip.IPV4_TOTAL_LENGTH, len(octets))
+        return ip.with_checksum(header) + octets[size:]
     return octets
 
 
