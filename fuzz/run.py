@@ -201,9 +201,15 @@ _ENDED: dict[Kind, str] = {
 
 
 def reproduced(order: Order) -> Answer | None:
-    """Ask a process of its own what an input shows, minimised; None if that process dies or hangs."""
+    """Ask a process of its own what an input shows, minimised; None if that process dies or hangs.
+
+    Somebody else's code runs in it, and may end it as if all were well: an answer that is none is nobody's misuse.
+    """
     answer = process.ask(REPRODUCE, to_json(order), seconds=order.seconds + 30)
-    return None if answer is None else from_json(answer, Answer)
+    try:
+        return None if answer is None else from_json(answer, Answer)
+    except Misuse:
+        return None
 
 
 def _titled(case: Case, what: Signature, plan: Plan) -> Case:

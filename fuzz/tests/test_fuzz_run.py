@@ -330,6 +330,17 @@ def test_minimise_needs_no_atheris_and_writes_beside_the_file(tmp_path: Path, mo
     assert CLI.invoke(app, words).exit_code == 0
 
 
+def test_an_implementation_that_ends_the_process_as_if_all_were_well_is_no_mistake_of_the_user(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """Exit status 3, as for one that dies: whoever asks for an answer gets none."""
+    adapter = module(tmp_path, monkeypatch, "os._exit(0)")
+    file = tmp_path / "input.bin"
+    file.write_bytes(next(iter(EspInput.seeds().values())))
+    outcome = CLI.invoke(app, ["minimise", str(file), "--target", "esp-input", "--adapter", adapter])
+    assert outcome.exit_code == 3, outcome.output
+
+
 @pytest.mark.parametrize("adapter", ["scapy", "exec:./mine", "module:Class"])
 def test_what_breaks_other_peoples_software_is_not_put_into_the_corpus(adapter: str) -> None:
     with pytest.raises(Misuse, match="goes to its makers first"):
