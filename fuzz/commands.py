@@ -22,7 +22,7 @@ from espproof.fuzz.engines.reproduce import Order
 from espproof.fuzz.run import CannotFuzz, Plan, reproduced, run
 from espproof.fuzz.targets import TARGETS, by_name
 from espproof.fuzz.triage import regressions
-from espproof.fuzz.triage.result import Finding, FuzzResult, plain, read
+from espproof.fuzz.triage.result import FuzzResult, Misbehaviour, plain, read
 from espproof.reference.errors import Misuse
 
 app = typer.Typer(no_args_is_help=True, help="Coverage-guided fuzzing (needs atheris: pip install 'espproof\\[fuzz]').")
@@ -130,7 +130,7 @@ def _show(result: FuzzResult) -> None:
     )
 
 
-def _table(found: tuple[Finding, ...] | list[Finding]) -> Table:
+def _table(found: tuple[Misbehaviour, ...] | list[Misbehaviour]) -> Table:
     table = Table()
     for column in ("finding", "kind", "after", "octets", "what"):
         table.add_column(column, overflow="fold")
@@ -154,7 +154,7 @@ def minimise(
         octets = _octets(file)
         beside = file.parent / "finding.json"
         if not target and beside.is_file():
-            known: Finding = read(beside, Finding)
+            known: Misbehaviour = read(beside, Misbehaviour)
             target, adapter = known.target, adapter or known.adapter
         if not target:
             raise Misuse(f"{file} is in no findings folder: say --target and --adapter")

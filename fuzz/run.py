@@ -27,7 +27,7 @@ from espproof.fuzz.engines.libfuzzer import STOPPED, Limits, Statistics, argumen
 from espproof.fuzz.engines.reproduce import Answer, Order
 from espproof.fuzz.targets import Target, by_name
 from espproof.fuzz.triage import record
-from espproof.fuzz.triage.result import Finding, FuzzResult, write, write_finding
+from espproof.fuzz.triage.result import FuzzResult, Misbehaviour, write, write_misbehaviour
 from espproof.fuzz.triage.signature import Kind, Signature, key_of
 from espproof.reference.errors import Misuse
 
@@ -145,7 +145,7 @@ class _Run:
 
     # ------------------------------------------------------------------------------------------------------- triage
 
-    def _triaged(self, raw: Path) -> Iterator[Finding]:
+    def _triaged(self, raw: Path) -> Iterator[Misbehaviour]:
         """Every finding once: what was recorded, and what ended the process unless it is one of those."""
         known = set()
         for one in record.read(raw / "records"):
@@ -159,7 +159,7 @@ class _Run:
                 known.add(finding.key)
                 yield finding
 
-    def _finding(self, one: record.Record) -> Finding:
+    def _finding(self, one: record.Record) -> Misbehaviour:
         plan, what = self.plan, one.signature
         ended = not one.executions
         order = Order(
@@ -173,13 +173,13 @@ class _Run:
             octets, case = answer.octets, answer.case
             what = answer.signature or what
         folder = self.place / "findings" / what.key
-        finding = Finding(
+        finding = Misbehaviour(
             key=what.key, kind=what.kind, message=what.message, requirement=what.requirement, frames=what.frames,
             target=plan.target, adapter=plan.adapter, seconds=one.seconds, executions=one.executions, seen=one.seen,
             size=len(one.octets) // 2, octets=octets, reproduced=shown, case=_titled(case, what, plan),
             folder=str(folder),
         )  # fmt: skip
-        write_finding(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
+        write_misbehaviour(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
         return finding
 
     def _reproduced(self, order: Order) -> Answer | None:

@@ -10,13 +10,13 @@ xfrm_netlink    raw octets, as the Linux kernel's xfrm messages
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from espproof.fuzz.targets.base import Deviation, Target
+from espproof.fuzz.targets.base import Target, Violation
 from espproof.fuzz.targets.esp_input import EspInput
 from espproof.fuzz.targets.parser import Parser
 from espproof.fuzz.targets.xfrm_netlink import XfrmNetlink
 from espproof.reference.errors import Misuse
 
-__all__ = ["TARGETS", "Deviation", "Target", "by_name"]
+__all__ = ["TARGETS", "Target", "Violation", "by_name"]
 
 TARGETS: Mapping[str, type[Target]] = MappingProxyType(
     {target.name: target for target in (Parser, EspInput, XfrmNetlink)}

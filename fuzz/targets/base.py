@@ -14,10 +14,10 @@ from espproof.adapters.case import Case
 from espproof.fuzz.packets.changes import Change
 
 
-class Deviation(Exception):
+class Violation(Exception):
     """An input on which the implementation does not do what the documents say; the requirement, and one sentence.
 
-    `where` tells deviations apart that have the same words: the SA's mode.
+    `where` tells violations apart that have the same words: the SA's mode.
     """
 
     def __init__(self, requirement: str, message: str, where: str = "") -> None:
@@ -28,7 +28,7 @@ class Deviation(Exception):
 
 
 class Target(ABC):
-    """One entrance to fuzz. `one_input` raises on a finding: a `Deviation`, an `AdapterFailure`, or anything else."""
+    """One entrance to fuzz. `one_input` raises on a finding: a `Violation`, an `AdapterFailure`, or anything else."""
 
     name: ClassVar[str]
     what: ClassVar[str]

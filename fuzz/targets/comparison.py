@@ -14,7 +14,7 @@ from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Re
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
-from espproof.fuzz.targets.base import Deviation
+from espproof.fuzz.targets.base import Violation
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
@@ -38,10 +38,10 @@ class Comparison:
         self._alone = type(adapter) is ReferenceAdapter
 
     def execute(self, case: Case) -> None:
-        """Raises `Deviation`, or what the implementation raised."""
+        """Raises `Violation`, or what the implementation raised."""
         want = self._reference.execute(case)
         for message in lawful(case, want):
-            raise Deviation(AFTER_ICV, f"the reference: {message}")
+            raise Violation(AFTER_ICV, f"the reference: {message}")
         if self._alone:
             return
         got = self.adapter.execute(case)
@@ -49,7 +49,7 @@ class Comparison:
         if isinstance(judgement, Incapable):
             raise AdapterError(f"declared, and unsupported after all: {judgement.what}")
         for finding in judgement.findings:
-            raise Deviation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
+            raise Violation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
 
 
 def one_packet(sa: Sa, octets: bytes, caps: Capabilities) -> Case:

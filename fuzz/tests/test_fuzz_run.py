@@ -110,7 +110,7 @@ def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris: None, tmp
     assert case.source.endswith(f"--adapter {PLANTED}")
     assert len((folder / "minimised.bin").read_bytes()) <= len((folder / "input.bin").read_bytes()) == one.size
     assert "take_trailer" in (folder / "trace.txt").read_text()
-    assert kept.read(folder / "finding.json", kept.Finding) == one
+    assert kept.read(folder / "finding.json", kept.Misbehaviour) == one
     assert kept.read(folder.parent.parent / "run.json", kept.FuzzResult) == result
 
 
@@ -352,7 +352,7 @@ def test_a_result_is_of_the_published_schema(tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     target = TARGETS["esp-input"](ReferenceAdapter())
     case = target.case(next(iter(target.seeds().values())))
-    one = kept.Finding(
+    one = kept.Misbehaviour(
         key="k-1", kind="crash", message="m", target="esp-input", adapter="a", size=1, octets="00", reproduced=True,
         case=case,
     )  # fmt: skip

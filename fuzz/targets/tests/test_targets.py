@@ -14,7 +14,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.fuzz import seeds
 from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
-from espproof.fuzz.targets import TARGETS, Deviation, Target, by_name
+from espproof.fuzz.targets import TARGETS, Target, Violation, by_name
 from espproof.fuzz.targets.comparison import with_outcomes
 from espproof.fuzz.targets.parser import Parser
 from espproof.fuzz.targets.xfrm_netlink import Unfaithful
@@ -71,7 +71,7 @@ def test_a_target_that_differs_from_the_reference_raises_and_goes_on() -> None:
     it = Parser(open_adapter("seeded:fragments-first-accepted"))
     inputs = Parser.seeds()
     for _ in range(2):
-        with pytest.raises(Deviation, match="expected dropped"):
+        with pytest.raises(Violation, match="expected dropped"):
             it.one_input(inputs["fragment-4"])
         it.one_input(inputs["esp-gcm-tunnel"])
 
@@ -82,7 +82,7 @@ def test_state_that_changes_before_the_icv_is_checked_is_found_on_raw_octets() -
     packet = bytearray(Parser.seeds()["esp-gcm-tunnel"])
     packet[-1] ^= 1
     packet[27] += 3  # the sequence number
-    with pytest.raises(Deviation, match=r"RFC4303-3\.4\.3-window-after-icv"):
+    with pytest.raises(Violation, match=r"RFC4303-3\.4\.3-window-after-icv"):
         it.one_input(bytes(packet))
 
 

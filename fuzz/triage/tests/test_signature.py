@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from espproof.adapters.registry import open_adapter
-from espproof.fuzz.targets import Deviation
+from espproof.fuzz.targets import Violation
 from espproof.fuzz.targets.esp_input import EspInput
 from espproof.fuzz.triage.signature import signature
 
@@ -28,10 +28,11 @@ def test_the_same_mistake_has_the_same_key_whatever_the_octets_are() -> None:
     keys = {signature(_raised(partial(boom, text))).key for text in ("x", "yy")}
     assert len(keys) == 1
     assert signature(_raised(lambda: boom([]))).key not in keys
-    one, two = (Deviation("R-1", f"octet {n} is {n:#04x}") for n in (1, 200))
+    one, two = (Violation("R-1", f"octet {n} is {n:#04x}") for n in (1, 200))
     assert signature(one).key == signature(two).key
-    assert signature(one).key != signature(Deviation("R-1", "delivered 5 octets")).key
+    assert signature(one).key != signature(Violation("R-1", "delivered 5 octets")).key
     assert signature(one).kind == "deviation"
+    assert signature(one).key == "deviation-ba044c02", "keys are published"
 
 
 def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised() -> None:
