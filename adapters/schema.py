@@ -24,7 +24,7 @@ PUBLISHED = {
     "result": "espproof.conformance.report.schema:result_schema",
     "walk": "espproof.conformance.replay.walk:Walk",
     "interop": "espproof.conformance.interop.result:Interop",
-    "fuzz-result": "espproof.fuzz.findings:FuzzResult",
+    "fuzz-result": "espproof.fuzz.triage.result:FuzzResult",
 }
 """Name of a file in corpus/schema/, and its type or the function that makes it; by name, as most live further up."""
 

@@ -13,9 +13,10 @@ from statistics import median
 import msgspec
 
 from espproof.adapters.base import AdapterError
-from espproof.fuzz import process, seeds
-from espproof.fuzz.empty import NOTHING, PEER, PLAIN
-from espproof.fuzz.libfuzzer import Limits, Statistics, arguments
+from espproof.fuzz import seeds
+from espproof.fuzz.engines import process
+from espproof.fuzz.engines.empty import NOTHING, PEER, PLAIN
+from espproof.fuzz.engines.libfuzzer import Limits, Statistics, arguments
 from espproof.fuzz.run import CHILD, START_SECONDS, require_atheris
 from espproof.fuzz.targets import TARGETS
 

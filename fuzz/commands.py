@@ -16,12 +16,13 @@ from rich.table import Table
 
 from espproof.adapters.case import to_plain
 from espproof.conformance.commands.shell import CANNOT_RUN, ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
-from espproof.fuzz import findings, regressions, seeds
-from espproof.fuzz.findings import Finding, FuzzResult
-from espproof.fuzz.libfuzzer import Limits, Statistics
-from espproof.fuzz.reproduce import Order
+from espproof.fuzz import seeds
+from espproof.fuzz.engines.libfuzzer import Limits, Statistics
+from espproof.fuzz.engines.reproduce import Order
 from espproof.fuzz.run import CannotFuzz, Plan, reproduced, run
 from espproof.fuzz.targets import TARGETS, by_name
+from espproof.fuzz.triage import regressions
+from espproof.fuzz.triage.result import FuzzResult, Misbehaviour, plain, read
 from espproof.reference.errors import Misuse
 
 app = typer.Typer(no_args_is_help=True, help="Coverage-guided fuzzing (needs atheris: pip install 'espproof\\[fuzz]').")
@@ -100,7 +101,7 @@ def run_target(
             result = run(plan, lambda said: status.update(_line(name, adapter, said)))
         saved = [path for one in result.findings if (path := regressions.save(one))] if save_regressions else []
         if as_json:
-            print_json(findings.plain(result))
+            print_json(plain(result))
         else:
             _show(result)
         for path in saved:
@@ -129,7 +130,7 @@ def _show(result: FuzzResult) -> None:
     )
 
 
-def _table(found: tuple[Finding, ...] | list[Finding]) -> Table:
+def _table(found: tuple[Misbehaviour, ...] | list[Misbehaviour]) -> Table:
     table = Table()
     for column in ("finding", "kind", "after", "octets", "what"):
         table.add_column(column, overflow="fold")
@@ -153,7 +154,7 @@ def minimise(
         octets = _octets(file)
         beside = file.parent / "finding.json"
         if not target and beside.is_file():
-            known: Finding = findings.read(beside, Finding)
+            known: Misbehaviour = read(beside, Misbehaviour)
             target, adapter = known.target, adapter or known.adapter
         if not target:
             raise Misuse(f"{file} is in no findings folder: say --target and --adapter")
@@ -189,11 +190,11 @@ def _octets(file: Path) -> bytes:
 def report(results: Results = Path("espproof-results"), as_json: JsonOption = False) -> None:
     """All findings of the runs in a results folder."""
     with _errors():
-        runs = [findings.read(path, FuzzResult) for path in sorted((results / "fuzz").glob("*/*/run.json"))]
+        runs = [read(path, FuzzResult) for path in sorted((results / "fuzz").glob("*/*/run.json"))]
         if not runs:
             raise Misuse(f"{results} holds no fuzzing results")
         if as_json:
-            print_json({"runs": [findings.plain(one) for one in runs]})
+            print_json({"runs": [plain(one) for one in runs]})
         else:
             for one in runs:
                 _show(one)

@@ -21,16 +21,18 @@ import msgspec
 import espproof
 from espproof.adapters.case import Case, from_json, to_json
 from espproof.adapters.registry import open_adapter
-from espproof.fuzz import findings, process, record, seeds
-from espproof.fuzz.findings import Finding, FuzzResult
-from espproof.fuzz.libfuzzer import STOPPED, Limits, Statistics, arguments, artifacts_in
-from espproof.fuzz.reproduce import Answer, Order
-from espproof.fuzz.signature import Kind, Signature, key_of
+from espproof.fuzz import seeds
+from espproof.fuzz.engines import process
+from espproof.fuzz.engines.libfuzzer import STOPPED, Limits, Statistics, arguments, artifacts_in
+from espproof.fuzz.engines.reproduce import Answer, Order
 from espproof.fuzz.targets import Target, by_name
+from espproof.fuzz.triage import record
+from espproof.fuzz.triage.result import FuzzResult, Misbehaviour, write, write_misbehaviour
+from espproof.fuzz.triage.signature import Kind, Signature, key_of
 from espproof.reference.errors import Misuse
 
-CHILD = "espproof.fuzz.child"
-REPRODUCE = "espproof.fuzz.reproduce"
+CHILD = "espproof.fuzz.engines.child"
+REPRODUCE = "espproof.fuzz.engines.reproduce"
 MINIMISE_SECONDS = 5.0
 START_SECONDS = 60
 """How long a child may take until libFuzzer counts the time: instrumented imports are slow."""
@@ -107,7 +109,7 @@ class _Run:
             coverage=statistics.coverage, features=statistics.features, corpus=statistics.corpus,
             peak_rss_mib=statistics.peak_rss_mib, findings=found,
         )  # fmt: skip
-        findings.write(result, self.place)
+        write(result, self.place)
         return result
 
     def _fuzz(self, raw: Path, statistics: Statistics, progress: Progress) -> str:
@@ -143,7 +145,7 @@ class _Run:
 
     # ------------------------------------------------------------------------------------------------------- triage
 
-    def _triaged(self, raw: Path) -> Iterator[Finding]:
+    def _triaged(self, raw: Path) -> Iterator[Misbehaviour]:
         """Every finding once: what was recorded, and what ended the process unless it is one of those."""
         known = set()
         for one in record.read(raw / "records"):
@@ -157,7 +159,7 @@ class _Run:
                 known.add(finding.key)
                 yield finding
 
-    def _finding(self, one: record.Record) -> Finding:
+    def _finding(self, one: record.Record) -> Misbehaviour:
         plan, what = self.plan, one.signature
         ended = not one.executions
         order = Order(
@@ -171,13 +173,13 @@ class _Run:
             octets, case = answer.octets, answer.case
             what = answer.signature or what
         folder = self.place / "findings" / what.key
-        finding = Finding(
+        finding = Misbehaviour(
             key=what.key, kind=what.kind, message=what.message, requirement=what.requirement, frames=what.frames,
             target=plan.target, adapter=plan.adapter, seconds=one.seconds, executions=one.executions, seen=one.seen,
             size=len(one.octets) // 2, octets=octets, reproduced=shown, case=_titled(case, what, plan),
             folder=str(folder),
         )  # fmt: skip
-        findings.write_finding(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
+        write_misbehaviour(finding, bytes.fromhex(one.octets), what.trace or one.signature.trace, folder)
         return finding
 
     def _reproduced(self, order: Order) -> Answer | None:
@@ -199,9 +201,15 @@ _ENDED: dict[Kind, str] = {
 
 
 def reproduced(order: Order) -> Answer | None:
-    """Ask a process of its own what an input shows, minimised; None if that process dies or hangs."""
+    """Ask a process of its own what an input shows, minimised; None if that process dies or hangs.
+
+    Somebody else's code runs in it, and may end it as if all were well: an answer that is none is nobody's misuse.
+    """
     answer = process.ask(REPRODUCE, to_json(order), seconds=order.seconds + 30)
-    return None if answer is None else from_json(answer, Answer)
+    try:
+        return None if answer is None else from_json(answer, Answer)
+    except Misuse:
+        return None
 
 
 def _titled(case: Case, what: Signature, plan: Plan) -> Case:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed, Misuse
-from espproof.reference.esp import NEXT_HEADER_DUMMY, Codec, Opened, sequence_low, take_trailer
+from espproof.reference.esp import NEXT_HEADER_DUMMY, SPI, Codec, Opened, sequence_low, take_trailer
 from espproof.reference.iv import iv_source
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.replay import ReplayVerdict
@@ -165,7 +165,7 @@ class Endpoint:
     def _esp_in(self, outer: ip.Packet, esp: bytes, now: float) -> Delivered | DropReason:
         if len(esp) < 8:
             return DropReason.MALFORMED
-        entry = self._sad.find(esp[:4], outer)
+        entry = self._sad.find(esp[SPI], outer)
         if entry is None:
             return DropReason.NO_SA
         state = entry.state
@@ -227,7 +227,9 @@ def _pseudo_header(sa: SecurityAssociation, packet: bytes) -> tuple[bytes, bytes
     """The addresses of a UDP checksum: IPv6 needs one (RFC 8200 8.1), over IPv4 it is sent as zero (RFC 3948 2.1)."""
     if sa.source.version == 4:
         return None
-    return (sa.source.packed, sa.destination.packed) if sa.mode == "tunnel" else (packet[8:24], packet[24:40])
+    if sa.mode == "tunnel":
+        return sa.source.packed, sa.destination.packed
+    return packet[ip.IPV6_SOURCE], packet[ip.IPV6_DESTINATION]
 
 
 def authenticate(entry: Entry, esp: bytes) -> Opened | DropReason:

@@ -27,6 +27,8 @@ from espproof.reference.errors import Misuse
 from espproof.reference.transforms import transform
 
 HEADER_SIZE = 8
+SPI = slice(0, 4)
+"""Where it stands in the packet."""
 TRAILER_SIZE = 2
 MAX_PADDING = 255
 MOST_AROUND = 40 + 8 + HEADER_SIZE + 16 + 32
@@ -138,4 +140,4 @@ def sequence_low(packet: bytes) -> int:
 
 
 def spi_of(packet: bytes) -> int:
-    return int.from_bytes(packet[:4], "big")
+    return int.from_bytes(packet[SPI], "big")

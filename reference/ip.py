@@ -27,6 +27,21 @@ MAX_LENGTH = 65535
 IPV4_HEADER_SIZE = 20
 IPV6_HEADER_SIZE = 40
 
+# Where the fields of the fixed headers stand (RFC 791 3.1, RFC 8200 3), those that others than this module ask for.
+IPV4_TOTAL_LENGTH = slice(2, 4)
+IPV4_IDENTIFICATION = slice(4, 6)
+IPV4_FRAGMENT = slice(6, 8)
+"""Flags and fragment offset."""
+IPV4_TTL = slice(8, 9)
+IPV4_PROTOCOL = slice(9, 10)
+IPV4_SOURCE = slice(12, 16)
+IPV4_DESTINATION = slice(16, 20)
+IPV6_PAYLOAD_LENGTH = slice(4, 6)
+IPV6_NEXT_HEADER = slice(6, 7)
+IPV6_HOP_LIMIT = slice(7, 8)
+IPV6_SOURCE = slice(8, 24)
+IPV6_DESTINATION = slice(24, 40)
+
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _IPV6 = struct.Struct("!IHBB16s16s")
 _DONT_FRAGMENT = 0x4000
@@ -55,12 +70,12 @@ class Packet:
     @property
     def source(self) -> bytes:
         """In network order: 4 or 16 octets."""
-        return self.header[12:16] if self.version == 4 else self.header[8:24]
+        return self.header[IPV4_SOURCE] if self.version == 4 else self.header[IPV6_SOURCE]
 
     @property
     def destination(self) -> bytes:
         """As in the fixed header, whatever a routing header says."""
-        return self.header[16:20] if self.version == 4 else self.header[24:40]
+        return self.header[IPV4_DESTINATION] if self.version == 4 else self.header[IPV6_DESTINATION]
 
     @property
     def traffic_class(self) -> int:
@@ -106,7 +121,7 @@ class Packet:
     @property
     def identification(self) -> int:
         """IPv4's ID; 0 for IPv6, which has none in its fixed header."""
-        return int.from_bytes(self.header[4:6], "big") if self.version == 4 else 0
+        return int.from_bytes(self.header[IPV4_IDENTIFICATION], "big") if self.version == 4 else 0
 
     @property
     def flow_label(self) -> int:
@@ -255,6 +270,12 @@ def with_traffic_class(packet: bytes, traffic_class: int) -> bytes:
 
 
 # ----------------------------------------------------------------------------------------------------------- building
+
+
+def with_field(octets: bytes, field: slice, value: int) -> bytes:
+    """The same octets with another value in one field, given as the range in which it stands; lengths and checksums that
+    it belongs to are the caller's affair."""
+    return octets[: field.start] + value.to_bytes(field.stop - field.start, "big") + octets[field.stop :]
 
 
 def build_ipv4(

@@ -19,6 +19,9 @@ from espproof.reference.errors import Malformed, Misuse
 PORT = 4500
 """Registered for IKE and ESP behind NATs (RFC 3947 4); which ports an SA uses is what key management used (2.1)."""
 HEADER_SIZE = 8
+LENGTH = slice(4, 6)
+CHECKSUM = slice(6, 8)
+"""Where these fields of the UDP header stand (RFC 768)."""
 MAX_PAYLOAD = 65535 - HEADER_SIZE
 NON_ESP_MARKER = bytes(4)
 KEEPALIVE = b"\xff"
@@ -58,7 +61,7 @@ def wrap(
         raise Misuse(f"does not fit a UDP header: {error}") from None
     if addresses is None:
         return datagram
-    return datagram[:6] + checksum(*addresses, datagram).to_bytes(2, "big") + payload
+    return ip.with_field(datagram, CHECKSUM, checksum(*addresses, datagram))
 
 
 def open_datagram(octets: bytes) -> Datagram:
@@ -89,9 +92,9 @@ def checksum(source: bytes, destination: bytes, datagram: bytes) -> int:
     Never 0, which says that there is none. With an IPv6 routing header, `destination` is the final one.
     """
     pseudo_header = source + destination + struct.pack("!II", len(datagram), PROTOCOL_UDP)
-    return ip.checksum(pseudo_header + datagram[:6] + datagram[8:]) or 0xFFFF
+    return ip.checksum(pseudo_header + datagram[: CHECKSUM.start] + datagram[CHECKSUM.stop :]) or 0xFFFF
 
 
 def checksum_is_right(source: bytes, destination: bytes, datagram: bytes) -> bool:
     """Whether the checksum that a datagram (without octets behind its length) carries is the one it should have."""
-    return datagram[6:8] == checksum(source, destination, datagram).to_bytes(2, "big")
+    return datagram[CHECKSUM] == checksum(source, destination, datagram).to_bytes(2, "big")

@@ -57,7 +57,7 @@ from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE, sequence_low
+from espproof.reference.esp import HEADER_SIZE, SPI, TRAILER_SIZE, sequence_low
 
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
@@ -302,7 +302,7 @@ class OpenConnectAdapter(Adapter):
             if isinstance(esp, bytes) and receivers:
                 if len(esp) > MAX_ESP:
                     return Unsupported(what=f"ESP packets of more than {MAX_ESP} octets")
-                spi = esp[:4]
+                spi = esp[SPI]
                 at = next((at for at, one in enumerate(receivers) if one.sas["in"].spi.to_bytes(4, "big") == spi), 0)
                 queues.setdefault(at, []).append((number, esp))
         for at, queue in queues.items():

@@ -48,7 +48,7 @@ from espproof.adapters.openconnect.lines import EndedByItself, LineReader
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Misuse
-from espproof.reference.esp import Codec
+from espproof.reference.esp import SPI, Codec
 
 MAX_ESP = 65_507
 """Octets of the largest ESP packet: what fits a UDP datagram over IPv4."""
@@ -382,7 +382,7 @@ def _marker(spi: int) -> bytes:
 
 def _spi_of_nobody(packets: Sequence[bytes]) -> int:
     """The SPI of a marker that can be told from these packets."""
-    taken = {packet[:4] for packet in packets}
+    taken = {packet[SPI] for packet in packets}
     return next(
         spi for spi in range(log.MARKER_SPI, log.MARKER_SPI + len(taken) + 1) if spi.to_bytes(4, "big") not in taken
     )

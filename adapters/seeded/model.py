@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """In `module` of the reference, `old` (which must stand there exactly once) becomes `new`."""
+    """In `module` of the reference, `old` (which must stand there exactly once) becomes `new`.
+
+    A module is named by its dotted path below the reference: `esp`, and `xfrm.spd` for reference/xfrm/spd.py.
+    """
 
     module: str
     old: str

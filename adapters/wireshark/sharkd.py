@@ -6,7 +6,6 @@ One process (`sessions.py`) under the supervision of `exec.process`; the capture
 import base64
 import itertools
 import os
-import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import msgspec
 from espproof.adapters.base import AdapterError, AdapterFailure
 from espproof.adapters.exec.messages import shown
 from espproof.adapters.exec.process import Process
+from espproof.adapters.pcap import untimed
 from espproof.adapters.wireshark.sessions import NEW_SESSION
 
 START_SECONDS = 30.0
@@ -26,8 +26,6 @@ ANSWER_SECONDS = 10.0
 _ALL_OCCURRENCES = ":0"
 _DECRYPTED = "Decrypted Data"
 """How the name of the data source begins that holds the plaintext of ESP: payload, padding, pad length, next header."""
-_LINKTYPE_RAW = 101
-_SNAPLEN = 262144
 _AT_ONCE = 4 << 20
 """Octets of packets whose plaintexts are asked for together: their answers stay far below what `Process` reads."""
 _SESSIONS = str(Path(__file__).with_name("sessions.py"))
@@ -122,7 +120,7 @@ class Sharkd:
     ) -> tuple[list[bool], list[Shown]]:
         """A fresh session with these preferences: whether each was taken, and what is shown of each packet."""
         os.truncate(self._capture, 0)
-        os.pwrite(self._capture, _pcap(packets), 0)
+        os.pwrite(self._capture, untimed(packets), 0)
         columns = {f"column{number}": field + _ALL_OCCURRENCES for number, field in enumerate(FIELDS)}
         questions = [("setconf", {"name": name, "value": value}) for name, value in settings]
         questions += [("load", {"file": f"/proc/self/fd/{self._capture}"}), ("frames", columns)]
@@ -207,12 +205,6 @@ def _request(number: int, method: str, parameters: dict[str, Any]) -> bytes:
     """One line of JSON-RPC 2.0."""
     request = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
     return msgspec.json.encode(request) + b"\n"
-
-
-def _pcap(packets: Sequence[bytes]) -> bytes:
-    """A capture file of raw IP packets, all at time 0 (libpcap's savefile format, little-endian)."""
-    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _SNAPLEN, _LINKTYPE_RAW)
-    return b"".join([header, *(struct.pack("<IIII", 0, 0, len(octets), len(octets)) + octets for octets in packets)])
 
 
 def _portions(numbers: Sequence[int], packets: Sequence[bytes]) -> Iterator[list[int]]:

@@ -302,7 +302,7 @@ class Scenario:
     @property
     def longest(self) -> int:
         """Octets behind its header of the longest packet that may be sent, protected or not, whatever the SA adds."""
-        return self.caps.max_packet - 40 - MOST_ADDED
+        return self.caps.max_packet - ip.IPV6_HEADER_SIZE - MOST_ADDED
 
     def packet(self, sa: Sa, **fixed: Any) -> bytes:
         """An IP packet for this SA, plain and valid; see `packets.Recipe` for what can be fixed."""

@@ -13,7 +13,7 @@ from espproof.adapters.printable import printable
 from espproof.conformance.commands.shell import CANNOT_RUN, ERR, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.interop import result as results
 from espproof.conformance.interop.matrix import interop
-from espproof.conformance.interop.result import Cell, Finding, Interop
+from espproof.conformance.interop.result import Cell, Incompatibility, Interop
 from espproof.conformance.oracle.verdict import Verdict
 
 
@@ -33,7 +33,7 @@ def command(
     Exit status: 0 as expected, 1 a new finding, 2 usage, 3 an adapter could not run (the others are done all the same).
     """
     with errors():
-        known = () if expect == "none" else results.read_deviations(Path(expect) if expect else None)
+        known = () if expect == "none" else results.read_known(Path(expect) if expect else None)
         with ERR.status("interop") as status:
             result = interop(adapters, only, lambda pair: status.update(f"interop: {escape(pair)}"))
         results.compare(result, known)
@@ -81,7 +81,7 @@ def _cell(cell: Cell) -> str:
     return f"[{'red' if cell.news else 'yellow'}]{cell.wrong} of {cell.right + cell.wrong} red[/]"
 
 
-def _findings(title: str, findings: Sequence[Finding]) -> None:
+def _findings(title: str, findings: Sequence[Incompatibility]) -> None:
     if findings:
         _print(f"[bold]{title} ({len(findings)})[/]")
     for found in findings:
@@ -94,7 +94,7 @@ def _findings(title: str, findings: Sequence[Finding]) -> None:
         _print(f"    expected {escape(_short(found.expected))}, got {escape(_short(found.got))}")
 
 
-def _pair(one: Cell | Finding) -> str:
+def _pair(one: Cell | Incompatibility) -> str:
     return escape(printable(f"{one.sender} → {one.receiver}"))
 
 

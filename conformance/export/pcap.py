@@ -1,13 +1,12 @@
 """The packets of a case as a capture file: what was on the wire, in the order of the steps.
 
-Classic pcap, LINKTYPE_RAW (each record is an IP packet, no link layer), nanosecond stamps, which are not times: the
-second is the number of the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An
-outbound one stands as it should leave; what the implementation sent instead, where a transcript is given and it is
-different, follows half a second later; so does, where a state is read, what was sent before the case. Packets outside
-IPsec (what goes in outbound, what comes out inbound) were on no wire and are not here.
+Each record is an IP packet (`adapters.pcap`) with a nanosecond stamp, which is not a time: the second is the number of
+the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An outbound one stands as it
+should leave; what the implementation sent instead, where a transcript is given and it is different, follows half a second
+later; so does, where a state is read, what was sent before the case. Packets outside IPsec (what goes in outbound, what
+comes out inbound) were on no wire and are not here.
 """
 
-import struct
 from collections.abc import Iterator
 
 from espproof.adapters.base import Transcript
@@ -18,25 +17,17 @@ from espproof.adapters.case import (
     Sent,
     State,
 )
+from espproof.adapters.pcap import savefile
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 
-MAGIC_NANOSECONDS = 0xA1B23C4D
-LINKTYPE_RAW = 101
-SNAPLEN = 262144
-"""Octets of the largest packet that readers take; what is larger is cut, and says so in its record."""
 GOT = 500_000_000
 """Nanoseconds behind the packet that should have left."""
 
 
 def pcap(case: Case, got: Transcript | None = None) -> bytes:
     """The capture file; `got` is what an implementation did with the case."""
-    header = struct.pack("<IHHiIII", MAGIC_NANOSECONDS, 2, 4, 0, 0, SNAPLEN, LINKTYPE_RAW)
-    records = [header]
-    for second, nanosecond, packet in packets(case, got):
-        kept = packet[:SNAPLEN]
-        records += [struct.pack("<IIII", second, nanosecond, len(kept), len(packet)), kept]
-    return b"".join(records)
+    return savefile(packets(case, got), nanoseconds=True)
 
 
 def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, int, bytes]]:

@@ -9,7 +9,7 @@ import espproof
 from espproof.adapters.base import AdapterFailure
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.interop.plan import combinations, common, courses, name_of, windows
-from espproof.conformance.interop.result import Cell, Finding, Interop
+from espproof.conformance.interop.result import Cell, Incompatibility, Interop
 from espproof.conformance.interop.trial import MAX_FAILURES, Missing, Side, Trial
 from espproof.conformance.strategies.options import Options
 from espproof.reference.errors import Misuse
@@ -48,7 +48,7 @@ def _try(cell: Cell, trial: Trial) -> str | None:
     return missing
 
 
-def _count(cell: Cell, found: Finding | None) -> None:
+def _count(cell: Cell, found: Incompatibility | None) -> None:
     if found is None:
         cell.right += 1
         return

@@ -16,8 +16,8 @@ from espproof.reference.errors import Misuse
 DEFAULT = "expected.toml"
 
 
-class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A known finding; `*` stands for any sender, receiver or kind, and within names as in file names."""
+class KnownIncompatibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One that was examined; `*` stands for any sender, receiver or kind, and within names as in file names."""
 
     sender: str
     receiver: str
@@ -26,8 +26,8 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     clause: str
 
 
-class Finding(msgspec.Struct, kw_only=True):
-    """What goes wrong between two implementations, with the first combination that shows it.
+class Incompatibility(msgspec.Struct, kw_only=True):
+    """One kind of thing that goes wrong between two implementations, with the first combination that shows it.
 
     `packet` is the place in the history, `number` the sequence number, `length` the octets of the inner packet (-1:
     there is none). `count` says in how many combinations it was seen, `reason` why it was expected.
@@ -58,10 +58,10 @@ class Cell(msgspec.Struct, kw_only=True):
     right: int = 0
     wrong: int = 0
     missing: dict[str, int] = {}
-    findings: list[Finding] = []
+    findings: list[Incompatibility] = []
 
     @property
-    def news(self) -> list[Finding]:
+    def news(self) -> list[Incompatibility]:
         return [finding for finding in self.findings if not finding.reason]
 
 
@@ -76,21 +76,21 @@ class Interop(msgspec.Struct, kw_only=True, tag_field="format", tag="espproof-in
     seconds: float
 
 
-def read_deviations(path: Path | None) -> tuple[Deviation, ...]:
+def read_known(path: Path | None) -> tuple[KnownIncompatibility, ...]:
     """The `[[deviation]]` entries of a TOML file, by default the one that comes with the suite."""
     try:
         text = (path or files(__package__) / DEFAULT).read_text(encoding="utf-8")
-        return tuple(msgspec.convert(tomllib.loads(text).get("deviation", []), list[Deviation]))
+        return tuple(msgspec.convert(tomllib.loads(text).get("deviation", []), list[KnownIncompatibility]))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise Misuse(f"{path or DEFAULT}: {error}") from error
 
 
-def compare(result: Interop, deviations: Sequence[Deviation]) -> None:
+def compare(result: Interop, known: Sequence[KnownIncompatibility]) -> None:
     """Fill in the reasons of what is known."""
     for cell in result.cells:
         for found in cell.findings:
-            for known in deviations:
-                pairs: Any = ((found.sender, known.sender), (found.receiver, known.receiver), (found.kind, known.kind))
+            for one in known:
+                pairs: Any = ((found.sender, one.sender), (found.receiver, one.receiver), (found.kind, one.kind))
                 if all(fnmatchcase(name, pattern) for name, pattern in pairs):
-                    found.reason = known.reason
+                    found.reason = one.reason
                     break

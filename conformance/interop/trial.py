@@ -25,7 +25,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.conformance.interop.plan import Course, due, inner_packets, name_of, sa_of
-from espproof.conformance.interop.result import Finding
+from espproof.conformance.interop.result import Incompatibility
 from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict, of_failure
@@ -41,7 +41,7 @@ MAX_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class Discrepancy:
     """The first thing that is wrong: `what` in a few words, and at which arrival (or sent packet)."""
 
     what: str
@@ -63,17 +63,19 @@ class Side:
     adapter: Adapter
     caps: Capabilities
     failures: int = 0
-    sent: dict[tuple[Sa, bool, tuple[Octets, ...]], list[Outcome] | Wrong] = field(default_factory=dict)
+    sent: dict[tuple[Sa, bool, tuple[Octets, ...]], list[Outcome] | Discrepancy] = field(default_factory=dict)
     """By SA, whether in one burst, and the packets it was given."""
 
-    def take(self, case: Case, who: str) -> list[Outcome] | Wrong:
+    def take(self, case: Case, who: str) -> list[Outcome] | Discrepancy:
         """One outcome per packet, bursts taken apart; or how it failed."""
         try:
             done = self.adapter.execute(case)
         except Exception as failure:  # what else escapes is the adapter's own mistake
             self.failures += 1
             verdict = of_failure(failure)
-            return Wrong(f"{who}: {verdict.value}", 0, "an answer", f"{type(failure).__name__}: {failure}", verdict)
+            return Discrepancy(
+                f"{who}: {verdict.value}", 0, "an answer", f"{type(failure).__name__}: {failure}", verdict
+            )
         outcomes: list[Outcome] = []
         for outcome in done.steps:
             outcomes += outcome.results if isinstance(outcome, Burst) else (outcome,)
@@ -82,7 +84,7 @@ class Side:
                 raise Missing(f"{self.name}: {outcome.what}")
         refused = next((outcome for outcome in done.setup if not isinstance(outcome, Done)), None)
         if refused is not None:
-            return Wrong(f"{who}: SA refused", 0, "done", tell(refused))
+            return Discrepancy(f"{who}: SA refused", 0, "done", tell(refused))
         return outcomes
 
 
@@ -135,48 +137,48 @@ class Trial:
     def _due(self, order: Sequence[int]) -> list[bool]:
         return due([self.number(index) for index in order], self.window)
 
-    def send(self) -> list[Outcome] | Wrong:
+    def send(self) -> list[Outcome] | Discrepancy:
         """What the sender makes of the packets: asked once, however many receivers there are."""
         key = (self.out, self.course.burst, tuple(self.plain))
         if key not in self.sender.sent:
             self.sender.sent[key] = self._sent(self.sender.take(self.sender_case(self.course.count), "sender"))
         return self.sender.sent[key]
 
-    def _sent(self, outcomes: list[Outcome] | Wrong) -> list[Outcome] | Wrong:
-        if isinstance(outcomes, Wrong):
+    def _sent(self, outcomes: list[Outcome] | Discrepancy) -> list[Outcome] | Discrepancy:
+        if isinstance(outcomes, Discrepancy):
             return outcomes
         if len(outcomes) != self.course.count:
-            return Wrong("sender: outcomes missing", 0, f"{self.course.count} outcomes", f"{len(outcomes)}")
+            return Discrepancy("sender: outcomes missing", 0, f"{self.course.count} outcomes", f"{len(outcomes)}")
         for index, outcome in enumerate(outcomes):
             over = self.course.ends and self.number(index) >= 2**32
             if over and isinstance(outcome, Sent):
-                return Wrong("sender: number cycles", index, "dropped, as all numbers are used", tell(outcome))
+                return Discrepancy("sender: number cycles", index, "dropped, as all numbers are used", tell(outcome))
             if not over and not isinstance(outcome, Sent):
-                return Wrong("sender: not sent", index, "sent", tell(outcome))
+                return Discrepancy("sender: not sent", index, "sent", tell(outcome))
         return outcomes
 
-    def receive(self, sent: Sequence[Outcome], order: Sequence[int]) -> Wrong | None:
+    def receive(self, sent: Sequence[Outcome], order: Sequence[int]) -> Discrepancy | None:
         """What is wrong first when these packets of the sender arrive in this order."""
         outcomes = self.receiver.take(self.receiver_case(sent, order), "receiver")
-        if isinstance(outcomes, Wrong):
+        if isinstance(outcomes, Discrepancy):
             return outcomes
         if len(outcomes) != len(order):
-            return Wrong("receiver: outcomes missing", 0, f"{len(order)} outcomes", f"{len(outcomes)}")
+            return Discrepancy("receiver: outcomes missing", 0, f"{len(order)} outcomes", f"{len(outcomes)}")
         hops = self.sender.caps.forwards + self.receiver.caps.forwards
         for at, (index, comes, got) in enumerate(zip(order, self._due(order), outcomes, strict=True)):
             if not comes and isinstance(got, Delivered):
-                return Wrong("replay came out", at, "dropped", tell(got))
+                return Discrepancy("replay came out", at, "dropped", tell(got))
             if comes and not isinstance(got, Delivered):
-                return Wrong("not delivered", at, "delivered", tell(got))
+                return Discrepancy("not delivered", at, "delivered", tell(got))
             if comes and isinstance(got, Delivered) and got.packet not in _behind(self.plain[index], hops):
-                return Wrong("changed on the way", at, self.plain[index].hex(), got.packet.hex())
+                return Discrepancy("changed on the way", at, self.plain[index].hex(), got.packet.hex())
         return None
 
-    def run(self) -> Finding | None:
+    def run(self) -> Incompatibility | None:
         """`Missing` where one of them cannot."""
         sent = self.send()
-        if isinstance(sent, Wrong):
-            return self._finding(sent, sent.what, sent.at, self.sender_case(sent.at + 1), None)
+        if isinstance(sent, Discrepancy):
+            return self._incompatibility(sent, sent.what, sent.at, self.sender_case(sent.at + 1), None)
         order = [index for _, index in self.course.arrivals]
         wrong = self.receive(sent, order)
         if wrong is None:
@@ -186,7 +188,9 @@ class Trial:
         last = order[wrong.at]
         whole = wrong.verdict is not Verdict.FAIL  # where it died nobody knows
         short = self._shrunk(sent, order if whole else order[: wrong.at + 1], wrong.what)
-        return self._finding(wrong, kind, last, self.sender_case(max(short) + 1), self.receiver_case(sent, short))
+        return self._incompatibility(
+            wrong, kind, last, self.sender_case(max(short) + 1), self.receiver_case(sent, short)
+        )
 
     def _shrunk(self, sent: Sequence[Outcome], order: list[int], what: str) -> list[int]:
         """Fewer arrivals that show the same, the last one among them."""
@@ -207,8 +211,10 @@ class Trial:
             size = min(size // 2, len(order) - 1)
         return order
 
-    def _finding(self, wrong: Wrong, kind: str, index: int, sender_case: Case, receiver_case: Case | None) -> Finding:
-        return Finding(
+    def _incompatibility(
+        self, wrong: Discrepancy, kind: str, index: int, sender_case: Case, receiver_case: Case | None
+    ) -> Incompatibility:
+        return Incompatibility(
             sender=self.sender.name,
             receiver=self.receiver.name,
             kind=kind,

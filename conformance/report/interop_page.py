@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from espproof.adapters import atomic
 from espproof.adapters.case import to_json, to_plain
-from espproof.conformance.interop.result import Finding, Interop
+from espproof.conformance.interop.result import Incompatibility, Interop
 from espproof.conformance.results.record import file_name
 
 PAGE = "interop.html"
 
 
-def case_files(found: Finding) -> dict[str, bytes]:
+def case_files(found: Incompatibility) -> dict[str, bytes]:
     """Paths below the folder, and what is in them: what the sender was given, what arrived at the receiver."""
     pair = f"{file_name(found.sender)}-{file_name(found.receiver)}"
     stem = f"interop/{pair}/{file_name(found.kind.replace(':', '').replace(' ', '-').replace(',', ''))}"

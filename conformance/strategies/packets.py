@@ -4,7 +4,6 @@ A `Recipe` says what a packet is; `recipe` draws the parts that are not fixed, `
 UDP with a right checksum, or an experimental protocol (RFC 3692) that nobody parses.
 """
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -13,10 +12,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.conformance.strategies import values
-from espproof.reference import ip
+from espproof.reference import ip, udp_encapsulation
 
 EXPERIMENTAL = 253
-UDP = 17
+UDP = udp_encapsulation.PROTOCOL_UDP
 
 GATEWAYS = {
     4: (("192.0.2.17", "198.51.100.42"), ("192.0.2.18", "198.51.100.201")),
@@ -99,11 +98,7 @@ def _upper_layer(recipe: Recipe, source: bytes, destination: bytes) -> bytes:
     content = _PATTERN[: recipe.length]
     if recipe.protocol != UDP:
         return content
-    length = 8 + len(content)
-    header = struct.pack("!HHHH", 0x1F90, 0x2710, length, 0)
-    pseudo = source + destination + struct.pack("!IHH", length, 0, UDP)
-    checksum = ip.checksum(pseudo + header + content) or 0xFFFF
-    return header[:6] + checksum.to_bytes(2, "big") + content
+    return udp_encapsulation.wrap(0x1F90, 0x2710, content, (source, destination))
 
 
 _PATTERN = values.octets(7, "payload", 65535)

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,7 @@ import msgspec
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Octets, Outbound, Sa, Sent, SequenceNumber
+from espproof.adapters.pcap import untimed
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.vectors import judge
@@ -189,8 +190,6 @@ class OpenSsl:
 
 # ---------------------------------------------------------------------------------------------------------- Wireshark
 
-_RAW_IP = 101
-"""The link type of a pcap file whose packets begin with the IP header."""
 _WIRESHARK_ENCRYPTION = {name: entry.names.wireshark for name, entry in ENCRYPTION.items() if entry.names.wireshark}
 _WIRESHARK_INTEGRITY = {name: entry.names.wireshark for name, entry in INTEGRITY.items() if entry.names.wireshark}
 
@@ -228,7 +227,7 @@ class Wireshark:
         integrity = f'"{_WIRESHARK_INTEGRITY[sa.auth]}","0x{sa.auth_key.hex()}"'.replace('"0x"', '""')
         with tempfile.TemporaryDirectory(prefix="espproof-") as folder:
             path = Path(folder) / "packets.pcap"
-            path.write_bytes(_pcap(made.packet for made in packets))
+            path.write_bytes(untimed((made.packet for made in packets), snaplen=ip.MAX_LENGTH))
             options = [f"uat:esp_sa:{keys},{encryption},{integrity}", "esp.enable_encryption_decode:TRUE",
                        "esp.enable_authentication_check:TRUE", "esp.do_esp_sequence_analysis:FALSE"]  # fmt: skip
             command = ["tshark", "-n", "-r", str(path), *(word for option in options for word in ("-o", option)),
@@ -252,11 +251,6 @@ def _wireshark_sa(made: Made) -> Sa | None:
     if sa.encr not in _WIRESHARK_ENCRYPTION or sa.auth not in _WIRESHARK_INTEGRITY:
         return None
     return msgspec.structs.replace(sa, name="in", sequence=SequenceNumber(0), received_offsets=(), replay_window=64)
-
-
-def _pcap(packets: Iterable[bytes]) -> bytes:
-    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _RAW_IP)
-    return head + b"".join(struct.pack("<IIII", 0, 0, len(one), len(one)) + one for one in packets)
 
 
 # ------------------------------------------------------------------------------------------- implementations as a whole

@@ -1,7 +1,8 @@
 """What a fuzz target is: octets in, nothing out, and an exception for everything that must not be.
 
 A target is made once per process, for one adapter, and then given one input after the other; each input must find it as
-if it were the first. It knows nothing of atheris: `child` runs it under libFuzzer, `reproduce` and tests run it as it is.
+if it were the first. It knows nothing of atheris: `engines.child` runs it under libFuzzer, `engines.reproduce` and tests
+run it as it is.
 """
 
 from abc import ABC, abstractmethod
@@ -10,13 +11,13 @@ from typing import ClassVar
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case
-from espproof.fuzz.mutator import Change
+from espproof.fuzz.packets.changes import Change
 
 
-class Deviation(Exception):
+class Violation(Exception):
     """An input on which the implementation does not do what the documents say; the requirement, and one sentence.
 
-    `where` tells deviations apart that have the same words: the SA's mode.
+    `where` tells violations apart that have the same words: the SA's mode.
     """
 
     def __init__(self, requirement: str, message: str, where: str = "") -> None:
@@ -27,7 +28,7 @@ class Deviation(Exception):
 
 
 class Target(ABC):
-    """One entrance to fuzz. `one_input` raises on a finding: a `Deviation`, an `AdapterFailure`, or anything else."""
+    """One entrance to fuzz. `one_input` raises on a finding: a `Violation`, an `AdapterFailure`, or anything else."""
 
     name: ClassVar[str]
     what: ClassVar[str]

@@ -13,7 +13,7 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, ReadState, Sa, State, Step
 from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
-from espproof.fuzz.targets.base import Deviation
+from espproof.fuzz.targets.base import Violation
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
@@ -37,10 +37,10 @@ class Comparison:
         self._alone = type(adapter) is oracle.reference
 
     def execute(self, case: Case) -> None:
-        """Raises `Deviation`, or what the implementation raised."""
+        """Raises `Violation`, or what the implementation raised."""
         want = self._oracle.expected(case)
         for message in lawful(case, want):
-            raise Deviation(AFTER_ICV, f"the reference: {message}")
+            raise Violation(AFTER_ICV, f"the reference: {message}")
         if self._alone:
             return
         got = self.adapter.execute(case)
@@ -48,7 +48,7 @@ class Comparison:
         if isinstance(judgement, Incapable):
             raise AdapterError(f"declared, and unsupported after all: {judgement.what}")
         for finding in judgement.findings:
-            raise Deviation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
+            raise Violation(finding.requirement, finding.message, where=case.sas[0].mode if case.sas else "")
 
 
 def one_packet(sa: Sa, octets: bytes, caps: Capabilities) -> Case:

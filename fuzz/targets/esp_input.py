@@ -11,9 +11,12 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, Inbound, Octets
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.requirements.ids import MALFORMED
-from espproof.fuzz.associations import ASSOCIATIONS, fitting
-from espproof.fuzz.mutator import INNER, Change, Mutator, simpler
-from espproof.fuzz.sealed import Keys, with_trailer
+from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
+from espproof.fuzz.packets.changes import Change
+from espproof.fuzz.packets.inner import INNER
+from espproof.fuzz.packets.mutator import Mutator
+from espproof.fuzz.packets.sealed import Keys, with_trailer
+from espproof.fuzz.packets.simpler import simpler
 from espproof.fuzz.targets.base import Target
 from espproof.fuzz.targets.comparison import Comparison, one_packet
 

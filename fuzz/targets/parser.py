@@ -17,10 +17,10 @@ from espproof.adapters.translate import security_association
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
-from espproof.fuzz.associations import ASSOCIATIONS, fitting
-from espproof.fuzz.mutator import INNER
-from espproof.fuzz.sealed import Keys, with_trailer
-from espproof.fuzz.targets.base import Deviation, Target
+from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
+from espproof.fuzz.packets.inner import INNER
+from espproof.fuzz.packets.sealed import Keys, with_trailer
+from espproof.fuzz.targets.base import Target, Violation
 from espproof.fuzz.targets.comparison import BEHIND_ICV, Comparison, one_packet, whole_packet
 from espproof.reference import endpoint, esp, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.drops import DropReason
@@ -80,15 +80,15 @@ class Parser(Target):
         """Who delivers has counted one packet on one SA; who does not has changed no SA, or only its window."""
         delivered = isinstance(result, endpoint.Delivered)
         if len(touched) != 1 or touched[0][0].state.packets != delivered:
-            raise Deviation(AFTER_ICV, f"{len(touched)} SAs were changed by one packet, delivered: {delivered}")
+            raise Violation(AFTER_ICV, f"{len(touched)} SAs were changed by one packet, delivered: {delivered}")
         entry, start, sa = touched[0]
         if isinstance(result, endpoint.Delivered):
             for message in whole_packet(sa, result.packet):
-                raise Deviation(MALFORMED, f"the reference: {message}")
+                raise Violation(MALFORMED, f"the reference: {message}")
         elif not isinstance(result, DropReason) or result.value not in BEHIND_ICV:
             replay, before = entry.state.replay, _starting_state(sa).replay
             if replay.highest != start or replay.received_offsets() != before.received_offsets():
-                raise Deviation(AFTER_ICV, "a packet that was not authenticated has moved the window")
+                raise Violation(AFTER_ICV, "a packet that was not authenticated has moved the window")
 
     # ------------------------------------------------------------------------------------------ another implementation
 
@@ -114,7 +114,7 @@ class Parser(Target):
             judgement = judge(Case(version=1, steps=(step,)), got, Transcript((), (_outcome(result),)), self._caps)
             if not isinstance(judgement, Incapable):
                 for finding in judgement.findings:
-                    raise Deviation(finding.requirement, finding.message)
+                    raise Violation(finding.requirement, finding.message)
             if not untouched:
                 self._comparison.execute(self.case(octets))
             clean = untouched
@@ -182,7 +182,7 @@ def _parsed(octets: bytes, packet: ip.Packet) -> None:
 
 def _must(holds: bool, message: str) -> None:
     if not holds:
-        raise Deviation(MALFORMED, message)
+        raise Violation(MALFORMED, message)
 
 
 def _starting_state(sa: Sa) -> SaState:
@@ -199,11 +199,12 @@ def _outcome(result: endpoint.Delivered | endpoint.Passed | DropReason) -> Outco
 
 def _lengths_right(octets: bytes) -> bytes:
     """The octets with the length field and checksum of an outer header that fit them, if there is room for one."""
-    if len(octets) >= 40 and octets[0] >> 4 == 6:
-        return octets[:4] + (len(octets) - 40).to_bytes(2, "big") + octets[6:]
+    if len(octets) >= ip.IPV6_HEADER_SIZE and octets[0] >> 4 == 6:
+        return ip.with_field(octets, ip.IPV6_PAYLOAD_LENGTH, len(octets) - ip.IPV6_HEADER_SIZE)
     size = (octets[0] & 0xF) * 4 if octets else 0
-    if 20 <= size <= len(octets) and octets[0] >> 4 == 4:
-        return ip.with_checksum(octets[:2] + len(octets).to_bytes(2, "big") + octets[4:size]) + octets[size:]
+    if ip.IPV4_HEADER_SIZE <= size <= len(octets) and octets[0] >> 4 == 4:
+        header = ip.with_field(octets[:size], ip.IPV4_TOTAL_LENGTH, len(octets))
+        return ip.with_checksum(header) + octets[size:]
     return octets
 
 

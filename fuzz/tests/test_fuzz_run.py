@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,15 +16,17 @@ from typer.testing import CliRunner
 from espproof.adapters.case import read, to_json
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.schema import published
-from espproof.fuzz import findings, regressions, seeds
 from espproof.fuzz import run as running
+from espproof.fuzz import seeds
 from espproof.fuzz.commands import app
-from espproof.fuzz.libfuzzer import Limits, Statistics, arguments
-from espproof.fuzz.process import ask, watch
-from espproof.fuzz.regressions import may_be_saved
+from espproof.fuzz.engines.libfuzzer import Limits
+from espproof.fuzz.engines.process import ask, watch
 from espproof.fuzz.run import CannotFuzz, Plan, run
 from espproof.fuzz.targets import TARGETS
 from espproof.fuzz.targets.esp_input import EspInput
+from espproof.fuzz.triage import regressions
+from espproof.fuzz.triage import result as kept
+from espproof.fuzz.triage.regressions import may_be_saved
 from espproof.reference.errors import Misuse
 
 PLANTED = "seeded:padding-length-unchecked"
@@ -109,8 +110,8 @@ def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris: None, tmp
     assert case.source.endswith(f"--adapter {PLANTED}")
     assert len((folder / "minimised.bin").read_bytes()) <= len((folder / "input.bin").read_bytes()) == one.size
     assert "take_trailer" in (folder / "trace.txt").read_text()
-    assert findings.read(folder / "finding.json", findings.Finding) == one
-    assert findings.read(folder.parent.parent / "run.json", findings.FuzzResult) == result
+    assert kept.read(folder / "finding.json", kept.Misbehaviour) == one
+    assert kept.read(folder.parent.parent / "run.json", kept.FuzzResult) == result
 
 
 def test_an_input_that_hangs_ends_the_run_with_a_finding(
@@ -212,7 +213,7 @@ def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path: 
         "for _ in range(400):\n    sys.stdout.write('x' * 50_000)\nprint(); print('last', flush=True)\ntime.sleep(3600)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("espproof.fuzz.process.GRACE", 1)
+    monkeypatch.setattr("espproof.fuzz.engines.process.GRACE", 1)
     lines: list[str] = []
     started = time.monotonic()
     with (tmp_path / "log").open("wb") as log:
@@ -269,7 +270,7 @@ def test_an_interrupt_while_findings_are_minimised_keeps_them_all(
 def test_a_full_disk_is_not_taken_for_a_finding(tmp_path: Path) -> None:
     """The process that cannot write down what it found says so, and ends with a status of its own."""
     text = (
-        "import sys; from pathlib import Path; from espproof.fuzz.record import Recorder\n"
+        "import sys; from pathlib import Path; from espproof.fuzz.triage.record import Recorder\n"
         "def one_input(octets): raise ValueError\n"
         f"Recorder(one_input, Path({str(tmp_path / 'gone')!r}), 9)(b'')\n"
     )
@@ -329,6 +330,17 @@ def test_minimise_needs_no_atheris_and_writes_beside_the_file(tmp_path: Path, mo
     assert CLI.invoke(app, words).exit_code == 0
 
 
+def test_an_implementation_that_ends_the_process_as_if_all_were_well_is_no_mistake_of_the_user(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """Exit status 3, as for one that dies: whoever asks for an answer gets none."""
+    adapter = module(tmp_path, monkeypatch, "os._exit(0)")
+    file = tmp_path / "input.bin"
+    file.write_bytes(next(iter(EspInput.seeds().values())))
+    outcome = CLI.invoke(app, ["minimise", str(file), "--target", "esp-input", "--adapter", adapter])
+    assert outcome.exit_code == 3, outcome.output
+
+
 @pytest.mark.parametrize("adapter", ["scapy", "exec:./mine", "module:Class"])
 def test_what_breaks_other_peoples_software_is_not_put_into_the_corpus(adapter: str) -> None:
     with pytest.raises(Misuse, match="goes to its makers first"):
@@ -340,34 +352,12 @@ def test_a_result_is_of_the_published_schema(tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     target = TARGETS["esp-input"](ReferenceAdapter())
     case = target.case(next(iter(target.seeds().values())))
-    one = findings.Finding(
+    one = kept.Misbehaviour(
         key="k-1", kind="crash", message="m", target="esp-input", adapter="a", size=1, octets="00", reproduced=True,
         case=case,
     )  # fmt: skip
-    result = findings.FuzzResult(
+    result = kept.FuzzResult(
         espproof="0", target="esp-input", adapter="a", adapter_version="1", seed=1, seconds=1.5, whole=True, executions=1,
         executions_per_second=1, coverage=1, features=1, corpus=1, peak_rss_mib=1, findings=(one,),
     )  # fmt: skip
     jsonschema.validate(json.loads(to_json(result)), schema)
-
-
-def test_the_figures_of_libfuzzer_are_read() -> None:
-    """Status lines with and without coverage, final figures, the seed, and nothing from other lines."""
-    said = Statistics()
-    assert not said.read("INFO: Seed: 3405634219")
-    assert said.read("#2\tINITED exec/s: 0 rss: 40Mb")
-    assert said.read("#86242\tREDUCE cov: 314 ft: 429 corp: 56/4424b lim: 2048 exec/s: 5390 rss: 78Mb L: 120/128")
-    assert (said.seed, said.executions, said.coverage, said.features, said.corpus) == (3405634219, 86242, 314, 429, 56)
-    assert not said.read("Done 7 runs in 1 second(s)")
-    assert not said.final
-    assert said.read("stat::number_of_executed_units: 90000")
-    assert said.read("stat::peak_rss_mb:              78")
-    assert (said.executions, said.peak_rss_mib, said.final) == (90000, 78, True)
-
-
-def test_what_this_process_has_used_is_not_held_against_the_fuzzing(tmp_path: Path) -> None:
-    """Linux hands the peak of memory down: a large test process must not end the run that it starts."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    said = arguments(seconds=1, seed=1, limits=Limits(memory_mib=100), artifacts=tmp_path, corpus=tmp_path)
-    limit = next(int(one.partition("=")[2]) for one in said if one.startswith("-rss_limit_mb="))
-    assert 100 + peak <= limit <= 100 + 2 * peak

@@ -16,7 +16,7 @@ from espproof.adapters.schema import published
 from espproof.conformance.commands.cli import build
 from espproof.conformance.interop.matrix import interop, meet
 from espproof.conformance.interop.plan import common, courses, due
-from espproof.conformance.interop.result import Cell, compare, read_deviations
+from espproof.conformance.interop.result import Cell, compare, read_known
 from espproof.conformance.interop.trial import MAX_FAILURES, Side
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.walk import replay
@@ -90,7 +90,7 @@ def test_scapy_has_no_window_which_is_not_red() -> None:
     """What scapy cannot do is not tried; its known deviations have their reasons in the file of the suite."""
     pytest.importorskip("scapy")
     result = interop(["reference", "scapy"], "GCM_16-")
-    compare(result, read_deviations(None))
+    compare(result, read_known(None))
     assert not [found for cell in result.cells for found in cell.news]
     assert [found for cell in result.cells for found in cell.findings]
     assert all(cell.right for cell in result.cells)
@@ -166,7 +166,7 @@ def test_exit_status_and_expectations(tmp_path: Path) -> None:
     assert run("reference", "exec:/no/such/program", *only)[0] == 3
     expected.write_text("[[deviation]]\nsender = 1\n", encoding="utf-8")
     with pytest.raises(Misuse):
-        read_deviations(expected)
+        read_known(expected)
 
 
 def test_a_report_holds_the_cases(tmp_path: Path) -> None:

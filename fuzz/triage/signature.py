@@ -1,6 +1,6 @@
 """When two findings are the same one: the type of the exception and the innermost frames, or what it says.
 
-An exception of Python's tells where it was raised: its type and the innermost frames are the finding. A `Deviation` and
+An exception of Python's tells where it was raised: its type and the innermost frames are the finding. A `Violation` and
 the death of a process tell it in words: numbers and octets in them are left out. A key is short, stable and readable,
 for use as a folder's name.
 """
@@ -14,13 +14,15 @@ from typing import Literal
 import msgspec
 
 from espproof.adapters.base import AdapterError, AdapterFailure, Crashed, Hung
-from espproof.fuzz.targets.base import Deviation
+from espproof.fuzz.targets.base import Violation
 
 INNERMOST = 3
 """Frames that tell findings apart: with more, every way to the same mistake would be one of its own."""
 
+VIOLATION = "Deviation"
+"""The name of a `Violation` in keys, which are the names of folders and of published regressions."""
 Kind = Literal["deviation", "crash", "hang", "memory", "adapter-error"]
-"""crash: an exception that no document allows, or a dead process; memory: more than the limit."""
+"""deviation: a `Violation`; crash: an exception that no document allows, or a dead process; memory: over the limit."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,16 +40,16 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 def signature(error: BaseException) -> Signature:
     """What an exception that came out of a target stands for."""
     cause = error.__cause__ if isinstance(error, AdapterFailure) and error.__cause__ is not None else error
-    name = type(cause).__name__
-    told = isinstance(cause, Deviation | AdapterFailure)
+    name = VIOLATION if isinstance(cause, Violation) else type(cause).__name__
+    told = isinstance(cause, Violation | AdapterFailure)
     frames = () if told else _innermost(cause.__traceback__)
-    where = error.where if isinstance(error, Deviation) else ""
+    where = error.where if isinstance(error, Violation) else ""
     parts = (name, where, _without_numbers(str(cause))) if told or not frames else (name, *frames)
     return Signature(
         key=key_of(*parts),
         kind=_kind(error),
-        message=str(cause) if isinstance(cause, Deviation) else f"{name}: {cause}"[:500],
-        requirement=error.requirement if isinstance(error, Deviation) else "",
+        message=str(cause) if isinstance(cause, Violation) else f"{name}: {cause}"[:500],
+        requirement=error.requirement if isinstance(error, Violation) else "",
         frames=frames,
         trace="".join(traceback.format_exception(cause))[-20_000:],
     )
@@ -60,7 +62,7 @@ def key_of(*parts: str) -> str:
 
 
 def _kind(error: BaseException) -> Kind:
-    if isinstance(error, Deviation):
+    if isinstance(error, Violation):
         return "deviation"
     if isinstance(error, Hung):
         return "hang"

@@ -6,7 +6,7 @@ from espproof.adapters.base import Crashed
 from espproof.adapters.case import Case
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
-from espproof.fuzz import regressions
+from espproof.fuzz.triage import regressions
 
 CASES = [case for _, case in regressions.all_cases()]
 ON_DEFECTS = [case for case in CASES if "--adapter seeded:" in case.source]

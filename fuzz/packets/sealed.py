@@ -19,7 +19,7 @@ from espproof.reference import ip, transport, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed, Misuse
-from espproof.reference.esp import TRAILER_SIZE, Codec, sequence_low, spi_of
+from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE, Codec, sequence_low, spi_of
 from espproof.reference.sequence import reconstruct
 
 
@@ -58,9 +58,11 @@ class Keys:
         source, destination = ip_address(sa.source).packed, ip_address(sa.destination).packed
         ports = sa.udp
         if len(source) == 4:
-            front, patch_at = ip.build_ipv4(source, destination, PROTOCOL_ESP, b"", tos=traffic_class), 9
+            front = ip.build_ipv4(source, destination, PROTOCOL_ESP, b"", tos=traffic_class)
+            patch_at = ip.IPV4_PROTOCOL.start
         else:
-            front, patch_at = ip.build_ipv6(source, destination, PROTOCOL_ESP, b"", traffic_class=traffic_class), 6
+            front = ip.build_ipv6(source, destination, PROTOCOL_ESP, b"", traffic_class=traffic_class)
+            patch_at = ip.IPV6_NEXT_HEADER.start
         return Sealed(
             sa=number,
             front=front,
@@ -108,7 +110,7 @@ class Keys:
             )
         else:
             return None, b"", b""
-        return (self._by_spi.get(spi_of(esp)) if len(esp) >= 8 else None), udp, esp
+        return (self._by_spi.get(spi_of(esp)) if len(esp) >= HEADER_SIZE else None), udp, esp
 
     def whole(self, number: int, low: int) -> int | None:
         """The sequence number that a receiver in its starting state reads from the 32 bits that are sent."""
@@ -126,7 +128,7 @@ class Keys:
             length = udp_encapsulation.HEADER_SIZE + len(payload)
             if length > ip.MAX_LENGTH:
                 return None
-            payload = it.udp[:4] + length.to_bytes(2, "big") + it.udp[6:] + payload
+            payload = ip.with_field(it.udp, udp_encapsulation.LENGTH, length) + payload
             protocol = PROTOCOL_UDP
         packet = transport.join(it.front, it.patch_at, protocol, payload)
         return None if isinstance(packet, DropReason) else packet

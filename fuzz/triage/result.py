@@ -17,15 +17,17 @@ from typing import Any
 import msgspec
 
 from espproof.adapters.case import Case, from_json, to_json, to_plain
-from espproof.fuzz.signature import Kind
+from espproof.fuzz.triage.signature import Kind
 from espproof.reference.errors import Misuse
 
 FORMAT = "espproof-fuzz-result"
 VERSION = 1
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of misbehaviour. `octets` is the minimised input, hexadecimal; `size` was the input's first size.
+class Misbehaviour(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of misbehaviour: an input that shows it, and its signature.
+
+    `octets` is the minimised input, hexadecimal; `size` was the input's first size.
 
     `seconds` and `executions` count up to the first time it was seen (0 for a process that ended: libFuzzer does not
     say), `seen` how often it was seen. `reproduced` says whether it shows again outside the fuzzer; None: not tried,
@@ -68,14 +70,14 @@ class FuzzResult(msgspec.Struct, kw_only=True):
     features: int
     corpus: int
     peak_rss_mib: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Misbehaviour, ...] = ()
 
 
 def write(result: FuzzResult, folder: Path) -> None:
     (folder / "run.json").write_bytes(to_json(result, indent=1))
 
 
-def write_finding(finding: Finding, octets: bytes, trace: str, folder: Path) -> None:
+def write_misbehaviour(finding: Misbehaviour, octets: bytes, trace: str, folder: Path) -> None:
     """The folder of one finding; `octets` as they were found."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.bin").write_bytes(octets)

@@ -5,7 +5,7 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
-from espproof.fuzz.signature import Kind
+from espproof.fuzz.triage.signature import Kind
 
 STOPPED = 130
 """Exit status after `KeyboardInterrupt`, which is atheris's; it prints no final statistics."""

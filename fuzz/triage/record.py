@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from espproof.adapters.case import from_json, to_json
-from espproof.fuzz.signature import Signature, signature
+from espproof.fuzz.triage.signature import Signature, signature
 
 
 class Record(msgspec.Struct, kw_only=True):

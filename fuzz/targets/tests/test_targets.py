@@ -3,8 +3,6 @@
 import dataclasses
 import random
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,14 +12,13 @@ from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import Capabilities, everything
 from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
-from espproof.fuzz import regressions, seeds
-from espproof.fuzz.associations import ASSOCIATIONS, fitting
-from espproof.fuzz.signature import signature
-from espproof.fuzz.targets import TARGETS, Deviation, Target, by_name
+from espproof.fuzz import seeds
+from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
+from espproof.fuzz.targets import TARGETS, Target, Violation, by_name
 from espproof.fuzz.targets.comparison import with_outcomes
-from espproof.fuzz.targets.esp_input import EspInput
 from espproof.fuzz.targets.parser import Parser
 from espproof.fuzz.targets.xfrm_netlink import Unfaithful
+from espproof.fuzz.triage import regressions
 from espproof.reference.errors import Misuse
 
 
@@ -74,7 +71,7 @@ def test_a_target_that_differs_from_the_reference_raises_and_goes_on() -> None:
     it = Parser(open_adapter("seeded:fragments-first-accepted"))
     inputs = Parser.seeds()
     for _ in range(2):
-        with pytest.raises(Deviation, match="expected dropped"):
+        with pytest.raises(Violation, match="expected dropped"):
             it.one_input(inputs["fragment-4"])
         it.one_input(inputs["esp-gcm-tunnel"])
 
@@ -85,7 +82,7 @@ def test_state_that_changes_before_the_icv_is_checked_is_found_on_raw_octets() -
     packet = bytearray(Parser.seeds()["esp-gcm-tunnel"])
     packet[-1] ^= 1
     packet[27] += 3  # the sequence number
-    with pytest.raises(Deviation, match=r"RFC4303-3\.4\.3-window-after-icv"):
+    with pytest.raises(Violation, match=r"RFC4303-3\.4\.3-window-after-icv"):
         it.one_input(bytes(packet))
 
 
@@ -101,42 +98,6 @@ def test_sas_are_made_plainer_for_those_who_can_do_less() -> None:
 def test_an_unknown_target_names_those_that_there_are() -> None:
     with pytest.raises(Misuse, match="parser, esp-input"):
         by_name("nope")
-
-
-def _raised(call: Callable[[], object]) -> Exception:
-    try:
-        call()
-    except Exception as error:
-        return error
-    raise AssertionError("nothing was raised")
-
-
-def test_the_same_mistake_has_the_same_key_whatever_the_octets_are() -> None:
-    """Type and innermost frames make the key of an exception, words without numbers that of a deviation."""
-
-    def boom(text: Any) -> int:
-        return int(text)
-
-    keys = {signature(_raised(partial(boom, text))).key for text in ("x", "yy")}
-    assert len(keys) == 1
-    assert signature(_raised(lambda: boom([]))).key not in keys
-    one, two = (Deviation("R-1", f"octet {n} is {n:#04x}") for n in (1, 200))
-    assert signature(one).key == signature(two).key
-    assert signature(one).key != signature(Deviation("R-1", "delivered 5 octets")).key
-    assert signature(one).kind == "deviation"
-
-
-def test_a_crash_of_an_adapter_is_known_by_where_its_cause_was_raised() -> None:
-    """Not by the line of the adapter that reports it."""
-    it = EspInput(open_adapter("seeded:padding-length-unchecked"))
-    sealed = it.keys.open(next(iter(EspInput.seeds().values())))
-    assert sealed is not None
-    packet = it.keys.seal(dataclasses.replace(sealed, plaintext=b"\x01\x02\xff\x04"))
-    assert packet is not None
-    error = signature(_raised(lambda: it.one_input(packet)))
-    assert error.kind == "crash"
-    assert error.frames[-1].split(":")[:2] == ["espproof_seeded_padding_length_unchecked.esp", "take_trailer"]
-    assert "take_trailer" in error.trace
 
 
 @pytest.mark.parametrize("reader", [lambda octets: {}[octets], len], ids=["raises", "loses"])

@@ -13,7 +13,7 @@ import msgspec
 
 from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, read, to_json
-from espproof.fuzz.findings import Finding
+from espproof.fuzz.triage.result import Misbehaviour
 from espproof.reference.errors import Misuse
 
 
@@ -34,7 +34,7 @@ def may_be_saved(adapter: str) -> None:
         )
 
 
-def save(finding: Finding) -> Path | None:
+def save(finding: Misbehaviour) -> Path | None:
     """Put a finding into the corpus; None if it does not reproduce, or has no expected outcome to be held against."""
     may_be_saved(finding.adapter)
     case = finding.case

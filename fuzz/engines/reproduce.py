@@ -1,4 +1,4 @@
-"""One finding again, without a fuzzer: `python -m espproof.fuzz.reproduce`, order on standard input, answer on output.
+"""One finding again, without a fuzzer: `python -m espproof.fuzz.engines.reproduce`, order in, answer out.
 
 Minimising executes inputs that are known to break things, so it happens in a process of its own with limits; `run`
 ends it when it takes too long. An input is smaller when it is shorter, or as long with fewer octets that are not zero;
@@ -18,9 +18,9 @@ import msgspec
 from espproof.adapters import registry
 from espproof.adapters.base import Hung
 from espproof.adapters.case import Case, from_json, to_json
-from espproof.fuzz.signature import Signature, signature
 from espproof.fuzz.targets import Target, by_name
 from espproof.fuzz.targets.comparison import with_outcomes
+from espproof.fuzz.triage.signature import Signature, signature
 
 MAX_TRIES = 20_000
 PER_INPUT = 5

@@ -1,9 +1,8 @@
-"""The process that fuzzes: `python -m espproof.fuzz.child ORDER`, started by `run`. libFuzzer takes it over and ends it.
+"""The process that fuzzes: `python -m espproof.fuzz.engines.child ORDER`, started by `run`; libFuzzer takes it over.
 
-Which code is instrumented decides what the fuzzer can see: the reference and the reader of netlink always, and what the
-adapter tests where that is Python. The order of imports is the switch, so that nothing of this project but these may be
-imported before `_import_instrumented`; the suite's own code is not instrumented, as its branches tell nothing about the
-target.
+Which code is instrumented decides what the fuzzer can see: what `INSTRUMENTED` names always, and what the adapter tests
+where that is Python. The order of imports is the switch, so that nothing of this project but these may be imported before
+`import_all`; the suite's own code is not instrumented, as its branches tell nothing about the target.
 """
 
 import importlib
@@ -12,12 +11,16 @@ import os
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 OneInput = Callable[[bytes], object]
 Mutate = Callable[[bytes, int, int], bytes]
+
+
+INSTRUMENTED = ("espproof.reference", "espproof.adapters.linux.netlink.xfrm")
+"""Modules, and packages with all that is in them: what the targets are about."""
 
 
 def main(order: dict[str, Any]) -> None:
@@ -28,26 +31,26 @@ def main(order: dict[str, Any]) -> None:
     kind, _, name = order["target"].rpartition(":")
     if kind != "plain":
         with atheris.instrument_imports(include=["espproof"]):
-            _import_instrumented()
+            import_all(INSTRUMENTED)
     one_input, mutate = _target(kind, name, order, atheris)
     keywords = {"custom_mutator": mutate} if mutate else {}
     atheris.Setup([sys.argv[0], *order["libfuzzer"]], one_input, **keywords)
     atheris.Fuzz()
 
 
-def _import_instrumented() -> None:
-    import espproof.reference as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    importlib.import_module("espproof.adapters.linux.netlink.xfrm")
+def import_all(names: Iterable[str]) -> None:
+    """Import these modules, and of packages every module and package in them, at any depth."""
+    for name in names:
+        path = getattr(importlib.import_module(name), "__path__", None)
+        if path is not None:
+            import_all(f"{name}.{module.name}" for module in pkgutil.iter_modules(path))
 
 
 def _target(kind: str, name: str, order: dict[str, Any], atheris: Any) -> tuple[OneInput, Mutate | None]:
     from espproof.adapters.registry import open_adapter
-    from espproof.fuzz import empty
-    from espproof.fuzz.record import Recorder
+    from espproof.fuzz.engines import empty
     from espproof.fuzz.targets import by_name
+    from espproof.fuzz.triage.record import Recorder
 
     if name == empty.NOTHING:
         return empty.nothing, None

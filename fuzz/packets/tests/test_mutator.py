@@ -9,10 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.reference import ReferenceAdapter
-from espproof.fuzz import mutator
-from espproof.fuzz.associations import ASSOCIATIONS
-from espproof.fuzz.mutator import Draft, Mutator, Tools, drafted, finished, simpler
-from espproof.fuzz.sealed import Keys, aligned, with_trailer
+from espproof.fuzz.packets.associations import ASSOCIATIONS
+from espproof.fuzz.packets.changes import CHANGES, Tools
+from espproof.fuzz.packets.draft import Draft, drafted, finished
+from espproof.fuzz.packets.mutator import Mutator
+from espproof.fuzz.packets.sealed import Keys, aligned, with_trailer
+from espproof.fuzz.packets.simpler import simpler
 from espproof.fuzz.targets.esp_input import EspInput
 from espproof.reference.drops import DropReason
 from espproof.reference.esp import Opened, take_trailer
@@ -56,7 +58,7 @@ def test_the_same_seed_makes_the_same_mutation(packet: bytes, seed: int) -> None
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(SEEDS), st.sampled_from([change for _, change in mutator.CHANGES]), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(SEEDS), st.sampled_from([change for _, change in CHANGES]), st.integers(0, 2**32 - 1))
 def test_each_change_alone_leaves_a_packet_that_can_be_sealed(
     packet: bytes, change: Callable[[Draft, Tools], None], seed: int
 ) -> None:
