@@ -292,13 +292,17 @@ def _in_one_line(console: bytes) -> str:
     return " ⏎ ".join(printable(line) for line in console.decode(errors="replace").splitlines() if line.strip())
 
 
+def quoted(word: str) -> str:
+    """A word of a kernel's command line, which knows quotes, but nothing that would keep a quote."""
+    if '"' in word:
+        raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
+    return f'"{word}"' if any(character.isspace() for character in word) else word
+
+
 def _command(kernel: str, card: int, time_travel: bool) -> list[str]:
     folder = Path(espproof.__file__).parents[1]
     words = [sys._base_executable, "-I", "-S", str(folder / "espproof/adapters/linux/guest.py"), str(folder)]  # type: ignore[attr-defined]
-    for word in words:
-        if any(character.isspace() or character == '"' for character in word):
-            raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
-    python, *arguments = words
+    python, *arguments = map(quoted, words)
     return [
         kernel,
         f"mem={_MEMORY}",
