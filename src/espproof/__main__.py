@@ -1,5 +1,7 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
+import io
+import os
 import signal
 import sys
 
@@ -17,8 +19,24 @@ def application() -> typer.Typer:
     return app
 
 
+def _prepare_streams() -> None:
+    """All three are there, and take every letter.
+
+    The number of one that is closed (`<&-`) would be that of the next pipe to a program. A terminal may not know Unicode.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)  # under the lowest number: the one that is missing
+            os.set_inheritable(nothing, True)
+            setattr(sys, name, os.fdopen(nothing, "r" if name == "stdin" else "w", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with SIGINT ignored
+    _prepare_streams()
     try:
         with errors():  # a full disk under `--help`; commands have their own
             try:
