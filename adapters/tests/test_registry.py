@@ -33,7 +33,7 @@ nothing = dict
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module of the user's."""
-    (tmp_path / "own_adapter.py").write_text(OWN)
+    (tmp_path / "own_adapter.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     return "own_adapter"
 
@@ -56,7 +56,7 @@ def test_class_of_a_module_opens(own: str) -> None:
 
 def test_class_in_the_working_directory_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's own folder needs no PYTHONPATH."""
-    (tmp_path / "lying_here.py").write_text(OWN)
+    (tmp_path / "lying_here.py").write_text(OWN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert registry.open_adapter("lying_here:Mine").name == "mine"
 
@@ -165,7 +165,7 @@ def test_exec_without_a_command_is_misuse(name: str) -> None:
 def test_whatever_a_module_raises_is_an_adapter_error_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
 ) -> None:
-    (tmp_path / "raises_at_start.py").write_text(source)
+    (tmp_path / "raises_at_start.py").write_text(source, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "raises_at_start", raising=False)
     importlib.invalidate_caches()

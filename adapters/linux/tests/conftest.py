@@ -43,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     def started(program: str, seconds: float = 20) -> Machine:
         kernel = tmp_path / "kernel"
         folder = str(Path(espproof.__file__).parents[1])
-        kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program)
+        kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program, encoding="utf-8")
         kernel.chmod(0o700)
         machines.append(Machine(str(kernel), processor, seconds))
         return machines[-1]

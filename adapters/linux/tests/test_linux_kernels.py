@@ -60,7 +60,7 @@ Make = Callable[..., Machine]
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     program = tmp_path / "guest.py"
-    program.write_text(GUEST)
+    program.write_text(GUEST, encoding="utf-8")
     processor = Processor()
     machines: list[Machine] = []
 
