@@ -83,6 +83,12 @@ def test_unknown_name_is_misuse_and_tells_the_known_ones() -> None:
         registry.open_adapter("refrence")
 
 
+def test_a_name_that_is_no_text_is_told() -> None:
+    """It stands in results and reports, which are text; octets that are none arrive as lone surrogates."""
+    with pytest.raises(Misuse, match="no text"):
+        registry.open_adapter("exec:/tmp/\udcc3\udcb6")
+
+
 @pytest.mark.parametrize("name", ["seeded:esn-flag-ignroed", "seeded:"])
 def test_unknown_defect_is_misuse(name: str) -> None:
     """The nearest ids are told; a scheme alone is no name."""

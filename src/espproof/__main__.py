@@ -1,5 +1,6 @@
 """The command line: `espproof`, or `python -m espproof`."""
 
+import codecs
 import io
 import os
 import signal
@@ -29,9 +30,18 @@ def _prepare_streams() -> None:
             nothing = os.open(os.devnull, os.O_RDWR)  # under the lowest number: the one that is missing
             os.set_inheritable(nothing, True)
             setattr(sys, name, os.fdopen(nothing, "r" if name == "stdin" else "w", encoding="utf-8"))
+    codecs.register_error(__name__, _as_well_as_it_can)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=__name__)
+
+
+def _as_well_as_it_can(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Octets of a file's name, of which Python could not make letters, as they are; other letters by their number."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def main() -> None:

@@ -78,6 +78,17 @@ def test_a_terminal_that_knows_ascii_alone_is_told_everything() -> None:
     assert "→ ".encode() in told["new"]
 
 
+@pytest.mark.parametrize("locale", [OLD_TERMINAL, {"PYTHONUTF8": "1"}], ids=["old", "new"])
+def test_a_file_is_told_by_the_octets_of_its_name(locale: dict[str, str], tmp_path: Path) -> None:
+    """They need not be text, in this locale or in any."""
+    folder = os.fsencode(tmp_path) + b"/\xc3\xb6\xff"
+    command = [sys.executable, "-m", "espproof", "run", "reference", "--profile", "quick", "--only", "tfc.added"]
+    done = subprocess.run(
+        [*command, "--report", folder], env={**os.environ, **locale}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"report: " + folder + b"/report.html\n")
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_standard_stream_may_be_closed(closed: str) -> None:
     """The pipes to a program are not mistaken for it."""
