@@ -95,7 +95,7 @@ def _packages(shim: Shim) -> list[str]:
 def _output(command: Sequence[str], shim: Shim) -> str:
     try:
         ran = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_BUILD_SECONDS, check=False
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_BUILD_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AdapterError(f"{shim.name}: {command[0]}: {error}") from error

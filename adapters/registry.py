@@ -92,6 +92,8 @@ _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 def open_adapter(name: str) -> Adapter:
     """Make the adapter of that name. `Misuse` if there is no such name, `AdapterError` if it cannot start."""
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise Misuse(f"adapter {name!r}: that is no text in {sys.getfilesystemencoding()}, the locale's encoding")
     scheme, _, rest = name.partition(":")
     if scheme == "exec" and not rest.strip():
         raise Misuse("exec: needs a command, for example 'exec:./my-esp --flag'")

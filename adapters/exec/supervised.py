@@ -145,7 +145,7 @@ class Supervised:
         """To the command, and to what it has orphaned; nothing happens if there is none."""
         self._listen()  # each stop is told, and the supervisor must not find its pipe full
         with suppress(OSError):
-            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8").split():
                 os.kill(int(child), number)
 
     def end_input(self) -> None:

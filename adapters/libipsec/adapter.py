@@ -47,7 +47,7 @@ def _version() -> str:
     if shutil.which("dpkg-query") is None:
         raise AdapterError(f"libipsec: strongSwan {VERSION} is needed, and without dpkg-query nobody tells the version")
     query = ["dpkg-query", "-W", "-f", "${Version}\n", *_PACKAGES]
-    told = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False).stdout.split()
+    told = subprocess.run(query, capture_output=True, encoding="utf-8", timeout=10, check=False).stdout.split()
     if len(told) != len(_PACKAGES):
         raise AdapterError(f"libipsec: {' or '.join(_PACKAGES)} is not installed; {INSTALL}")
     strange = [version for version in told if version.partition("-")[0] != VERSION]

@@ -21,6 +21,7 @@ from pathlib import Path
 from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux.inside import modules
 from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import quoted
 
 _SECONDS = 3600
 _CANNOT = 3
@@ -51,18 +52,19 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
             _INIT.format(
                 modules=modules.FOLDER,
                 needed=" ".join((*modules.NEEDED, *modules.GRO, "veth")),
-                path=Path(sys.executable).parent,
+                path=shlex.quote(str(Path(sys.executable).parent)),
                 imports=shlex.quote(":".join(path for path in sys.path if path)),
                 setup=setup,
                 command=shlex.join([sys.executable, "-m", "espproof", *words]),
                 status=_STATUS,
-                python=sys.executable,
-            )
+                python=shlex.quote(sys.executable),
+            ),
+            encoding="utf-8",
         )
         init.chmod(0o755)
         command = [
             kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "loglevel=2", "panic=-1",
-            "con=null", "con0=null,fd:1", "ssl=null", f"uml_dir={folder}/", f"init={init}",
+            "con=null", "con0=null,fd:1", "ssl=null", "uml_dir=/dev/null/", f"init={quoted(str(init))}",
         ]  # fmt: skip
         said, late = _console(command, Path(folder), seconds)
     if late:
@@ -103,7 +105,7 @@ def main() -> int:
     parser.add_argument("words", nargs=argparse.REMAINDER, help="of the espproof command")
     order = parser.parse_args()
     status, said = run(order.words, order.setup, order.kernel)
-    print(said, end="")
+    sys.stdout.buffer.write(said.encode())
     return status
 
 

@@ -116,7 +116,11 @@ class OpenConnectAdapter(Adapter):
     def _version(self) -> str:
         try:
             told = subprocess.run(
-                [str(program()), "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+                [str(program()), "--version"],
+                capture_output=True,
+                encoding="utf-8",
+                timeout=_VERSION_SECONDS,
+                check=False,
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return "?"

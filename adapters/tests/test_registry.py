@@ -33,7 +33,7 @@ nothing = dict
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module of the user's."""
-    (tmp_path / "own_adapter.py").write_text(OWN)
+    (tmp_path / "own_adapter.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     return "own_adapter"
 
@@ -56,7 +56,7 @@ def test_class_of_a_module_opens(own: str) -> None:
 
 def test_class_in_the_working_directory_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's own folder needs no PYTHONPATH."""
-    (tmp_path / "lying_here.py").write_text(OWN)
+    (tmp_path / "lying_here.py").write_text(OWN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert registry.open_adapter("lying_here:Mine").name == "mine"
 
@@ -81,6 +81,12 @@ def test_unknown_name_is_misuse_and_tells_the_known_ones() -> None:
     """A typing mistake is answered with what there is."""
     with pytest.raises(Misuse, match=r"reference, scapy.*seeded:DEFECT.*module:Class"):
         registry.open_adapter("refrence")
+
+
+def test_a_name_that_is_no_text_is_told() -> None:
+    """It stands in results and reports, which are text; octets that are none arrive as lone surrogates."""
+    with pytest.raises(Misuse, match="no text"):
+        registry.open_adapter("exec:/tmp/\udcc3\udcb6")
 
 
 @pytest.mark.parametrize("name", ["seeded:esn-flag-ignroed", "seeded:"])
@@ -165,7 +171,7 @@ def test_exec_without_a_command_is_misuse(name: str) -> None:
 def test_whatever_a_module_raises_is_an_adapter_error_with_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
 ) -> None:
-    (tmp_path / "raises_at_start.py").write_text(source)
+    (tmp_path / "raises_at_start.py").write_text(source, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "raises_at_start", raising=False)
     importlib.invalidate_caches()

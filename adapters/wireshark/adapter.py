@@ -84,7 +84,7 @@ class WiresharkAdapter(Adapter):
             run = subprocess.run(
                 ["sharkd", "-v"],  # noqa: S607 -- the one that the user's PATH finds
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 timeout=_VERSION_SECONDS,
                 check=False,
             )

@@ -60,12 +60,13 @@ def main(capture: int, folder: Path) -> None:
 
 def _start(folder: Path, capture: int) -> int:
     """Start sharkd; the descriptor of its socket, which lives on when its name is gone."""
-    (folder / "preferences").write_text(_PREFERENCES)
-    (folder / "disabled_protos").write_text("".join(f"{name}\n" for name in _not_needed()))
+    (folder / "preferences").write_text(_PREFERENCES, encoding="utf-8")
+    (folder / "disabled_protos").write_text("".join(f"{name}\n" for name in _not_needed()), encoding="utf-8")
     environment = {**os.environ, "HOME": str(folder), "WIRESHARK_CONFIG_DIR": ".", "WIRESHARK_DATA_DIR": "none"}
     command = ["sharkd", "unix:socket"]  # relative: nobody may not be allowed to pass through the folders above
     if os.geteuid() == 0:
-        os.chown(folder, _NOBODY, _NOBODY)
+        for path in (folder, *folder.iterdir()):  # the umask may keep them to root
+            os.chown(path, _NOBODY, _NOBODY)
         command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", *command]
     subprocess.run(  # goes into the background by itself, listening
         command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(capture,),
@@ -77,8 +78,8 @@ def _start(folder: Path, capture: int) -> int:
 def _not_needed() -> list[str]:
     """The names of all protocols but ours; they stand in the third column."""
     command = ["tshark", "-G", "protocols"]
-    listing = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
-    names = [line.split("\t")[2] for line in listing.splitlines()]
+    listing = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout
+    names = [line.split("\t")[2] for line in listing.decode(errors="replace").splitlines()]
     return [name for name in names if name not in _PROTOCOLS and not name.startswith(_FAMILIES)]
 
 

@@ -142,7 +142,7 @@ def _one(rig: Rig, case: Case, fault: str, role: int, at: int, tally: _Tally) ->
     if role >= len(programs):
         return
     pid = programs[role]
-    told = Path(f"/proc/{pid}/comm").read_text().strip()
+    told = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     where = f"of {told} at {at + 1 if at < len(case.steps) else 'a whole case'}"
     if fault not in ("kill", "stop") and _door(pid, fault) is None:
         return
@@ -213,7 +213,7 @@ def _hurt(fault: str, pid: int) -> None:
 
 def _traced(pid: int) -> bool:
     with suppress(OSError):
-        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+        return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     return False
 
 
@@ -234,7 +234,9 @@ def _pipes(pid: int) -> dict[str, str]:
         for number in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
             with suppress(OSError, IndexError):
                 pipe = os.readlink(f"/proc/{pid}/fd/{number}")
-                flags = int(Path(f"/proc/{pid}/fdinfo/{number}").read_text().split("flags:")[1].split()[0], 8)
+                flags = int(
+                    Path(f"/proc/{pid}/fdinfo/{number}").read_text(encoding="utf-8").split("flags:")[1].split()[0], 8
+                )
                 if pipe.startswith("pipe:") and flags & os.O_ACCMODE == wanted:
                     found[number] = pipe
     return found
@@ -304,7 +306,7 @@ def _state(pid: int) -> str:
 
 def _name(pid: int) -> str:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     return str(pid)
 
 

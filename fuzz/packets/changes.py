@@ -12,7 +12,7 @@ from espproof.fuzz.packets.draft import Draft, octet, version_of, with_number
 from espproof.fuzz.packets.inner import INNER
 from espproof.fuzz.packets.sealed import Keys
 from espproof.reference import ip
-from espproof.reference.esp import MAX_PADDING, TRAILER_SIZE
+from espproof.reference.esp import MAX_PADDING, TRAILER_SIZE, trailer
 
 Change = Callable[[bytes, int], bytes]
 """Octets and the most that may come back -> other octets; `atheris.Mutate`."""
@@ -60,7 +60,7 @@ def long_padding(draft: Draft, tools: Tools) -> None:
     else:
         size = -(len(draft.payload) + TRAILER_SIZE) % alignment
         size += alignment * tools.rng.randrange((MAX_PADDING - size) // alignment + 1)
-    draft.padding, draft.pad_length = bytes(range(1, size + 1)), size
+    draft.padding, draft.pad_length = trailer(size, 0)[:-TRAILER_SIZE], size
 
 
 def wrong_padding(draft: Draft, tools: Tools) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from espproof.fuzz.packets.sealed import Keys, Sealed, aligned, with_trailer
 from espproof.reference import ip
-from espproof.reference.esp import TRAILER_SIZE
+from espproof.reference.esp import TRAILER_SIZE, trailer
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ def drafted(sealed: Sealed) -> Draft:
     plaintext = sealed.plaintext
     pad_length, next_header = plaintext[-TRAILER_SIZE:]
     end = len(plaintext) - TRAILER_SIZE - pad_length
-    right = end >= 0 and plaintext[end:-TRAILER_SIZE] == bytes(range(1, pad_length + 1))
+    right = end >= 0 and plaintext[end:] == trailer(pad_length, plaintext[-1])
     return Draft(
         sa=sealed.sa, front=sealed.front, patch_at=sealed.patch_at, udp=sealed.udp, sequence=sealed.sequence,
         iv=sealed.iv, payload=plaintext[: end if right else -TRAILER_SIZE], padding=b"",

@@ -19,7 +19,7 @@ from espproof.reference import ip, transport, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed, Misuse
-from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE, Codec, sequence_low, spi_of
+from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE, Codec, sequence_low, spi_of, trailer
 from espproof.reference.sequence import reconstruct
 
 
@@ -144,4 +144,4 @@ def aligned(plaintext: bytes, alignment: int) -> bytes:
 def with_trailer(payload: bytes, next_header: int, alignment: int) -> bytes:
     """Payload, the least and the default padding, and the trailer: what an honest sender would seal."""
     size = -(len(payload) + TRAILER_SIZE) % alignment
-    return payload + bytes(range(1, size + 1)) + bytes([size, next_header])
+    return payload + trailer(size, next_header)

@@ -45,7 +45,7 @@ def children() -> set[str]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             text = (path / "cmdline").read_bytes()
-            parent = (path / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            parent = (path / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1]
         except OSError:
             continue
         if b"espproof.fuzz" in text and parent == str(os.getpid()):
@@ -72,7 +72,7 @@ def module(folder: Path, monkeypatch: Patch, body: str) -> str:
         f"class Broken(ReferenceAdapter):\n    name = '{name}'\n\n    def inbound(self, packet):\n        {body}\n"
         "        return super().inbound(packet)\n"
     )
-    (folder / f"{name}.py").write_text(text)
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.syspath_prepend(str(folder))
     return f"{name}:Broken"
@@ -109,7 +109,7 @@ def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris: None, tmp
     assert regressions.differences(case, ReferenceAdapter()) == []
     assert case.source.endswith(f"--adapter {PLANTED}")
     assert len((folder / "minimised.bin").read_bytes()) <= len((folder / "input.bin").read_bytes()) == one.size
-    assert "take_trailer" in (folder / "trace.txt").read_text()
+    assert "take_trailer" in (folder / "trace.txt").read_text(encoding="utf-8")
     assert kept.read(folder / "finding.json", kept.Misbehaviour) == one
     assert kept.read(folder.parent.parent / "run.json", kept.FuzzResult) == result
 
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris: None, tmp_p
     assert parent.returncode == 1
     assert result["not_whole_because"].startswith("interrupted after")
     assert not result["whole"]
-    assert json.loads((log.parent / "run.json").read_text()) == result
+    assert json.loads((log.parent / "run.json").read_text(encoding="utf-8")) == result
     assert_group_is_gone(parent.pid)
 
 
@@ -195,7 +195,7 @@ def test_the_fuzzing_process_dies_with_its_parent(needs_atheris: None, tmp_path:
 
 def _parent_of(pid: str) -> str | None:
     try:
-        state, parent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+        state, parent = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[:2]
     except OSError:
         return None
     return None if state == "Z" else parent
@@ -210,7 +210,8 @@ def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path: 
     """The log is bounded, long lines are cut, and time is a limit for a child that ignores it."""
     (tmp_path / "babbler.py").write_text(
         "import signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "for _ in range(400):\n    sys.stdout.write('x' * 50_000)\nprint(); print('last', flush=True)\ntime.sleep(3600)\n"
+        "for _ in range(400):\n    sys.stdout.write('x' * 50_000)\nprint(); print('last', flush=True)\ntime.sleep(3600)\n",
+        encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("espproof.fuzz.engines.process.GRACE", 1)
@@ -229,7 +230,8 @@ def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path: Pat
     """Dying and hanging give None."""
     (tmp_path / "answers.py").write_text(
         "import sys, time\nwhat = sys.stdin.read()\n"
-        "print('yes') if what == 'a' else sys.exit(3) if what == 'b' else time.sleep(3600)\n"
+        "print('yes') if what == 'a' else sys.exit(3) if what == 'b' else time.sleep(3600)\n",
+        encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert ask("answers", b"a", seconds=20) == b"yes\n"
@@ -240,7 +242,7 @@ def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path: Pat
 def test_an_interrupt_while_a_finding_is_minimised_leaves_no_process(tmp_path: Path, monkeypatch: Patch) -> None:
     """Ctrl-C reaches the parent; the child goes with it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests are a background job
-    (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(3600)\n")
+    (tmp_path / "sleeps.py").write_text("import time\ntime.sleep(3600)\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     main = threading.main_thread().ident
     assert main is not None
@@ -274,7 +276,7 @@ def test_a_full_disk_is_not_taken_for_a_finding(tmp_path: Path) -> None:
         "def one_input(octets): raise ValueError\n"
         f"Recorder(one_input, Path({str(tmp_path / 'gone')!r}), 9)(b'')\n"
     )
-    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, encoding="utf-8")
     assert done.returncode == 74
     assert "a finding cannot be written" in done.stderr
 

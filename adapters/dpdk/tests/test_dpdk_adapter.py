@@ -256,7 +256,7 @@ def shims(pid: int) -> list[int]:
     found: list[int] = []
     for entry in os.listdir("/proc"):
         try:
-            with open(f"/proc/{entry}/stat") as file:
+            with open(f"/proc/{entry}/stat", encoding="utf-8") as file:
                 name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
         except (OSError, IndexError):
             continue

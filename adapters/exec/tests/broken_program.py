@@ -24,7 +24,7 @@ DONE = FOLDER / "done"
 
 
 def note_pid(pid: int) -> None:
-    with (FOLDER / "pids").open("a") as file:
+    with (FOLDER / "pids").open("a", encoding="utf-8") as file:
         file.write(f"{pid}\n")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,7 +30,7 @@ def missing() -> str:
     for header, library in (("cjson/cJSON.h", "cjson"), ("openssl/evp.h", "crypto")):
         source = f"#include <{header}>\nint main(void) {{ return 0; }}\n"
         command = [compiler, "-x", "c", "-", "-o", "/dev/null", f"-l{library}"]
-        if subprocess.run(command, input=source, text=True, capture_output=True, check=False).returncode:
+        if subprocess.run(command, input=source, encoding="utf-8", capture_output=True, check=False).returncode:
             return f"no {header} or lib{library} (Debian: libcjson-dev, libssl-dev)"
     return ""
 
@@ -39,11 +40,11 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reason = missing()
     if reason:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("harness_c")
+    folder = shutil.copytree(FOLDER, tmp_path_factory.mktemp("example") / "harness_c")
     done = subprocess.run(
-        ["make", "-C", FOLDER, f"OUT={folder}", "CC=gcc", f"CFLAGS={SANITIZERS}"],
+        ["make", "--always-make", "-C", folder, "CC=gcc", f"CFLAGS={SANITIZERS}"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -52,7 +53,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def said(example: Path, *lines: str) -> list[dict[str, Any]]:
     text = "".join(line + "\n" for line in lines)
-    done = subprocess.run([example], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run([example], input=text, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -80,7 +81,8 @@ def test_a_burst_that_is_not_carried_has_one_outcome(answer: str, tmp_path: Path
                 .name = "never", .version = "1", .capabilities = "{{}}", .reset = reset, .outbound = outbound,
             }};
             return espproof_serve(&never, stdin, stdout);
-        }}"""
+        }}""",
+        encoding="utf-8",
     )
     program = tmp_path / "never"
     files = [source, FOLDER / "espproof_harness.c"]
@@ -91,7 +93,7 @@ def test_a_burst_that_is_not_carried_has_one_outcome(answer: str, tmp_path: Path
 
 def test_the_example_passes_the_suite_under_sanitizers(example: Path) -> None:
     """No finding, no crash, no memory error, no leak in the quick profile."""
-    result = suite.run(f"exec:{example}", profile=Profile.QUICK, seed=1)
+    result = suite.run(f"exec:{shlex.quote(str(example))}", profile=Profile.QUICK, seed=1)
     assert result.whole
     assert result.adapter_version == "example-null 1"
     assert set(result.requirements.values()) == {Verdict.PASS, Verdict.INAPPLICABLE}
@@ -156,7 +158,7 @@ def test_a_burst_of_the_largest_packets_passes(example: Path) -> None:
     size = 65535 - 200
     header = bytes.fromhex("4500") + size.to_bytes(2, "big") + bytes.fromhex("000000004000b860cb007107cb007182")
     burst = OutboundBurst(sa="out", packets=(Octets(header + bytes(size - 20)),) * 30)
-    with ExecAdapter(str(example)) as adapter:
+    with ExecAdapter(shlex.quote(str(example))) as adapter:
         (result,) = adapter.execute(Case(version=1, sas=(sa,), steps=(burst,))).steps
     assert isinstance(result, Burst)
     assert all(isinstance(one, Sent) and len(one.packet) > size for one in result.results)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,9 @@ from espproof.reference.errors import Malformed
 TEXT = document.PROTOCOL.read_text(encoding="utf-8")
 HARNESS = [sys.executable, "-m", "espproof.adapters.exec.harness", "reference"]
 SESSION = re.findall(r"^> (.*)\n< (.*)$", TEXT, re.MULTILINE)
-REFERENCE = f"exec:{sys.executable} -m espproof.adapters.exec.harness espproof.adapters.reference:ReferenceAdapter"
+REFERENCE = (
+    f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness espproof.adapters.reference:ReferenceAdapter"
+)
 
 
 def table(title: str) -> dict[str, list[str]]:
@@ -92,7 +95,9 @@ def test_every_drop_reason_is_on_the_page() -> None:
 def test_the_session_on_the_page_is_what_the_harness_answers() -> None:
     """A program that reads the session's requests line by line gives its answers, but for the one to `hello`."""
     assert len(SESSION) > 10
-    with subprocess.Popen(HARNESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as program:
+    with subprocess.Popen(
+        HARNESS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", bufsize=1
+    ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
         for request, answer in SESSION:
@@ -206,14 +211,15 @@ def test_what_an_adapter_prints_does_not_disturb_the_protocol(tmp_path: Path) ->
         "class Talkative(ReferenceAdapter):\n"
         "    def reset(self):\n"
         "        print('reset'); os.system('echo from a child')\n"
-        "        super().reset()\n"
+        "        super().reset()\n",
+        encoding="utf-8",
     )
     done = subprocess.run(
         [*HARNESS[:-1], "talkative:Talkative"],
         cwd=tmp_path,
         input='{"id":1,"op":"reset"}\n',
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert done.stdout == '{"id":1,"result":"done"}\n'
@@ -223,7 +229,7 @@ def test_what_an_adapter_prints_does_not_disturb_the_protocol(tmp_path: Path) ->
 @pytest.mark.parametrize("arguments", [[], ["no-such-adapter"], ["a", "b"]])
 def test_the_harness_says_how_it_is_used(arguments: list[str]) -> None:
     """Without an adapter's name, or with a wrong one, the harness ends with status 2 and a line of help."""
-    done = subprocess.run([*HARNESS[:-1], *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([*HARNESS[:-1], *arguments], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "usage" in done.stderr or "no adapter" in done.stderr
@@ -244,7 +250,7 @@ def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_pat
     """The numbers that stand in the user's source do not become part of the cases: the same seed, the same digest."""
     numbers = list(range(1_000_000, 9_000_000, 100_001))
     (tmp_path / "mine.py").write_text(
-        f"NUMBERS = {numbers}\nfrom espproof.adapters.reference import ReferenceAdapter\n"
+        f"NUMBERS = {numbers}\nfrom espproof.adapters.reference import ReferenceAdapter\n", encoding="utf-8"
     )
     code = (
         "import sys; from espproof.conformance.running import check, suite\n"
@@ -253,7 +259,7 @@ def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_pat
     )
     digests = {
         subprocess.run(
-            [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True
         ).stdout
         for name in ("reference", "mine:ReferenceAdapter")
     }
@@ -270,7 +276,12 @@ def test_a_program_that_breaks_at_one_operation_does_not_end_the_run(
     program = Path(__file__).with_name("crashing_program.py")
     operation = "OutboundBurst" if how == "crash" else "AdvanceTime"
     only = "sequence.*" if how == "crash" else "lifetime.seconds,lifetime.soft-packets"
-    result = suite.run(f"exec:{sys.executable} {program} {how} {operation}", profile=Profile.QUICK, seed=1, only=only)
+    result = suite.run(
+        f"exec:{shlex.quote(sys.executable)} {shlex.quote(str(program))} {how} {operation}",
+        profile=Profile.QUICK,
+        seed=1,
+        only=only,
+    )
     assert result.whole
     broken = {check.check for check in result.checks if check.verdict is verdict}
     assert broken == ({"sequence.burst", "sequence.burst-across-the-end"} if how == "crash" else {"lifetime.seconds"})
@@ -289,14 +300,15 @@ def test_a_harness_whose_adapter_reports_a_crash_ends(tmp_path: Path) -> None:
         "from espproof.adapters.reference import ReferenceAdapter\n"
         "class Reports(ReferenceAdapter):\n"
         "    def advance_time(self, seconds):\n"
-        "        raise Crashed('kernel panic')\n"
+        "        raise Crashed('kernel panic')\n",
+        encoding="utf-8",
     )
     done = subprocess.run(
         [*HARNESS[:-1], "reports:Reports"],
         cwd=tmp_path,
         input='{"id":1,"op":"advance_time","seconds":1}\n',
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert (done.returncode, done.stdout) == (70, "")

@@ -1,5 +1,6 @@
 """A stranger's implementation: an ESP in C, written from PROTOCOL.md alone, passes; each of its three defects is named."""
 
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -27,7 +28,10 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("stranger") / "stranger"
     flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"]
     done = subprocess.run(
-        [compiler, *flags, "-o", program, SOURCE, "-lcjson", "-lcrypto"], capture_output=True, text=True, check=False
+        [compiler, *flags, "-o", program, SOURCE, "-lcjson", "-lcrypto"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     if "No such file" in done.stderr or "cannot find -l" in done.stderr:
         pytest.skip("no libcjson or libcrypto (Debian: libcjson-dev, libssl-dev)")
@@ -37,7 +41,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_right_one_passes(stranger: Path) -> None:
     """No false alarm: nothing fails, nothing is a warning, and most of the suite applies to it."""
-    result = suite.run(f"exec:{stranger}", profile=Profile.QUICK, seed=1, workers=2)
+    result = suite.run(f"exec:{shlex.quote(str(stranger))}", profile=Profile.QUICK, seed=1, workers=2)
     wrong = [(one.requirement, one.message) for one in result.counterexamples]
     assert (result.whole, wrong) == (True, [])
     assert set(result.requirements.values()) == {Verdict.PASS, Verdict.INAPPLICABLE}
@@ -48,6 +52,8 @@ def test_the_right_one_passes(stranger: Path) -> None:
 def test_its_defects_are_named(stranger: Path, defect: str) -> None:
     """Each defect is held against the requirement that it violates."""
     family, requirement = DEFECTS[defect]
-    result = suite.run(f"exec:{stranger} --defect={defect}", profile=Profile.QUICK, seed=1, only=f"{family}.*")
+    result = suite.run(
+        f"exec:{shlex.quote(str(stranger))} --defect={defect}", profile=Profile.QUICK, seed=1, only=f"{family}.*"
+    )
     assert result.requirements[requirement] in NEWS
     assert result.whole

@@ -263,8 +263,8 @@ def test_another_layout_is_refused(tmp_path: Path, declared: str, instead: str, 
     folder = tmp_path / "shim"
     shutil.copytree(libipsec._SHIM.folder, folder, ignore=shutil.ignore_patterns("tests", "__pycache__"))
     header = folder / "strongswan.h"
-    text = header.read_text()
+    text = header.read_text(encoding="utf-8")
     assert text.count(declared) == 1
-    header.write_text(text.replace(declared, instead))
+    header.write_text(text.replace(declared, instead), encoding="utf-8")
     with pytest.raises(AdapterError, match=f"not libipsec 5.9.8: {kind}"):
         NativeAdapter("libipsec", dataclasses.replace(libipsec._SHIM, folder=folder))

@@ -365,7 +365,7 @@ def _inbound_policies() -> list[xfrm.Request]:
 
 def _set(settings: Mapping[str, str]) -> None:
     for name, value in settings.items():
-        with open(f"/proc/sys/net/{name}", "w") as file:
+        with open(f"/proc/sys/net/{name}", "w", encoding="utf-8") as file:
             file.write(value)
 
 
@@ -391,7 +391,7 @@ def _memory_of_fragments() -> int:
     """Octets that the kernel has in fragments which wait for others."""
     octets = 0
     for name in ("sockstat", "sockstat6"):
-        with open(f"/proc/thread-self/net/{name}") as file:
+        with open(f"/proc/thread-self/net/{name}", encoding="utf-8") as file:
             octets += sum(int(line.split()[4]) for line in file if line.startswith("FRAG"))
     return octets
 

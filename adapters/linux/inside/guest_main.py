@@ -58,9 +58,9 @@ def _load_modules(needed: "tuple[str, ...]") -> str:
     os.makedirs(f"{_PLACE}/root/lib")
     os.symlink(modules.FOLDER, f"{_PLACE}/root/lib/modules")
     said = subprocess.run(
-        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *needed], capture_output=True, text=True, check=False
+        ["/sbin/modprobe", "-d", f"{_PLACE}/root", "-a", *needed], capture_output=True, encoding="utf-8", check=False
     )
-    with open("/proc/sys/kernel/modprobe", "w") as helper:
+    with open("/proc/sys/kernel/modprobe", "w", encoding="utf-8") as helper:
         helper.write("\n")  # what is not there now is asked for in vain, and each question takes 0.1 s
     return said.stderr
 
@@ -74,7 +74,7 @@ def _channel() -> "tuple[channel.Put, channel.Take]":
     end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 4 << 20)
     end.bind((_VIRTUAL_CARD, channel.ETHERTYPE))
     asker = (_VIRTUAL_CARD, channel.ETHERTYPE, 0, 0, channel.ASKER)
-    with open("/proc/cmdline") as file:
+    with open("/proc/cmdline", encoding="utf-8") as file:
         time_travels = _TIME_TRAVEL in file.read()
 
     def take() -> bytes:

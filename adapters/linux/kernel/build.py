@@ -135,7 +135,7 @@ def _digest(variant: str) -> str:
 
 
 def _wanted(recipe: Recipe) -> str:
-    return "".join((_FRAGMENTS / name).read_text() for name in recipe.fragments)
+    return "".join((_FRAGMENTS / name).read_text(encoding="utf-8") for name in recipe.fragments)
 
 
 def _options(fragment: str) -> list[str]:
@@ -151,7 +151,7 @@ def missing_tools() -> list[str]:
 
 def source_version() -> str:
     """The version of Debian's package; `AdapterError` if it is not installed."""
-    asked = subprocess.run(_ASK_VERSION, capture_output=True, text=True, check=False)
+    asked = subprocess.run(_ASK_VERSION, capture_output=True, encoding="utf-8", check=False)
     if asked.returncode:
         raise AdapterError(f"{PACKAGE} is not installed as a Debian package; {INSTALL}")
     return asked.stdout
@@ -215,9 +215,9 @@ class _Work:
     def _configure(self) -> None:
         wanted = _wanted(self._recipe)
         fragment = self._tree / "espproof.config"
-        fragment.write_text(wanted)
+        fragment.write_text(wanted, encoding="utf-8")
         self._make("configure", f"KCONFIG_ALLCONFIG={fragment.name}", "alldefconfig")
-        got = set((self._tree / ".config").read_text().splitlines())
+        got = set((self._tree / ".config").read_text(encoding="utf-8").splitlines())
         refused = [line for line in _options(wanted) if line not in got]
         if refused:
             raise AdapterError(f"Kconfig of {PACKAGE} does not take: {', '.join(refused)}")
@@ -230,7 +230,7 @@ class _Work:
         self._execute("strip", ["strip", f"--output-file={made / 'linux'}", str(self._tree / "linux")])
         shutil.copyfile(self._tree / ".config", made / "config")
         (made / "about.txt").write_text(
-            f"{what}; the last call took {seconds:.0f} s.\nconfig is the kernel's configuration.\n"
+            f"{what}; the last call took {seconds:.0f} s.\nconfig is the kernel's configuration.\n", encoding="utf-8"
         )
         made.rename(self._place)
 
@@ -242,7 +242,10 @@ class _Work:
         self._tick(step, 0)
         objects = 0
         last: list[str] = []
-        with self._log.open("a", buffering=1, errors="replace") as log, _running(command, self._lock) as program:
+        with (
+            self._log.open("a", encoding="utf-8", buffering=1, errors="replace") as log,
+            _running(command, self._lock) as program,
+        ):
             for line in _lines(program):
                 log.write(line)
                 last = [*last[1 - _SHOWN_LINES :], line.rstrip()]
@@ -282,14 +285,14 @@ def _lines(program: Supervised) -> Iterator[str]:
     """What it writes, until it writes no more."""
     (output,) = program.streams()
     os.set_blocking(output, True)
-    with open(output, errors="replace", closefd=False) as lines:
+    with open(output, encoding="utf-8", errors="replace", closefd=False) as lines:
         yield from lines
 
 
 def _change(tree: Path, edit: Edit) -> None:
-    text = (tree / edit.path).read_text()
+    text = (tree / edit.path).read_text(encoding="utf-8")
     if text.count(edit.old) != 1:
         raise AdapterError(
             f"{edit.path} of {PACKAGE} is not as expected: {edit.old!r} stands in it {text.count(edit.old)} times"
         )
-    (tree / edit.path).write_text(text.replace(edit.old, edit.new))
+    (tree / edit.path).write_text(text.replace(edit.old, edit.new), encoding="utf-8")

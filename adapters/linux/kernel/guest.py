@@ -38,11 +38,7 @@ class Guest(Machine):
         super().__init__(processor, seconds, pauses=time_travel)
 
     def _command(self, descriptor: int) -> list[str]:
-        words = program_inside("guest_main.py")
-        for word in words:
-            if any(character.isspace() or character == '"' for character in word):
-                raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
-        python, *arguments = words
+        python, *arguments = map(quoted, program_inside("guest_main.py"))
         return [
             self._kernel,
             f"mem={_MEMORY}",
@@ -63,3 +59,10 @@ class Guest(Machine):
             *arguments,
             *self._arguments,
         ]
+
+
+def quoted(word: str) -> str:
+    """A word of a kernel's command line, which knows quotes, but nothing that would keep a quote."""
+    if '"' in word:
+        raise AdapterError(f"a kernel's command line has no place for the path {word!r}")
+    return f'"{word}"' if any(character.isspace() for character in word) else word

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import espproof
 from espproof.adapters.base import AdapterError, Crashed, Hung
 from espproof.adapters.case import (
     Burst,
@@ -25,6 +27,9 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
+from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel.guest import Guest, quoted
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.registry import KNOWN, present
 from espproof.conformance.selfcheck.rig import Rig, arrives, case_of
 from espproof.conformance.strategies import wire
@@ -53,7 +58,9 @@ def _supervisor(adapter: LinuxAdapter) -> int:
 
 
 def _kernels(supervisor: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()]
+    return [
+        int(pid) for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="utf-8").split()
+    ]
 
 
 def _inbound(rig: Rig) -> Case:
@@ -165,8 +172,9 @@ def test_nothing_is_left_when_the_process_that_asks_is_killed(tmp_path: Path) ->
         "from espproof.adapters.linux.kernel.processor import Processor\n"
         "guest = Guest('/usr/bin/linux.uml', Processor(), 60); print(guest.process, flush=True); time.sleep(60)"
     )
-    before = set(Path("/tmp").iterdir())
-    one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    temporary = Path(tempfile.gettempdir())
+    before = set(temporary.iterdir())
+    one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8", cwd=tmp_path)
     assert one.stdout is not None
     supervisor = int(one.stdout.readline())
     guests = _kernels(supervisor)
@@ -176,5 +184,21 @@ def test_nothing_is_left_when_the_process_that_asks_is_killed(tmp_path: Path) ->
     while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in (supervisor, *guests)):
         time.sleep(0.02)
     assert not any(Path(f"/proc/{pid}").exists() for pid in (supervisor, *guests))
-    assert not [path for path in set(Path("/tmp").iterdir()) - before if "uml" in path.name]
+    assert not [path for path in set(temporary.iterdir()) - before if "uml" in path.name]
     assert not list(tmp_path.iterdir())
+
+
+def test_espproof_may_lie_in_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel's command line knows quotes; a quote itself has no place there."""
+    folder = tmp_path / "a folder"
+    folder.symlink_to(Path(espproof.__file__).parents[1])
+    monkeypatch.setattr(espproof, "__file__", str(folder / "espproof" / "__init__.py"))
+    processor = Processor()
+    try:
+        one = Guest(images.path(""), processor, 60)
+        assert one.release
+        one.close()
+    finally:
+        processor.release()
+    with pytest.raises(AdapterError, match="no place for the path"):
+        quoted('/a"b')

@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import shlex
 import subprocess
 import sys
+import tempfile
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +27,7 @@ def _python(program: str, **options: object) -> subprocess.CompletedProcess[str]
     environment = os.environ | {"PYTHONPATH": ":".join(path for path in sys.path if path)}
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
-        check=False, capture_output=True, text=True, timeout=60, env=environment, **options,  # type: ignore[call-overload]
+        check=False, capture_output=True, encoding="utf-8", timeout=60, env=environment, **options,  # type: ignore[call-overload]
     )  # fmt: skip
     return done
 
@@ -113,19 +115,23 @@ def test_inside_user_mode_linux_it_is_a_correct_adapter(setup: str, name: str) -
 def test_nothing_is_left_of_it_when_espproof_is_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Neither a process nor, therefore, a network namespace."""
     program = tmp_path_factory.mktemp("killed") / "program.py"
-    program.write_text(_KILLED)
-    status, said = rehearsal.run(["--version"], f"{sys.executable} {program}", seconds=120)
+    program.write_text(_KILLED, encoding="utf-8")
+    status, said = rehearsal.run(["--version"], shlex.join([sys.executable, str(program)]), seconds=120)
     assert status == 0, said
     assert "killed True [] 1" in said
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not _UML, reason="needs user-mode-linux and kmod")
-def test_a_machine_that_does_not_end_is_ended() -> None:
+def test_a_machine_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the folder of its first process has a space in its name."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     status, said = rehearsal.run(["--version"], "echo it waits; sleep 60", seconds=8)
-    assert (status, "no end after 8 s" in said) == (3, True)
-    ours = f"espproof-rehearsal-{os.getpid()}-".encode()
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if ours in _words(path)]
+    assert (status, "it waits" in said, "no end after 8 s" in said) == (3, True, True)
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if os.fsencode(folder) in _words(path)]
+    assert list(folder.iterdir()) == []
 
 
 def _words(path: Path) -> bytes:

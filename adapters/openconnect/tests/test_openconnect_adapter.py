@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def case(*sas: Sa, steps: tuple[Step, ...] = ()) -> Case:
 def descendants(pid: int) -> list[int]:
     """The processes below one."""
     try:
-        mine = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        mine = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     except OSError:
         return []
     return [*mine, *(lower for child in mine for lower in descendants(child))]
@@ -190,7 +191,7 @@ def test_what_is_not_the_clients_is_refused_or_unsupported(adapter: OpenConnectA
 def program_that(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a shell script in the place of openconnect."""
     program = folder / "openconnect"
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
@@ -223,7 +224,7 @@ def test_who_gives_up_before_is_tried_again(tmp_path: Path, monkeypatch: pytest.
     """The third client connects, and the case goes on as if there had been no others."""
     count = tmp_path / "count"
     real = client.program()
-    program_that(f'[ $(wc -l <{count}) -ge 2 ] && exec {real} "$@"; echo >>{count}; exit 1', tmp_path, monkeypatch)
+    program_that(f'[ $(wc -l <"{count}") -ge 2 ] && exec {real} "$@"; echo >>"{count}"; exit 1', tmp_path, monkeypatch)
     monkeypatch.setattr("espproof.adapters.openconnect.adapter._STARTED_AHEAD", 1)
     monkeypatch.setattr(OpenConnectAdapter, "_capabilities", _DECLARED)
     count.touch()
@@ -231,19 +232,19 @@ def test_who_gives_up_before_is_tried_again(tmp_path: Path, monkeypatch: pytest.
         assert adapter.add_sa(sa()) == Done()
         assert isinstance(adapter.take(Inbound(packet=arriving(1)[0])), Delivered)
         assert len(adapter._tunnels) == 1
-    assert len(count.read_text().splitlines()) == 2
+    assert len(count.read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_who_always_gives_up_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After three clients it is the adapter that could not; their last words are told."""
     count = tmp_path / "count"
-    program_that(f"echo >>{count}; echo no gateway; exit 1", tmp_path, monkeypatch)
+    program_that(f'echo >>"{count}"; echo no gateway; exit 1', tmp_path, monkeypatch)
     monkeypatch.setattr("espproof.adapters.openconnect.adapter._STARTED_AHEAD", 1)
     with OpenConnectAdapter() as adapter:
         with pytest.raises(AdapterError, match=r"3 clients gave up .* exit status 1; its log ends: no gateway"):
             adapter.capabilities()
         assert adapter._tunnels == []
-    assert len(count.read_text().splitlines()) == 3
+    assert len(count.read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_silence_is_a_hang(adapter: OpenConnectAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,10 +279,11 @@ def test_a_program_that_is_no_client(
         adapter.capabilities()
 
 
-def test_nothing_is_left_behind() -> None:
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither after `close` nor after the death of who used it: no process, no file."""
     before = set(descendants(os.getpid()))
-    files = set(Path("/tmp").iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with OpenConnectAdapter() as adapter:
         adapter.execute(case(sa()))
         assert set(descendants(os.getpid())) > before
@@ -299,4 +301,4 @@ def test_nothing_is_left_behind() -> None:
         user.wait()
     assert below
     assert gone(below)
-    assert not [path for path in set(Path("/tmp").iterdir()) - files if "espproof" in path.name]
+    assert list(tmp_path.iterdir()) == []

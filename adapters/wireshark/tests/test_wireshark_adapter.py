@@ -81,7 +81,7 @@ def processes_below(pid: int) -> dict[int, str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+                name, _, rest = (entry / "stat").read_text(encoding="utf-8").partition("(")[2].rpartition(")")
                 parents[int(entry.name)] = (int(rest.split()[1]), name)
     found: dict[int, str] = {}
     grown = True
@@ -217,7 +217,7 @@ def test_child_that_is_no_sharkd(
 ) -> None:
     """Whatever it does is a failure in time, and it is gone."""
     path = tmp_path / "program.py"
-    path.write_text(program)
+    path.write_text(program, encoding="utf-8")
     monkeypatch.setattr(sharkd, "_SESSIONS", str(path))
     monkeypatch.setattr(sharkd, "ANSWER_SECONDS", IMPATIENT if failure is Hung else PATIENT)
     before = set(processes_below(os.getpid()))
@@ -259,7 +259,7 @@ def test_nothing_is_left(end: Callable[["subprocess.Popen[str]"], None], tmp_pat
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, "-c", USER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True, env=environment,
+        encoding="utf-8", env=environment,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         supervisor = int(process.stdout.readline())

@@ -1,6 +1,7 @@
 """The speed of adapters: what is measured is right, and what is lost is no speed."""
 
 import json
+import shlex
 import sys
 from typing import Any
 
@@ -14,7 +15,7 @@ from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.bench import adapters
 from espproof.conformance.commands.cli import build
 
-HARNESS = f"exec:{sys.executable} -m espproof.adapters.exec.harness reference"
+HARNESS = f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness reference"
 
 
 def test_figures_of_an_adapter_in_another_process() -> None:

@@ -159,7 +159,7 @@ def test_an_id_never_leaves_the_folder(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_told_in_one_line(one: Path, tmp_path: Path) -> None:
     """A file stands where a folder should be; nothing is left behind."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     for words in (["pcap", "--output", tmp_path / "file" / "x.pcap"], ["all", "--output", tmp_path / "file"]):
         result = espproof("export", one, "--format", *words)
         assert result.exit_code == CANNOT_RUN
@@ -172,9 +172,11 @@ def test_a_capture_is_refused_by_a_terminal(one: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "espproof", "export", str(one), "--format"]
     try:
-        done = subprocess.run([*command, "pcap"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([*command, "pcap"], stdout=theirs, stderr=subprocess.PIPE, encoding="utf-8", check=False)
         assert (done.returncode, "nothing for a terminal" in done.stderr) == (USAGE, True)
-        done = subprocess.run([*command, "ip-xfrm"], stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [*command, "ip-xfrm"], stdout=theirs, stderr=subprocess.PIPE, encoding="utf-8", check=False
+        )
         assert (done.returncode, done.stderr) == (EXPECTED, "")
     finally:
         os.close(theirs)
@@ -185,7 +187,7 @@ def test_a_pipe_that_nobody_reads_is_no_error(one: Path) -> None:
     """`espproof replay … | true`."""
     for words in (["replay", str(one), "reference"], ["export", str(one), "--format", "json"]):
         with subprocess.Popen(
-            [sys.executable, "-m", "espproof", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "espproof", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
         ) as process:
             assert process.stdout is not None
             process.stdout.close()

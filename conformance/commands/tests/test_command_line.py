@@ -1,6 +1,7 @@
 """The command line as a whole: what every command does alike."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ FULL = Path("/dev/full")
 def test_a_full_disk_is_one_line_and_no_traceback(option: str, unbuffered: str) -> None:
     with FULL.open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "espproof", option], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            [sys.executable, "-m", "espproof", option], stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
     assert done.returncode == 3
@@ -38,12 +39,63 @@ def test_the_last_words_of_a_program_stand_on_lines_of_their_own(tmp_path: Path)
     hello = '{"id":1,"result":"hello","protocol":1,"capabilities":{"encryption":{"ENCR_AES_GCM_16":[16]}}}'
     unsupported = '{"id":2,"result":"unsupported","what":"this"}'
     answers.write_text(
-        f"for said in ({hello!r}, {unsupported!r}):\n    input()\n    print(said, flush=True)\ninput()\n{BROKEN}"
+        f"for said in ({hello!r}, {unsupported!r}):\n    input()\n    print(said, flush=True)\ninput()\n{BROKEN}",
+        encoding="utf-8",
     )
-    command = [sys.executable, "-m", "espproof", "run", f"exec:{sys.executable} {answers}", "--only", "tfc.removed"]
-    done = subprocess.run([*command, "--profile", "quick"], capture_output=True, text=True, check=False)
+    adapter = "exec:" + shlex.join([sys.executable, str(answers)])
+    command = [sys.executable, "-m", "espproof", "run", adapter, "--only", "tfc.removed"]
+    done = subprocess.run([*command, "--profile", "quick"], capture_output=True, encoding="utf-8", check=False)
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert "a = b" in lines, done.stdout + done.stderr
     assert "last line" in lines
     assert "^^^^" not in done.stdout
     assert done.returncode == 1
+
+
+OLD_TERMINAL = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_a_terminal_that_knows_ascii_alone_is_told_everything() -> None:
+    """A letter that it lacks is told by its number."""
+    command = [
+        sys.executable,
+        "-m",
+        "espproof",
+        "run",
+        "seeded:padding-zeros",
+        "--profile",
+        "quick",
+        "--only",
+        "padding.*",
+    ]
+    told = {}
+    for name, locale in (("old", OLD_TERMINAL), ("new", {"PYTHONUTF8": "1"})):
+        done = subprocess.run(command, env={**os.environ, **locale}, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (1, b"")
+        told[name] = done.stdout
+    assert told["old"].isascii()
+    assert b"\\u2192 " in told["old"]
+    assert "→ ".encode() in told["new"]
+
+
+@pytest.mark.parametrize("locale", [OLD_TERMINAL, {"PYTHONUTF8": "1"}], ids=["old", "new"])
+def test_a_file_is_told_by_the_octets_of_its_name(locale: dict[str, str], tmp_path: Path) -> None:
+    """They need not be text, in this locale or in any."""
+    folder = os.fsencode(tmp_path) + b"/\xc3\xb6\xff"
+    command = [sys.executable, "-m", "espproof", "run", "reference", "--profile", "quick", "--only", "tfc.added"]
+    done = subprocess.run(
+        [*command, "--report", folder], env={**os.environ, **locale}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"report: " + folder + b"/report.html\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_may_be_closed(closed: str) -> None:
+    """The pipes to a program are not mistaken for it."""
+    program = shlex.join([sys.executable, "-m", "espproof.adapters.exec.harness", "reference"])
+    run = shlex.join(
+        [sys.executable, "-m", "espproof", "run", f"exec:{program}", "--profile", "quick", "--only", "tfc.*"]
+    )
+    done = subprocess.run(["sh", "-c", f"{run} {closed}"], capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (" pass" in done.stdout) == (">&-" not in closed.split())

@@ -126,7 +126,7 @@ def tshark(folder: Path, case: Case, *fields: str) -> list[list[str]]:
     command = ["tshark", "-r", str(capture), *options(case), "-T", "fields", "-E", "occurrence=a"]
     command += [word for field in fields for word in ("-e", field)]
     home = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=home)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=home)
     assert done.returncode == 0, done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 
@@ -178,7 +178,7 @@ def test_wireshark_opens_every_kind_of_sa(fields: dict[str, Any], tmp_path: Path
 def test_the_whole_command_runs(tmp_path: Path) -> None:
     """The exported text is a script that prints the dissected packets."""
     write_all(both_ways(sa()), tmp_path, "it")
-    done = subprocess.run(["sh", "it.wireshark.txt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(["sh", "it.wireshark.txt"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "Src: 10.1.2.3, Dst: 10.4.5.6" in done.stdout
 
@@ -232,7 +232,7 @@ MANY = Case(
 
 def test_the_script_is_one_that_a_shell_reads() -> None:
     """`sh -n`."""
-    done = subprocess.run(["sh", "-n"], input=ip_xfrm(MANY), capture_output=True, text=True, check=False)
+    done = subprocess.run(["sh", "-n"], input=ip_xfrm(MANY), capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -273,7 +273,7 @@ def _namespace() -> str | None:
     """Why commands cannot be tried here; None if they can."""
     if shutil.which("ip") is None or shutil.which("unshare") is None:
         return "ip or unshare is not installed"
-    done = subprocess.run(["unshare", "-n", "ip", "xfrm", "state"], capture_output=True, text=True, check=False)
+    done = subprocess.run(["unshare", "-n", "ip", "xfrm", "state"], capture_output=True, encoding="utf-8", check=False)
     return None if done.returncode == 0 else f"no xfrm in a network namespace of one's own: {done.stderr.strip()}"
 
 
@@ -284,7 +284,7 @@ def test_iproute2_understands_every_command() -> None:
         sa(encr, auth, name=f"sa{index}", spi=0x1000 + index) for index, (encr, auth) in enumerate(PAIRS)
     ))  # fmt: skip
     for command in commands(ip_xfrm(MANY)) + commands(ip_xfrm(algorithms)):
-        done = subprocess.run(["unshare", "-n", *command], capture_output=True, text=True, check=False)
+        done = subprocess.run(["unshare", "-n", *command], capture_output=True, encoding="utf-8", check=False)
         assert done.returncode in (0, 2), (shlex.join(command), done.returncode, done.stderr)
         if "policy" in command:
             assert done.returncode == 0, (shlex.join(command), done.stderr)
@@ -296,7 +296,9 @@ def test_iproute2_understands_every_command() -> None:
 def run(script: str, folder: Path) -> str:
     path = folder / "it.py"
     path.write_text(script, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-I", str(path)], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", str(path)], cwd=folder, capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -377,14 +379,14 @@ def test_hostile_text_is_never_code(tmp_path: Path) -> None:
     fake = tmp_path / "bin"
     fake.mkdir()
     for name in ("ip", "tshark"):
-        (fake / name).write_text("#!/bin/sh\nexit 0\n")
+        (fake / name).write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
         (fake / name).chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
     environment = {"PATH": f"{fake}:/usr/bin:/bin"}
     for script in ("it.ip-xfrm.sh", "it.wireshark.txt"):
         done = subprocess.run(
-            ["sh", str(tmp_path / script)], cwd=work, env=environment, capture_output=True, text=True, check=False
+            ["sh", str(tmp_path / script)], cwd=work, env=environment, capture_output=True, encoding="utf-8", check=False
         )  # fmt: skip
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     run(scapy(case), work)

@@ -88,7 +88,7 @@ def test_case_goes_to_the_temporary_folder(run) -> None:  # type: ignore[no-unty
 def test_expected_departure_is_an_xfail(tmp_path: Path, run) -> None:  # type: ignore[no-untyped-def]
     """What the expectation file lists is expected, with its reason; with 'none' it is not."""
     listed = f'[[deviation]]\nid = "{PORT_IGNORED}"\nreason = "known since ever"\nclause = "RFC 4301 5.2"\n'
-    (tmp_path / "expected.toml").write_text(listed)
+    (tmp_path / "expected.toml").write_text(listed, encoding="utf-8")
     args = ("--adapter", "seeded:udp-port-not-checked", "--espproof-only", "udp.other-port", "-rx")
     result = run(*args, "--espproof-expect", str(tmp_path / "expected.toml"))
     result.assert_outcomes(xfailed=1)
@@ -99,7 +99,7 @@ def test_expected_departure_is_an_xfail(tmp_path: Path, run) -> None:  # type: i
 def test_other_verdict_than_expected_fails(tmp_path: Path, run) -> None:  # type: ignore[no-untyped-def]
     """A crash is not the failure that was expected."""
     listed = f'[[deviation]]\nid = "{PORT_IGNORED}"\nverdict = "crash"\nreason = "known"\nclause = "RFC 4301 5.2"\n'
-    (tmp_path / "expected.toml").write_text(listed)
+    (tmp_path / "expected.toml").write_text(listed, encoding="utf-8")
     args = ("--adapter", "seeded:udp-port-not-checked", "--espproof-only", "udp.other-port")
     run(*args, "--espproof-expect", str(tmp_path / "expected.toml")).assert_outcomes(failed=1)
 
@@ -178,7 +178,7 @@ def test_adapter_is_opened_once_per_process(workers: str, times: int, pytester: 
     pytester.syspathinsert()
     result = run("--adapter", "counted:Counted", "--espproof-only", "udp", "-n", workers)
     result.assert_outcomes(passed=len(selected("udp")))
-    log = (pytester.path / "log").read_text().split()
+    log = (pytester.path / "log").read_text(encoding="utf-8").split()
     assert (log.count("open"), log.count("close")) == (times, times)
 
 
@@ -221,7 +221,7 @@ def test_unexpected_pass_fails_the_run(tmp_path: Path, run, monkeypatch: pytest.
     one = {"udp.other-port": all_checks()["udp.other-port"]}
     monkeypatch.setattr(collector, "all_checks", lambda: one)
     listed = f'[[deviation]]\nid = "{PORT_IGNORED}"\nreason = "stale"\nclause = "RFC 4301 5.2"\n'
-    (tmp_path / "expected.toml").write_text(listed)
+    (tmp_path / "expected.toml").write_text(listed, encoding="utf-8")
     args = ("--adapter", "reference", "--espproof-only", "udp.other-port")
     result = run(*args, "--espproof-expect", str(tmp_path / "expected.toml"), profile="default")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -246,6 +246,6 @@ def test_others_are_not_disturbed(pytester: pytest.Pytester) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--adapter", "eth0"]
     done = subprocess.run(
-        command, check=False, cwd=pytester.path, env=environment, capture_output=True, text=True, timeout=60
+        command, check=False, cwd=pytester.path, env=environment, capture_output=True, encoding="utf-8", timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -36,13 +36,13 @@ def project(tmp_path: Path) -> Path:
     for name, body in (
         ("pip", "exit 0\n"),
         ("espproof", f'a=$1; shift; [ "$a" = run ] && set -- "$@" --only "{ONLY}"\nexec {_espproof()} "$a" "$@"\n'),
-        ("pytest", f'exec {sys.executable} -m pytest "$@" --espproof-only "{ONLY}"\n'),
+        ("pytest", f'exec {shlex.quote(sys.executable)} -m pytest "$@" --espproof-only "{ONLY}"\n'),
     ):
         _script(tools / name, "#!/bin/sh\n" + body)
     work = tmp_path / "work"
     work.mkdir()
-    (work / "Makefile").write_text("my-esp:\n")
-    (work / "known.toml").write_text("")
+    (work / "Makefile").write_text("my-esp:\n", encoding="utf-8")
+    (work / "known.toml").write_text("", encoding="utf-8")
     _script(work / "my-esp", MY_ESP.format(python=sys.executable, adapter="reference"))
     done = _shell(work, "espproof run exec:./my-esp --profile quick --expect known.toml --report espproof-baseline")
     assert done.returncode == 0, done.stderr
@@ -50,11 +50,11 @@ def project(tmp_path: Path) -> Path:
 
 
 def _espproof() -> str:
-    return f"{sys.executable} -m espproof"
+    return f"{shlex.quote(sys.executable)} -m espproof"
 
 
 def _script(path: Path, text: str) -> None:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -63,7 +63,7 @@ def _shell(work: Path, command: str) -> subprocess.CompletedProcess[str]:
     summary = work.parent / "step-summary"
     return subprocess.run(
         ["/bin/sh", "-euc", command], cwd=work, env={**os.environ, "PATH": path, "GITHUB_STEP_SUMMARY": str(summary)},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -104,4 +104,4 @@ def test_github_summary_is_told(project: Path) -> None:
     """The summary of the step is the Markdown of the run."""
     for step in _steps("github"):
         _shell(project, step)
-    assert (project.parent / "step-summary").read_text().startswith("### espproof: as expected")
+    assert (project.parent / "step-summary").read_text(encoding="utf-8").startswith("### espproof: as expected")

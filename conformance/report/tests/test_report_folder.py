@@ -44,7 +44,7 @@ def test_the_page_holds_the_files_that_lie_beside_it(found: RunResult, tmp_path:
     below = tmp_path / "counterexamples" / "scapy"
     (below / f"{one.requirement}.pcap").write_bytes(b"captured octets")
     (below / f"{other.requirement}.pcap").write_bytes(bytes(folder.MAX_EMBEDDED + 1))
-    page = folder.write_page([run], tmp_path).read_text()
+    page = folder.write_page([run], tmp_path).read_text(encoding="utf-8")
     assert "Y2FwdHVyZWQgb2N0ZXRz" in page
     assert f'"href":"counterexamples/scapy/{other.requirement}.pcap"' in page
     assert page.count('.pcap"') == 3, "two names and one link"
@@ -52,11 +52,11 @@ def test_the_page_holds_the_files_that_lie_beside_it(found: RunResult, tmp_path:
 
 def test_a_symbolic_link_is_not_followed_into_the_page(found: RunResult, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("a secret that nobody asked for")
+    secret.write_text("a secret that nobody asked for", encoding="utf-8")
     run = folder.write(found, tmp_path / "out")
     link = tmp_path / "out" / "counterexamples" / "scapy" / f"{found.counterexamples[0].requirement}.txt"
     link.symlink_to(secret)
-    assert link.name not in folder.write_page([run], tmp_path / "out").read_text()
+    assert link.name not in folder.write_page([run], tmp_path / "out").read_text(encoding="utf-8")
 
 
 def test_a_hostile_requirement_id_names_no_file_outside(found: RunResult, tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_a_damaged_result_is_named_with_its_reason(tmp_path: Path, content: byte
 
 def test_other_json_files_are_left_alone(found: RunResult, tmp_path: Path) -> None:
     folder.write(found, tmp_path)
-    (tmp_path / "score.json").write_text('{"total": 60, "format": 3}')
-    (tmp_path / "list.json").write_text("[1, 2]")
-    (tmp_path / "case.json").write_text('{"format": "espproof-case", "version": 1}')
+    (tmp_path / "score.json").write_text('{"total": 60, "format": 3}', encoding="utf-8")
+    (tmp_path / "list.json").write_text("[1, 2]", encoding="utf-8")
+    (tmp_path / "case.json").write_text('{"format": "espproof-case", "version": 1}', encoding="utf-8")
     runs, others = folder.read(tmp_path)
     assert [run.name for run in runs] == ["scapy"]
     assert others == ["case.json", "list.json", "score.json"]
@@ -125,7 +125,7 @@ def test_espproof_report_writes_where_it_is_told(found: RunResult, tmp_path: Pat
     page = tmp_path / "out" / "page.html"
     outcome = CliRunner().invoke(build(), ["report", str(tmp_path / "in"), "--output", str(page)])
     assert outcome.exit_code == 0, outcome.output
-    assert page.read_text().startswith("<!doctype html>")
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_espproof_run_leaves_everything_in_the_report_folder(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_espproof_run_prints_the_command_that_replays_what_it_found(tmp_path: Pa
 
 
 def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
     outcome = CliRunner().invoke(build(), [*RUN, "--report", str(tmp_path / "file")])
     assert outcome.exit_code == 3
     assert "cases in" not in outcome.output
@@ -206,7 +206,7 @@ def test_a_full_disk_costs_the_files_but_not_the_results(tmp_path: Path) -> None
 
     done = subprocess.run(
         [sys.executable, "-m", "espproof", *RUN, "--report", str(tmp_path / "out")],
-        capture_output=True, text=True, timeout=120, preexec_fn=limit, check=False,
+        capture_output=True, encoding="utf-8", timeout=120, preexec_fn=limit, check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # of which 4 KiB would be kept, and break everybody's import
     )  # fmt: skip
     assert done.returncode == 3

@@ -130,7 +130,7 @@ def test_file_that_is_none_says_so(tmp_path: Path) -> None:
         "[[deviation]]\nid = 'x'\nreason = ''\nclause = ''\nverdict = 'bad'\n",
         "=",
     ):
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises(Misuse, match=r"wrong\.toml"):
             read_expectations(path)
     with pytest.raises(Misuse, match=r"none\.toml"):
@@ -140,11 +140,15 @@ def test_file_that_is_none_says_so(tmp_path: Path) -> None:
 def test_a_file_can_extend_another(tmp_path: Path) -> None:
     """All of the other file holds, but what is named in `without` and what has an entry of the same id."""
     entry = "[[deviation]]\nid = '{}'\nreason = '{}'\nclause = ''\n"
-    (tmp_path / "base.toml").write_text(entry.format("a", "1") + entry.format("b", "1") + entry.format("c", "1"))
+    (tmp_path / "base.toml").write_text(
+        entry.format("a", "1") + entry.format("b", "1") + entry.format("c", "1"), encoding="utf-8"
+    )
     path = tmp_path / "more.toml"
-    path.write_text("extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"))
+    path.write_text(
+        "extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"), encoding="utf-8"
+    )
     assert [(one.id, one.reason) for one in read_expectations(path)] == [("c", "1"), ("b", "2"), ("d", "2")]
-    (tmp_path / "most.toml").write_text("extends = 'more.toml'\nwithout = ['b']\n")
+    (tmp_path / "most.toml").write_text("extends = 'more.toml'\nwithout = ['b']\n", encoding="utf-8")
     assert [one.id for one in read_expectations(tmp_path / "most.toml")] == ["c", "d"]
 
 
@@ -159,9 +163,9 @@ def test_a_file_can_extend_another(tmp_path: Path) -> None:
 )
 def test_a_file_that_extends_wrongly_says_so(tmp_path: Path, text: str) -> None:
     """What is taken away must be there, and there is an end."""
-    (tmp_path / "base.toml").write_text("")
-    (tmp_path / "round.toml").write_text("extends = 'self.toml'")
+    (tmp_path / "base.toml").write_text("", encoding="utf-8")
+    (tmp_path / "round.toml").write_text("extends = 'self.toml'", encoding="utf-8")
     path = tmp_path / "self.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(Misuse, match="toml"):
         read_expectations(path)

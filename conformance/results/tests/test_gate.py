@@ -210,5 +210,5 @@ def test_summary_and_badge(good: RunResult, bad: RunResult, tmp_path: Path) -> N
     assert "new-failure" in image.attrib["aria-label"]
     assert "pass" in ET.fromstring(summary.badge([good])).attrib["aria-label"]
     folder.write_summary([folder.write(good, tmp_path)], tmp_path)
-    assert (tmp_path / "summary.md").read_text().startswith("### espproof: as expected")
-    assert (tmp_path / "badge.svg").read_text().startswith("<svg")
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("### espproof: as expected")
+    assert (tmp_path / "badge.svg").read_text(encoding="utf-8").startswith("<svg")

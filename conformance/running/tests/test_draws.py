@@ -24,7 +24,7 @@ def test_loaded_modules_change_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     before = digest()
     path = tmp_path / "full_of_numbers.py"
-    path.write_text("\n".join(f"A{n} = {n * 37 + 101}" for n in range(500)))
+    path.write_text("\n".join(f"A{n} = {n * 37 + 101}" for n in range(500)), encoding="utf-8")
     module = ModuleType("full_of_numbers")
     module.__file__ = str(path)
     monkeypatch.setitem(sys.modules, "full_of_numbers", module)

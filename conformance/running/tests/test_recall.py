@@ -142,7 +142,7 @@ def test_a_damaged_file_is_none(damage: Callable[[bytes], bytes], more_than: int
 
 def test_a_folder_that_cannot_be_used_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file where the folder should be: nothing is kept, and nothing is wrong."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("ESPPROOF_CACHE", str(tmp_path / "file"))
     assert run(Does()).verdict is Verdict.PASS
     assert run(Does()).recalled == 0

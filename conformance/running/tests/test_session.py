@@ -23,7 +23,9 @@ FEW = "padding,tfc.added,format.opens"
 
 
 def espproof(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*ESPPROOF, *arguments], check=False, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(
+        [*ESPPROOF, *arguments], check=False, capture_output=True, encoding="utf-8", timeout=120, **options
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- the cases
@@ -123,7 +125,7 @@ def test_what_was_found_becomes_what_is_expected(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """`| head` ends quietly: no traceback, exit status 0."""
     run = [*ESPPROOF, "requirements", "--json"]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -139,13 +141,13 @@ def start(workers: int) -> subprocess.Popen[str]:
     """A run of half a minute, in a process group of its own."""
     return subprocess.Popen(
         [*ESPPROOF, "run", "reference", "--profile", "default", "--fresh", "--json", "-n", str(workers)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
     )  # fmt: skip
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """Children of the run that are workers, not the resource tracker."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
@@ -156,7 +158,10 @@ def busy(process: subprocess.Popen[str], workers: int) -> None:
     while time.monotonic() < until:
         assert process.poll() is None
         who = workers_of(process) if workers > 1 else [process.pid]
-        used = [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) / ticks for pid in who]
+        used = [
+            int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11]) / ticks
+            for pid in who
+        ]
         if len(used) == workers and min(used) > 3:
             return
         time.sleep(0.1)

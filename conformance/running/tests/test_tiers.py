@@ -1,5 +1,6 @@
 """Other implementations are asked about what was found: two against the reference are a conflict."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from espproof.conformance.running.check import Profile
 
 ID = "RFC4303-2.4-default-padding"
 WRONG = "seeded:padding-zeros"
-HARNESS = f"exec:{sys.executable} -m espproof.adapters.exec.harness"
+HARNESS = f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness"
 TWIN, OTHER_TWIN = f"{HARNESS} {WRONG}", f"{HARNESS.replace(':', ':env ', 1)} {WRONG}"
 """The same mistake under other names."""
 
@@ -69,7 +70,7 @@ def test_conflict_is_news_unless_it_was_examined() -> None:
 def test_oracle_that_cannot_or_dies_says_so() -> None:
     """No opinion is no agreement: the verdict stays, and the reason is on record."""
     program = Path(exec_adapter.__file__).parent / "tests" / "crashing_program.py"
-    dies = f"exec:{sys.executable} {program} crash Outbound"
+    dies = f"exec:{shlex.quote(sys.executable)} {shlex.quote(str(program))} crash Outbound"
     result = run(TWIN, dies)
     assert result.requirements[ID] is Verdict.FAIL
     assert opinions(result)[dies].startswith("crashed: ")

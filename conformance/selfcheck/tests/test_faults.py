@@ -1,6 +1,7 @@
 """`espproof check --faults`: a good adapter stands all of them, and each kind of bad one is found out."""
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from espproof.conformance.commands.cli import build
 from espproof.conformance.selfcheck import faults
 
-HARNESS = f"exec:{sys.executable} -m espproof.adapters.exec.harness reference"
+HARNESS = f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness reference"
 BAD = """
 import subprocess, tempfile
 from espproof.adapters.base import Crashed
@@ -43,7 +44,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Short limits, and the bad adapters in a module of their own."""
     monkeypatch.setattr(faults, "LIMIT", "0.5")
     monkeypatch.setattr(faults, "_LEFT_SECONDS", 1.0)
-    (tmp_path / "bad_adapters.py").write_text(BAD)
+    (tmp_path / "bad_adapters.py").write_text(BAD, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 

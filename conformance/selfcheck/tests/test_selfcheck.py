@@ -1,6 +1,7 @@
 """`espproof check`: the right adapters pass, and each miniature is caught by the question that it was made for."""
 
 import json
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -79,7 +80,7 @@ def failed(done: Checked) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["reference", "scapy", f"exec:{sys.executable} -m espproof.adapters.exec.harness reference"]
+    "name", ["reference", "scapy", f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness reference"]
 )
 def test_right_adapter_passes(name: str) -> None:
     """Nothing is held against an adapter that is right, and it has been asked everything."""
@@ -254,7 +255,7 @@ def test_terminal_says_how_to_fix_it() -> None:
 
 def test_constructor_that_raises_is_an_adapter_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An adapter that cannot be made is told apart from one that is wrong."""
-    (tmp_path / "falls_over.py").write_text("def Adapter():\n    raise RuntimeError('no device')\n")
+    (tmp_path / "falls_over.py").write_text("def Adapter():\n    raise RuntimeError('no device')\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(AdapterError, match="no device"):
         session.check("falls_over:Adapter")
@@ -262,7 +263,7 @@ def test_constructor_that_raises_is_an_adapter_error(tmp_path: Path, monkeypatch
 
 def test_what_is_no_adapter_is_misuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that leads to something else is the user's mistake."""
-    (tmp_path / "is_none.py").write_text("Adapter = dict\n")
+    (tmp_path / "is_none.py").write_text("Adapter = dict\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(Misuse):
         session.check("is_none:Adapter")
@@ -305,7 +306,7 @@ def test_adapter_with_hardware_to_itself_is_asked_alone(tmp_path: Path, monkeypa
                 Adapter.made += 1
                 assert Adapter.made == 1
     """
-    (tmp_path / "has_hardware.py").write_text(textwrap.dedent(text))
+    (tmp_path / "has_hardware.py").write_text(textwrap.dedent(text), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     done = session.check("has_hardware:Adapter")
     assert done.correct

@@ -415,7 +415,7 @@ def test_lint_complains_about_files(corpus: Path) -> None:
     """A missing, a foreign, an unreadable, an unexplained file, and one in another form, are each told."""
     (corpus / "overflow.json").unlink()
     shutil.copy(corpus / "rfc7634.json", corpus / "foreign.json")
-    (corpus / "broken.json").write_text("{")
+    (corpus / "broken.json").write_text("{", encoding="utf-8")
     path = corpus / "rfc3602.json"
     path.write_bytes(path.read_bytes() + b"\n")
     said = "\n".join(lint(corpus))

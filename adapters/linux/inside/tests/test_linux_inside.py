@@ -25,6 +25,7 @@ def _imported(program: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", _MODULES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_what_runs_inside_imports_the_standard_library_and_these_two_rooms(path: Path) -> None:
     """Anywhere in the module: an import in a function costs as much, only later."""
-    own = {name for name in _imported(path.read_text()) if name.partition(".")[0] not in sys.stdlib_module_names}
+    imported = _imported(path.read_text(encoding="utf-8"))
+    own = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name for name in own if not name.startswith(_ROOMS) and name.split(".")[0] != _MORE.get(path.stem)} == set()
     assert path.parent.name == "inside" or all(name.startswith(_ROOMS[1]) for name in own), "the codec is below"

@@ -44,7 +44,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Guest]]:
     def started(program: str, seconds: float = 20) -> Guest:
         kernel = tmp_path / "kernel"
         folder = str(Path(espproof.__file__).parents[1])
-        kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program)
+        kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program, encoding="utf-8")
         kernel.chmod(0o700)
         guests.append(Guest(str(kernel), processor, seconds))
         return guests[-1]

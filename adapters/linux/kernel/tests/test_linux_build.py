@@ -33,7 +33,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build, "source_version", lambda: "6.12.0-1")
     folder = tmp_path / build.PACKAGE
     (folder / "kernel").mkdir(parents=True)
-    (folder / "Makefile").write_text(MAKEFILE.format(program=sys._base_executable))  # type: ignore[attr-defined]
+    (folder / "Makefile").write_text(MAKEFILE.format(program=sys._base_executable), encoding="utf-8")  # type: ignore[attr-defined]
     return folder
 
 
@@ -57,7 +57,7 @@ def test_a_kernel_is_built_once(source: Path) -> None:
     kernel, ticks = made()
     assert kernel == build.image("plain")
     assert ("compile", 1) in ticks
-    assert "linux-source-6.12 6.12.0-1" in kernel.with_name("about.txt").read_text()
+    assert "linux-source-6.12 6.12.0-1" in kernel.with_name("about.txt").read_text(encoding="utf-8")
     assert {path.name for path in kernel.parents[1].iterdir()} == {kernel.parent.name, "work"}
     assert not left()
     (source.parent / "source.tar.xz").write_bytes(b"")
@@ -81,7 +81,7 @@ def test_what_failed_goes_on_where_it_was(source: Path) -> None:
         made()
     assert str(raised.value).startswith("compile failed: make ended with exit status 2; the whole log is ")
     log = str(raised.value).split("whole log is ")[1].splitlines()[0]
-    assert "one.c:1: it is wrong" in Path(log).read_text()
+    assert "one.c:1: it is wrong" in Path(log).read_text(encoding="utf-8")
     (source.parent / "source.tar.xz").write_bytes(b"")
     (tree,) = cache.folder("linux", "work").glob("*.tree")
     (tree / "fails").unlink()
@@ -94,7 +94,9 @@ def test_what_failed_goes_on_where_it_was(source: Path) -> None:
 
 def test_an_option_that_is_not_taken_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kconfig drops what it does not know without a word."""
-    (source / "Makefile").write_text("alldefconfig:\n\tgrep -v CONFIG_INET_ESP=y $(KCONFIG_ALLCONFIG) >.config\n")
+    (source / "Makefile").write_text(
+        "alldefconfig:\n\tgrep -v CONFIG_INET_ESP=y $(KCONFIG_ALLCONFIG) >.config\n", encoding="utf-8"
+    )
     pack(source)
     with pytest.raises(AdapterError, match=r"does not take: CONFIG_INET_ESP=y$"):
         made()
@@ -102,7 +104,7 @@ def test_an_option_that_is_not_taken_is_named(source: Path, monkeypatch: pytest.
 
 def test_a_source_that_cannot_be_edited_is_an_error(source: Path) -> None:
     """And what is in the tree is whole: there is none."""
-    (source / "kernel" / "kcov.c").write_text("another source\n")
+    (source / "kernel" / "kcov.c").write_text("another source\n", encoding="utf-8")
     pack(source)
     with pytest.raises(AdapterError, match=r"kernel/kcov\.c of linux-source-6\.12 is not as expected"):
         made("kcov")
@@ -131,7 +133,9 @@ def test_a_full_disk_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> 
         context.setattr(build, "NEEDED_OCTETS", 1 << 60)
         with pytest.raises(AdapterError, match=r"is full: .* GiB are free.*ESPPROOF_CACHE"):
             made()
-    (source / "Makefile").write_text("alldefconfig:\n\t@echo cannot write: No space left on device; exit 1\n")
+    (source / "Makefile").write_text(
+        "alldefconfig:\n\t@echo cannot write: No space left on device; exit 1\n", encoding="utf-8"
+    )
     pack(source)
     with pytest.raises(AdapterError, match="is full"):
         made()
@@ -146,7 +150,7 @@ def test_nothing_runs_on_when_the_build_is_killed(source: Path) -> None:
         f"build.SOURCE = pathlib.Path({str(build.SOURCE)!r}); build.source_version = lambda: '6.12.0-1'\n"
         "build.build('plain', 1, lambda *told: print(*told, flush=True))"
     )
-    one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8")
     assert one.stdout is not None
     while "compile 1" not in one.stdout.readline():
         pass
@@ -167,7 +171,8 @@ def test_nothing_runs_on_when_the_build_is_killed(source: Path) -> None:
 def test_a_build_that_is_interrupted_leaves_nothing_half_done(source: Path) -> None:
     """Make is told to end, and removes the file that it was making."""
     (source / "Makefile").write_text(
-        "alldefconfig:\n\tcp $(KCONFIG_ALLCONFIG) .config\nlinux:\n\techo half >linux\n\t@echo '  CC  '\n\tsleep 60\n"
+        "alldefconfig:\n\tcp $(KCONFIG_ALLCONFIG) .config\nlinux:\n\techo half >linux\n\t@echo '  CC  '\n\tsleep 60\n",
+        encoding="utf-8",
     )
     pack(source)
 

@@ -62,7 +62,7 @@ Make = Callable[..., Guest]
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     program = tmp_path / "more.py"
-    program.write_text(PROGRAM)
+    program.write_text(PROGRAM, encoding="utf-8")
     processor = Processor()
     guests: list[Guest] = []
 

@@ -99,10 +99,11 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     folder = tmp_path_factory.mktemp("header")
     source = folder / "values.c"
     source.write_text(
-        f"#include <stddef.h>\n#include <stdio.h>\n#include <linux/xfrm.h>\nint main(void)\n{{\n{lines}\n}}\n"
+        f"#include <stddef.h>\n#include <stdio.h>\n#include <linux/xfrm.h>\nint main(void)\n{{\n{lines}\n}}\n",
+        encoding="utf-8",
     )
     subprocess.run([str(_COMPILER), "-o", str(folder / "values"), str(source)], check=True)
-    said = subprocess.run([str(folder / "values")], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run([str(folder / "values")], check=True, capture_output=True, encoding="utf-8").stdout
     return dict(zip(wanted, map(int, said.split()), strict=True))
 
 
@@ -119,7 +120,7 @@ def _places(name: str, members: str) -> list[tuple[str, str]]:
 
 def _names() -> set[str]:
     """The constants of the header that belong to one of our enums."""
-    found = set(re.findall(rf"\b(?:{'|'.join(_ENUMS)})[A-Z0-9_]+\b", _HEADER.read_text()))
+    found = set(re.findall(rf"\b(?:{'|'.join(_ENUMS)})[A-Z0-9_]+\b", _HEADER.read_text(encoding="utf-8")))
     return {name for name in found if not _NOT_OURS.search(name)}
 
 
