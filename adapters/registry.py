@@ -47,7 +47,9 @@ class Known:
 
 
 KNOWN = (
-    Known("reference", "the reference itself: must pass everything", "espproof.adapters.reference:ReferenceAdapter"),
+    Known(
+        "reference", "the reference itself: must pass everything", "espproof.adapters.models.reference:ReferenceAdapter"
+    ),
     Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",),

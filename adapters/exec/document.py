@@ -19,7 +19,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.harness import Harness
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.schema import text
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY

@@ -30,7 +30,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded.catalogue import DEFECTS
 from espproof.adapters.seeded.load import copy_with
 from espproof.adapters.seeded.model import Defect

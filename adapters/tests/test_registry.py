@@ -10,12 +10,12 @@ import pytest
 
 from espproof.adapters import registry
 from espproof.adapters.base import AdapterError
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import SeededAdapter
 from espproof.reference.errors import Misuse
 
 OWN = """
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 
 class Mine(ReferenceAdapter):
     name = "mine"

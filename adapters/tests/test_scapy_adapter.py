@@ -18,7 +18,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.reference import ip
 
 pytest.importorskip("scapy")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from espproof.adapters.base import Crashed
 from espproof.adapters.case import Burst, Done, InboundBurst, Octets, OutboundBurst, Sa
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import DEFECTS, SeededAdapter, by_id
 from espproof.adapters.seeded.load import REFERENCE, Original, Stale, copy_with, edited, package_of, source_of
 from espproof.adapters.seeded.model import Defect, Edit

@@ -40,8 +40,8 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.probe import narrowed
-from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.wireshark import table, verdict
 from espproof.adapters.wireshark.sharkd import Sharkd, Shown
 from espproof.reference.algorithms import ENCRYPTION

@@ -36,7 +36,7 @@ from espproof.adapters.case import (
     SequenceNumber,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target

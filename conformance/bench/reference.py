@@ -35,7 +35,7 @@ from hypothesis import seed as hypothesis_seed
 import espproof
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Delivered, Octets, Outbound, Sa, Sent
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.adapters.translate import security_association, starting_state
 from espproof.conformance.checks.registry import Check, all_checks

@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     Selector,
     Step,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.conformance.export.comment import comment
 from espproof.reference import ip

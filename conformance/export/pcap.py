@@ -17,8 +17,8 @@ from espproof.adapters.case import (
     Sent,
     State,
 )
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.pcap import savefile
-from espproof.adapters.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 
 GOT = 500_000_000

@@ -24,8 +24,8 @@ from espproof.adapters.case import (
     State,
     Step,
 )
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.printable import printable
-from espproof.adapters.reference import ReferenceAdapter
 from espproof.conformance.export.comment import comment
 from espproof.conformance.export.pcap import expected
 from espproof.reference import ip, udp_encapsulation

@@ -33,7 +33,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.oracle.compare import inbound, inbound_burst, state, tell
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge
 from espproof.conformance.oracle.shown import by_right_packet

@@ -32,7 +32,7 @@ MOST_ROUND = 16 << 20
 """Octets of JSON that are kept of a round: sweeps over all lengths have more, and are quick to draw."""
 MOST_KEPT = 1 << 30
 """Octets of all files. The runs that were used longest ago go first."""
-_SOURCES = ("reference/**/*.py", "conformance/**/*.py", "adapters/*.py")
+_SOURCES = ("reference/**/*.py", "conformance/**/*.py", "adapters/*.py", "adapters/models/*.py")
 """What decides which cases are drawn. Adapters in folders of their own do so through their capabilities alone."""
 
 

@@ -31,7 +31,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.selection import chosen
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import tell

@@ -19,7 +19,7 @@ from espproof.adapters.case import (
     Refused,
     Sent,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.vectors import files

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, Inbound, Octets
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.requirements.ids import MALFORMED
 from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting
 from espproof.fuzz.packets.changes import Change

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, Sa
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import security_association
 from espproof.conformance.oracle.judge import Incapable, judge
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from espproof.adapters.case import read, to_json
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.schema import published
 from espproof.fuzz import run as running
 from espproof.fuzz import seeds
@@ -68,7 +68,7 @@ def module(folder: Path, monkeypatch: Patch, body: str) -> str:
     """An adapter of a module of its own: the reference, whose `inbound` does `body` on its last SA."""
     name = f"broken_{abs(hash(body)) % 10**9}"
     text = (
-        "import ctypes, os, time\nfrom espproof.adapters.reference import ReferenceAdapter\n\n"
+        "import ctypes, os, time\nfrom espproof.adapters.models.reference import ReferenceAdapter\n\n"
         f"class Broken(ReferenceAdapter):\n    name = '{name}'\n\n    def inbound(self, packet):\n        {body}\n"
         "        return super().inbound(packet)\n"
     )

@@ -10,7 +10,7 @@ import time
 
 from espproof.adapters.case import Outcome, Step
 from espproof.adapters.exec.harness import Harness, serve
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 
 HOW, OPERATION = sys.argv[1:]
 

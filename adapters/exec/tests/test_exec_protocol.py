@@ -16,7 +16,7 @@ from espproof.adapters.capabilities import Capabilities, ReplayWindows
 from espproof.adapters.case import Done, Inbound, Lifetime, Octets, Outbound, Sa, UdpEncapsulation, to_plain
 from espproof.adapters.exec import client, document, messages
 from espproof.adapters.exec.harness import Harness
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.running import suite
@@ -28,7 +28,8 @@ TEXT = document.PROTOCOL.read_text(encoding="utf-8")
 HARNESS = [sys.executable, "-m", "espproof.adapters.exec.harness", "reference"]
 SESSION = re.findall(r"^> (.*)\n< (.*)$", TEXT, re.MULTILINE)
 REFERENCE = (
-    f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness espproof.adapters.reference:ReferenceAdapter"
+    f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness"
+    " espproof.adapters.models.reference:ReferenceAdapter"
 )
 
 
@@ -206,7 +207,7 @@ def test_what_an_adapter_prints_does_not_disturb_the_protocol(tmp_path: Path) ->
     """Standard output of the adapter's own code becomes standard error."""
     (tmp_path / "talkative.py").write_text(
         "import os\n"
-        "from espproof.adapters.reference import ReferenceAdapter\n"
+        "from espproof.adapters.models.reference import ReferenceAdapter\n"
         "print('imported')\n"
         "class Talkative(ReferenceAdapter):\n"
         "    def reset(self):\n"
@@ -250,7 +251,7 @@ def test_cases_do_not_depend_on_the_modules_that_an_adapter_brings_along(tmp_pat
     """The numbers that stand in the user's source do not become part of the cases: the same seed, the same digest."""
     numbers = list(range(1_000_000, 9_000_000, 100_001))
     (tmp_path / "mine.py").write_text(
-        f"NUMBERS = {numbers}\nfrom espproof.adapters.reference import ReferenceAdapter\n", encoding="utf-8"
+        f"NUMBERS = {numbers}\nfrom espproof.adapters.models.reference import ReferenceAdapter\n", encoding="utf-8"
     )
     code = (
         "import sys; from espproof.conformance.running import check, suite\n"
@@ -297,7 +298,7 @@ def test_a_harness_whose_adapter_reports_a_crash_ends(tmp_path: Path) -> None:
     """A crash that an adapter in Python reports is a crash at the other end too."""
     (tmp_path / "reports.py").write_text(
         "from espproof.adapters.base import Crashed\n"
-        "from espproof.adapters.reference import ReferenceAdapter\n"
+        "from espproof.adapters.models.reference import ReferenceAdapter\n"
         "class Reports(ReferenceAdapter):\n"
         "    def advance_time(self, seconds):\n"
         "        raise Crashed('kernel panic')\n",

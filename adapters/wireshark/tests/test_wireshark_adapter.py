@@ -30,7 +30,7 @@ from espproof.adapters.case import (
     Sent,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.wireshark import sharkd, table
 from espproof.adapters.wireshark.adapter import WiresharkAdapter
 

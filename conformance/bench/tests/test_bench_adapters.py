@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from espproof.adapters import base
 from espproof.adapters.case import Dropped, Unsupported
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.bench import adapters
 from espproof.conformance.commands.cli import build
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import DEFECTS, SeededAdapter
 from espproof.conformance.checks import coverage
 from espproof.conformance.checks.registry import Check, all_checks

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from espproof.adapters.case import Case, CaseFile, Inbound, Octets, Outbound, Sa, SequenceNumber, from_json, to_json
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.commands.cli import build
 from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, NEWS, USAGE
 from espproof.conformance.export import SUFFIXES

@@ -36,7 +36,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
     from_json,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.export import SUFFIXES, export, write_all
 from espproof.conformance.export.ip_xfrm import ip_xfrm
 from espproof.conformance.export.pcap import packets, pcap

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from espproof.adapters.base import Crashed, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, read, to_plain
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.schema import published
 from espproof.conformance.commands.cli import build
 from espproof.conformance.interop.matrix import interop, meet

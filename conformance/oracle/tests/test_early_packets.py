@@ -21,7 +21,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.harness import Harness
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import SeededAdapter
 from espproof.adapters.translate import entry
 from espproof.conformance.checks.registry import all_checks

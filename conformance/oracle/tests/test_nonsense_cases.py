@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     SequenceNumber,
     UdpEncapsulation,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.oracle.judge import Judgement, judge
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY

@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.reference import ip

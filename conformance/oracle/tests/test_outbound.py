@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Case, Done, Dropped, Octets, Outbound, Sa, Sent, SequenceNumber, UdpEncapsulation
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle import outbound as rules
 from espproof.conformance.oracle.judge import Judgement, judge

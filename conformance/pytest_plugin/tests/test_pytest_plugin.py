@@ -159,7 +159,7 @@ def test_workers_run_the_same_cases(run, pytester: pytest.Pytester) -> None:  # 
 
 OPENED = """
 from pathlib import Path
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 
 class Counted(ReferenceAdapter):
     def __init__(self):

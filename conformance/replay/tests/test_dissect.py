@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Octets, Outbound, Sa, Sent, SequenceNumber, UdpEncapsulation
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.reference import ip
 

@@ -33,7 +33,7 @@ from espproof.adapters.case import (
     Unsupported,
     to_plain,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.schema import published
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay import terminal as replay_terminal

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from espproof.adapters import registry
 from espproof.adapters.base import Transcript
 from espproof.adapters.case import Case
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import load

@@ -21,7 +21,7 @@ from espproof.adapters.case import (
     Sent,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS, packets_in
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.outbound import forwarded

@@ -10,7 +10,7 @@ import pytest
 
 from espproof.adapters.base import Adapter, AdapterError, Crashed, Hung
 from espproof.adapters.case import Delivered, Dropped, Octets, Passed, Unsupported
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.verdict import Verdict

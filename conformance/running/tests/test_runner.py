@@ -8,7 +8,7 @@ import pytest
 from espproof.adapters.base import Adapter, Crashed, Hung
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Delivered, Done, Dropped, Octets, Outbound, Passed, Refused, Sa, Sent, Unsupported
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.verdict import Verdict

@@ -9,7 +9,7 @@ import pytest
 
 from espproof.adapters import exec as exec_adapter
 from espproof.adapters.capabilities import Capabilities
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.results import expectations
 from espproof.conformance.results.expectations import Expectation

@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
     Unsupported,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.reference import endpoint, ip, replay
 

@@ -17,7 +17,7 @@ BAD = """
 import subprocess, tempfile
 from espproof.adapters.base import Crashed
 from espproof.adapters.case import Dropped
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 
 class Silent(ReferenceAdapter):
     "Says that a packet was dropped when the process is dead."

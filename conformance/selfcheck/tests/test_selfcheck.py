@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import Capabilities, Family, ReplayWindows, everything
 from espproof.adapters.case import Outbound
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.commands.cli import build
 from espproof.conformance.oracle.outbound import SAME_IV, WRONG_ICV
@@ -298,7 +298,7 @@ def test_known_deviation_of_the_window_is_no_fault_of_the_adapter() -> None:
 def test_adapter_with_hardware_to_itself_is_asked_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second one is not even tried; a run in several processes is misuse."""
     text = """
-        from espproof.adapters.reference import ReferenceAdapter
+        from espproof.adapters.models.reference import ReferenceAdapter
         class Adapter(ReferenceAdapter):
             exclusive, made = True, 0
             def __init__(self):
@@ -315,7 +315,7 @@ def test_adapter_with_hardware_to_itself_is_asked_alone(tmp_path: Path, monkeypa
 
 
 def test_run_in_several_processes_is_refused_where_one_alone_can_be() -> None:
-    from espproof.adapters.reference import ReferenceAdapter
+    from espproof.adapters.models.reference import ReferenceAdapter
     from espproof.conformance.running import suite as runs
     from espproof.conformance.running.check import Profile
 

@@ -5,7 +5,7 @@ from itertools import combinations, product
 import pytest
 
 from espproof.adapters.capabilities import Capabilities, ReplayWindows
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.strategies.options import FACTORS, Options, OptionSpace, pairs_of, window_sizes
 

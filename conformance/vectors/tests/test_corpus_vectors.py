@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     Step,
     from_json,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.commands.cli import build as build_cli
 from espproof.conformance.oracle.judge import SETUP

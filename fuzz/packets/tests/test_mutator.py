@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.fuzz.packets.associations import ASSOCIATIONS
 from espproof.fuzz.packets.changes import CHANGES, Tools
 from espproof.fuzz.packets.draft import Draft, drafted, finished

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import Capabilities, everything
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.fuzz import seeds
 from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting

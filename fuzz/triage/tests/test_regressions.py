@@ -4,7 +4,7 @@ import pytest
 
 from espproof.adapters.base import Crashed
 from espproof.adapters.case import Case
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.fuzz.triage import regressions
 

@@ -10,7 +10,7 @@ from espproof.adapters.linux import association
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.processor import Processor
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.selfcheck.rig import Flow, Rig
 
 PROGRAM = """

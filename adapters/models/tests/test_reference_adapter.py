@@ -19,7 +19,7 @@ from espproof.adapters.case import (
     State,
     UdpEncapsulation,
 )
-from espproof.adapters.reference import ReferenceAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.reference import ip
 
 OUT = Sa(

@@ -1,0 +1,4 @@
+"""What we have written ourselves as implementations under test: the reference, which must pass everything.
+
+Each turns the operations of a Case into calls of a part of `espproof.reference`, and adds nothing of its own.
+"""
