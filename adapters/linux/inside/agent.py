@@ -61,7 +61,7 @@ class Agent:
 
     def _open(self) -> Gateway:
         gateway = self._make()
-        gateway.integrity_failed = self._integrity_failed  # type: ignore[method-assign]
+        gateway.integrity_failed = self._integrity_failed
         return gateway
 
     def close(self) -> None:

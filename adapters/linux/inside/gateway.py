@@ -114,6 +114,8 @@ class Gateway:
         self._set_up()
         self.unexplained = False
         """Whether a packet has vanished without a word: it may be a fragment that is kept."""
+        self.integrity_failed: Callable[[], bool] = lambda: False
+        """Whether the ICV of a packet was wrong since the last time; whoever knows the SAs puts its answer here."""
 
     def _set_up(self) -> None:
         self._must(rtnetlink.link_up(_LO, no_address=False))
@@ -343,10 +345,6 @@ class Gateway:
         if counter == _FAILED and self.integrity_failed():
             return "integrity"
         return DROP_REASONS.get(counter, "unspecified")
-
-    def integrity_failed(self) -> bool:
-        """Whether the ICV of a packet was wrong since the last time; whoever knows the SAs says so."""
-        return False
 
 
 def _inbound_policies() -> list[xfrm.Request]:
