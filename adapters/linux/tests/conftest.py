@@ -40,7 +40,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
     processor = Processor()
     machines: list[Machine] = []
 
-    def started(program: str, seconds: float = 20) -> Machine:
+    def started(program: str, seconds: float = 60) -> Machine:
         kernel = tmp_path / "kernel"
         folder = str(Path(espproof.__file__).parents[1])
         kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program, encoding="utf-8")
