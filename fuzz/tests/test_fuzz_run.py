@@ -30,6 +30,8 @@ from espproof.fuzz.triage.regressions import may_be_saved
 from espproof.reference.errors import Misuse
 
 PLANTED = "seeded:padding-length-unchecked"
+PATIENT = 120
+"""Seconds for what ends by itself, earlier, unless it never does: a busy machine is no failure."""
 CLI = CliRunner()
 Patch = pytest.MonkeyPatch
 
@@ -83,12 +85,12 @@ def module(folder: Path, monkeypatch: Patch, body: str) -> str:
 
 @pytest.mark.slow
 def test_a_bug_behind_the_icv_is_found_by_esp_input_and_not_by_the_parser(needs_atheris: None, tmp_path: Path) -> None:
-    """In seconds by the one, and by the other not in the same time, nor in all that it is given here."""
-    found = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
+    """By the one after few executions, and by the other not after many times as many."""
+    found = run(Plan(target="esp-input", adapter=PLANTED, seconds=PATIENT, seed=1, findings=1, results=tmp_path))
     assert [one.kind for one in found.findings] == ["crash"]
     assert found.whole
     first = found.findings[0]
-    assert first.seconds < 5
+    assert first.executions < 10_000
     assert first.reproduced
     assert first.frames[-1].startswith("espproof_seeded_padding_length_unchecked.esp:take_trailer")
     not_found = run(Plan(target="parser", adapter=PLANTED, seconds=8, seed=1, findings=1, results=tmp_path))
@@ -99,7 +101,7 @@ def test_a_bug_behind_the_icv_is_found_by_esp_input_and_not_by_the_parser(needs_
 
 def test_a_finding_is_a_folder_with_a_case_that_replays(needs_atheris: None, tmp_path: Path) -> None:
     """The Case passes on the reference and fails on what it was found on; the input is minimised; the trace is there."""
-    result = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
+    result = run(Plan(target="esp-input", adapter=PLANTED, seconds=PATIENT, seed=1, findings=1, results=tmp_path))
     (one,) = result.findings
     folder = Path(one.folder)
     assert {path.name for path in folder.iterdir()} == {
@@ -120,7 +122,7 @@ def test_an_input_that_hangs_ends_the_run_with_a_finding(
     """libFuzzer's limit per input; the run says that it is not whole, and why."""
     adapter = module(tmp_path, monkeypatch, "time.sleep(3600) if packet[1] == 3 else None")
     plan = Plan(
-        target="esp-input", adapter=adapter, seconds=20, seed=1, results=tmp_path, limits=Limits(seconds_per_input=1),
+        target="esp-input", adapter=adapter, seconds=PATIENT, seed=1, results=tmp_path, limits=Limits(seconds_per_input=1),
         minimise_seconds=0,
     )  # fmt: skip
     result = run(plan)
@@ -134,7 +136,9 @@ def test_a_process_that_dies_ends_the_run_with_a_finding(
 ) -> None:
     """As an implementation in C would: the input that did it is kept, though it cannot be shown again in this process."""
     adapter = module(tmp_path, monkeypatch, "ctypes.string_at(0) if packet[1] == 3 else None")
-    result = run(Plan(target="esp-input", adapter=adapter, seconds=20, seed=1, results=tmp_path, minimise_seconds=0))
+    result = run(
+        Plan(target="esp-input", adapter=adapter, seconds=PATIENT, seed=1, results=tmp_path, minimise_seconds=0)
+    )
     assert [one.kind for one in result.findings] == ["crash"]
     assert not result.whole
     assert not result.findings[0].reproduced
@@ -145,7 +149,15 @@ def test_several_findings_are_each_found_once(needs_atheris: None, tmp_path: Pat
     """Fuzzing goes on after a finding, and what is known is not found again."""
     adapter = module(tmp_path, monkeypatch, "{}['one'] if packet[1] == 3 else [][1] if packet[1] == 1 else None")
     result = run(
-        Plan(target="esp-input", adapter=adapter, seconds=15, seed=1, findings=2, results=tmp_path, minimise_seconds=1)
+        Plan(
+            target="esp-input",
+            adapter=adapter,
+            seconds=PATIENT,
+            seed=1,
+            findings=2,
+            results=tmp_path,
+            minimise_seconds=1,
+        )
     )
     assert sorted(one.message for one in result.findings) == ["IndexError: list index out of range", "KeyError: 'one'"]
     assert result.whole
@@ -156,14 +168,14 @@ def test_several_findings_are_each_found_once(needs_atheris: None, tmp_path: Pat
 
 def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris: None, tmp_path: Path) -> None:
     """The parent is interrupted in the midst of a run: exit status 1, the result is written, no process is left."""
-    command = [sys.executable, "-m", "espproof", "fuzz", "run", "parser", "--seconds", "60", "--json"]
+    command = [sys.executable, "-m", "espproof", "fuzz", "run", "parser", "--seconds", "600", "--json"]
     parent = subprocess.Popen([*command, "--results", str(tmp_path)], stdout=subprocess.PIPE, start_new_session=True)
     log = tmp_path / "fuzz" / "parser" / "reference" / "libfuzzer.log"
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENT
     while time.monotonic() < deadline and not (log.is_file() and b"NEW" in log.read_bytes()):
         time.sleep(0.1)
     os.kill(parent.pid, signal.SIGINT)
-    out, _ = parent.communicate(timeout=30)
+    out, _ = parent.communicate(timeout=PATIENT)
     result = json.loads(out)
     assert parent.returncode == 1
     assert result["not_whole_because"].startswith("interrupted after")
@@ -174,16 +186,27 @@ def test_ctrl_c_ends_a_run_that_is_not_whole_and_kept(needs_atheris: None, tmp_p
 
 def test_the_fuzzing_process_dies_with_its_parent(needs_atheris: None, tmp_path: Path) -> None:
     """Even with a parent that is killed and can clean up nothing."""
-    command = [sys.executable, "-m", "espproof", "fuzz", "run", "parser", "--seconds", "60", "--results", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "espproof",
+        "fuzz",
+        "run",
+        "parser",
+        "--seconds",
+        "600",
+        "--results",
+        str(tmp_path),
+    ]
     parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = tmp_path / "fuzz" / "parser" / "reference" / "libfuzzer.log"
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENT
     while time.monotonic() < deadline and not (log.is_file() and b"NEW" in log.read_bytes()):
         time.sleep(0.1)
     (child,) = [name for name in os.listdir("/proc") if name.isdigit() and _parent_of(name) == str(parent.pid)]
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENT
     while _parent_of(child) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
     assert _parent_of(child) is None
@@ -220,7 +243,7 @@ def test_a_child_that_babbles_is_cut_off_and_one_that_stays_is_killed(tmp_path: 
     with (tmp_path / "log").open("wb") as log:
         status, interrupted = watch("babbler", "", seconds=2, log=log, line=lines.append)
     assert (status, interrupted) == (-signal.SIGKILL, False)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < PATIENT
     assert (tmp_path / "log").stat().st_size <= 8 << 20
     assert lines[-1] == "last"
     assert max(map(len, lines)) <= 4096
@@ -234,8 +257,8 @@ def test_a_process_that_answers_nothing_is_told_from_one_that_does(tmp_path: Pat
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert ask("answers", b"a", seconds=20) == b"yes\n"
-    assert ask("answers", b"b", seconds=20) is None
+    assert ask("answers", b"a", seconds=PATIENT) == b"yes\n"
+    assert ask("answers", b"b", seconds=PATIENT) is None
     assert ask("answers", b"c", seconds=1) is None
 
 
@@ -263,7 +286,7 @@ def test_an_interrupt_while_findings_are_minimised_keeps_them_all(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(running, "reproduced", interrupted)
-    result = run(Plan(target="esp-input", adapter=PLANTED, seconds=10, seed=1, findings=1, results=tmp_path))
+    result = run(Plan(target="esp-input", adapter=PLANTED, seconds=PATIENT, seed=1, findings=1, results=tmp_path))
     assert [(one.kind, one.reproduced) for one in result.findings] == [("crash", None)]
     assert result.not_whole_because.startswith("interrupted after")
     assert (Path(result.findings[0].folder) / "case.json").is_file()

@@ -269,7 +269,7 @@ def shims(pid: int) -> list[int]:
 
 def wait_until_gone() -> None:
     before = set(shims(os.getpid()))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while len(before) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
         before = set(shims(os.getpid()))

@@ -83,7 +83,7 @@ def descendants(pid: int) -> list[int]:
 
 def gone(pids: list[int]) -> bool:
     """Whether all of these processes end within seconds."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         if time.monotonic() > until:
             return False
@@ -249,12 +249,13 @@ def test_who_always_gives_up_is_no_verdict(tmp_path: Path, monkeypatch: pytest.M
 
 def test_silence_is_a_hang(adapter: OpenConnectAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
     """In either direction."""
-    monkeypatch.setattr(client, "_SECONDS", 0.5)
     for step in (Inbound(packet=arriving(1)[0]), OutboundBurst(sa="out", packets=(_PACKET,) * 40)):
         adapter.execute(case(sa(), sa("out")))
         os.kill(running(adapter), signal.SIGSTOP)
-        with pytest.raises(Hung):
-            adapter.take(step)
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "_SECONDS", 0.5)
+            with pytest.raises(Hung):
+                adapter.take(step)
 
 
 @pytest.mark.parametrize(

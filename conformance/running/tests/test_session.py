@@ -24,7 +24,7 @@ FEW = "padding,tfc.added,format.opens"
 
 def espproof(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*ESPPROOF, *arguments], check=False, capture_output=True, encoding="utf-8", timeout=120, **options
+        [*ESPPROOF, *arguments], check=False, capture_output=True, encoding="utf-8", timeout=600, **options
     )
 
 
@@ -154,7 +154,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 def busy(process: subprocess.Popen[str], workers: int) -> None:
     """Wait until the run works on its checks: every process that does so has used some seconds of processor time."""
     ticks = os.sysconf("SC_CLK_TCK")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         assert process.poll() is None
         who = workers_of(process) if workers > 1 else [process.pid]
@@ -170,7 +170,7 @@ def busy(process: subprocess.Popen[str], workers: int) -> None:
 
 def gone(group: int) -> bool:
     """Whether no process of a group is left; Python's resource tracker needs a moment to see that it is alone."""
-    for _ in range(50):
+    for _ in range(300):
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
@@ -181,7 +181,7 @@ def gone(group: int) -> bool:
 
 def ended(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     """The result of a run that ends by itself, and standard error; nobody of its group is left."""
-    out, complaint = process.communicate(timeout=90)  # a limit for a hang, not for a busy machine
+    out, complaint = process.communicate(timeout=300)  # a limit for a hang, not for a busy machine
     assert gone(process.pid)
     return json.loads(out), complaint
 
@@ -195,7 +195,7 @@ def running(request: pytest.FixtureRequest) -> Any:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to-the-parent", "to-the-group"])
@@ -216,7 +216,7 @@ def test_workers_do_not_outlive_their_parent(running: tuple[subprocess.Popen[str
     """When the run itself is killed, its workers end too."""
     process, _ = running
     os.kill(process.pid, number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert gone(process.pid)
 
 

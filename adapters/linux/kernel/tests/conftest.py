@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Guest]]:
     processor = Processor()
     guests: list[Guest] = []
 
-    def started(program: str, seconds: float = 20) -> Guest:
+    def started(program: str, seconds: float = 60) -> Guest:
         kernel = tmp_path / "kernel"
         folder = str(Path(espproof.__file__).parents[1])
         kernel.write_text(_BEGINNING.format(python=sys.executable, folder=folder) + program, encoding="utf-8")
