@@ -29,6 +29,23 @@ def _probing(first: int, probed: int) -> tuple[str, str, str]:
 
 
 DEFECTS = (
+    # --------------------------------------------------------------------------------------- validated, not delivered
+    defect(
+        "anti-replay-advanced-behind-trailer", "report: window behind the trailer", "anti-replay",
+        "the window moves when the trailer was found right: a packet that fails there may come again",
+        ("endpoint", "    replay.advance(sequence)\n    return take_trailer(plaintext)\n",
+         "    opened = take_trailer(plaintext)\n    if isinstance(opened, Opened):\n"
+         "        replay.advance(sequence)\n    return opened\n"),
+    ),
+    defect(
+        "anti-replay-advanced-on-delivery", "report: window behind delivery", "anti-replay",
+        "the window moves when a packet is delivered: what is dropped behind its ICV may come again",
+        ("endpoint", "    replay.advance(sequence)\n    return take_trailer(plaintext)\n",
+         "    entry.state.errors[\"number\"] = sequence\n    return take_trailer(plaintext)\n"),
+        ("endpoint", "                state.count(len(result))\n                return Delivered(result, entry.sa.name)\n",
+         "                state.count(len(result))\n                state.replay.advance(state.errors[\"number\"])\n"
+         "                return Delivered(result, entry.sa.name)\n"),
+    ),
     # ----------------------------------------------------------------------------------------------------- sequence
     defect(
         "sequence-first-is-zero", "M-001", "sequence",

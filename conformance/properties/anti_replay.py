@@ -1,16 +1,38 @@
 """Anti-replay: RFC 4303 3.4.3, Appendix A2.1. The same window serves 32-bit and extended sequence numbers."""
 
+from collections.abc import Callable
+
 from hypothesis import strategies as st
 
+from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import AFTER_ICV, BURST, CHECK_FIRST, DUPLICATE, ICV_WRONG, LEFT, NEW, WINDOW
+from espproof.conformance.requirements.ids import (
+    AFTER_ICV,
+    BOUNDS,
+    BURST,
+    CHECK_FIRST,
+    DUMMY_DISCARDED,
+    DUPLICATE,
+    ECN_DROP,
+    ICV_WRONG,
+    LEFT,
+    MALFORMED,
+    NEW,
+    SELECTORS,
+    WINDOW,
+)
+from espproof.conformance.strategies import packets, wire
 from espproof.conformance.strategies.history import History, deltas
+from espproof.reference import ip
+from espproof.reference.esp import NEXT_HEADER_DUMMY, trailer
 
 FRESH = "RFC4303-3.4.3-counter-zero"
 OFF = "RFC4303-3.4.3-disabled-no-check"
 BASIC = "RFC4303-3.4.3-anti-replay-supported"
 SIZES = ("RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default", "RFC4303-3.4.3-window-other")
+
+COUNTS = "RFC4303-3.4.3-validated-counts"
 
 
 @check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
@@ -185,3 +207,76 @@ def read_back(s: Scenario) -> None:
         s.receive(sa, number, past.about(number))
         past.arrived(number)
         s.read(sa, WINDOW, "sequence")
+
+
+@check(COUNTS, weight=2.0, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
+def not_delivered(s: Scenario) -> None:
+    """A packet with a right ICV of which nothing is delivered counts: its number comes once, and moves the window."""
+    sa, about, undelivered = _undelivered(s)
+    size = sa.replay_window
+    number = s.draw(st.sampled_from((2, 1, size, size + 1, size + 7)))
+    s.arrives(undelivered(number), about)
+    s.receive(sa, number, COUNTS)
+    if number > size:
+        s.receive(sa, number - size, COUNTS)
+    s.receive(sa, number + 1, NEW)
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
+def not_delivered_then_a_burst(s: Scenario) -> None:
+    """The same where what follows comes at once: one whose number was used, and a fresh one."""
+    sa, about, undelivered = _undelivered(s)
+    number = s.draw(st.sampled_from((1, 5, sa.replay_window + 3)))
+    s.arrives(undelivered(number), about)
+    s.burst_arrives([s.peer(sa).protect(s.small(sa), one) for one in (number, number + 1)], COUNTS)
+    s.receive(sa, number + 2, NEW)
+
+
+def _undelivered(s: Scenario) -> tuple[Sa, str, Callable[[int], bytes]]:
+    """An inbound SA, and packets for it by their number whose ICV is right, and of which nothing may be delivered.
+
+    With the requirement that says why not.
+    """
+    sa = s.windowed_sa(sequence=0, add=False, ecn="normal")
+    kinds = ["padding", "dummy"]
+    if sa.mode == "tunnel":
+        kinds += ["version", "length", *(["ecn"] if s.caps.ecn else []), *(["selector"] if s.caps.selectors else [])]
+    kind = s.choose(kinds)
+    packet = s.small(sa)
+    if kind == "selector":
+        sa = s.with_fields(sa, selectors=(s.selector(ip.parse(packet), fits=True),))
+    else:
+        s.with_fields(sa)
+    peer = s.peer(sa)
+    payload, next_header = s.payload(sa)
+    padding = peer.codec.padding_length(len(payload))
+
+    def sealed(content: bytes, end: bytes) -> Callable[[int], bytes]:
+        return lambda number: peer.seal(packet, content + end, number)
+
+    match kind:
+        case "padding":
+            return (
+                sa,
+                BOUNDS,
+                sealed(payload + bytes(padding), bytes([min(255, len(payload) + padding + 1), next_header])),
+            )
+        case "dummy":
+            return sa, DUMMY_DISCARDED, sealed(payload, trailer(padding, NEXT_HEADER_DUMMY))
+        case "version":
+            return sa, MALFORMED, sealed(payload, trailer(padding, 4 if next_header == 41 else 41))
+        case "length":
+            return sa, MALFORMED, sealed(_longer(payload), trailer(padding, next_header))
+        case "ecn":
+            inside = s.packet(sa, traffic_class=0, length=24)
+            return sa, ECN_DROP, lambda number: wire.hop(peer.protect(inside, number), traffic_class=3)
+    other = s.choose(s.versions(sa))
+    stranger = packets.build(packets.Recipe(version=other, length=16), *packets.hosts(other, "out"))
+    return sa, SELECTORS, lambda number: peer.protect(stranger, number)
+
+
+def _longer(packet: bytes) -> bytes:
+    """An IP packet whose header says one octet more than there is."""
+    if packet[0] >> 4 == 6:
+        return ip.with_field(packet, ip.IPV6_PAYLOAD_LENGTH, len(packet) - 40 + 1)
+    return ip.with_checksum(ip.with_field(packet[:20], ip.IPV4_TOTAL_LENGTH, len(packet) + 1)) + packet[20:]

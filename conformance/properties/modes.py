@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import BYPASS, MALFORMED, NEXT_HEADER, PROTOCOL_50
+from espproof.conformance.requirements.ids import BYPASS, ECN_DROP, MALFORMED, NEXT_HEADER, PROTOCOL_50, SELECTORS
 from espproof.conformance.strategies import packets, wire
 from espproof.reference import ip, transport
 from espproof.reference.esp import trailer
@@ -26,12 +26,10 @@ FIGURE_4 = (
     "RFC6040-4.2-figure-4-ce",
 )
 ECN_OUT = "RFC6040-4.1-ecn-outbound"
-ECN_DROP = "RFC6040-4.2-ecn-drop"
 RESTORED = "RFC4303-3.1.2-restored"
 TRANSPORT = "RFC4303-3.1.1-restored"
 HEADER = "RFC4303-3.1.1-header"
 EXTENSIONS = "RFC4303-3.1.1-extensions"
-SELECTORS = "RFC4301-5.2-selectors"
 FRAGMENT_POLICY = "RFC4301-7.3-fragments-policy"
 
 TRAFFIC_CLASSES = st.sampled_from([dscp << 2 | ecn for dscp in (0, 0x2E, 1, 0x3F, 0x15) for ecn in range(4)])

@@ -4,13 +4,19 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, ALIGNMENT, DEFAULT_PADDING, MINIMUM_PADDING, PAD_LENGTH
+from espproof.conformance.requirements.ids import (
+    ACCEPTED,
+    ALIGNMENT,
+    BOUNDS,
+    DEFAULT_PADDING,
+    MINIMUM_PADDING,
+    PAD_LENGTH,
+)
 
 CONSUMED = "RFC4303-2.4-padding-consumed"
 RANGE = "RFC4303-2.5-pad-length-range"
 MAY_PAD = "RFC4303-2.4-sender-may-pad"
 INSPECTED = "RFC4303-2.4-padding-inspected"
-BOUNDS = "RFC4303-3.4.4-padding-bounds"
 
 
 @check(

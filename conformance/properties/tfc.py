@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, DUMMY_NEXT_HEADER, INCREMENT
+from espproof.conformance.requirements.ids import ACCEPTED, DUMMY_DISCARDED, DUMMY_NEXT_HEADER, INCREMENT
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.esp import trailer
 
@@ -18,7 +18,6 @@ FREE = "RFC4303-2.6-dummy-payload-free"
 DISCARDED_SEPARATE = "RFC4303-3.4.4.1-dummy-discarded"
 DISCARDED_COMBINED = "RFC4303-3.4.4.2-dummy-discarded"
 LENGTH = "RFC4303-2.7-tfc-length-unmodified"
-DISCARDED = "RFC4303-2.6-dummy-discarded"
 COMPLETE = "RFC4303-2.6-dummy-complete"
 SIZES = (1, 2, 3, 4, 7, 16, 100, 255, 256, 1000)
 
@@ -60,14 +59,18 @@ def added(s: Scenario) -> None:
 
 
 @check(
-    DISCARDED, DISCARDED_SEPARATE, DISCARDED_COMBINED, FREE, proved_by=("tfc-dummy-delivered", "padding-gmac-sixteen")
+    DUMMY_DISCARDED,
+    DISCARDED_SEPARATE,
+    DISCARDED_COMBINED,
+    FREE,
+    proved_by=("tfc-dummy-delivered", "padding-gmac-sixteen"),
 )
 def dummy_discarded(s: Scenario) -> None:
     """A dummy packet vanishes, whatever it contains, and the traffic goes on."""
     sa = s.inbound_sa(sequence=0)
     payload, _ = s.payload(sa)
     combined = DISCARDED_COMBINED if ENCRYPTION[sa.encr].aead else DISCARDED_SEPARATE
-    content, rule = s.choose(((payload, combined), (b"", DISCARDED), (b"\x00" * 40, FREE), (b"\xff" * 33, FREE)))
+    content, rule = s.choose(((payload, combined), (b"", DUMMY_DISCARDED), (b"\x00" * 40, FREE), (b"\xff" * 33, FREE)))
     padding = s.peer(sa).codec.padding_length(len(content))
     s.receive_plaintext(sa, 1, content + trailer(padding, 59), rule)
     s.receive(sa, 2, ACCEPTED)
