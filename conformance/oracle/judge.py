@@ -39,7 +39,6 @@ from espproof.conformance.oracle.outbound import Judged, OutboundJudge
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
 
-"""The requirement for which the reason of a drop matters, where the implementation says that its reasons are exact."""
 SETUP = -1
 """Step number of a finding about the SAs that a case begins with."""
 
