@@ -191,7 +191,7 @@ def test_session_that_stops(adapter: WiresharkAdapter, monkeypatch: pytest.Monke
     assert adapter.execute(case(Inbound(packet=GOOD))).steps == (OPENED,)
 
 
-READY = "import sys\nprint('{\"id\":0}', flush=True)\nsys.stdin.readline()\nsys.stdin.readline()\n"
+READY = "import sys\nsys.stdin.readline()\nprint('{\"id\":0}', flush=True)\nsys.stdin.readline()\n"
 """A program that starts rightly and hears the first octets of a question."""
 WAIT = "sys.stdin.read()\n"
 PATIENT, IMPATIENT = 60.0, 1.5
