@@ -38,7 +38,7 @@ def table(title: str) -> dict[str, list[str]]:
     section = TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\|( `.*)\|$", section, re.MULTILINE)
     cells = [[cell.strip() for cell in row.split("|")] for row in rows]
-    return {name: rest for names, *rest in cells for name in re.findall(r"`(\w+)`", names)}
+    return {name: rest for names, *rest in cells for name in re.findall(r"`([\w-]+)`", names)}
 
 
 def tag(kind: Any) -> str:
@@ -78,6 +78,11 @@ def test_defaults_inside_fields_are_those_of_the_code() -> None:
     assert UdpEncapsulation() == UdpEncapsulation(source_port=4500, destination_port=4500)
 
 
+def test_the_table_of_drop_reasons_is_that_of_the_code() -> None:
+    """The closed set of drop reasons is given in full, each with what it means."""
+    assert sorted(table("Drop reasons")) == sorted(reason.value for reason in DropReason)
+
+
 def test_the_table_of_operations_is_that_of_the_code() -> None:
     """Operations and the results that go with them are the same on the page and in the client."""
     rows = {name: set(re.findall(r"`(\w+)`", results[0])) for name, results in table("Operations").items()}
@@ -86,11 +91,6 @@ def test_the_table_of_operations_is_that_of_the_code() -> None:
             "unsupported"
         }
         assert rows[tag(kind)] == expected, kind
-
-
-def test_every_drop_reason_is_on_the_page() -> None:
-    """The closed set of drop reasons is given in full."""
-    assert [reason.value for reason in DropReason if f"`{reason.value}`" not in TEXT] == []
 
 
 def test_the_session_on_the_page_is_what_the_harness_answers() -> None:
