@@ -52,7 +52,7 @@ def test_the_last_words_of_a_program_stand_on_lines_of_their_own(tmp_path: Path)
     assert done.returncode == 1
 
 
-OLD_TERMINAL = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+OLD_TERMINAL = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
 
 
 def test_a_terminal_that_knows_ascii_alone_is_told_everything() -> None:
