@@ -5,10 +5,11 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from espproof.conformance.commands.run import ProfileName
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.report import terminal
 from espproof.conformance.running import score as scores
 from espproof.conformance.running.check import Profile
 
@@ -37,7 +38,7 @@ def score(
             TimeElapsedColumn(),
             TextColumn("{task.fields[last]}"),
         )
-        with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        with terminal.bar(ERR, *columns) as bar:
             task = bar.add_task("score", total=None, last="")
 
             def tick(row: scores.Row, done: int, total: int) -> None:

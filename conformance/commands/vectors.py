@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from espproof.adapters import case as cases
 from espproof.adapters.printable import printable
@@ -86,11 +86,8 @@ def run(
 
 
 def _run_one(name: str, chosen: list[cases.Case]) -> judge.VectorRun:
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"),
-        console=ERR, transient=True, disable=not ERR.is_terminal,
-    )  # fmt: skip
-    with open_adapter(name) as adapter, bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"))
+    with open_adapter(name) as adapter, terminal.bar(ERR, *columns) as bar:
         task = bar.add_task(escape(name), total=len(chosen), last="")
         return judge.run(adapter, name, chosen, lambda last, done, _: bar.update(task, completed=done, last=last))
 

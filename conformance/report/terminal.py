@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -34,18 +34,26 @@ COLOURS = {
 
 
 @contextmanager
+def bar(console: Console, *columns: ProgressColumn) -> Iterator[Progress]:
+    """A progress bar that lives in the block. On no terminal it is silent: some versions of rich end it with a line."""
+    made = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with made if console.is_terminal else nullcontext():
+        yield made
+
+
+@contextmanager
 def progress(console: Console, name: str) -> Iterator[Tick]:
     """A bar that lives while checks run. On no terminal it says nothing until the end."""
-    bar = Progress(
+    columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[last]}"), console=console, transient=True, disable=not console.is_terminal,
+        TextColumn("{task.fields[last]}"),
     )  # fmt: skip
-    with bar:
-        task = bar.add_task(name, total=None, last="")
+    with bar(console, *columns) as shown:
+        task = shown.add_task(name, total=None, last="")
 
         def tick(result: CheckResult, done: int, total: int) -> None:
             found = f"[red]{len(result.counterexamples)} found[/] in " if result.counterexamples else ""
-            bar.update(task, completed=done, total=total, last=f"{found}{result.check}")
+            shown.update(task, completed=done, total=total, last=f"{found}{result.check}")
 
         yield tick
 
