@@ -211,8 +211,17 @@ def read_back(s: Scenario) -> None:
 
 @check(COUNTS, weight=2.0, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
 def not_delivered(s: Scenario) -> None:
-    """A packet with a right ICV of which nothing is delivered counts: its number comes once, and moves the window."""
-    sa, about, undelivered = _undelivered(s)
+    """A packet with a right ICV and a wrong trailer, or a dummy, counts: its number comes once, and moves the window."""
+    _counts(s, *_undelivered(s))
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-on-delivery",))
+def not_delivered_behind_trailer(s: Scenario) -> None:
+    """The same where the trailer is right, and what is inside is not: version, length, ECN, selector."""
+    _counts(s, *_undelivered(s, inside=True))
+
+
+def _counts(s: Scenario, sa: Sa, about: str, undelivered: Callable[[int], bytes]) -> None:
     size = sa.replay_window
     number = s.draw(st.sampled_from((2, 1, size, size + 1, size + 7)))
     s.arrives(undelivered(number), about)
@@ -232,15 +241,17 @@ def not_delivered_then_a_burst(s: Scenario) -> None:
     s.receive(sa, number + 2, NEW)
 
 
-def _undelivered(s: Scenario) -> tuple[Sa, str, Callable[[int], bytes]]:
+def _undelivered(s: Scenario, *, inside: bool = False) -> tuple[Sa, str, Callable[[int], bytes]]:
     """An inbound SA, and packets for it by their number whose ICV is right, and of which nothing may be delivered.
 
-    With the requirement that says why not.
+    With the requirement that says why not. The trailer tells, or what is `inside` a tunnel.
     """
-    sa = s.windowed_sa(sequence=0, add=False, ecn="normal")
-    kinds = ["padding", "dummy"]
-    if sa.mode == "tunnel":
-        kinds += ["version", "length", *(["ecn"] if s.caps.ecn else []), *(["selector"] if s.caps.selectors else [])]
+    if inside:
+        sa = s.windowed_sa(sequence=0, add=False, ecn="normal", mode="tunnel")
+        kinds = ["version", "length", *(["ecn"] if s.caps.ecn else []), *(["selector"] if s.caps.selectors else [])]
+    else:
+        sa = s.windowed_sa(sequence=0, add=False, ecn="normal")
+        kinds = ["padding", "dummy"]
     kind = s.choose(kinds)
     packet = s.small(sa)
     if kind == "selector":
@@ -268,8 +279,8 @@ def _undelivered(s: Scenario) -> tuple[Sa, str, Callable[[int], bytes]]:
         case "length":
             return sa, MALFORMED, sealed(_longer(payload), trailer(padding, next_header))
         case "ecn":
-            inside = s.packet(sa, traffic_class=0, length=24)
-            return sa, ECN_DROP, lambda number: wire.hop(peer.protect(inside, number), traffic_class=3)
+            plain = s.packet(sa, traffic_class=0, length=24)
+            return sa, ECN_DROP, lambda number: wire.hop(peer.protect(plain, number), traffic_class=3)
     other = s.choose(s.versions(sa))
     stranger = packets.build(packets.Recipe(version=other, length=16), *packets.hosts(other, "out"))
     return sa, SELECTORS, lambda number: peer.protect(stranger, number)
