@@ -153,9 +153,13 @@ class Dropped(_Outcome, tag="dropped", frozen=True, kw_only=True):
 
 
 class Passed(_Outcome, tag="passed", frozen=True, kw_only=True):
-    """Inbound: the packet is not for ESP: "ike" (non-ESP marker, RFC 3948 2.2) or "bypass" (any other traffic)."""
+    """Inbound: the packet is not for ESP: "ike" (non-ESP marker, RFC 3948 2.2) or "bypass" (any other traffic).
+
+    `octets`, where they are told: of "ike" the message behind the marker, of "bypass" the IP packet that goes on.
+    """
 
     to: Literal["ike", "bypass"]
+    octets: Octets | None = None
 
 
 class State(_Outcome, tag="state", frozen=True, kw_only=True):

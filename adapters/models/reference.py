@@ -74,7 +74,7 @@ class ReferenceAdapter(Adapter):
         if isinstance(result, self._modules.endpoint.Delivered):
             return Delivered(packet=Octets(result.packet), sa=result.sa)
         if isinstance(result, self._modules.endpoint.Passed):
-            return Passed(to=result.to)
+            return Passed(to=result.to, octets=Octets(result.octets))
         return Dropped(reason=result.value)
 
     def read_state(self, name: str) -> State | Refused | Unsupported:

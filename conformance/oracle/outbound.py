@@ -56,6 +56,7 @@ EVERY_PACKET = (WELL_FORMED, SPI, INCREMENT, ALIGNMENT, PAD_LENGTH, DEFAULT_PADD
 TUNNEL = (INNER, *ADDRESSES.values(), *DSCP.values(), *HOP_LIMIT.values())
 
 SAME_IV = "two packets have the same IV"
+SAME_IV_AS_ANOTHER = "two SAs have sent a packet with the same IV"
 WRONG_ICV = "a receiver discards the packet: integrity"
 """The message; what is wrong with the IV of a single packet has others."""
 
@@ -183,6 +184,26 @@ class OutboundJudge:
                 yield rule, self._step, "the IVs are a counter: an observer knows the next one"
         if any(iv == tail for iv, tail in zip(self._ivs[1:], self._tails, strict=False)):
             yield rule, self._step, "an IV is the last block of the packet before"
+
+    @property
+    def encr(self) -> str:
+        return self._sa.encr
+
+    @property
+    def ivs(self) -> set[bytes]:
+        """The explicit IVs that nobody asked for."""
+        return set(self._ivs)
+
+    @property
+    def last_step(self) -> int:
+        return self._step
+
+    def must_differ(self, other: "OutboundJudge") -> bool:
+        """Whether no IV of one SA may be one of the other."""
+        one, two = self._sa, other._sa
+        if not ENCRYPTION[one.encr].iv_size or iv_rule(one.encr) != iv_rule(two.encr):
+            return False
+        return ENCRYPTION[one.encr].block_size > 1 or (one.encr_key, one.salt) == (two.encr_key, two.salt)
 
     # ------------------------------------------------------------------------------------------------------- fields
 
@@ -374,6 +395,18 @@ class OutboundJudge:
             if isinstance(wrapped, bytes) and wrapped[: len(split.front)] == packet.outer.header:
                 return
         yield HEADER, "the IP header in front of ESP is not the original one with protocol and length changed"
+
+
+def ivs_of_several(senders: Sequence[OutboundJudge]) -> Iterator[tuple[str, int, str]]:
+    """What only all outbound SAs of a case together show: an IV that comes again under a key that two of them have.
+
+    Of counter modes key and salt together, as only the whole nonce must be new. Of CBC under any keys: who has seen the
+    packets of one SA must not know the IVs of another.
+    """
+    for place, one in enumerate(senders):
+        for other in senders[place + 1 :]:
+            if one.must_differ(other) and not one.ivs.isdisjoint(other.ivs):
+                yield iv_rule(one.encr), max(one.last_step, other.last_step), SAME_IV_AS_ANOTHER
 
 
 def forwarded(packet: bytes) -> bytes:
