@@ -23,9 +23,11 @@ from espproof.conformance.requirements.ids import (
     DUMMY_NEXT_HEADER,
     FIRST_ONE,
     INCREMENT,
+    INNER,
     MINIMUM_PADDING,
     NEXT_HEADER,
     PAD_LENGTH,
+    PAYLOAD,
     PROTOCOL_50,
 )
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
@@ -38,10 +40,9 @@ from espproof.reference.sequence import next_sequence
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
 SPI = "RFC4303-2.1-spi"
 BLOCKS = "RFC4303-2.4-block-multiple"
-INNER = "RFC4303-3.1.2-inner-unchanged"
 INNER_OPTIONS = "RFC4301-5.1.2-inner-options-unchanged"
 TFC, TFC_NOT_ASKED = "RFC4303-2.7-tfc", "RFC4303-2.7-tfc-not-asked"
-PAYLOAD, HEADER = "RFC4303-3.1.1-payload", "RFC4303-3.1.1-header"
+HEADER = "RFC4303-3.1.1-header"
 UDP_HEADER, UDP_PORTS, UDP_ZERO = "RFC3948-2.1-udp-header", "RFC3948-2.1-ports", "RFC3948-2.1-checksum-zero"
 ADDRESSES = {4: "RFC4301-5.1.2.1-addresses", 6: "RFC4301-5.1.2.2-addresses"}
 DSCP = {4: "RFC4301-5.1.2.1-dscp", 6: "RFC4301-5.1.2.2-dscp"}

@@ -48,6 +48,8 @@ FAMILIES = (
     "esn",
     "sad",
     "modes",
+    "selectors",
+    "inside",
     "udp",
     "tfc",
     "lifetime",

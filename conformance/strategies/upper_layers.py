@@ -10,6 +10,7 @@ from espproof.conformance.strategies.values import octets
 from espproof.reference import ip
 
 Checksum = Literal["right", "wrong", "zero"]
+CHECKSUMS: tuple[Checksum, ...] = ("right", "wrong", "zero")
 """Zero is none at all of UDP over IPv4, and wrong of everything else."""
 
 TCP, UDP, ICMP, ICMPV6, SCTP, DCCP, UDP_LITE = 6, 17, 1, 58, 132, 33, 136
@@ -19,6 +20,8 @@ PROTOCOLS = {
     6: (UDP, TCP, ICMPV6, SCTP, DCCP, UDP_LITE, ESP, GRE, IPV4, IPV6),
 }
 """IP version -> protocols that it carries."""
+CORRECTED = (TCP, UDP)
+"""Whose checksums the receiver may correct behind a NAT."""
 
 _PORTS = bytes.fromhex("1f902710")
 _FRONT = {
