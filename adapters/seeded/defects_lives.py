@@ -35,6 +35,22 @@ DEFECTS = (
                    "        if shift == self.size and shift > 32:\n            self._bits |= 1\n"
                    "        elif shift >= self.size:\n            self._bits = 1\n"),
     ),
+    defect(
+        "anti-replay-counted-behind-burst", "V-014", "anti-replay",
+        "the numbers of a burst are recorded behind it, those of the packets that are delivered",
+        ("endpoint", BURST_IN,
+         "    def inbound_burst(self, packets, now):\n"
+         "        self.__dict__[\"burst\"] = True\n"
+         "        try:\n            return [self.inbound(packet, now) for packet in packets]\n"
+         "        finally:\n            del self.__dict__[\"burst\"]\n\n" + BURST_IN),
+        ("endpoint", "        opened = authenticate(entry, esp)\n",
+         "        window = state.replay\n"
+         "        if \"burst\" in self.__dict__:\n"
+         "            inside = [n for n in window.received_offsets() if n < window.size and n <= window.highest]\n"
+         "            state.replay = type(window)(window.size, window.highest, inside)\n"
+         "        opened = authenticate(entry, esp)\n"),
+        ("endpoint", _ERROR, "        state.replay = window\n" + _ERROR),
+    ),
     # ---------------------------------------------------------------------------------------------------------- esn
     defect(
         "esn-case-b-edge-missed", "V-016", "esn",

@@ -107,9 +107,13 @@ class SaLife:
         fresh = {"sequence": SequenceNumber(0)}
         if one.lookup != "spi" and self.s.draw(st.booleans()):
             taken = {(each.sa.spi, each.sa.destination) for each in self.receivers}
-            for near in self.s.other_gateways(one):
-                if (one.spi, near) not in taken:
-                    self._start(self.s.changed(one, name=name, destination=near, **fresh))
+            other = self.s.inbound_sa(
+                add=False, udp=False, lookup=one.lookup, esn=one.esn, replay_window=one.replay_window
+            )
+            candidates = [self.s.changed(one, destination=near) for near in self.s.other_gateways(one)]
+            for twin in self.s.choose((candidates, [other, *candidates])):
+                if (one.spi, twin.destination) not in taken:
+                    self._start(self.s.changed(twin, name=name, spi=one.spi, **fresh))
                     return
         self._start(self.s.changed(one, name=name, spi=self.fresh_spi(one.spi), **fresh))
 

@@ -13,6 +13,7 @@ from espproof.conformance.requirements.ids import (
     BOUNDS,
     BURST,
     CHECK_FIRST,
+    COUNTS,
     DUMMY_DISCARDED,
     DUPLICATE,
     ECN_DROP,
@@ -32,8 +33,6 @@ FRESH = "RFC4303-3.4.3-counter-zero"
 OFF = "RFC4303-3.4.3-disabled-no-check"
 BASIC = "RFC4303-3.4.3-anti-replay-supported"
 SIZES = ("RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default", "RFC4303-3.4.3-window-other")
-
-COUNTS = "RFC4303-3.4.3-validated-counts"
 
 
 @check(NEW, DUPLICATE, BASIC, proved_by=("anti-replay-duplicate-in-window", "anti-replay-not-checked"))
@@ -303,6 +302,20 @@ def not_delivered_then_a_burst(s: Scenario) -> None:
     number = s.draw(st.sampled_from((1, 5, sa.replay_window + 3)))
     s.arrives(undelivered(number), about)
     s.burst_arrives([s.peer(sa).protect(s.small(sa), one) for one in (number, number + 1)], COUNTS)
+    s.receive(sa, number + 2, NEW)
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-on-delivery", "anti-replay-counted-behind-burst"))
+def not_delivered_in_a_burst(s: Scenario) -> None:
+    """The same within one burst: the number of what is not delivered is used for what comes behind it, and later."""
+    sa, _, undelivered = _undelivered(s)
+    number = s.draw(st.sampled_from((2, 1, sa.replay_window, sa.replay_window + 3)))
+    peer = s.peer(sa)
+    again = [peer.protect(s.small(sa), number), peer.protect(s.small(sa), number + 1)]
+    s.burst_arrives([undelivered(number), *again[: s.choose((2, 1))]], COUNTS)
+    if number > sa.replay_window:
+        s.receive(sa, number - sa.replay_window, COUNTS)
+    s.receive(sa, number, COUNTS)
     s.receive(sa, number + 2, NEW)
 
 

@@ -13,6 +13,7 @@ from espproof.conformance.requirements.ids import (
     AFTER_ICV,
     CASE_A,
     CASE_B,
+    COUNTS,
     COVERS_HIGH,
     DUMMY_DISCARDED,
     ICV_WRONG,
@@ -316,3 +317,21 @@ def failures_of_others(s: Scenario) -> None:
         s.arrives(strange[kind], FAILURES_COUNTED)
     s.receive(sa, lost + 9, FAILURES_COUNTED)
     s.receive(sa, number + 1, FAILURES_COUNTED)
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
+def not_delivered(s: Scenario) -> None:
+    """A packet that is authentic and not delivered brings the receiver into the next subspace all the same."""
+    sa = esn_sa(s, sequence=near_wrap(s))
+    past = History(sa)
+    payload, next_header = s.payload(sa)
+    padding = s.peer(sa).codec.padding_length(len(payload))
+    ends = (
+        trailer(padding, NEXT_HEADER_DUMMY),
+        bytes(padding) + bytes([min(255, len(payload) + padding + 1), next_header]),
+    )
+    number = past.near(s.draw(st.sampled_from((1, 2, 40, 100, 2**31))))
+    s.need("room for a packet", past.highest < number < past.last - 1)
+    s.receive_plaintext(sa, number, payload + s.choose(ends), COUNTS)
+    s.receive(sa, number, COUNTS)
+    s.receive(sa, number + 1, COUNTS)
