@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from espproof.reference import ip, nat, transport, tunnel, udp_encapsulation
+from espproof.reference.audit import AuditLog
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import NEXT_HEADER_DUMMY, SPI, Codec, Opened, sequence_low, take_trailer
@@ -68,6 +69,7 @@ class Endpoint:
         self._ivs: Counter[bytes] = Counter()
         """Packets that were sent under an encryption key, by whatever SA: the IVs are made from their number."""
         self._reassembly = Reassembly()
+        self.audit = AuditLog()
 
     # ------------------------------------------------------------------------------------------------------- SAs
 
@@ -117,6 +119,7 @@ class Endpoint:
             return DropReason.EXPIRED
         sequence = next_sequence(state.sequence, entry.sa.esn)
         if sequence is None:
+            self.audit.not_sent(DropReason.SEQUENCE_OVERFLOW, entry.sa)
             return DropReason.SEQUENCE_OVERFLOW
         count = self._ivs[entry.sa.encr_key] + 1
         try:
@@ -173,6 +176,7 @@ class Endpoint:
             return DropReason.MALFORMED
         entry = self._sad.find(esp[SPI], outer)
         if entry is None:
+            self.audit.received(DropReason.NO_SA, outer, esp)
             return DropReason.NO_SA
         state = entry.state
         if state.limited and state.lifetime_status(now) == "hard":
@@ -185,6 +189,7 @@ class Endpoint:
                 return Delivered(result, entry.sa.name)
             result = DropReason.EXPIRED
         state.count_error(result)
+        self.audit.received(result, outer, esp)
         return result
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from espproof.adapters.seeded import (
+    defects_audit,
     defects_inside,
     defects_keys,
     defects_lives,
@@ -26,6 +27,7 @@ _ALL = (
     *defects_refusals.DEFECTS,
     *defects_inside.DEFECTS,
     *defects_lives.DEFECTS,
+    *defects_audit.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -345,9 +345,9 @@ DEFECTS = (
     defect(
         "sad-source-compared", "ours", "sad",
         "a packet must come from the peer's address, although the SA's search does not ask for it",
-        ("endpoint", "        if entry is None:\n            return DropReason.NO_SA\n",
+        ("endpoint", "        if entry is None:\n            self.audit",
                      "        if entry is None or (entry.sa.mode == \"tunnel\" and entry.sa.source.packed != outer.source):\n"
-                     "            return DropReason.NO_SA\n"),
+                     "            self.audit"),
     ),
     defect(
         "sad-least-specific-first", "LS-009", "sad",

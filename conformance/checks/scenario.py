@@ -26,6 +26,7 @@ from espproof.adapters.case import (
     Octets,
     Outbound,
     OutboundBurst,
+    ReadAudit,
     ReadState,
     Sa,
     Selector,
@@ -452,6 +453,11 @@ class Scenario:
         """Read the SA's state back; judged are the fields that are declared."""
         if all(field in self.caps.read_state for field in fields):
             self._steps.append(ReadState(sa=sa.name, requirement=about))
+
+    def read_audit(self, about: str) -> None:
+        """Read the audit log; judged are the fields that are declared."""
+        self.need("audit", self.caps.audit)
+        self._steps.append(ReadAudit(requirement=about))
 
     def wait(self, seconds: int, about: str) -> None:
         self.need("lifetime seconds", "seconds" in self.caps.lifetimes)

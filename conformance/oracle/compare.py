@@ -4,9 +4,11 @@ Each finding is (requirement, or None for the step's own; message).
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    Audit,
     Burst,
     Delivered,
     Done,
@@ -104,6 +106,39 @@ def _octets(got: int | None, inner: int, packets: int) -> Judged:
         yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
 
 
+LOGGED = {
+    "no-sa": "RFC4303-4-no-sa-logged",
+    "replay": "RFC4303-4-replay-logged",
+    "integrity": "RFC4303-4-icv-wrong-logged",
+    "sequence-overflow": "RFC4303-4-overflow-logged",
+}
+"""Event of the audit log -> the requirement on its record."""
+
+
+def audit(got: Outcome, want: Audit, caps: Capabilities) -> Judged:
+    """Each event once, in its order, with the fields that are declared. One that was none is the step's own finding."""
+    if not isinstance(got, Audit):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+        return
+    for place, should in enumerate(want.records):
+        if place == len(got.records) or got.records[place].event != should.event:
+            yield LOGGED[should.event], f"the audit log has no record {place} of {should.event}"
+            return
+        is_ = got.records[place]
+        for field in caps.audit:
+            wanted, told = getattr(should, field), getattr(is_, field)
+            if wanted is not None and _as_number(told) != _as_number(wanted):
+                yield LOGGED[should.event], f"record {place} ({should.event}) has {field} {told}, expected {wanted}"
+    if len(got.records) > len(want.records):
+        extra = got.records[len(want.records)]
+        yield None, f"the audit log has a record of {extra.event}, which did not happen"
+
+
+def _as_number(value: object) -> object:
+    """An address as such, however it is written."""
+    return ip_address(value) if isinstance(value, str) else value
+
+
 def tell(outcome: Outcome) -> str:
     """An outcome in a few words."""
     match outcome:
@@ -123,6 +158,8 @@ def tell(outcome: Outcome) -> str:
             return f"unsupported ({what})"
         case State():
             return "state"
+        case Audit(records=records):
+            return f"an audit log of {len(records)} records"
         case Done():
             return "done"
     raise AssertionError(outcome)

@@ -15,6 +15,7 @@ from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
+    Audit,
     Burst,
     Case,
     Delivered,
@@ -34,7 +35,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.compare import inbound, inbound_burst, state, tell
+from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
@@ -160,6 +161,8 @@ def _step(
                 None,
                 "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",
             )
+    elif isinstance(want, Audit):
+        yield from audit(got, want, caps)
     elif isinstance(want, State):
         yield from state(got, want, caps)
         if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:
