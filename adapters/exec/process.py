@@ -6,6 +6,7 @@ so that nothing is left behind.
 """
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -21,8 +22,12 @@ from espproof.adapters.printable import printable
 
 MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
-TAIL = 2000
-"""Octets of standard error that are quoted."""
+TAIL = 1 << 16
+"""Octets of standard error that are kept: the reports of sanitizers are long."""
+_QUOTED = 1000
+"""Letters of it that are quoted: from the beginning of a report on, or the last ones."""
+_REPORT = re.compile(r"\w+Sanitizer: |: runtime error: |: Assertion |panicked at |\bpanic: ")
+"""In the first line of what sanitizers and runtimes say of the end of a program; what follows can be long."""
 _CHUNK = 1 << 18
 _LAST_CHUNKS = 16
 """How much of standard error is read once a pipe is closed: all that a pipe can hold, and not for ever."""
@@ -74,6 +79,7 @@ class Process:
         Fails like `ask`; `MAX_LINE` is the limit of all lines together.
         """
         until = time.monotonic() + seconds
+        self._tail = b""
         self._drain()
         if self._answer:
             raise AdapterError(self._with_tail(f"{self._name} spoke without being asked: {shown(self._answer)}"))
@@ -154,9 +160,12 @@ class Process:
         return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))
 
     def _with_tail(self, message: str) -> str:
-        """The last lines of standard error, but for those that only underline the one above them."""
-        lines = self._tail.decode(errors="replace").splitlines()
-        text = " ⏎ ".join(printable(line) for line in lines if line.strip(" \t^~"))[-TAIL // 2 :]
+        """What standard error says of the end, or its last lines; without those that only underline the one above."""
+        said = self._tail.decode(errors="replace")
+        if report := _REPORT.search(said):
+            told = _in_one_line(said[said.rfind("\n", 0, report.start()) + 1 :])
+            return f"{message}; standard error tells: {told[:_QUOTED]}"
+        text = _in_one_line(said)[-_QUOTED:]
         return f"{message}; standard error ends: {text}" if text else message
 
     # ------------------------------------------------------------------------------------------------------- the end
@@ -192,3 +201,7 @@ class Process:
                         if not os.read(descriptor, _CHUNK):
                             poll.unregister(descriptor)
         return True
+
+
+def _in_one_line(text: str) -> str:
+    return " ⏎ ".join(printable(line) for line in text.splitlines() if line.strip(" \t^~"))

@@ -1,0 +1,77 @@
+"""What a run spends on an implementation that dies or hangs: each time costs a new process, or a time limit.
+
+Three bounds, so that a run ends in good time whatever is wrong, and has seen a little of everything rather than all of
+the first thing:
+
+    a check     a quarter of what is left of the run's seconds, so that the first ones can make their cases short;
+    the run     its seconds; from then on each check ends with the first death, and takes its steps one by one so that
+                it is known where;
+    in the end  `LAST` times the seconds: checks that are left are not tried at all.
+
+What is not tried is told (`CheckResult.cut`), and the run is not whole. Nothing here concerns an implementation that
+answers.
+
+The first silence is waited for as long as the adapter waits. An implementation that was seen to hang is given less from
+then on, but always many times what its slowest answer took.
+"""
+
+from dataclasses import dataclass
+
+SECONDS_PER_EXAMPLE = 7 / 3
+"""Seconds of a run for each example of its profile: 35 at profile quick."""
+LAST = 2.0
+"""After so many times its seconds a run tries nothing more."""
+_SHARE = 0.25
+_SHORTEST, _TIMES_SLOWEST = 2.0, 20
+"""Seconds to wait once it was seen to hang: at least, and in answers as slow as the slowest."""
+
+
+@dataclass
+class Patience:
+    """One for all checks of a run that one process carries out.
+
+    `seconds` is what deaths and hangs may cost, `lost` what they have cost, `slowest` the longest that a case took which
+    was answered.
+    """
+
+    seconds: float
+    lost: float = 0.0
+    slowest: float = 0.0
+    hangs: bool = False
+    _is_dead: bool = False
+
+    @classmethod
+    def of(cls, examples: int) -> "Patience":
+        """For a run whose checks of weight 1 draw so many examples."""
+        return cls(seconds=examples * SECONDS_PER_EXAMPLE)
+
+    @property
+    def share(self) -> float:
+        """Seconds that the next check may lose; 0 if it is to end with the first death."""
+        return max(0.0, self.seconds - self.lost) * _SHARE
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nothing more is tried."""
+        return self.lost >= self.seconds * LAST
+
+    def died(self, seconds: float) -> None:
+        """So many seconds went into a case that was not answered."""
+        self.lost += seconds
+        self._is_dead = True
+
+    def answered(self, seconds: float) -> bool:
+        """A case was answered within so many seconds. True if none took longer before.
+
+        The first one after a death has started a new process.
+        """
+        if self._is_dead:
+            self._is_dead = False
+            self.lost += seconds
+            return False
+        slowest, self.slowest = self.slowest, max(self.slowest, seconds)
+        return self.slowest > slowest
+
+    def limit(self) -> float | None:
+        """Seconds to wait for an answer; None for as long as the adapter likes."""
+        return max(_SHORTEST, _TIMES_SLOWEST * self.slowest) if self.hangs else None
