@@ -19,6 +19,7 @@ from espproof.conformance.results.model import RunResult
 from espproof.conformance.running.suite import Progress as Tick
 from espproof.conformance.selfcheck.faults import FaultReport
 from espproof.conformance.selfcheck.item import Grade
+from espproof.conformance.selfcheck.memory import MemoryReport
 from espproof.conformance.selfcheck.session import Checked
 
 COLOURS = {
@@ -257,6 +258,27 @@ def faults(console: Console, report: FaultReport) -> None:
         f"{total} faults in {report.seconds:.0f} s, {len(report.wrong)} wrong verdicts, {len(report.left)} left behind",
         highlight=False,
     )
+
+
+def weighed(console: Console, report: MemoryReport) -> None:
+    """How much the implementation has grown, kind by kind of packets."""
+    table = Table(title=f"{report.adapter}: memory, {report.weighed}", title_justify="left")
+    for column in ("packets", "sent"):
+        table.add_column(column, justify="right" if column == "sent" else "left")
+    table.add_column("became", overflow="fold")
+    table.add_column("KiB each window", overflow="fold")
+    table.add_column("")
+    for one in report.kinds:
+        became = ", ".join(f"{many} {outcome}" for outcome, many in one.outcomes.items())
+        grown = " ".join(str(octets >> 10) for octets in one.grown)
+        told = Text(f"{one.verdict}: {one.told}" if one.told else one.verdict, _WEIGHED[one.verdict])
+        table.add_row(one.kind, str(one.packets), became, grown, told)
+    console.print(table)
+    sees = max((one.sees for one in report.kinds), default=0.0)
+    console.print(f"{report.seconds:.0f} s; what stays of a packet is seen from {sees:.0f} octets on", highlight=False)
+
+
+_WEIGHED = {"leaks": "red", "not measured": "red", "steady": "green", "not applicable": "dim"}
 
 
 def _abilities(caps: dict[str, Any]) -> dict[str, str]:

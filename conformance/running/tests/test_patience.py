@@ -168,7 +168,7 @@ def test_who_hangs_is_given_less_time() -> None:
     patience.answered(0.5)
     run(adapter, patience=patience)
     assert adapter.waits[0] is None
-    assert set(adapter.waits[1:]) == {10.0}
+    assert set(adapter.waits[1:]) == {5.0}
     steady = Dies(Crashed, about=ACCEPTED, cost=1.0)
     run(steady, patience=Patience(seconds=20.0))
     assert set(steady.waits) == {None}
@@ -181,7 +181,9 @@ def test_the_first_answer_of_a_new_process_is_no_measure() -> None:
     assert not patience.answered(3.0)
     assert (patience.lost, patience.slowest) == (4.0, 0.0)
     assert patience.answered(0.2)
-    assert patience.limit() == 4.0
+    assert patience.limit() == 2.0
+    patience.answered(0.5)
+    assert patience.limit() == 5.0
 
 
 class Deadly(Dies):
