@@ -54,6 +54,9 @@ class ExecAdapter(Adapter):
     `hello_seconds` and `seconds` limit the first answer and every other one.
     """
 
+    last_words: str = ""
+    """What standard error said last, after `close`."""
+
     def __init__(self, command: str, *, hello_seconds: float | None = None, seconds: float | None = None) -> None:
         self.name = f"exec:{command}"
         try:
@@ -133,7 +136,7 @@ class ExecAdapter(Adapter):
     def close(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.close()
+            self.last_words = process.close()
 
     # ----------------------------------------------------------------------------------------------------- the program
 

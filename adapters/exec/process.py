@@ -152,9 +152,7 @@ class Process:
     def _failure(self, closed: str) -> Crashed | AdapterError:
         """A pipe is closed: why? Waits a moment for the supervisor to say."""
         end = self._program.end(_END_SECONDS)
-        with suppress(BlockingIOError):
-            for _ in range(_LAST_CHUNKS):
-                self._tail = (self._tail + os.read(self._err, _CHUNK))[-TAIL:]
+        self._take_last_words()
         if end is None:
             return Crashed(self._with_tail(f"{self._name} {closed}, but still runs"))
         return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))
@@ -170,15 +168,16 @@ class Process:
 
     # ------------------------------------------------------------------------------------------------------- the end
 
-    def close(self) -> None:
-        """Let it end by itself, then less and less politely. Nothing is left of it."""
+    def close(self) -> str:
+        """Let it end by itself, then less and less politely. Nothing is left of it but the end of its standard error."""
         if self._program.is_gone:
-            return
+            return ""
         self._program.end_input()
         if not self._ends_within(_GRACE_EOF):
             self._program.terminate()
             self._ends_within(_GRACE_TERM)
         self.kill()
+        return self._tail.decode(errors="replace")
 
     def kill(self) -> None:
         """Kill it and all that it has started, at once."""
@@ -186,7 +185,7 @@ class Process:
         self._program.gone(wait=True)
 
     def _ends_within(self, seconds: float) -> bool:
-        """Whether the program ends by itself; what it says meanwhile is thrown away."""
+        """Whether the program ends by itself; what it answers meanwhile is thrown away."""
         until = time.monotonic() + seconds
         poll = select.poll()
         for descriptor in (self._out, self._err, self._program.status):
@@ -198,9 +197,19 @@ class Process:
             for descriptor, _ in poll.poll(left * 1000):
                 if descriptor != self._program.status:
                     with suppress(BlockingIOError):
-                        if not os.read(descriptor, _CHUNK):
+                        octets = os.read(descriptor, _CHUNK)
+                        if descriptor == self._err:
+                            self._tail = (self._tail + octets)[-TAIL:]
+                        if not octets:
                             poll.unregister(descriptor)
+        self._take_last_words()
         return True
+
+    def _take_last_words(self) -> None:
+        """What standard error still holds when the program has ended."""
+        with suppress(BlockingIOError):
+            for _ in range(_LAST_CHUNKS):
+                self._tail = (self._tail + os.read(self._err, _CHUNK))[-TAIL:]
 
 
 def _in_one_line(text: str) -> str:

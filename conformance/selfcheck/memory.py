@@ -8,20 +8,22 @@ gateway dies. Packets of each kind arrive in bursts, the next one never like the
               a kind that still grows in the eighth, at that rate on the average of all windows, leaks
 
 What is weighed are the processes that the adapter has started, from outside: resident pages of their own, and what was
-swapped out (`/proc/PID/status`). An adapter without processes is weighed by what Python has allocated; what a library
-in C takes in this process is not seen. A window ends early where packets are slow (`WINDOW_SECONDS`): it takes a larger
-leak to be seen, and the report says how large. Address sanitizers keep what is freed: they are asked to keep little.
+swapped out (`/proc/PID/status`). An adapter without processes is weighed by what Python has allocated; what a library in
+C takes in this process is not seen. A window ends early where packets are slow (`WINDOW_SECONDS`): it takes a larger leak
+to be seen then, and the report says how large. Address sanitizers keep what is freed: they are asked to keep little.
 
-Of a guest kernel, what is weighed is the memory that it has ever touched. It reports of leaks itself, where it is built to.
+Of a guest kernel, what is weighed is all memory that it has ever touched: a small leak finds room in what it has freed.
+A program that was built with a leak sanitizer reports when it ends: that is read too.
 """
 
 import gc
 import os
+import re
 import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count, islice
@@ -43,6 +45,8 @@ from espproof.adapters.case import (
     UdpEncapsulation,
     Unsupported,
 )
+from espproof.adapters.exec.client import ExecAdapter
+from espproof.adapters.printable import printable
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.checks.scenario import Peer, Scenario
 from espproof.conformance.selfcheck import processes
@@ -60,6 +64,8 @@ PER_PACKET, LEAST = 16, 1 << 16
 """Octets that count as growth: for each packet of a window, and for any window (pages, garbage that waits)."""
 ENOUGH, MOST = 3, 8
 """Windows after which a kind can be steady, and after which it leaks."""
+
+_LEAKS = re.compile(r"SUMMARY: \w+Sanitizer: \d+ byte\(s\) leaked.*")
 
 Verdict = Literal["steady", "leaks", "not measured", "not applicable"]
 
@@ -278,7 +284,7 @@ KINDS: dict[str, Callable[[Rig], Stream]] = {
 def weigh(name: str, *, tick: Callable[[str], None] | None = None) -> MemoryReport:
     """Weigh the adapter of that name with each kind of packet. `AdapterFailure` if it cannot even start."""
     began = time.perf_counter()
-    with _sanitizers_keep_little(), open_adapter(name) as adapter:
+    with _sanitizers_keep_little(), closing(open_adapter(name)) as adapter:
         rig = Rig(adapter, adapter.capabilities())
         rig.execute(rig.traffic())
         inside = not processes.programs()
@@ -288,13 +294,21 @@ def weigh(name: str, *, tick: Callable[[str], None] | None = None) -> MemoryRepo
                 if tick:
                     tick(f"{name}: {kind}")
                 kinds.append(_kind(rig, kind, allocated if inside else resident))
-        return MemoryReport(
-            adapter=name,
-            adapter_version=adapter.version,
-            weighed="what Python has allocated" if inside else "its processes",
-            kinds=tuple(kinds),
-            seconds=round(time.perf_counter() - began, 1),
-        )
+        version = adapter.version
+    return MemoryReport(
+        adapter=name,
+        adapter_version=version,
+        weighed="what Python has allocated" if inside else "its processes",
+        kinds=(*kinds, *_at_the_end(adapter)),
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def _at_the_end(adapter: Adapter) -> Iterator[Weighed]:
+    """What a leak sanitizer said when the program of an adapter that is closed ended."""
+    said = adapter.last_words if isinstance(adapter, ExecAdapter) else ""
+    if found := _LEAKS.search(said):
+        yield Weighed(kind="the end", verdict="leaks", told=printable(found.group()))
 
 
 def _kind(rig: Rig, kind: str, scales: Callable[[], int]) -> Weighed:

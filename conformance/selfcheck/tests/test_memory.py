@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -175,6 +176,27 @@ def test_a_program(name: str, verdict: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert report.weighed == "its processes"
     assert [one.verdict for one in report.kinds] == [verdict]
     assert report.correct is (verdict == "steady")
+
+
+SANITIZED = """
+import sys
+from espproof.adapters.exec.harness import Harness, serve
+from espproof.adapters.models.reference import ReferenceAdapter
+serve(Harness(ReferenceAdapter()), sys.stdin.buffer, sys.stdout.buffer)
+print("==7==ERROR: LeakSanitizer: detected memory leaks", file=sys.stderr)
+print("SUMMARY: AddressSanitizer: 48 byte(s) leaked in 1 allocation(s).", file=sys.stderr)
+"""
+
+
+def test_a_leak_sanitizer_is_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It speaks when the program ends."""
+    monkeypatch.setattr(memory, "KINDS", {})
+    (tmp_path / "sanitized.py").write_text(SANITIZED, encoding="utf-8")
+    report = weigh(f"exec:{shlex.quote(sys.executable)} {shlex.quote(str(tmp_path / 'sanitized.py'))}")
+    assert [(one.verdict, one.told) for one in report.kinds] == [
+        ("leaks", "SUMMARY: AddressSanitizer: 48 byte(s) leaked in 1 allocation(s).")
+    ]
+    assert not report.correct
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
