@@ -263,16 +263,14 @@ def faults(console: Console, report: FaultReport) -> None:
 def weighed(console: Console, report: MemoryReport) -> None:
     """How much the implementation has grown, kind by kind of packets."""
     table = Table(title=f"{report.adapter}: memory, {report.weighed}", title_justify="left")
-    for column in ("packets", "sent"):
-        table.add_column(column, justify="right" if column == "sent" else "left")
-    table.add_column("became", overflow="fold")
-    table.add_column("KiB each window", overflow="fold")
-    table.add_column("")
+    table.add_column("packets")
+    table.add_column("sent", justify="right")
+    table.add_column("KiB each window, or why not", overflow="fold")
+    table.add_column("verdict", overflow="fold")
     for one in report.kinds:
-        became = ", ".join(f"{many} {outcome}" for outcome, many in one.outcomes.items())
-        grown = " ".join(str(octets >> 10) for octets in one.grown)
-        told = Text(f"{one.verdict}: {one.told}" if one.told else one.verdict, _WEIGHED[one.verdict])
-        table.add_row(one.kind, str(one.packets), became, grown, told)
+        seen = " ".join(str(octets >> 10) for octets in one.grown) if one.grown else one.told
+        verdict = f"{one.verdict}: {one.told}" if one.grown and one.told else one.verdict
+        table.add_row(one.kind, str(one.packets), Text(seen), Text(verdict, _WEIGHED[one.verdict]))
     console.print(table)
     sees = max((one.sees for one in report.kinds), default=0.0)
     console.print(f"{report.seconds:.0f} s; what stays of a packet is seen from {sees:.0f} octets on", highlight=False)
