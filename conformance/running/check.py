@@ -101,6 +101,8 @@ def run_check(
         result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
     except _Enough as cut:
         result.cut = str(cut)
+    if run.left_out and not result.cut:
+        result.cut = f"{run.left_out} cases were left out, which have a step that it has crashed or hung in"
     if result.counterexamples:
         result.verdict = result.counterexamples[0].verdict
     noted = run.noted
@@ -208,6 +210,10 @@ class _Run:
     noted: _Noted = field(default_factory=_Noted)
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
     deaths: int = 0
+    last_deaths: int = 2
+    """How many more it may see once it has had its share; none after one in a step that is not known."""
+    left_out: int = 0
+    """Cases that were not tried, as they have a step that it has died of."""
     _may_lose: float = field(init=False)
     _may_shrink: float = 0.0
     """What the run may have lost before this check ends, and before a finding stays as long as it is."""
@@ -233,7 +239,8 @@ class _Run:
             raise self._inapplicable
         if self._caught is not None:
             self._shorten()
-        if self.recall is not None and (self._caught is None or self._caught.verdict is not Verdict.ADAPTER_ERROR):
+        is_error = self._caught is not None and self._caught.verdict is Verdict.ADAPTER_ERROR
+        if self.recall is not None and not is_error and not self.left_out:
             self.recall.write(self.check.id, seed, examples, Round(tuple(self._lines), _shrunk(self._caught)))
         return self._outcome()
 
@@ -304,7 +311,9 @@ class _Run:
             raise KeyboardInterrupt
         searching = self._caught is None
         if searching:
-            self._have_patience()
+            if self._leaves_out(case):
+                self.left_out += 1
+                return
             line = to_json(case)
             self.noted.examples += 1
             self.noted.digest.update(line)
@@ -321,21 +330,29 @@ class _Run:
                 self.noted.first_finding.setdefault(found.requirement, self.noted.examples)
                 self._caught = found
                 if searching and shrink:
-                    self._may_shrink = self.patience.lost + (self._may_lose - self.patience.lost) * SHRINKING
+                    self._may_shrink = self.patience.lost + self._for_shrinking(found.verdict)
                     reduce(found.case, self._still_fails)
                     self._reduced, self._caught = self._caught, found
                 raise _Found
 
-    def _is_dear(self, most: float) -> bool:
-        """Whether crashes and hangs, of which there were some in this check, have cost the run so many seconds."""
-        return self.deaths > 0 and self.patience.lost >= most
+    def _for_shrinking(self, verdict: Verdict) -> float:
+        """Seconds that crashes and hangs may cost while this finding is made shorter."""
+        share = max(0.0, self._may_lose - self.patience.lost) * SHRINKING
+        return max(share, 1.0) if verdict is Verdict.FAIL else share
 
-    def _have_patience(self) -> None:
-        """Before another case is tried. `_Enough` if crashes and hangs have cost too much."""
+    def _is_dear(self, most: float) -> bool:
+        """Whether crashes and hangs have cost the run so many seconds."""
+        return self.patience.lost >= most
+
+    def _leaves_out(self, case: Case) -> bool:
+        """Whether it is too dear to try this case. `_Enough` if it is to try any."""
         if self.patience.is_exhausted:
             raise _Enough(f"crashes and hangs have taken {self.patience.lost:.0f} s of this run")
-        if self._is_dear(self._may_lose):
+        if not self._is_dear(self._may_lose):
+            return False
+        if self.last_deaths <= 0:
             raise _Enough(f"ended after {self.noted.examples} cases and {self.deaths} crashes or hangs")
+        return self.patience.is_deadly(case)
 
     def _shows(self, shrunk: Shrunk) -> bool:
         """Whether a case that was shrunk in an earlier run still shows the same, and then is what is caught."""
@@ -403,9 +420,11 @@ class _Run:
         if failure.step is None and not isinstance(failure, AdapterError):
             self._look_where(failure, case)
         self._one_by_one = self._one_by_one or failure.step is not None
-        self.patience.died(time.perf_counter() - began)
-        requirement, verdict = requirement_of(failure, case), of_failure(failure)
         step = SETUP if failure.step is None else max(SETUP, failure.step)
+        if self._is_dear(self._may_lose):
+            self.last_deaths -= 1 if step >= 0 else 2
+        self.patience.died(time.perf_counter() - began, case.steps[step] if step >= 0 else None)
+        requirement, verdict = requirement_of(failure, case), of_failure(failure)
         if failure.step is not None:
             reached = max(1, step + 1)
             case = without_steps(case, reached, len(case.steps))

@@ -1,12 +1,12 @@
 """What a run spends on an implementation that dies or hangs: each time costs a new process, or a time limit.
 
-Three bounds, so that a run ends in good time whatever is wrong, and has seen a little of everything rather than all of
-the first thing:
+Bounds, so that a run ends in good time whatever is wrong, and has seen a little of everything rather than all of the
+first thing:
 
     a check     a quarter of what is left of the run's seconds, so that the first ones can make their cases short;
-    the run     its seconds; from then on each check ends with the first death, and takes its steps one by one so that
-                it is known where;
-    in the end  `LAST` times the seconds: checks that are left are not tried at all.
+    the run     its seconds; from then on, and in a check that has had its share, steps are taken one by one, cases with a
+                step that it has died of are left out, and a check may die twice more;
+    in the end  nothing is tried any more: after `LAST` times the seconds, or when it has died `IN_A_ROW` times in a row.
 
 What is not tried is told (`CheckResult.cut`), and the run is not whole. Nothing here concerns an implementation that
 answers.
@@ -15,12 +15,16 @@ The first silence is waited for as long as the adapter waits. An implementation 
 then on, but always many times what its slowest answer took.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from espproof.adapters.case import Case, Step
 
 SECONDS_PER_EXAMPLE = 2.0
 """Seconds of a run for each example of its profile: 30 at profile quick."""
 LAST = 2.0
 """After so many times its seconds a run tries nothing more."""
+IN_A_ROW = 10
+"""Deaths without an answer in between, of cases of different families: it answers nothing at all."""
 _SHARE = 0.25
 _SHORTEST, _TIMES_SLOWEST = 2.0, 10
 """Seconds to wait once it was seen to hang: at least, and in answers as slow as the slowest."""
@@ -38,7 +42,9 @@ class Patience:
     lost: float = 0.0
     slowest: float = 0.0
     hangs: bool = False
-    _is_dead: bool = False
+    in_a_row: int = 0
+    deadly: set[tuple[type[Step], str]] = field(default_factory=set)
+    """What it has died of: kinds of steps, with the requirement that they put to the test."""
 
     @classmethod
     def of(cls, examples: int) -> "Patience":
@@ -53,20 +59,27 @@ class Patience:
     @property
     def is_exhausted(self) -> bool:
         """Whether nothing more is tried."""
-        return self.lost >= self.seconds * LAST
+        answers = self.in_a_row < IN_A_ROW
+        return self.lost >= self.seconds * (LAST if answers else 1.0)
 
-    def died(self, seconds: float) -> None:
-        """So many seconds went into a case that was not answered."""
+    def died(self, seconds: float, last: Step | None = None) -> None:
+        """So many seconds went into a case that was not answered; `last` is the step in which it died, if it is known."""
         self.lost += seconds
-        self._is_dead = True
+        self.in_a_row += 1
+        if last is not None:
+            self.deadly.add((type(last), last.requirement or ""))
+
+    def is_deadly(self, case: Case) -> bool:
+        """Whether the case has a step that it has died of before."""
+        return any((type(step), step.requirement or "") in self.deadly for step in case.steps)
 
     def answered(self, seconds: float) -> bool:
         """A case was answered within so many seconds. True if none took longer before.
 
         The first one after a death has started a new process.
         """
-        if self._is_dead:
-            self._is_dead = False
+        if self.in_a_row:
+            self.in_a_row = 0
             self.lost += seconds
             return False
         slowest, self.slowest = self.slowest, max(self.slowest, seconds)

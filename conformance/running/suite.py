@@ -124,7 +124,7 @@ def _cut(results: Sequence[CheckResult]) -> str:
     of_all = Counter(_family(result) for result in results)
     untried = Counter(_family(result) for result in results if _is_untried(result))
     short = sum(bool(result.cut) for result in results) - untried.total()
-    told = [f"{short} checks that found some ended early"] if short else []
+    told = [f"{short} checks did not try all of their cases"] if short else []
     if untried:
         families = ", ".join(f"{family} {count} of {of_all[family]}" for family, count in untried.items())
         told.append(f"{untried.total()} checks were not tried ({families})")

@@ -16,7 +16,7 @@ from espproof.conformance.results.check import CheckResult
 from espproof.conformance.running import check as running
 from espproof.conformance.running import suite
 from espproof.conformance.running.check import run_check, target
-from espproof.conformance.running.patience import LAST, Patience
+from espproof.conformance.running.patience import IN_A_ROW, LAST, Patience
 
 ACCEPTED, DUPLICATE = "RFC4303-3.4.4-accepted", "RFC4303-3.4.3-duplicate-rejected"
 
@@ -135,8 +135,12 @@ def test_there_is_an_end(failure: type[Exception]) -> None:
     result = run(adapter, patience=patience, examples=200)
     assert [one.verdict for one in result.counterexamples] == [result.verdict]
     assert result.verdict in (Verdict.CRASH, Verdict.HANG, Verdict.ADAPTER_ERROR)
-    assert re.fullmatch(r"ended after \d+ cases and \d+ crashes or hangs", result.cut)
-    assert patience.lost <= 20 / 4 + 1
+    assert re.fullmatch(
+        r"ended after \d+ cases and \d+ crashes or hangs"
+        r"|\d+ cases were left out, which have a step that it has crashed or hung in",
+        result.cut,
+    )
+    assert patience.lost <= 20 / 4 + 2
 
 
 @pytest.mark.usefixtures("_clock")
@@ -158,6 +162,39 @@ def test_the_last_seconds_go_to_checks_that_nothing_is_known_of() -> None:
     assert adapter.died == len(tried) == round(4 * (LAST - 1))
     assert all(result.counterexamples[0].requirement == "espproof-crash-setup" for result in tried)
     assert all(result.cut for result in results)
+
+
+@pytest.mark.usefixtures("_clock")
+def test_when_seconds_are_gone_what_it_has_died_of_is_left_out() -> None:
+    """All else is tried, and what was left out is told."""
+    patience = Patience(seconds=4.0, lost=4.0)
+    adapter = Dies(Crashed, about=ACCEPTED, cost=1.0)
+    check = Check("format.made-up", "format", (ACCEPTED,), (), "0.1.0", 1.0, False, either)
+    first, second = run(adapter, check, patience), run(adapter, check, patience)
+    assert [one.requirement for one in first.counterexamples] == [f"espproof-crash-{ACCEPTED}"]
+    assert adapter.died == 1
+    for result in (first, second):
+        assert result.examples > 1
+        assert "were left out" in result.cut
+    assert second.counterexamples == ()
+
+
+@pytest.mark.usefixtures("_clock")
+def test_who_answers_nothing_at_all_is_given_up() -> None:
+    """As soon as the seconds of the run are gone."""
+    patience = Patience(seconds=4.0, lost=4.0)
+    for _ in range(IN_A_ROW):
+        assert not patience.is_exhausted
+        patience.died(0.0)
+    assert patience.is_exhausted
+    assert not Patience(seconds=4.0, lost=1.0, in_a_row=100).is_exhausted
+
+
+def test_an_answer_is_a_new_beginning() -> None:
+    """Deaths are counted from there."""
+    patience = Patience(seconds=4.0, lost=4.0, in_a_row=IN_A_ROW)
+    patience.answered(0.0)
+    assert not patience.is_exhausted
 
 
 @pytest.mark.usefixtures("_clock")
