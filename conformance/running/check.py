@@ -423,7 +423,7 @@ class _Run:
         step = SETUP if failure.step is None else max(SETUP, failure.step)
         if self._is_dear(self._may_lose):
             self.last_deaths -= 1 if step >= 0 else 2
-        self.patience.died(time.perf_counter() - began, case.steps[step] if step >= 0 else None)
+        self.patience.died(time.perf_counter() - began, case.steps[step] if step >= 0 else None, first=self.deaths == 1)
         requirement, verdict = requirement_of(failure, case), of_failure(failure)
         if failure.step is not None:
             reached = max(1, step + 1)

@@ -6,28 +6,29 @@ first thing:
     a check     a quarter of what is left of the run's seconds, so that the first ones can make their cases short;
     the run     its seconds; from then on, and in a check that has had its share, steps are taken one by one, cases with a
                 step that it has died of are left out, and a check may die twice more;
-    in the end  nothing is tried any more: after `LAST` times the seconds, or when it has died `IN_A_ROW` times in a row.
+    in the end  nothing is tried any more: after `LAST` times the seconds, or when it has answered nothing in so many
+                checks in a row (`IN_A_ROW`).
 
 What is not tried is told (`CheckResult.cut`), and the run is not whole. Nothing here concerns an implementation that
 answers.
 
 The first silence is waited for as long as the adapter waits. An implementation that was seen to hang is given less from
-then on, but always many times what its slowest answer took.
+then on for each answer, but always several times what its slowest case took as a whole.
 """
 
 from dataclasses import dataclass, field
 
 from espproof.adapters.case import Case, Step
 
-SECONDS_PER_EXAMPLE = 2.0
-"""Seconds of a run for each example of its profile: 30 at profile quick."""
+SECONDS_PER_EXAMPLE = 1.5
+"""Seconds of a run for each example of its profile: 22 at profile quick."""
 LAST = 2.0
 """After so many times its seconds a run tries nothing more."""
-IN_A_ROW = 10
-"""Deaths without an answer in between, of cases of different families: it answers nothing at all."""
+IN_A_ROW = 20
+"""Checks without an answer in between, more than there are families: it answers nothing at all."""
 _SHARE = 0.25
-_SHORTEST, _TIMES_SLOWEST = 2.0, 10
-"""Seconds to wait once it was seen to hang: at least, and in answers as slow as the slowest."""
+_SHORTEST, _TIMES_SLOWEST = 2.0, 4
+"""Seconds to wait for an answer once it was seen to hang: at least, and in cases as slow as the slowest."""
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Patience:
     slowest: float = 0.0
     hangs: bool = False
     in_a_row: int = 0
+    is_dead: bool = False
     deadly: set[tuple[type[Step], str]] = field(default_factory=set)
     """What it has died of: kinds of steps, with the requirement that they put to the test."""
 
@@ -62,10 +64,14 @@ class Patience:
         answers = self.in_a_row < IN_A_ROW
         return self.lost >= self.seconds * (LAST if answers else 1.0)
 
-    def died(self, seconds: float, last: Step | None = None) -> None:
-        """So many seconds went into a case that was not answered; `last` is the step in which it died, if it is known."""
+    def died(self, seconds: float, last: Step | None = None, *, first: bool = True) -> None:
+        """So many seconds went into a case that was not answered.
+
+        `last` is the step in which it died, if it is known; `first` says that it is the check's first death.
+        """
         self.lost += seconds
-        self.in_a_row += 1
+        self.in_a_row += first
+        self.is_dead = True
         if last is not None:
             self.deadly.add((type(last), last.requirement or ""))
 
@@ -78,8 +84,9 @@ class Patience:
 
         The first one after a death has started a new process.
         """
-        if self.in_a_row:
-            self.in_a_row = 0
+        self.in_a_row = 0
+        if self.is_dead:
+            self.is_dead = False
             self.lost += seconds
             return False
         slowest, self.slowest = self.slowest, max(self.slowest, seconds)

@@ -202,10 +202,10 @@ def test_who_hangs_is_given_less_time() -> None:
     """But the first time as much as ever, and always many times what the slowest answer took."""
     adapter, patience = Dies(Hung, about=ACCEPTED, cost=1.0), Patience(seconds=20.0)
     assert patience.limit() is None
-    patience.answered(0.5)
+    patience.answered(1.5)
     run(adapter, patience=patience)
     assert adapter.waits[0] is None
-    assert set(adapter.waits[1:]) == {5.0}
+    assert set(adapter.waits[1:]) == {6.0}
     steady = Dies(Crashed, about=ACCEPTED, cost=1.0)
     run(steady, patience=Patience(seconds=20.0))
     assert set(steady.waits) == {None}
@@ -219,8 +219,8 @@ def test_the_first_answer_of_a_new_process_is_no_measure() -> None:
     assert (patience.lost, patience.slowest) == (4.0, 0.0)
     assert patience.answered(0.2)
     assert patience.limit() == 2.0
-    patience.answered(0.5)
-    assert patience.limit() == 5.0
+    patience.answered(1.5)
+    assert patience.limit() == 6.0
 
 
 class Deadly(Dies):
