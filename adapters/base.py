@@ -34,9 +34,15 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.steps import STEPS
 
+AT_RESET, AT_SETUP = -2, -1
+"""Instead of the number of a step: before the first one, in `reset` or while the SAs of the case were added."""
+
 
 class AdapterFailure(Exception):
     """The implementation could not answer at all. Use one of the subclasses."""
+
+    step: int | None = None
+    """The step of the case in which it happened (`step_by_step` fills it in), None where the case was asked as a whole."""
 
 
 class Crashed(AdapterFailure):
@@ -121,9 +127,25 @@ class Adapter(ABC):
 
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""
-        self.reset()
-        setup = tuple([self.add_sa(sa) for sa in case.sas])
-        return Transcript(setup, tuple([self.take(step) for step in case.steps]))
+        return self.step_by_step(case)
+
+    def step_by_step(self, case: Case) -> Transcript:
+        """The same one by one, so that a failure says in which step it happened."""
+        at = AT_RESET
+        steps: list[Outcome] = []
+        try:
+            self.reset()
+            at = AT_SETUP
+            setup = tuple([self.add_sa(sa) for sa in case.sas])
+            for at, step in enumerate(case.steps):  # noqa: B007 -- read when it fails
+                steps.append(self.take(step))
+        except AdapterFailure as failure:
+            failure.step = at
+            raise
+        return Transcript(setup, tuple(steps))
+
+    def answer_within(self, seconds: float | None) -> None:  # noqa: B027 -- most adapters wait for nobody
+        """Wait so many seconds for each answer, if that is less than usual; None for as usual."""
 
     def take(self, step: Step) -> Outcome:
         """One step; one that this version of the suite does not know is unsupported."""

@@ -56,6 +56,9 @@ class ExecAdapter(Adapter):
     `hello_seconds` and `seconds` limit the first answer and every other one.
     """
 
+    last_words: str = ""
+    """What standard error said last, after `close`."""
+
     def __init__(self, command: str, *, hello_seconds: float | None = None, seconds: float | None = None) -> None:
         self.name = f"exec:{command}"
         try:
@@ -66,6 +69,7 @@ class ExecAdapter(Adapter):
             raise Misuse(f"{self.name}: no command")
         self._hello_seconds = hello_seconds or _seconds() or HELLO_SECONDS
         self._seconds = seconds or _seconds() or ANSWER_SECONDS
+        self._limit = self._seconds
         self._process: Process | None = None
         self._number = 0
         self._hello: messages.HelloAnswer | None = None
@@ -124,7 +128,7 @@ class ExecAdapter(Adapter):
     def execute(self, case: Case) -> Transcript:
         """One batch, if the program takes batches; else one request per step."""
         if not self._greeted().batch:
-            return super().execute(case)
+            return self.step_by_step(case)
         steps: list[messages.Reset | Step] = [messages.Reset(), *[AddSa(sa=sa) for sa in case.sas], *case.steps]
         results = self._ask(
             lambda number: messages.batch(number, steps), lambda answer: messages.outcomes_of(steps, answer)
@@ -132,10 +136,13 @@ class ExecAdapter(Adapter):
         first = 1 + len(case.sas)
         return Transcript(results[1:first], results[first:])
 
+    def answer_within(self, seconds: float | None) -> None:
+        self._limit = self._seconds if seconds is None else min(self._seconds, seconds)
+
     def close(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.close()
+            self.last_words = process.close()
 
     # ----------------------------------------------------------------------------------------------------- the program
 
@@ -148,7 +155,7 @@ class ExecAdapter(Adapter):
     def _ask(self, line: Callable[[int], bytes], read: Callable[[dict[str, Any]], _Read]) -> _Read:
         if self._process is None:
             self._start()
-        return self._exchange(line, read, self._seconds)
+        return self._exchange(line, read, self._limit)
 
     def _exchange(self, line: Callable[[int], bytes], read: Callable[[dict[str, Any]], _Read], limit: float) -> _Read:
         """A request and its answer, understood; after anything else the process is gone."""

@@ -6,6 +6,7 @@ so that nothing is left behind.
 """
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -21,8 +22,12 @@ from espproof.adapters.printable import printable
 
 MAX_LINE = 64 << 20
 """Octets of the longest answer that is read."""
-TAIL = 2000
-"""Octets of standard error that are quoted."""
+TAIL = 1 << 16
+"""Octets of standard error that are kept: the reports of sanitizers are long."""
+_QUOTED = 1000
+"""Letters of it that are quoted: from the beginning of a report on, or the last ones."""
+_REPORT = re.compile(r"\w+Sanitizer: |: runtime error: |: Assertion |panicked at |\bpanic: ")
+"""In the first line of what sanitizers and runtimes say of the end of a program; what follows can be long."""
 _CHUNK = 1 << 18
 _LAST_CHUNKS = 16
 """How much of standard error is read once a pipe is closed: all that a pipe can hold, and not for ever."""
@@ -74,6 +79,7 @@ class Process:
         Fails like `ask`; `MAX_LINE` is the limit of all lines together.
         """
         until = time.monotonic() + seconds
+        self._tail = b""
         self._drain()
         if self._answer:
             raise AdapterError(self._with_tail(f"{self._name} spoke without being asked: {shown(self._answer)}"))
@@ -146,30 +152,32 @@ class Process:
     def _failure(self, closed: str) -> Crashed | AdapterError:
         """A pipe is closed: why? Waits a moment for the supervisor to say."""
         end = self._program.end(_END_SECONDS)
-        with suppress(BlockingIOError):
-            for _ in range(_LAST_CHUNKS):
-                self._tail = (self._tail + os.read(self._err, _CHUNK))[-TAIL:]
+        self._take_last_words()
         if end is None:
             return Crashed(self._with_tail(f"{self._name} {closed}, but still runs"))
         return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))
 
     def _with_tail(self, message: str) -> str:
-        """The last lines of standard error, but for those that only underline the one above them."""
-        lines = self._tail.decode(errors="replace").splitlines()
-        text = " ⏎ ".join(printable(line) for line in lines if line.strip(" \t^~"))[-TAIL // 2 :]
+        """What standard error says of the end, or its last lines; without those that only underline the one above."""
+        said = self._tail.decode(errors="replace")
+        if report := _REPORT.search(said):
+            told = _in_one_line(said[said.rfind("\n", 0, report.start()) + 1 :])
+            return f"{message}; standard error tells: {told[:_QUOTED]}"
+        text = _in_one_line(said)[-_QUOTED:]
         return f"{message}; standard error ends: {text}" if text else message
 
     # ------------------------------------------------------------------------------------------------------- the end
 
-    def close(self) -> None:
-        """Let it end by itself, then less and less politely. Nothing is left of it."""
+    def close(self) -> str:
+        """Let it end by itself, then less and less politely. Nothing is left of it but the end of its standard error."""
         if self._program.is_gone:
-            return
+            return ""
         self._program.end_input()
         if not self._ends_within(_GRACE_EOF):
             self._program.terminate()
             self._ends_within(_GRACE_TERM)
         self.kill()
+        return self._tail.decode(errors="replace")
 
     def kill(self) -> None:
         """Kill it and all that it has started, at once."""
@@ -177,7 +185,7 @@ class Process:
         self._program.gone(wait=True)
 
     def _ends_within(self, seconds: float) -> bool:
-        """Whether the program ends by itself; what it says meanwhile is thrown away."""
+        """Whether the program ends by itself; what it answers meanwhile is thrown away."""
         until = time.monotonic() + seconds
         poll = select.poll()
         for descriptor in (self._out, self._err, self._program.status):
@@ -189,6 +197,20 @@ class Process:
             for descriptor, _ in poll.poll(left * 1000):
                 if descriptor != self._program.status:
                     with suppress(BlockingIOError):
-                        if not os.read(descriptor, _CHUNK):
+                        octets = os.read(descriptor, _CHUNK)
+                        if descriptor == self._err:
+                            self._tail = (self._tail + octets)[-TAIL:]
+                        if not octets:
                             poll.unregister(descriptor)
+        self._take_last_words()
         return True
+
+    def _take_last_words(self) -> None:
+        """What standard error still holds when the program has ended."""
+        with suppress(BlockingIOError):
+            for _ in range(_LAST_CHUNKS):
+                self._tail = (self._tail + os.read(self._err, _CHUNK))[-TAIL:]
+
+
+def _in_one_line(text: str) -> str:
+    return " ⏎ ".join(printable(line) for line in text.splitlines() if line.strip(" \t^~"))

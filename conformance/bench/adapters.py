@@ -223,7 +223,7 @@ def _cases(adapter: Adapter, seconds: float) -> tuple[RunFigures, RunFigures]:
     checks = list(all_checks().values())
     checks = checks[::7] + [check for number, check in enumerate(checks) if number % 7]
     with tempfile.TemporaryDirectory() as folder:
-        recall = Recall(aim.name, aim.caps, Path(folder))
+        recall = Recall.of(adapter, Path(folder))
         results: list[CheckResult] = []
         for check in checks:
             results.append(_run(check, adapter, aim, recall))

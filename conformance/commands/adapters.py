@@ -72,6 +72,9 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Show what passes too.")] = False,
     start_limit: Annotated[float, typer.Option(min=0, help="Seconds within which the adapter must start.")] = 30.0,
     faults: Annotated[bool, typer.Option("--faults", help="Kill, stop and flood its processes at every step.")] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Weigh it while tens of thousands of packets of each kind come.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Is this adapter a correct adapter? For who writes one; what the implementation does right is `run`'s business.
@@ -81,8 +84,12 @@ def check(
     from espproof.conformance.selfcheck import session
 
     with errors():
+        if faults and memory:
+            raise Misuse("--faults and --memory are two questions: ask one at a time")
         if faults:
             raise typer.Exit(_faults(adapter, as_json))
+        if memory:
+            raise typer.Exit(_memory(adapter, as_json))
         with ERR.status(f"{adapter}: starting") as status:
             done = session.check(
                 adapter, start_limit=start_limit, tick=lambda item: status.update(f"{adapter}: {item.id}")
@@ -103,6 +110,18 @@ def _faults(adapter: str, as_json: bool) -> int:
         print_json({**cases.to_plain(report), "correct": report.correct})
     else:
         terminal.faults(OUT, report)
+    return EXPECTED if report.correct else NEWS
+
+
+def _memory(adapter: str, as_json: bool) -> int:
+    from espproof.conformance.selfcheck.memory import weigh
+
+    with ERR.status(f"{adapter}: starting") as status:
+        report = weigh(adapter, tick=status.update)
+    if as_json:
+        print_json({**cases.to_plain(report), "correct": report.correct})
+    else:
+        terminal.weighed(OUT, report)
     return EXPECTED if report.correct else NEWS
 
 

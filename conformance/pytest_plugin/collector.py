@@ -30,6 +30,7 @@ from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.running import suite
 from espproof.conformance.running.check import Profile, run_check, target
+from espproof.conformance.running.patience import Patience
 from espproof.reference.errors import Misuse
 
 PROPERTY = "espproof"
@@ -87,6 +88,7 @@ class Testee:
         self.name = name
         self.profile = Profile[config.getoption("espproof_profile").upper()]
         self.seed: int = config.getoption("espproof_seed")
+        self.patience = Patience.of(self.profile.value)
         self.checks = suite.selected(config.getoption("espproof_only"))
         self.expectations = {entry.id: entry for entry in _expectations(name, config.getoption("espproof_expect"))}
         self._report: str | None = config.getoption("espproof_report")
@@ -189,11 +191,15 @@ class CheckItem(pytest.Item):
             adapter, aim = testee.open()
         except AdapterFailure as error:
             raise Departs(f"the adapter could not run: {error}") from error
-        result = run_check(self.check, adapter, aim, examples=testee.profile.value, seed=testee.seed)
+        result = run_check(
+            self.check, adapter, aim, examples=testee.profile.value, seed=testee.seed, patience=testee.patience
+        )
         self.user_properties.append((PROPERTY, msgspec.json.encode(_said(result)).decode()))
         unexpected, reasons = _sorted(result, testee)
         if unexpected:
             raise Departs("\n\n".join(_told(found, testee.write(found), testee.name) for found in unexpected))
+        if result.cut:
+            raise Departs(f"not all of it was tried: {result.cut}")
         if reasons:
             pytest.xfail("; ".join(reasons))
         if result.verdict is Verdict.INAPPLICABLE:
@@ -226,7 +232,8 @@ def _sorted(result: CheckResult, testee: Testee) -> tuple[list[Counterexample], 
     unexpected, reasons = [], []
     for found in result.counterexamples:
         verdict = _graded(found)
-        entry = testee.expectations.get(found.requirement)
+        known = testee.expectations
+        entry = known.get(found.requirement) or known.get(expectations.every_kind(found.requirement))
         if entry is not None and entry.verdict is verdict:
             if verdict in NEWS:
                 reasons.append(f"{found.requirement}: {entry.reason}")

@@ -19,6 +19,7 @@ from espproof.conformance.results.model import RunResult
 from espproof.conformance.running.suite import Progress as Tick
 from espproof.conformance.selfcheck.faults import FaultReport
 from espproof.conformance.selfcheck.item import Grade
+from espproof.conformance.selfcheck.memory import MemoryReport
 from espproof.conformance.selfcheck.session import Checked
 
 COLOURS = {
@@ -257,6 +258,25 @@ def faults(console: Console, report: FaultReport) -> None:
         f"{total} faults in {report.seconds:.0f} s, {len(report.wrong)} wrong verdicts, {len(report.left)} left behind",
         highlight=False,
     )
+
+
+def weighed(console: Console, report: MemoryReport) -> None:
+    """How much the implementation has grown, kind by kind of packets."""
+    table = Table(title=f"{report.adapter}: memory, {report.weighed}", title_justify="left")
+    table.add_column("packets")
+    table.add_column("sent", justify="right")
+    table.add_column("KiB each window, or why not", overflow="fold")
+    table.add_column("verdict", overflow="fold")
+    for one in report.kinds:
+        seen = " ".join(str(octets >> 10) for octets in one.grown) if one.grown else one.told
+        verdict = f"{one.verdict}: {one.told}" if one.grown and one.told else one.verdict
+        table.add_row(one.kind, str(one.packets), Text(seen), Text(verdict, _WEIGHED[one.verdict]))
+    console.print(table)
+    sees = max((one.sees for one in report.kinds), default=0.0)
+    console.print(f"{report.seconds:.0f} s; what stays of a packet is seen from {sees:.0f} octets on", highlight=False)
+
+
+_WEIGHED = {"leaks": "red", "not measured": "red", "steady": "green", "not applicable": "dim"}
 
 
 def _abilities(caps: dict[str, Any]) -> dict[str, str]:

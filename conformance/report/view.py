@@ -29,6 +29,7 @@ from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.conformance.requirements.catalogue import Requirement, load, source
 from espproof.conformance.results.check import Counterexample
+from espproof.conformance.results.expectations import every_kind
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.strategies.options import FACTORS, OptionSpace
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -77,12 +78,17 @@ def url_of(requirement: str) -> str:
 
 def level_of(requirement: str) -> str:
     entry = load().get(requirement)
-    return entry.level.value if entry is not None else ("MUST" if requirement in OWN else "")
+    return entry.level.value if entry is not None else ("MUST" if _own(requirement) else "")
 
 
 def text_of(requirement: str) -> str:
     entry = load().get(requirement)
-    return entry.text if entry is not None else OWN.get(requirement, "This version's catalogue does not have it.")
+    return entry.text if entry is not None else _own(requirement) or "This version's catalogue does not have it."
+
+
+def _own(requirement: str) -> str:
+    """The wording of what the suite itself demands; of a kind of crash or hang, that of all of them."""
+    return OWN.get(requirement) or OWN.get(every_kind(requirement), "")
 
 
 def verifying() -> dict[str, list[str]]:

@@ -28,12 +28,14 @@ class CheckResult(msgspec.Struct, kw_only=True):
     """What one check said. `tried` are the requirements that its cases put to the test.
 
     `recalled`: how many of the `examples` were drawn by an earlier run. `spent`: seconds in the reference, in the adapter
-    and in the comparison; the rest of `seconds` made the cases.
+    and in the comparison; the rest of `seconds` made the cases. `cut`: why not all of its cases were tried,
+    "" if they were.
     """
 
     check: str
     verdict: Verdict
     missing: str = ""
+    cut: str = ""
     examples: int = 0
     recalled: int = 0
     seconds: float = 0.0

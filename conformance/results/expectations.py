@@ -12,6 +12,9 @@ from espproof.conformance.requirements.catalogue import Requirement, load
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
+KINDS = ("espproof-crash", "espproof-hang")
+"""What the suite itself demands and tells apart by kind, each under a name that begins with this and a hyphen."""
+
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A known deviation: of which requirement, with which verdict, why, and by which clause.
@@ -91,7 +94,7 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         if known is not None and known.verified_with:
             derived.append(known)
             continue
-        entry = listed.get(requirement)
+        entry = listed.get(requirement) or listed.get(every_kind(requirement))
         known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
         if verdict in NEWS and entry is not None and entry.verdict in known_as:
             others = _finders(result, requirement, but=entry.checks) if entry.checks else ()
@@ -107,6 +110,11 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         if result.requirements[one.id] in NEWS and wrong and all(other in expected for other in wrong):
             expected[one.id] = f"follows {', '.join(wrong)}"
     result.unexpected, result.expected, result.elsewhere = tuple(news), expected, elsewhere
+
+
+def every_kind(requirement: str) -> str:
+    """`espproof-crash` of `espproof-crash-esp_input`: an entry of this name has every crash; "" for what has no kinds."""
+    return next((name for name in KINDS if requirement.startswith(f"{name}-")), "")
 
 
 def _all_ran(result: RunResult, requirement: str) -> bool:

@@ -2,6 +2,8 @@
 
 A check is run until nothing new is found: the first finding fixes the requirement that is shrunk, so that a
 counterexample stays about one thing; then that requirement is muted and the check runs again, a bounded number of times.
+Of crashes and hangs each kind is a requirement of its own (`deaths`), and there is an end to what they may cost
+(`patience`). A finding loses the steps that it does not need (`reduce`) before Hypothesis shrinks it, and after.
 The same seed gives the same cases, in whatever order and process the checks run: each check has a seed of its own, and
 no example database is read. Therefore a round whose cases are known from an earlier run need not draw them again
 (`recall`).
@@ -25,7 +27,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
-from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Hung, Transcript
 from espproof.adapters.case import Case, InboundBurst, Sa, from_json, to_json
 from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check
@@ -35,13 +37,22 @@ from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Or
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.requirements.ids import BURST
 from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.running.deaths import requirement_of
+from espproof.conformance.running.patience import Patience
 from espproof.conformance.running.recall import Recall, Round, Shrunk
-from espproof.conformance.running.reduce import reduce
+from espproof.conformance.running.reduce import reduce, without_steps
 from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
 from espproof.reference.errors import Misuse
 
 MAX_FINDINGS = 8
 """Requirements that one check may report: after so many the implementation needs a developer, not more examples."""
+MOST_SHRINKS = 100
+"""Cases that Hypothesis may try to make a finding shorter. A walk of twenty steps takes it seconds to draw them, and steps
+are taken away without it."""
+
+
+SHRINKING = 1 / 3
+"""Of what a check may lose to crashes and hangs: how much to make one of them shorter."""
 
 
 class Profile(Enum):
@@ -68,15 +79,17 @@ def run_check(
     interrupted: Callable[[], bool] = lambda: False,
     recall: Recall | None = None,
     oracle: Oracle = ESP,
+    patience: Patience | None = None,
 ) -> CheckResult:
     """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
 
     `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
     `recall`: where to look for the cases of an earlier run first, and to leave those of this one. `oracle` says what is
-    right.
+    right. `patience` is that of the run which the check is part of.
     """
     started = time.perf_counter()
-    run = _Run(check, adapter, aim, interrupted, recall, oracle)
+    run = _Run(check, adapter, aim, interrupted, recall, oracle, patience or Patience.of(examples))
+    adapter.answer_within(run.patience.limit())
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
@@ -88,6 +101,10 @@ def run_check(
             result.counterexamples += (found,)
     except Inapplicable as missing:
         result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
+    except _Enough as cut:
+        result.cut = str(cut)
+    if run.left_out and not result.cut:
+        result.cut = f"{run.left_out} cases were left out, which have a step that it has crashed or hung in"
     if result.counterexamples:
         result.verdict = result.counterexamples[0].verdict
     noted = run.noted
@@ -156,6 +173,10 @@ class _Found(Exception):
     """Raised inside Hypothesis to say: this case is a counterexample."""
 
 
+class _Enough(BaseException):
+    """Raised inside Hypothesis, which lets it through, to say: nothing more is tried. Says why."""
+
+
 @dataclass
 class _Noted:
     """What the examples of a check were and covered."""
@@ -186,24 +207,42 @@ class _Run:
     interrupted: Callable[[], bool]
     recall: Recall | None
     oracle: Oracle
+    patience: Patience
     muted: set[str] = field(default_factory=set)
     noted: _Noted = field(default_factory=_Noted)
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
+    deaths: int = 0
+    last_deaths: int = 2
+    """How many more it may see once it has had its share; none after one in a step that is not known."""
+    left_out: int = 0
+    """Cases that were not tried, as they have a step that it has died of."""
+    _may_lose: float = field(init=False)
+    _may_shrink: float = 0.0
+    """What the run may have lost before this check ends, and before a finding stays as long as it is."""
     _lines: list[bytes] = field(default_factory=list)
     _caught: Counterexample | None = None
+    _reduced: Counterexample | None = None
+    """What was caught first, without the steps that it does not need."""
+    _shrinks: int = 0
+    _one_by_one: bool = False
+    """Whether a death of this check was seen when steps were taken one by one."""
     _inapplicable: Inapplicable | None = None
 
+    def __post_init__(self) -> None:
+        self._may_lose = self.patience.lost + self.patience.share
+
     def hunt(self, examples: int, seed: int) -> Counterexample | None:
-        """One round: the shrunk counterexample of the first new requirement, or None."""
+        """One round: the shrunk counterexample of the first new requirement, or None. `_Enough` if it is cut short."""
         kept = self.recall.read(self.check.id, seed, examples) if self.recall is not None else None
         if kept is not None and self._again(kept):
             return self._outcome()
         self._draw(examples, seed)
         if self._inapplicable is not None and not self.noted.examples:
             raise self._inapplicable
-        if self._caught is not None and self._caught.verdict is not Verdict.HANG:
-            reduce(self._caught.case, self._still_fails)
-        if self.recall is not None and (self._caught is None or self._caught.verdict is not Verdict.ADAPTER_ERROR):
+        if self._caught is not None:
+            self._shorten()
+        is_error = self._caught is not None and self._caught.verdict is Verdict.ADAPTER_ERROR
+        if self.recall is not None and not is_error and not self.left_out:
             self.recall.write(self.check.id, seed, examples, Round(tuple(self._lines), _shrunk(self._caught)))
         return self._outcome()
 
@@ -215,7 +254,8 @@ class _Run:
 
     def _begin(self) -> None:
         self._lines = []
-        self._caught = None
+        self._caught = self._reduced = None
+        self._shrinks = 0
         self._inapplicable = None
 
     def _draw(self, examples: int, seed: int) -> None:
@@ -233,7 +273,18 @@ class _Run:
 
         with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants(), warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)  # about large values: cases are large
-            test()
+            try:
+                test()
+            except _Enough:
+                if self._caught is None:
+                    raise
+
+    def _shorten(self) -> None:
+        """Take away the steps that what Hypothesis has left does not need; the shorter one of the two is caught."""
+        assert self._caught is not None
+        reduce(self._caught.case, self._still_fails)
+        if self._reduced is not None and _length(self._reduced) < _length(self._caught):
+            self._caught = self._reduced
 
     def _again(self, kept: Round) -> bool:
         """Execute the cases of an earlier run. False if they do not lead where they led then: nothing happened yet."""
@@ -242,7 +293,7 @@ class _Run:
         try:
             with suppress(_Found):
                 for line in kept.lines:
-                    self._try(from_json(line, Case))
+                    self._try(from_json(line, Case), shrink=False)
                     self.noted.recalled += 1
         except Misuse:  # a file that is not ours
             self._caught, kept = None, Round((), None)
@@ -251,31 +302,59 @@ class _Run:
                 return True
         elif kept.shrunk is not None and self._caught.requirement == kept.shrunk.requirement:
             self.noted.recalled += 1
-            if self._caught.verdict is Verdict.HANG or self._shows(kept.shrunk):
+            if self._shows(kept.shrunk):
                 return True
         self.noted = before
         return False
 
-    def _try(self, case: Case) -> None:
+    def _try(self, case: Case, *, shrink: bool = True) -> None:
         """One case that Hypothesis drew: to find something (nothing is caught yet), or to shrink what was caught."""
-        if self._caught is not None and self._caught.verdict is Verdict.HANG:
-            return  # each try to make it shorter would cost a time limit
         if self.interrupted():
             raise KeyboardInterrupt
         searching = self._caught is None
         if searching:
+            if self._leaves_out(case):
+                self.left_out += 1
+                return
             line = to_json(case)
             self.noted.examples += 1
             self.noted.digest.update(line)
             if self.recall is not None:
                 self._lines.append(line)
+        else:
+            self._shrinks += 1
+            if self._shrinks > MOST_SHRINKS or self._is_dear(self._may_shrink):
+                raise _Enough
         for found in self._execute(case, note=searching):
             if found.requirement in self.muted:
                 continue
             if self._caught is None or self._caught.requirement == found.requirement:
                 self.noted.first_finding.setdefault(found.requirement, self.noted.examples)
                 self._caught = found
+                if searching and shrink:
+                    self._may_shrink = self.patience.lost + self._for_shrinking(found.verdict)
+                    reduce(found.case, self._still_fails)
+                    self._reduced, self._caught = self._caught, found
                 raise _Found
+
+    def _for_shrinking(self, verdict: Verdict) -> float:
+        """Seconds that crashes and hangs may cost while this finding is made shorter."""
+        share = max(0.0, self._may_lose - self.patience.lost) * SHRINKING
+        return max(share, 1.0) if verdict is Verdict.FAIL else share
+
+    def _is_dear(self, most: float) -> bool:
+        """Whether crashes and hangs have cost the run so many seconds."""
+        return self.patience.lost >= most
+
+    def _leaves_out(self, case: Case) -> bool:
+        """Whether it is too dear to try this case. `_Enough` if it is to try any."""
+        if self.patience.is_exhausted:
+            raise _Enough(f"crashes and hangs have taken {self.patience.lost:.0f} s of this run")
+        if not self._is_dear(self._may_lose):
+            return False
+        if self.last_deaths <= 0:
+            raise _Enough(f"ended after {self.noted.examples} cases and {self.deaths} crashes or hangs")
+        return self.patience.is_deadly(case)
 
     def _shows(self, shrunk: Shrunk) -> bool:
         """Whether a case that was shrunk in an earlier run still shows the same, and then is what is caught."""
@@ -286,23 +365,28 @@ class _Run:
         return False
 
     def _still_fails(self, shorter: Case) -> bool:
-        """Whether the same goes wrong with a shorter case, which is then the one that is caught."""
+        """Whether the same goes wrong with a shorter case, which is then the one that is caught. False if that is dear."""
         assert self._caught is not None
-        return self._shows(Shrunk(self._caught.requirement, _kind(self._caught), shorter))
+        shown = Shrunk(self._caught.requirement, _kind(self._caught), shorter)
+        return not self._is_dear(self._may_shrink) and self._shows(shown)
 
     def _execute(self, case: Case, *, note: bool) -> Iterator[Counterexample]:
         """Everything wrong with one case; with `note`, what it covered is remembered."""
         with self._spending("reference"):
             want = self.oracle.expected(case)
+        began = time.perf_counter()
         try:
             with self._spending("adapter"):
-                got = self.adapter.execute(case)
+                got = self.adapter.step_by_step(case) if self._walks else self.adapter.execute(case)
         except AdapterFailure as failure:
-            yield self._failure(failure, case, want)
+            yield self._died(failure, case, want, began)
             return
         except Exception as error:
-            yield self._failure(AdapterError(f"it raised {type(error).__name__}: {error}"), case, want)
+            raised = AdapterError(f"it raised {type(error).__name__}: {error}")
+            yield self._died(raised, case, want, began)
             return
+        if self.patience.answered(time.perf_counter() - began):
+            self.adapter.answer_within(self.patience.limit())
         with self._spending("comparison"):
             judgement = self.oracle.judge(case, got, want, self.aim.caps)
         if isinstance(judgement, Incapable):
@@ -336,12 +420,44 @@ class _Run:
         finally:
             self.spent[where] += time.perf_counter() - began
 
-    def _failure(self, failure: AdapterFailure, case: Case, want: Transcript) -> Counterexample:
-        verdict = of_failure(failure)
+    @property
+    def _walks(self) -> bool:
+        """Whether steps are taken one by one, so that a death costs no second one to see where it was."""
+        return self._one_by_one or not self.patience.share
+
+    def _died(self, failure: AdapterFailure, case: Case, want: Transcript, began: float) -> Counterexample:
+        """What a death or an error of the adapter shows, in which step; what it has cost is noted."""
+        self.deaths += 1
+        if isinstance(failure, Hung) and not self.patience.hangs:
+            self.patience.hangs, began = True, time.perf_counter()  # the first wait is not held against it
+        self.adapter.answer_within(self.patience.limit())
+        if failure.step is None and not isinstance(failure, AdapterError):
+            self._look_where(failure, case)
+        self._one_by_one = self._one_by_one or failure.step is not None
+        step = SETUP if failure.step is None else max(SETUP, failure.step)
+        if self._is_dear(self._may_lose):
+            self.last_deaths -= 1 if step >= 0 else 2
+        self.patience.died(time.perf_counter() - began, case.steps[step] if step >= 0 else None, first=self.deaths == 1)
+        requirement, verdict = requirement_of(failure, case), of_failure(failure)
+        if failure.step is not None:
+            reached = max(1, step + 1)
+            case = without_steps(case, reached, len(case.steps))
+            want = Transcript(want.setup, want.steps[:reached])
         return Counterexample(
-            requirement=f"espproof-{verdict.value}", check=self.check.id, verdict=verdict, step=SETUP,
-            message=str(failure), case=case, got=None, want=want,
+            requirement=requirement, check=self.check.id, verdict=verdict, step=step, message=str(failure), case=case,
+            got=None, want=want,
         )  # fmt: skip
+
+    def _look_where(self, failure: AdapterFailure, case: Case) -> None:
+        """Take the steps one by one: does it die again, and in which one?"""
+        try:
+            with self._spending("adapter"):
+                self.adapter.step_by_step(case)
+        except AdapterFailure as again:
+            if type(again) is type(failure):
+                failure.step = again.step
+        except Exception as error:
+            failure.add_note(f"one by one, it raised {type(error).__name__}: {error}")
 
     def _note(self, case: Case, got: Transcript) -> None:
         """What this case covered: pairs of options, choices the documents leave open."""
@@ -374,6 +490,10 @@ def _used(case: Case) -> Iterator[tuple[Sa, int]]:
 
 def _shrunk(caught: Counterexample | None) -> Shrunk | None:
     return None if caught is None else Shrunk(caught.requirement, _kind(caught), caught.case)
+
+
+def _length(found: Counterexample) -> tuple[int, int]:
+    return len(found.case.steps), len(to_json(found.case))
 
 
 def _kind(found: Counterexample) -> str:

@@ -6,7 +6,9 @@ kept: implementation and reference execute everything again, and a shrunk case t
 away. What is found where there is nothing to recall, is hunted with Hypothesis.
 
 Everything that decides which cases are drawn is part of a file's name: the files of the suite, the versions of Python and
-Hypothesis, the adapter's name and capabilities, seed and number of examples. Files are in the cache folder (`cache`).
+Hypothesis, what the implementation says it is (name, version, capabilities), seed and number of examples. The command
+that starts it is not: the same program elsewhere is the same, and another one under its name is another. Files are in the
+cache folder (`cache`).
 """
 
 import hashlib
@@ -24,6 +26,7 @@ import msgspec
 import espproof
 from espproof.adapters import atomic
 from espproof.adapters import cache as cached
+from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, from_json, to_json
 from espproof.reference.errors import Misuse
@@ -57,9 +60,9 @@ class Round(msgspec.Struct, frozen=True):
 class Recall:
     """What is kept for one adapter. A folder that cannot be written or read keeps nothing; it is never an error."""
 
-    def __init__(self, adapter: str, caps: Capabilities, home: Path | None = None) -> None:
-        """`home` instead of the cache folder, if given."""
-        versions = f"{platform.python_version()} {hypothesis.__version__} {adapter}".encode()
+    def __init__(self, identity: str, caps: Capabilities, home: Path | None = None) -> None:
+        """`identity` is what the implementation says it is; `home` instead of the cache folder, if given."""
+        versions = f"{platform.python_version()} {hypothesis.__version__} {identity}".encode()
         key = hashlib.sha256(b"\0".join((_suite(), versions, to_json(caps)))).hexdigest()[:24]
         self._folder: Path | None = None
         with suppress(OSError):
@@ -67,6 +70,11 @@ class Recall:
             folder.mkdir(exist_ok=True)
             os.utime(folder)
             self._folder = folder
+
+    @classmethod
+    def of(cls, adapter: Adapter, home: Path | None = None) -> "Recall":
+        """What is kept for the implementation that this adapter has opened."""
+        return cls(_identity(adapter), adapter.capabilities(), home)
 
     def read(self, check: str, seed: int, examples: int) -> Round | None:
         """The round of a check that was drawn with this seed, or None."""
@@ -103,6 +111,13 @@ def prune(most: int = MOST_KEPT) -> None:
             kept += size
             if kept > most:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _identity(adapter: Adapter) -> str:
+    """What it says it is. A program that does not say is its command, a class without a name is itself."""
+    name = adapter.name if adapter.name != "?" else f"{type(adapter).__module__}:{type(adapter).__qualname__}"
+    version = adapter.version
+    return version if name.startswith("exec:") and version != "?" else f"{name} {version}"
 
 
 @cache

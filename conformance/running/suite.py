@@ -6,9 +6,11 @@ the time. Ctrl-C and a lost worker end the run early: what was found is kept, an
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import hypothesis
 
@@ -24,6 +26,7 @@ from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.running import tiers
 from espproof.conformance.running.check import Profile, run_check, target
+from espproof.conformance.running.patience import Patience
 from espproof.conformance.running.recall import Recall, prune
 from espproof.conformance.running.workers import close_at_end, interrupts, pool
 from espproof.reference.errors import Misuse
@@ -71,9 +74,10 @@ def run(
         else:
             results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle)
     order = {check.id: rank for rank, check in enumerate(checks)}
-    done = tiers.ask(
-        tuple(sorted(results, key=lambda result: order[result.check])), [one for one in oracles if one != name], oracle
-    )
+    results.sort(key=lambda result: order[result.check])
+    trouble = trouble or _cut(results)
+    tried = tuple(result for result in results if not _is_untried(result))
+    done = tiers.ask(tried, [one for one in oracles if one != name], oracle)
     verdicts = requirement_verdicts(done, levels(), caps)
     possible = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for a, b in aim.space.pairs}
     covered = {pair for result in done for pair in result.pairs} & possible
@@ -101,6 +105,36 @@ def run(
     )
 
 
+def in_turn(checks: Sequence[Check]) -> list[Check]:
+    """The first check of each family, then the second of each: a run that ends early has tried all of them."""
+    seen: Counter[str] = Counter()
+    ranks: dict[str, int] = {}
+    for check in checks:
+        ranks[check.id] = seen[check.family]
+        seen[check.family] += 1
+    return sorted(checks, key=lambda check: ranks[check.id])
+
+
+def _is_untried(result: CheckResult) -> bool:
+    return bool(result.cut) and not result.examples
+
+
+def _cut(results: Sequence[CheckResult]) -> str:
+    """What of the run was not tried because crashes and hangs took too long, in one sentence; "" if all was."""
+    of_all = Counter(_family(result) for result in results)
+    untried = Counter(_family(result) for result in results if _is_untried(result))
+    short = sum(bool(result.cut) for result in results) - untried.total()
+    told = [f"{short} checks did not try all of their cases"] if short else []
+    if untried:
+        families = ", ".join(f"{family} {count} of {of_all[family]}" for family, count in untried.items())
+        told.append(f"{untried.total()} checks were not tried ({families})")
+    return f"crashes and hangs took too long: {'; '.join(told)}" if told else ""
+
+
+def _family(result: CheckResult) -> str:
+    return all_checks()[result.check].family
+
+
 def _here(
     checks: list[Check],
     adapter: Adapter,
@@ -112,10 +146,11 @@ def _here(
     oracle: Oracle,
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
-    kept = Recall(aim.name, aim.caps) if recall else None
+    kept = Recall.of(adapter) if recall else None
+    patience = Patience.of(profile.value)
     try:
         with interrupts() as interrupted:
-            for check in checks:
+            for check in in_turn(checks):
                 results.append(
                     run_check(
                         check,
@@ -126,6 +161,7 @@ def _here(
                         interrupted=interrupted,
                         recall=kept,
                         oracle=oracle,
+                        patience=patience,
                     )
                 )
                 if progress:
@@ -147,8 +183,8 @@ def _in_workers(
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     try:
-        with pool(workers, _start_worker, (name, recall, oracle)) as executor:
-            for future in as_completed([executor.submit(_work, check.id, profile.value, seed) for check in checks]):
+        with pool(workers, _start_worker, (name, profile, seed, recall, oracle)) as executor:
+            for future in as_completed([executor.submit(_work, check.id) for check in in_turn(checks)]):
                 results.append(future.result())
                 if progress:
                     progress(results[-1], len(results), len(checks))
@@ -159,16 +195,25 @@ def _in_workers(
     return results, ""
 
 
-_worker: dict[str, tuple[Adapter, Target, Recall | None, Oracle]] = {}
+_worker: list[Callable[[Check], CheckResult]] = []
 
 
-def _start_worker(name: str, recall: bool, oracle: Oracle) -> None:
+def _start_worker(name: str, profile: Profile, seed: int, recall: bool, oracle: Oracle) -> None:
     adapter = open_adapter(name)
     close_at_end(adapter.close)
-    aim = target(adapter)
-    _worker["it"] = (adapter, aim, Recall(aim.name, aim.caps) if recall else None, oracle)
+    _worker.append(
+        partial(
+            run_check,
+            adapter=adapter,
+            aim=target(adapter),
+            examples=profile.value,
+            seed=seed,
+            recall=Recall.of(adapter) if recall else None,
+            oracle=oracle,
+            patience=Patience.of(profile.value),
+        )
+    )
 
 
-def _work(check: str, examples: int, seed: int) -> CheckResult:
-    adapter, aim, recall, oracle = _worker["it"]
-    return run_check(all_checks()[check], adapter, aim, examples=examples, seed=seed, recall=recall, oracle=oracle)
+def _work(check: str) -> CheckResult:
+    return _worker[0](all_checks()[check])

@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from espproof.adapters.base import AdapterError, AdapterFailure, Crashed, Hung, 
 from espproof.adapters.case import Case, Outcome
 from espproof.adapters.exec.client import SECONDS
 from espproof.adapters.registry import open_adapter
+from espproof.conformance.selfcheck import processes
 from espproof.conformance.selfcheck.rig import Rig
 
 LIMIT = "2"
@@ -123,7 +124,7 @@ def _steps(name: str, tally: _Tally, tell: Callable[[str], None]) -> int:
         wrong = _wrong(rig, case, adapter.execute(case))
         if wrong is not None:
             raise AdapterError(f"a plain case is not right even without a fault: {wrong}")
-        roles = len(_programs())
+        roles = len(processes.programs())
         for fault in FAULTS:
             for role in range(roles):
                 for at in range(-1, len(case.steps) + 1):
@@ -138,7 +139,7 @@ def _one(rig: Rig, case: Case, fault: str, role: int, at: int, tally: _Tally) ->
     adapter = rig.adapter
     with suppress(AdapterFailure):  # whatever the last fault has left: from here on all is well
         adapter.execute(case)
-    programs = _programs()
+    programs = processes.programs()
     if role >= len(programs):
         return
     pid = programs[role]
@@ -269,10 +270,10 @@ def _end(name: str, number: signal.Signals, tally: _Tally, place: Path) -> None:
         start_new_session=True,
     ) as run:
         until = time.monotonic() + 60
-        while not _programs(run.pid) and run.poll() is None and time.monotonic() < until:
+        while not processes.programs(run.pid) and run.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(1.0)
-        children = set(_descendants(run.pid))
+        children = set(processes.descendants(run.pid))
         os.kill(run.pid, number)
         told = "ended"
         try:
@@ -287,53 +288,9 @@ def _end(name: str, number: signal.Signals, tally: _Tally, place: Path) -> None:
 def _remains(tally: _Tally, when: str, place: Path, children: set[int]) -> None:
     """Processes, files and namespaces that are there when they should not be."""
     until = time.monotonic() + _LEFT_SECONDS
-    while time.monotonic() < until and (_alive(children) or _programs() or any(place.iterdir())):
+    while time.monotonic() < until and (processes.alive(children) or processes.programs() or any(place.iterdir())):
         time.sleep(0.1)
-    tally.left += [f"{when}: process {_name(pid)}" for pid in (*_alive(children), *_programs())]
+    tally.left += [
+        f"{when}: process {processes.name(pid)}" for pid in (*processes.alive(children), *processes.programs())
+    ]
     tally.left += [f"{when}: file {path.name}" for path in place.iterdir()]
-
-
-def _alive(pids: set[int]) -> list[int]:
-    return [pid for pid in sorted(pids) if _state(pid) not in ("", "Z")]
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
-    except (OSError, IndexError):
-        return ""
-
-
-def _name(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
-    return str(pid)
-
-
-def _programs(below: int | None = None) -> list[int]:
-    """The processes that an adapter has started, oldest first, without those that watch over them."""
-    return [pid for pid in _descendants(below or os.getpid()) if _state(pid) != "Z" and not _watches(pid)]
-
-
-def _watches(pid: int) -> bool:
-    """Whether it is one of ours: a supervisor, or a worker of a run, or the resource tracker of `multiprocessing`."""
-    with suppress(OSError):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b"supervisor.py" in line or b"multiprocessing" in line
-    return True
-
-
-def _descendants(root: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with suppress(OSError, IndexError):
-                parents[int(entry)] = int(Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()[1])
-
-    def below(pid: int) -> Iterator[int]:
-        for child, parent in parents.items():
-            if parent == pid:
-                yield child
-                yield from below(child)
-
-    return sorted(below(root))

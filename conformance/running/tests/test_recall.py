@@ -160,6 +160,44 @@ def test_other_circumstances_are_other_cases(monkeypatch: pytest.MonkeyPatch) ->
     assert not run(Does()).recalled
 
 
+class Program(Does):
+    """An implementation that is started by a command, and says what it is."""
+
+    def __init__(self, command: str, told: str) -> None:
+        super().__init__()
+        self.name, self._told = f"exec:{command}", told
+
+    @property
+    def version(self) -> str:
+        return self._told
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "recalled"),
+    [
+        ("/elsewhere/esp --verbose", "esp 1.0", True),
+        ("./esp", "esp 1.1", False),
+        ("./esp", "another 1.0", False),
+        ("./esp", "?", False),
+    ],
+    ids=["another path", "another version", "another program", "says nothing"],
+)
+def test_a_program_is_what_it_says_it_is(command: str, told: str, recalled: bool) -> None:
+    """Not the command that starts it; only one that says nothing is known by that."""
+    first, second = Program("./esp", "esp 1.0"), Program(command, told)
+    run(first, Recall.of(first))
+    assert bool(run(second, Recall.of(second)).recalled) is recalled
+    assert run(second, Recall.of(second)).recalled
+
+
+def test_classes_without_a_name_are_not_one() -> None:
+    """Two of them do not share their cases."""
+    nameless = type("Nameless", (Does,), {"name": "?"})
+    another = type("Another", (Does,), {"name": "?"})
+    run(nameless(), Recall.of(nameless()))
+    assert not run(another(), Recall.of(another())).recalled
+
+
 def test_large_rounds_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than so many octets are drawn again."""
     monkeypatch.setattr(recall, "MOST_ROUND", 1000)

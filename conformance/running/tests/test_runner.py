@@ -102,8 +102,8 @@ def test_a_counterexample_is_about_one_requirement() -> None:
 @pytest.mark.parametrize(
     ("failure", "verdict", "requirement"),
     [
-        (Crashed("signal 11"), Verdict.CRASH, "espproof-crash"),
-        (Hung("10 s"), Verdict.HANG, "espproof-hang"),
+        (Crashed("signal 11"), Verdict.CRASH, f"espproof-crash-{ACCEPTED}"),
+        (Hung("10 s"), Verdict.HANG, f"espproof-hang-{ACCEPTED}"),
         (KeyError("spi"), Verdict.ADAPTER_ERROR, "espproof-adapter-error"),
     ],
 )

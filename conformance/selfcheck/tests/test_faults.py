@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from espproof.conformance.commands.cli import build
-from espproof.conformance.selfcheck import faults
+from espproof.conformance.selfcheck import faults, processes
 
 HARNESS = f"exec:{shlex.quote(sys.executable)} -m espproof.adapters.exec.harness reference"
 BAD = """
@@ -78,7 +78,7 @@ def test_what_is_left_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         report = faults.inject("bad_adapters:Messy")
     finally:
-        for pid in faults._programs():
+        for pid in processes.programs():
             os.kill(pid, signal.SIGKILL)
     assert any("process sleep" in line for line in report.left)
     assert any("file " in line for line in report.left)
