@@ -7,7 +7,14 @@ where it hides. A defect is as subtle as it was in reality: an ordinary packet o
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from espproof.adapters.seeded import defects_keys, defects_numbers, defects_octets, defects_packets, defects_refusals
+from espproof.adapters.seeded import (
+    defects_associations,
+    defects_keys,
+    defects_numbers,
+    defects_octets,
+    defects_packets,
+    defects_refusals,
+)
 from espproof.adapters.seeded.model import Defect
 
 _ALL = (
@@ -16,6 +23,7 @@ _ALL = (
     *defects_numbers.DEFECTS,
     *defects_packets.DEFECTS,
     *defects_refusals.DEFECTS,
+    *defects_associations.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -34,6 +34,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.compare import inbound, inbound_burst, state, tell
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge
 from espproof.conformance.oracle.shown import by_right_packet
@@ -100,6 +101,7 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
     if findings:
         return Judgement(tuple(findings), frozenset())
     tried: set[str] = set()
+    declined = set(_declined(case, got))
     sas = {sa.name: sa for sa, right in zip(case.sas, want.setup, strict=True) if isinstance(right, Done)}
     judges = {name: OutboundJudge(sa, caps) for name, sa in sas.items() if sa.direction == "out"}
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
@@ -107,6 +109,8 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
             sas[step.sa.name] = step.sa
             if step.sa.direction == "out":
                 judges[step.sa.name] = OutboundJudge(step.sa, caps)
+        if _concerns(step, right) in declined:
+            continue
         if step.requirement:
             tried.add(step.requirement)
         if step.behaviour:
@@ -121,6 +125,21 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
         findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
         tried |= judged.shown
     return Judgement(tuple(findings), frozenset(tried))
+
+
+def _declined(case: Case, got: Transcript) -> Iterator[str]:
+    """Names of SAs that the documents leave to the implementation to have, and that it would not have: no packet of
+    theirs can be held against it."""
+    for step, outcome in zip(case.steps, got.steps, strict=True):
+        if isinstance(step, AddSa) and step.behaviour and isinstance(outcome, Refused):
+            yield step.sa.name
+
+
+def _concerns(step: Step, want: Outcome) -> str | None:
+    """The name of the SA that is to do something in this step, which was added before."""
+    if isinstance(want, Delivered):
+        return want.sa
+    return None if isinstance(step, AddSa) else STEPS[type(step)].sa(step)
 
 
 def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:

@@ -15,6 +15,7 @@ PER_ENTRY = "RFC4303-2.1-lookup-per-entry"
 NO_MATCH = "RFC4303-2.1-no-match-discarded"
 PARALLEL = "RFC4301-4.1-parallel-sas"
 RESERVED = "RFC4303-2.1-spi-reserved"
+SPI = "RFC4303-2.1-spi"
 MIXED = "RFC4301-4.4.2.1-tunnel-address-versions"
 MULTICAST = "RFC4303-2.1-multicast-mapping"
 BOTH_NULL = "RFC4303-3.2-not-both-null"
@@ -126,7 +127,7 @@ def rekeyed_sender(s: Scenario) -> None:
     s.send(one, INCREMENT)
     two = s.outbound_sa(sequence=0, add=False)
     s.add(two, DELETED)
-    s.send(two, "RFC4303-2.1-spi")
+    s.send(two, SPI)
     s.delete(one, DELETED)
     s.send(two, INCREMENT)
 
@@ -178,11 +179,18 @@ def many(s: Scenario) -> None:
         s.receive(sas[index], 1, UNICAST)
 
 
-@check(RESERVED, records=True)
+@check(RESERVED, UNICAST, SPI, proved_by=("sad-reserved-spi-not-found",))
 def reserved_spi(s: Scenario) -> None:
-    """Whether an SA may have an SPI that IANA reserves is recorded."""
-    sa = s.inbound_sa(sequence=0, add=False, spi=s.draw(st.sampled_from((1, 2, 128, 255))))
+    """Whether an SA may have an SPI that IANA reserves is recorded; where it may, it is an SA like any other."""
+    spi = s.draw(st.sampled_from((3, 1, 2, 128, 255)))
+    inbound = s.can("in") and (not s.can("out") or s.draw(st.booleans()))
+    sa = (s.inbound_sa if inbound else s.outbound_sa)(add=False, spi=spi)
     s.add(sa, RESERVED, behaviour="SA with a reserved SPI")
+    for number in (1, 2):
+        if inbound:
+            s.receive(sa, number, UNICAST)
+        else:
+            s.send(sa, SPI)
 
 
 @check(MIXED, proved_by=("sad-mixed-ends-accepted",))

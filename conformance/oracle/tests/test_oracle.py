@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import (
+    AddSa,
     AdvanceTime,
     Burst,
     Case,
@@ -236,3 +237,17 @@ def test_what_was_tried_is_told() -> None:
         assert isinstance(judgement, Judgement)
         assert ABOUT in judgement.tried
     assert isinstance(SENT, Sent)
+
+
+@pytest.mark.parametrize(("answer", "found"), [(Refused(), []), (Done(), [(ABOUT, 1)])], ids=["declined", "had"])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_an_sa_that_need_not_be_had(direction: str, answer: Outcome, found: list[tuple[str, int]]) -> None:
+    """Whether it is had is recorded; only of one that is had, what becomes of its packets is judged."""
+    sa = replace(IN if direction == "in" else OUT, spi=3)
+    traffic = ARRIVES if direction == "in" else Outbound(sa="out", packet=PACKET, requirement=ABOUT)
+    right = INBOUND["delivered"] if direction == "in" else SENT
+    case = Case(version=1, sas=(), steps=(AddSa(sa=sa, requirement=ABOUT, behaviour="SA with a reserved SPI"), traffic))
+    judgement = judge(case, Transcript((), (answer, Dropped())), Transcript((), (Done(), right)), CAPS)
+    assert isinstance(judgement, Judgement)
+    assert [(finding.requirement, finding.step) for finding in judgement.findings] == found
+    assert judgement.tried == {ABOUT}
