@@ -81,8 +81,8 @@ class SecurityAssociation:
     def validate(self) -> None:
         """`Misuse` for what no SA may be; keys and algorithm pairs are checked where they are used (`transforms`).
 
-        SPI 0 is for local use and never on the wire. Those from 1 to 255 IANA keeps for itself, and key management does not
-        give them away; who asks for one by hand gets it (2.1: SHOULD NOT normally).
+        SPI 0 is for local use and never on the wire. Those from 1 to 255 IANA keeps for itself, and key management does
+        not give them away; who asks for one by hand gets it (2.1: SHOULD NOT normally).
         """
         if not 0 < self.spi < 1 << 32:
             raise Misuse(f"SPI {self.spi} is not 1 to 2^32 - 1 (RFC 4303 2.1)")

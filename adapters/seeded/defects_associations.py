@@ -11,4 +11,15 @@ DEFECTS = (
                 "        entries = self._entries\n        if spi < bytes((0, 0, 1, 0)):\n            return None\n"
                 "        if not self._addressed:\n"),
     ),
+    defect(
+        "sad-number-zero-forgotten", "ours", "sad",
+        "number 0 is taken for one that no packet has, and passes whenever it comes",
+        ("replay", "        if offset < 0 or not self.size:\n", "        if offset < 0 or not self.size or not sequence:\n"),
+    ),
+    defect(
+        "sad-udp-on-one-port", "ours", "sad",
+        "ESP in UDP is looked for on the port that everybody uses, whichever the SA was told",
+        ("endpoint", "                self._udp_ports[sa.udp.destination_port] += 1\n",
+                     "                self._udp_ports[4500] += 1\n"),
+    ),
 )  # fmt: skip
