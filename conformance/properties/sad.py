@@ -2,10 +2,19 @@
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
+from espproof.adapters.case import Sa, UdpEncapsulation
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, DELETED, ICV_WRONG, INCREMENT, SPI_ZERO, UNICAST
+from espproof.conformance.requirements.ids import (
+    ACCEPTED,
+    DELETED,
+    DUPLICATE,
+    ICV_WRONG,
+    INCREMENT,
+    NEW,
+    SPI_ZERO,
+    UNICAST,
+)
 from espproof.conformance.strategies import wire
 
 NO_SA = "RFC4303-3.4.2-no-sa-discarded"
@@ -16,9 +25,11 @@ NO_MATCH = "RFC4303-2.1-no-match-discarded"
 PARALLEL = "RFC4301-4.1-parallel-sas"
 RESERVED = "RFC4303-2.1-spi-reserved"
 SPI = "RFC4303-2.1-spi"
+COUNTER_ZERO = "RFC4303-3.4.3-counter-zero"
 MIXED = "RFC4301-4.4.2.1-tunnel-address-versions"
 MULTICAST = "RFC4303-2.1-multicast-mapping"
 BOTH_NULL = "RFC4303-3.2-not-both-null"
+REMOVED = {"transport": "RFC3948-3.3-transport-removed", "tunnel": "RFC3948-3.5-tunnel-removed"}
 
 
 @check(UNICAST, NO_SA, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
@@ -207,3 +218,25 @@ def sa_with_spi_zero(s: Scenario) -> None:
     """An SA with SPI 0, which must never be on the wire, is refused."""
     sa = s.inbound_sa(sequence=0, add=False) if s.can("in") else s.outbound_sa(sequence=0, add=False)
     s.add(s.changed(sa, spi=0), SPI_ZERO)
+
+
+@check(*REMOVED.values(), proved_by=("sad-udp-on-one-port",))
+def udp_ports(s: Scenario) -> None:
+    """ESP in UDP is found on the ports of its SA, also where several SAs have several."""
+    s.need("udp", s.caps.udp)
+    s.need("udp_ports", s.caps.udp_ports)
+    one = s.inbound_sa(sequence=0, udp=True)
+    ports = UdpEncapsulation(source_port=0x1234, destination_port=0x9C41)
+    two = s.with_fields(one, name=f"{one.name}-2", spi=one.spi ^ 1 << 17, udp=ports, **s.fresh_keys(one, 2))
+    for number in (1, 2):
+        for sa in (two, one):
+            s.receive(sa, number, REMOVED[sa.mode])
+
+
+@check(COUNTER_ZERO, NEW, DUPLICATE, proved_by=("sad-number-zero-forgotten",))
+def number_zero(s: Scenario) -> None:
+    """Whether number 0, which no sender uses first, is taken on a fresh SA is recorded; it passes once, and 1 follows."""
+    sa = s.windowed_sa(sequence=0)
+    zero = s.receive(sa, 0, COUNTER_ZERO, behaviour="number 0 on a fresh SA with anti-replay")
+    s.receive(sa, 1, NEW)
+    s.arrives(zero, DUPLICATE)
