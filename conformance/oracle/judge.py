@@ -39,6 +39,7 @@ from espproof.conformance.oracle.compare import inbound, inbound_burst, state, t
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
+from espproof.reference.drops import DropReason
 
 SETUP = -1
 """Step number of a finding about the SAs that a case begins with."""
@@ -125,6 +126,31 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
         findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
         tried |= judged.shown
     return Judgement(tuple(findings), frozenset(tried))
+
+
+def shows_nothing(case: Case, want: Transcript) -> str:
+    """Why a case says nothing of any implementation that does as the reference does; "" if it says something.
+
+    It names no requirement; or all its packets are for nobody, as with a key or an SA that is not theirs, though no step
+    expects that. A case that means it says so in `expect`.
+    """
+    if not case.requirements and not any(step.requirement or step.behaviour for step in case.steps):
+        return "it names no requirement"
+    arrived = [
+        (step, one)
+        for step, outcome in zip(case.steps, want.steps, strict=True)
+        if isinstance(step, Inbound | InboundBurst)
+        for one in (outcome.results if isinstance(outcome, Burst) else (outcome,))
+    ]
+    lost = [one.reason for step, one in arrived if step.expect is None and isinstance(one, Dropped)]
+    if arrived and len(lost) == len(arrived) == len(case.steps) and set(lost) <= _FOR_NOBODY:
+        told = ", ".join(sorted(set(lost)))
+        return f"all its packets are dropped ({told}), and no step expects it: is a key, an SPI or an address another?"
+    return ""
+
+
+_FOR_NOBODY = frozenset({DropReason.NO_SA.value, DropReason.INTEGRITY.value})
+"""What becomes of packets whose SA is missing, or has other keys."""
 
 
 def _declined(case: Case, got: Transcript) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Which SA a packet belongs to: RFC 4301 4.1 and 4.4.2, RFC 4303 2.1 and 3.4.2."""
 
+from dataclasses import asdict
+
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa, UdpEncapsulation
@@ -240,3 +242,37 @@ def number_zero(s: Scenario) -> None:
     zero = s.receive(sa, 0, COUNTER_ZERO, behaviour="number 0 on a fresh SA with anti-replay")
     s.receive(sa, 1, NEW)
     s.arrives(zero, DUPLICATE)
+
+
+@check(
+    NO_SA,
+    DELETED,
+    ACCEPTED,
+    proved_by=(
+        "sad-reset-keeps-sas", "sad-reset-keeps-windows", "sad-reset-keeps-numbers", "sad-reset-keeps-counters",
+    ),
+)  # fmt: skip
+def after_a_reset(s: Scenario) -> None:
+    """Nothing is left of the case before: an SA with the same name and SPI starts afresh; without it, it is unknown."""
+    direction = s.choose(tuple(way for way in ("in", "out") if s.can(way)))
+    make = s.inbound_sa if direction == "in" else s.outbound_sa
+    row = next((row for row in s.rows() if row.replay_window), s.rows()[0])  # the same in each case: one SA comes back
+    sa = make(add=False, **asdict(row))
+    keys = s.fresh_keys(sa, s.draw(st.integers(0, 1)))
+    sa = s.changed(sa, name="again", spi=_AGAIN, **keys)
+    if direction == "in" and s.draw(st.booleans()):
+        s.inbound_sa()
+        s.arrives(s.peer_of(sa).protect(s.small(sa), 3), NO_SA)
+        return
+    s.with_fields(sa)
+    for number in (1, 2):
+        if direction == "in":
+            s.receive(sa, number, ACCEPTED)
+        else:
+            s.send(sa, DELETED)
+    if set(s.caps.read_state) - {"early"}:
+        s.read(sa, DELETED)
+
+
+_AGAIN = 0x5EF7A9E1
+"""The SPI that comes back in each case of `after_a_reset`."""

@@ -1,4 +1,4 @@
-"""Of which SAs a known deviation is known: a condition, and the SAs that a counterexample is about."""
+"""Of what a known deviation is known: a condition on SAs; and the SAs and the outcome that a counterexample is about."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -9,9 +9,11 @@ import msgspec
 
 from espproof.adapters.capabilities import Direction, Mode
 from espproof.adapters.case import AddSa, Burst, Delivered, Outcome, Sa
-from espproof.adapters.steps import STEPS
+from espproof.adapters.steps import STEPS, operation
 from espproof.conformance.results.check import Counterexample
 from espproof.reference.errors import Misuse
+
+OutcomeKind = Literal["sent", "delivered", "dropped", "passed", "burst", "state", "done", "refused"]
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +80,13 @@ def concerned(found: Counterexample) -> tuple[Sa, ...]:
     names |= {name for name in (kind.sa(step),) if name is not None}
     told = tuple(sas[name] for name in sorted(names) if name in sas)
     return told or tuple(sa for sa in sas.values() if kind.direction in (None, sa.direction))
+
+
+def outcome_of(found: Counterexample) -> str:
+    """What was done in the step which shows it; "" where nothing was, as in a crash."""
+    if found.got is None or not 0 <= found.step < len(found.got.steps):
+        return ""
+    return operation(type(found.got.steps[found.step]))
 
 
 def _delivered(outcome: Outcome) -> Iterator[str]:

@@ -11,7 +11,7 @@ from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import NEWS, Verdict
 from espproof.conformance.requirements.catalogue import Requirement, load
 from espproof.conformance.results.check import Counterexample
-from espproof.conformance.results.condition import Condition, concerned
+from espproof.conformance.results.condition import Condition, OutcomeKind, concerned, outcome_of
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
@@ -19,24 +19,28 @@ from espproof.reference.errors import Misuse
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A known deviation: of which requirement, with which verdict, why, and by which clause.
 
-    `checks` are patterns of the checks that find it; found by any other, it is news. `when` says of which SAs it is known,
-    one condition or another; all SAs that a counterexample is about must be such. Without the two it covers the
-    requirement whoever finds it, and hides whatever else goes wrong there. What goes wrong in two ways under one
-    requirement has two entries.
+    `checks` are patterns of the checks that find it; found by any other, it is news. `outcome` is what becomes of the
+    packet, if it is always the same (a burst's is "burst"). `when` says of which SAs it is known, one condition or
+    another; all SAs that a counterexample is about must be such. Without these it covers the requirement whoever finds
+    it, and hides whatever else goes wrong there. What goes wrong in two ways under one requirement has two entries.
     """
 
     id: str
     verdict: Verdict = Verdict.FAIL
     checks: tuple[str, ...] = ()
+    outcome: tuple[OutcomeKind, ...] = ()
     when: tuple[Condition, ...] = ()
     reason: str
     clause: str
 
     def covers(self, found: Counterexample) -> bool:
         """Whether a counterexample of its requirement shows this deviation."""
-        return (not self.checks or any(fnmatch.fnmatchcase(found.check, pattern) for pattern in self.checks)) and (
-            not self.when or all(any(one.holds_of(sa) for one in self.when) for sa in concerned(found))
-        )
+        if self.checks and not any(fnmatch.fnmatchcase(found.check, pattern) for pattern in self.checks):
+            return False
+        if self.outcome and outcome_of(found) not in self.outcome:
+            return False
+        sas = concerned(found) if self.when else ()
+        return not self.when or (bool(sas) and all(any(one.holds_of(sa) for one in self.when) for sa in sas))
 
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

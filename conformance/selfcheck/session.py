@@ -129,6 +129,8 @@ _EXCUSES = (
         ("RFC3602-3-iv-unpredictable",),
     ),
     (("capability.esn",), WRONG_ICV, ("RFC4543-3.3-aad",)),
+    (("capability.ecn.",), "", ("RFC6040-4.",)),
+    (("capability.df.copy",), "", ("RFC4301-8.1-df-copy",)),
 )
 """Beginnings of probes, the end of what they tell, and beginnings of requirements: where the implementation is known not
 to meet one, that failure of the probe says nothing about its adapter."""

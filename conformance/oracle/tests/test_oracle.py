@@ -31,7 +31,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge
+from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge, shows_nothing
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
@@ -251,3 +251,27 @@ def test_an_sa_that_need_not_be_had(direction: str, answer: Outcome, found: list
     assert isinstance(judgement, Judgement)
     assert [(finding.requirement, finding.step) for finding in judgement.findings] == found
     assert judgement.tried == {ABOUT}
+
+
+FOREIGN = replace(IN, encr_key=Octets(bytes(16)))
+PROTECTED = Inbound(packet=SENT.packet, requirement=ABOUT)  # type: ignore[union-attr]  # it was sent
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        (Case(version=1, sas=(IN,), steps=(PROTECTED,)), ""),
+        (Case(version=1, sas=(IN,), steps=(replace(PROTECTED, requirement=None),)), "no requirement"),
+        (Case(version=1, sas=(IN,), steps=(replace(PROTECTED, requirement=None),), requirements=(ABOUT,)), ""),
+        (Case(version=1, sas=(FOREIGN,), steps=(PROTECTED,)), "dropped (integrity)"),
+        (Case(version=1, sas=(), steps=(PROTECTED, PROTECTED)), "dropped (no-sa)"),
+        (Case(version=1, sas=(FOREIGN,), steps=(replace(PROTECTED, expect=Dropped()),)), ""),
+        (Case(version=1, sas=(IN,), steps=(PROTECTED, PROTECTED)), ""),
+        (Case(version=1, sas=(FOREIGN, OUT), steps=(PROTECTED, Outbound(sa="out", packet=PACKET))), ""),
+    ],
+    ids=["right", "nothing named", "named by the case", "other key", "no SA", "meant", "a replay too", "and outbound"],
+)  # fmt: skip
+def test_a_case_that_says_nothing(case: Case, told: str) -> None:
+    """It names no requirement, or everything that arrives is for somebody else and nobody expects that."""
+    assert told in shows_nothing(case, ReferenceAdapter().execute(case))
+    assert bool(told) == bool(shows_nothing(case, ReferenceAdapter().execute(case)))

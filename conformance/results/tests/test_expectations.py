@@ -2,7 +2,7 @@
 
 import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
+from espproof.adapters.seeded import SeededAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import load
@@ -33,6 +34,7 @@ from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.results.condition import Condition, concerned
 from espproof.conformance.results.expectations import Expectation, compare, read_expectations
 from espproof.conformance.results.model import RunResult
+from espproof.conformance.running.check import run_check, target
 from espproof.reference.errors import Misuse
 
 FILES = sorted(path for known in registry.KNOWN for path in known.folder.glob("expected*.toml"))
@@ -274,3 +276,52 @@ def test_a_window_that_is_none_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(Misuse, match="'many'"):
         read_expectations(path)
+
+
+# ----------------------------------------------------------------------------------------------- entries that are too wide
+
+
+class Variation(NamedTuple):
+    """A seeded defect, a check that finds it, and the implementations (folders) that do the same.
+
+    It is another mistake than those that are listed for the others: an entry that covers what the check finds hides it.
+    """
+
+    defect: str
+    check: str
+    same: tuple[str, ...] = ()
+
+
+DELIVERED_AS_IT_IS = ("scapy_ipsec", "dpdk", "libipsec", "openconnect")
+VARIATIONS = (
+    Variation("tfc-padding-refused", "tfc.of-any-octets"),
+    Variation("tfc-dummy-delivered", "tfc.dummy-discarded", ("scapy_ipsec", "dpdk")),
+    Variation("tfc-padding-delivered", "tfc.removed", ("scapy_ipsec", "dpdk", "openconnect")),
+    Variation("robustness-inner-length-below-header", "modes.inner-length", DELIVERED_AS_IT_IS),
+    Variation("robustness-partial-block", "robustness.too-little-inside"),
+    Variation("robustness-outbound-runt", "robustness.no-packet-to-protect"),
+    Variation("robustness-extension-header-unchecked", "robustness.cut-chain"),
+    Variation("robustness-header-unchecked", "robustness.truncated"),
+    Variation("padding-null-block-zero", "lifetime.larger-than-what-is-left"),
+    Variation("padding-octet-fifteen-zero", "padding.length-sweep"),
+    Variation("format-burst-segment-sent-twice", "life.of-several"),
+    Variation("format-empty-payload-as-dummy", "format.nothing-inside-out"),
+    Variation("format-empty-payload-dropped", "format.nothing-inside-in", ("linux",)),
+    Variation("sequence-burst-high-of-last", "sequence.burst-across-the-end"),
+    Variation("sequence-first-probe-is-zero", "sequence.first-packet", ("openconnect",)),
+    Variation("anti-replay-advanced-on-delivery", "anti-replay.not-delivered", ("dpdk", "linux")),
+    Variation("iv-implicit-high-missing", "esn.without-anti-replay", ("scapy_ipsec",)),  # which has no implicit IV
+    Variation("sad-udp-on-one-port", "sad.udp-ports", ("scapy_ipsec",)),
+)
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda one: one.defect)
+def test_no_entry_swallows_another_mistake(variation: Variation) -> None:
+    """Bind an entry that does to the checks, the outcome or the SAs that show its own."""
+    adapter, check = SeededAdapter(variation.defect), all_checks()[variation.check]
+    seeds = (run_check(check, adapter, target(adapter), examples=100, seed=seed) for seed in range(1, 6))
+    found = next(result.counterexamples for result in seeds if result.counterexamples)
+    for path in FILES:
+        entries = read_expectations(path)
+        covered = [any(entry.id == one.requirement and entry.covers(one) for entry in entries) for one in found]
+        assert path.parent.name in variation.same or not all(covered), f"{path.parent.name}/{path.name} hides it"
