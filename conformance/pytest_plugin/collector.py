@@ -273,7 +273,8 @@ class Gate:
         if self._testee.profile is Profile.QUICK or set(self._said) != set(all_checks()):
             return []
         verdicts = self.verdicts()
-        return [entry for entry in self._testee.expectations if verdicts.get(entry.id) is Verdict.PASS]
+        missed = (entry for entry in self._testee.expectations if not entry.seldom)
+        return [entry for entry in missed if verdicts.get(entry.id) is Verdict.PASS]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if session.exitstatus == pytest.ExitCode.OK and self.unexpected_passes():

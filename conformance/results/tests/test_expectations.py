@@ -86,6 +86,8 @@ ONE = Expectation(id="RFC4303-3.1.2-restored", reason="known", clause="RFC 4303 
         (Verdict.CRASH, ONE, "default", True),
         (Verdict.PASS, ONE, "default", True),
         (Verdict.PASS, ONE, "quick", False),
+        (Verdict.PASS, replace(ONE, seldom=True), "default", False),
+        (Verdict.FAIL, replace(ONE, seldom=True), "default", False),
         (Verdict.PASS, None, "default", False),
         (Verdict.INAPPLICABLE, ONE, "default", False),
         (Verdict.WARNING, None, "default", False),
