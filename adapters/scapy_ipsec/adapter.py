@@ -6,8 +6,8 @@ octets, and reports what comes back. scapy documents `IPSecIntegrityError` and `
 hostile octets can raise would end a program that uses it, and is reported as a crash.
 
 What scapy 2.8 cannot be told is not declared: the tunnel header is a template, so that DSCP and DF cannot be copied.
-`crypt_icv_size` is taken for AES-GCM and not looked at. As no packet of such an SA is right, the variant `icv` does it
-alone, and only sends: inbound, right packets are discarded for the same reason.
+`crypt_icv_size` is taken for AES-GCM and not looked at. As no packet of such an SA is right, the variant `icv` alone asks
+for it, and only sends: inbound, right packets are discarded for the same reason.
 """
 
 from typing import Any
@@ -67,11 +67,10 @@ _CAPABILITIES = Capabilities(
 
 
 ICV = "icv"
-"""The variant with AES-GCM whose ICV is not as long as scapy makes it."""
+"""The variant with AES-GCM whose ICV is not as long as scapy makes it, too."""
 _OF_ICV = replace(
     _CAPABILITIES,
-    encryption={name: ENCRYPTION[name].key_sizes for name in _IGNORED_ICV_SIZES},
-    integrity=("NONE",),
+    encryption=_CAPABILITIES.encryption | {name: ENCRYPTION[name].key_sizes for name in _IGNORED_ICV_SIZES},
     directions=("out",),
 )
 
