@@ -52,13 +52,13 @@ KNOWN = (
     ),
     Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
-        install="pip install scapy", modules=("scapy",),
+        install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),
     Known(
         "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:DpdkAdapter",
         install="apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev",
         programs=("cc", "pkg-config"), files=("/usr/include/*/rte_ipsec.h", "/usr/include/cjson/cJSON.h"),
-        variants=("aesni_mb", "cpu", "crossed", "gmac"),
+        variants=("aesni_mb", "cpu", "crossed", "gmac", "cpu-gmac", "udp"),
     ),
     Known(
         "libipsec", "strongSwan's userspace data plane (C)", "espproof.adapters.libipsec.adapter:LibipsecAdapter",

@@ -5,7 +5,8 @@ steps per packet: `check` before the ICV is computed (nothing changes: the numbe
 `advance`. Numbers are whole (see `sequence.reconstruct`), so the same window serves 32 and 64 bits.
 
 A fresh SA has T = 0. No sender uses number 0 first (3.3.3: the first packet has 1), and the RFC does not say what a
-receiver does with a 0; here it counts as not yet received.
+receiver does with a 0; here it counts as not yet received. Linux, DPDK and strongSwan discard it on any SA with
+anti-replay, which no right sender notices; what an implementation does is recorded (`sad.number-zero`).
 """
 
 from collections.abc import Iterable

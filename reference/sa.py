@@ -14,9 +14,6 @@ from espproof.reference.lifetime import UNLIMITED, Lifetime, LifetimeStatus
 from espproof.reference.replay import ReplayWindow
 
 Address = IPv4Address | IPv6Address
-RESERVED_SPIS = range(1, 256)
-"""Reserved by IANA (RFC 4303 2.1); 0 is for local use and never on the wire."""
-
 
 MODES = frozenset({"transport", "tunnel"})
 LOOKUPS = frozenset({"spi", "spi+destination", "spi+destination+source"})
@@ -82,11 +79,13 @@ class SecurityAssociation:
     """Appendix A3.2: how many high halves are tried; 0 turns resynchronisation off."""
 
     def validate(self) -> None:
-        """`Misuse` for what no SA may be; keys and algorithm pairs are checked where they are used (`transforms`)."""
+        """`Misuse` for what no SA may be; keys and algorithm pairs are checked where they are used (`transforms`).
+
+        SPI 0 is for local use and never on the wire. Those from 1 to 255 IANA keeps for itself, and key management does
+        not give them away; who asks for one by hand gets it (2.1: SHOULD NOT normally).
+        """
         if not 0 < self.spi < 1 << 32:
             raise Misuse(f"SPI {self.spi} is not 1 to 2^32 - 1 (RFC 4303 2.1)")
-        if self.spi in RESERVED_SPIS:
-            raise Misuse(f"SPI {self.spi} is reserved by IANA (RFC 4303 2.1)")
         if self.source.version != self.destination.version:
             raise Misuse(f"{self.source} and {self.destination} are of different IP versions")
         if self.mode not in MODES or self.lookup not in LOOKUPS:

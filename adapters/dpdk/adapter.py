@@ -7,20 +7,20 @@ plain variants tunnel IPv4 in IPv4 and IPv6 in IPv6, `crossed` the other two.
 AES-GMAC with ESN is taken by rte_ipsec, and then every packet is wrong. As that would hide whatever else goes wrong, the
 variant `gmac` does it alone and the others answer `Unsupported`. It sends only: inbound, right packets are discarded for
 the same reason. AES-GMAC on the CPU path is taken too, but in tunnel mode no packet comes out and in transport mode the
-nonce is without the salt (inbound it is right): not declared there.
+nonce is without the salt (inbound it is right): that is the variant `cpu-gmac`.
+
+The option `udp_encap` is taken for every SA and does something for outbound tunnels; the shim does elsewhere what an
+application has to do. The variant `udp` asks for it in transport mode too, and only sends: inbound no packet comes out of
+an SA with the option, in neither mode, whether UDP is counted as a header or not.
 
 On the CPU path the driver of aesni_mb dies with the first packet of AES-XCBC or AES-CMAC beside a cipher other than NULL,
 whoever calls it (report privately first). Which integrity algorithms do that is found out in child processes when the shim
 starts; they are not declared.
 
 The application's job, done by the shim: finding ESP and (with rte_ipsec_sad) the SA, fragments, UDP decapsulation, the
-template of the outer header, IPv4 header checksums, refusal of SAs that are against the RFCs. The outbound starting
+template of the outer header, IPv4 header checksums, refusal of SAs that cannot be told apart. The outbound starting
 number is `ipsec_xform.esn.value`. Inbound, that value is T, but T is not marked as received; so T and `received_offsets`
 arrive as authentic packets, made with a sender of the same keys.
-
-Not declared although rte_ipsec has an option for it:
-* RFC 6040: decapsulation writes the ECN field and leaves the inner IPv4 checksum as it was.
-* DF copied: the option is not looked at.
 """
 
 from pathlib import Path
@@ -42,6 +42,8 @@ ARGUMENTS = {
     "cpu": ("crypto_aesni_mb0", "cpu"),
     "crossed": ("crypto_openssl0", "crossed"),
     "gmac": ("crypto_openssl0", "gmac"),
+    "cpu-gmac": ("crypto_aesni_mb0", "cpu", "gmac"),
+    "udp": ("crypto_openssl0", "udp"),
 }
 """Variant -> arguments of the shim."""
 

@@ -2,13 +2,14 @@
  *
  * What rte_ipsec leaves to the application is done here in the plainest way: finding ESP in a packet and its SA
  * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header
- * checksums of what was made, refusing SAs that no key management would set up. What comes out is told as it is.
+ * checksums of what was made, refusing SAs that cannot be told apart. What comes out is told as it is.
  *
- * Usage: shim DEVICE [cpu] [crossed] [gmac]
+ * Usage: shim DEVICE [cpu] [crossed] [gmac] [udp]
  *   DEVICE   a virtual crypto device: crypto_openssl0, crypto_aesni_mb0, …
  *   cpu      sessions of type CPU_CRYPTO (synchronous) instead of lookaside
  *   crossed  tunnels carry IPv6 in IPv4 and IPv4 in IPv6: an SA of rte_ipsec is for one inner version
  *   gmac     AES-GMAC alone, outbound, also with ESN, where rte_ipsec gets every packet wrong
+ *   udp      outbound alone; UDP is left to rte_ipsec in transport mode too, as its option `udp_encap` promises
  */
 #include <arpa/inet.h>
 #include <rte_cryptodev.h>
@@ -36,7 +37,7 @@ struct address {
 struct sa {
     bool used;
     char name[MAX_NAME + 1];
-    bool inbound, tunnel, ipv6, inner_ipv6, udp;
+    bool inbound, tunnel, ipv6, inner_ipv6, udp, library_has_udp;
     uint16_t udp_source_port, udp_destination_port; /* host order */
     struct address source, destination;
     union rte_ipsec_sad_key key;
@@ -47,7 +48,7 @@ struct sa {
 struct shim {
     struct engine engine;
     struct rte_ipsec_sad *sad[2]; /* of outer IPv4, of outer IPv6 */
-    bool cpu, crossed, gmac;
+    bool cpu, crossed, gmac, udp;
     struct survival survival; /* of the CPU path */
     struct sa sas[MAX_SAS];
     size_t used; /* no SA stands behind so many */
@@ -57,7 +58,7 @@ static const char CAPABILITIES[] =
     "{\"encryption\":{%s},\"integrity\":[%s],%s,\"esn\":[false,true],"
     "\"replay_windows\":{\"minimum\":32,\"maximum\":4096,\"step\":1,\"off\":true},"
     "\"set_sequence\":true,\"udp\":[4,6],\"udp_ports\":true,\"dscp\":[\"copy\",\"fixed\"],"
-    "\"df\":[\"set\",\"clear\"],\"hop_limit\":true,"
+    "\"ecn\":[\"normal\",\"compatibility\"],\"df\":[\"set\",\"clear\",\"copy\"],\"hop_limit\":true,"
     "\"lookup\":[\"spi\",\"spi+destination\",\"spi+destination+source\"],\"delete_sa\":true,\"max_packet\":%d,"
     "\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
 static const char GMAC_ENCRYPTION[] = "\"ENCR_NULL_AUTH_AES_GMAC\":[16,24,32]", GMAC_INTEGRITY[] = "\"NONE\"";
@@ -70,11 +71,11 @@ static const char INTEGRITY[] =
     "\"NONE\",\"AUTH_HMAC_SHA1_96\",\"AUTH_HMAC_SHA2_256_128\",\"AUTH_HMAC_SHA2_384_192\","
     "\"AUTH_HMAC_SHA2_512_256\",\"AUTH_HMAC_MD5_96\",\"AUTH_AES_XCBC_96\",\"AUTH_AES_CMAC_96\"";
 static const char PLAIN[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],"
-    "\"set_window\":true,\"ecn\":[]";
+    "\"set_window\":true";
 static const char CROSSED[] = "\"modes\":[\"tunnel\"],\"families\":[\"6in4\",\"4in6\"],"
-    "\"set_window\":true,\"ecn\":[]";
-static const char GMAC[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],"
-    "\"directions\":[\"out\"],\"ecn\":[\"normal\"]";
+    "\"set_window\":true";
+static const char OUTBOUND[] = "\"modes\":[\"transport\",\"tunnel\"],\"families\":[\"4in4\",\"6in6\"],"
+    "\"directions\":[\"out\"]";
 
 static enum espproof_result no(enum espproof_result result, const char *reason, struct espproof_answer *answer)
 {
@@ -181,10 +182,10 @@ static void fill_parameters(struct rte_ipsec_sa_prm *parameters, const struct es
     xform->spi = from->spi;
     xform->salt = transforms->salt;
     xform->options.esn = from->esn;
-    xform->options.udp_encap = from->udp && from->tunnel && !inbound;
-    /* inbound, these would change the inner packet */
-    xform->options.copy_dscp = !inbound && from->dscp < 0;
-    xform->options.ecn = !inbound;
+    xform->options.udp_encap = from->udp && !inbound && (from->tunnel || sa->library_has_udp);
+    xform->options.copy_dscp = !inbound && from->dscp < 0; /* inbound it would change the inner packet */
+    xform->options.copy_df = !inbound && strcmp(from->df, "copy") == 0;
+    xform->options.ecn = inbound || !from->ecn_compatibility; /* compatibility is a mode of senders */
     xform->direction = inbound ? RTE_SECURITY_IPSEC_SA_DIR_INGRESS : RTE_SECURITY_IPSEC_SA_DIR_EGRESS;
     xform->proto = RTE_SECURITY_IPSEC_SA_PROTO_ESP;
     xform->replay_win_sz = inbound ? from->replay_window : 0;
@@ -338,13 +339,14 @@ static bool has_limit(const struct espproof_lifetime *lifetime)
            lifetime->hard_octets != none || lifetime->soft_seconds != none || lifetime->hard_seconds != none;
 }
 
-/* What a key management would not set up, and what rte_ipsec cannot be asked for. */
+/* What rte_ipsec cannot be asked for, and SAs that have something of another. */
 static enum espproof_result describe(struct shim *shim, const struct espproof_sa *from, struct sa *sa,
                                      struct espproof_answer *answer)
 {
     *sa = (struct sa){.inbound = from->inbound,
                       .tunnel = from->tunnel,
                       .udp = from->udp,
+                      .library_has_udp = shim->udp,
                       .udp_source_port = from->udp_source_port,
                       .udp_destination_port = from->udp_destination_port,
                       .ipv6 = strchr(from->destination, ':') != NULL};
@@ -353,8 +355,6 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (strlen(from->name) > MAX_NAME || sa_named(shim, from->name) != NULL)
         return no(ESPPROOF_REFUSED, "the name is in use, or too long", answer);
     strcpy(sa->name, from->name);
-    if (from->spi == 0)
-        return no(ESPPROOF_REFUSED, "SPI 0", answer);
     if (inet_pton(family, from->source, sa->source.octets) != 1 ||
         inet_pton(family, from->destination, sa->destination.octets) != 1)
         return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
@@ -365,14 +365,12 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
         return no(ESPPROOF_UNSUPPORTED, "AES-GMAC with ESN, or on the CPU path", answer);
     if (shim->gmac && (!gmac || from->inbound))
         return no(ESPPROOF_UNSUPPORTED, "anything but outbound AES-GMAC", answer);
-    if (from->ecn_compatibility)
-        return no(ESPPROOF_UNSUPPORTED, "ecn", answer);
+    if (shim->udp && from->inbound)
+        return no(ESPPROOF_UNSUPPORTED, "direction in", answer);
     if (from->replay_window > MAX_WINDOW)
         return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
     if (!known_lookup(from->lookup))
         return no(ESPPROOF_UNSUPPORTED, "lookup", answer);
-    if (from->tunnel && !from->inbound && !sa->ipv6 && strcmp(from->df, "copy") == 0)
-        return no(ESPPROOF_UNSUPPORTED, "df copy", answer);
     if (from->selectors_count != 0 || from->resync_limit != 0)
         return no(ESPPROOF_UNSUPPORTED, "selectors, resynchronisation", answer);
     if (has_limit(&from->lifetime))
@@ -412,7 +410,8 @@ static enum espproof_result add_sa(void *context, const struct espproof_sa *from
     }
     if (from->inbound ? !set_window(shim, place, from) : exhausted && !exhaust(shim, place)) {
         forget(shim, place);
-        return no(ESPPROOF_UNSUPPORTED, "this starting state", answer);
+        bool unsendable = from->sequence == UINT64_MAX; /* for the sender that sets the state, see exhaust() */
+        return no(unsendable ? ESPPROOF_UNSUPPORTED : ESPPROOF_REFUSED, "this starting state", answer);
     }
     return ESPPROOF_DONE;
 }
@@ -438,7 +437,7 @@ struct run {
 static void tell(const struct sa *sa, struct rte_mbuf *buffer, enum espproof_result *result,
                  struct espproof_answer *answer)
 {
-    if (!sa->inbound && !sa->tunnel && sa->udp) {
+    if (!sa->inbound && !sa->tunnel && sa->udp && !sa->library_has_udp) {
         uint8_t *whole = (uint8_t *)rte_pktmbuf_prepend(buffer, UDP_HEADER);
         packet_encapsulate(whole, buffer->data_len - UDP_HEADER, sa->udp_source_port, sa->udp_destination_port);
     }
@@ -591,9 +590,6 @@ static void outbound_burst(void *context, const char *name, const struct espproo
         answers[i].reason = "malformed";
         if (!packet_read(packets[i].at, packets[i].size, &packet) || packet.ipv6 != sa->inner_ipv6)
             continue;
-        answers[i].reason = "fragment";
-        if (!sa->tunnel && packet.fragment)
-            continue;
         answers[i].reason = NULL;
         join(shim, &run, sa, packet.at, packet.size, sa->tunnel ? 0 : packet.esp_here, i, results, answers);
     }
@@ -640,13 +636,14 @@ int main(int argc, char **argv)
 {
     static struct shim shim;
     if (argc < 2) {
-        fputs("usage: shim DEVICE [cpu] [crossed] [gmac]\n", stderr);
+        fputs("usage: shim DEVICE [cpu] [crossed] [gmac] [udp]\n", stderr);
         return 2;
     }
     for (int i = 2; i < argc; i++) {
         shim.cpu = shim.cpu || strcmp(argv[i], "cpu") == 0;
         shim.crossed = shim.crossed || strcmp(argv[i], "crossed") == 0;
         shim.gmac = shim.gmac || strcmp(argv[i], "gmac") == 0;
+        shim.udp = shim.udp || strcmp(argv[i], "udp") == 0;
     }
     /* DPDK and its libraries write to standard output as they like: answers go to a descriptor of their own */
     FILE *answers = fdopen(dup(STDOUT_FILENO), "w");
@@ -661,7 +658,7 @@ int main(int argc, char **argv)
     if (shim.cpu)
         survival_try(&shim.survival, &shim.engine);
     char capabilities[2048], version[128];
-    const char *limits = shim.gmac ? GMAC : shim.crossed ? CROSSED : PLAIN;
+    const char *limits = shim.gmac || shim.udp ? OUTBOUND : shim.crossed ? CROSSED : PLAIN;
     snprintf(capabilities, sizeof capabilities, CAPABILITIES, shim.gmac ? GMAC_ENCRYPTION : ENCRYPTION,
              shim.gmac ? GMAC_INTEGRITY : INTEGRITY, limits, ENGINE_PACKET);
     snprintf(version, sizeof version, "%s (%s%s)", rte_version(), shim.engine.driver, shim.cpu ? ", CPU crypto" : "");

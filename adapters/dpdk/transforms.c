@@ -182,16 +182,14 @@ enum espproof_result transforms_make(const struct espproof_sa *sa, bool inbound,
         return no(ESPPROOF_UNSUPPORTED, sa->encr, answer);
     if (integrity == NULL && !none)
         return no(ESPPROOF_UNSUPPORTED, sa->auth, answer);
-    if (!has_key_size(encryption, sa->encr_key.size) || sa->salt.size != encryption->salt)
-        return no(ESPPROOF_REFUSED, "no such key or salt size", answer);
-    if (sa->auth_key.size != (none ? 0 : integrity->key))
-        return no(ESPPROOF_REFUSED, "no such integrity key size", answer);
+    if (sa->salt.size != encryption->salt || (none && sa->auth_key.size != 0))
+        return no(ESPPROOF_UNSUPPORTED, "a salt of another size, or a key without an algorithm", answer);
 
+    bool usual = has_key_size(encryption, sa->encr_key.size) && (none || sa->auth_key.size == integrity->key);
     *made = (struct transforms){0};
     memcpy(&made->salt, sa->salt.at, sa->salt.size);
-    bool combined = encryption->kind != CIPHER;
-    if (combined && !none)
-        return no(ESPPROOF_REFUSED, "a combined-mode algorithm has no integrity algorithm beside it", answer);
+    if (encryption->kind == GMAC && !none)
+        return no(ESPPROOF_UNSUPPORTED, "two integrity algorithms", answer);
     if (encryption->kind == AEAD)
         make_aead(encryption, sa, inbound, iv_offset, &made->cipher);
     else if (encryption->kind == GMAC)
@@ -203,7 +201,7 @@ enum espproof_result transforms_make(const struct espproof_sa *sa, bool inbound,
     chain(made, encryption->kind != GMAC, encryption->kind == GMAC || !none, inbound);
     for (const struct rte_crypto_sym_xform *xform = made->first; xform != NULL; xform = xform->next)
         if (!device_has(device, xform))
-            return no(ESPPROOF_UNSUPPORTED, "the crypto device has no such algorithm", answer);
+            return no(usual ? ESPPROOF_UNSUPPORTED : ESPPROOF_REFUSED, "the crypto device has no such algorithm", answer);
     return ESPPROOF_DONE;
 }
 

@@ -1,7 +1,6 @@
 /* transforms: IKEv2 names of algorithms as DPDK's crypto transforms.
  *
- * The key sizes are those of the RFCs (a DPDK application brings them along: devices take HMAC keys of any size), what
- * the device can do is asked of the device.
+ * What the device can do is asked of the device, and which key sizes it takes: it alone refuses a key that no RFC has.
  */
 #ifndef DPDK_TRANSFORMS_H
 #define DPDK_TRANSFORMS_H

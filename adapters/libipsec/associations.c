@@ -207,6 +207,8 @@ static const char *missing(const struct espproof_sa *asked)
         return "algorithm";
     if (!asked->tunnel || asked->esn || asked->udp)
         return "mode, ESN or UDP";
+    if (asked->ecn_compatibility)
+        return "ecn compatibility";
     if (asked->resync_limit)
         return "resynchronisation";
     if (asked->lifetime.soft_seconds != ESPPROOF_NO_LIMIT && asked->lifetime.hard_seconds == ESPPROOF_NO_LIMIT)

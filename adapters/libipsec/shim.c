@@ -35,7 +35,7 @@ static const char capabilities[] =
     "\"AUTH_HMAC_SHA2_256_128\",\"AUTH_HMAC_SHA2_384_192\",\"AUTH_HMAC_SHA2_512_256\"],"
     "\"families\":[\"4in4\",\"6in4\",\"4in6\",\"6in6\"],"
     "\"replay_windows\":{\"minimum\":128,\"maximum\":128},\"set_sequence\":true,\"set_window\":true,"
-    "\"dscp\":[\"fixed\"],\"ecn\":[],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,\"lookup\":[\"spi+destination\"],"
+    "\"dscp\":[\"fixed\"],\"ecn\":[\"normal\"],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,\"lookup\":[\"spi+destination\"],"
     "\"selectors\":true,\"lifetimes\":[\"packets\",\"octets\",\"seconds\"],"
     "\"read_state\":[\"sequence\",\"received_offsets\",\"packets\",\"octets\",\"lifetime\"],\"delete_sa\":true,"
     "\"max_packet\":65000,\"ipv4_options\":true,\"ipv6_extension_headers\":true}";

@@ -8,10 +8,8 @@ caller's: addresses and routes, a policy for the outbound SA of a step, sockets 
 forwarded, so the TTL of inner packets is one less.
 
 What the kernel cannot be told is not declared: IVs, dummy packets, TFC padding packet by packet, a fixed DSCP, the DF
-bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It follows RFC 3168 for the
-ECN field of tunnels, not RFC 6040 (outbound CE becomes ECT(0); inbound CE on Not-ECT is delivered), so `ecn` is empty.
-It refuses ESN without anti-replay, and one SAD serves both directions, so an address cannot be our end and the peer's
-in one case.
+bit set, the outer hop limit of an SA. The kernel finds inbound SAs by SPI and destination. It refuses ESN without
+anti-replay, and one SAD serves both directions, so an address cannot be our end and the peer's in one case.
 
 A packet that is dropped without any counter (kept fragments, broken inner packets) costs some milliseconds of waiting.
 """
@@ -66,6 +64,8 @@ _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
 _LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
 """What the kernel answers where it lacks an algorithm."""
+_OF_THE_DEVICE = "offload: "
+"""How begins what a network card's driver said."""
 
 _DECLARED = Capabilities(
     encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items() if entry.names.linux},
@@ -79,7 +79,7 @@ _DECLARED = Capabilities(
     udp=(4, 6),
     udp_ports=True,
     dscp=("copy",),
-    ecn=(),
+    ecn=("normal", "compatibility"),
     df=("copy", "clear"),
     lookup=("spi+destination",),
     selectors=True,
@@ -128,6 +128,7 @@ class LinuxAdapter(Adapter):
         self._machine: Machine | None = None
         self._release = "?"
         self._reqid = 0
+        self._capabilities: Capabilities | None = None
         try:
             self._capabilities = self._probed()
         except BaseException:
@@ -139,6 +140,7 @@ class LinuxAdapter(Adapter):
         return f"{self._release} ({self._place or 'user-mode Linux'})"
 
     def capabilities(self) -> Capabilities:
+        assert self._capabilities is not None
         return self._capabilities
 
     def _probed(self) -> Capabilities:
@@ -226,7 +228,7 @@ class LinuxAdapter(Adapter):
         outcomes = []
         try:
             for number, step in enumerate(steps):
-                outcomes.append(known.get(number) or _outcome(step, next(told), queue))
+                outcomes.append(known.get(number) or self._declined(step, _outcome(step, next(told), queue)))
                 messages.fits(messages.Reset() if step is None else step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
@@ -234,6 +236,15 @@ class LinuxAdapter(Adapter):
         except (errors.Malformed, StopIteration, ValueError, TypeError, IndexError, OverflowError) as error:
             self._stop()
             raise AdapterError(f"the guest's results make no sense: {type(error).__name__}: {error}") from error
+
+    def _declined(self, step: Step | None, outcome: Outcome) -> Outcome:
+        """What was declared is there: that the kernel does not know it now is a refusal. A device may say so of any SA."""
+        known = self._capabilities
+        if known is None or not isinstance(step, AddSa) or not isinstance(outcome, Unsupported):
+            return outcome
+        if known.lacks(step.sa) is None and not outcome.what.startswith(_OF_THE_DEVICE):
+            return Refused(reason=outcome.what)
+        return outcome
 
     def _operation(self, step: Step | None) -> tuple[list[Any], Sequence[bytes]]:
         """What to ask the agent for, and the packets that go with it. `Untold` for what xfrm has no words for."""
@@ -343,8 +354,8 @@ def _refusal(step: Step | None, number: int, words: str) -> Outcome:
 def _refusal_of_device(number: int, words: str) -> Refused | Unsupported:
     """Drivers say EINVAL of what their device cannot do; everything else (no room, no memory) is a refusal."""
     if not number:
-        return Unsupported(what="offload: the device leaves this SA to the kernel")
-    text = f"offload: {_text(number, words)}"
+        return Unsupported(what=f"{_OF_THE_DEVICE}the device leaves this SA to the kernel")
+    text = f"{_OF_THE_DEVICE}{_text(number, words)}"
     return Unsupported(what=text) if number in _LACKING | {errno.EINVAL} else Refused(reason=text)
 
 

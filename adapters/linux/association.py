@@ -57,8 +57,11 @@ def _new(sa: Sa, reqid: int) -> xfrm.Request:
         flags |= xfrm.SaFlag.NOPMTUDISC
     elif sa.df == "set":
         raise Untold("df set")
-    if sa.mode == "tunnel" and sa.direction == "out" and sa.dscp != "copy":
-        raise Untold("dscp fixed")
+    if sa.mode == "tunnel" and sa.direction == "out":
+        if sa.dscp != "copy":
+            raise Untold("dscp fixed")
+        if sa.ecn == "compatibility":  # the sender's mode: inbound it would be no decapsulation at all
+            flags |= xfrm.SaFlag.NOECN
     attributes = _algorithms(sa)
     if sa.udp is not None:
         attributes[Attribute.ENCAP] = xfrm.Encapsulation(

@@ -9,8 +9,9 @@ What is not the client's business is done here in the plainest way, and not decl
 socket stand between a case's IP packets and the client: the outer header is built from the addresses of the SA, and
 taken off again; ESP travels in UDP on loopback although the case has it directly in IP, as there is no other way into
 this client. A packet that is no whole, readable IP packet with ESP never gets there, as it would not get through a
-kernel. So DSCP, ECN, DF (always clear), hop limit, options, fragments and UDP encapsulation are not openconnect's. Among
-several clients the adapter chooses by SPI; each compares it all the same.
+kernel. So DF (always clear), hop limit, options, fragments and UDP encapsulation are not openconnect's. DSCP and ECN are:
+it is told to copy them (`--passtos`), and they travel on loopback. Among several clients the adapter chooses by SPI; each
+compares it all the same.
 
 What openconnect cannot be told is not declared: its window has a fixed size, and starts empty; its outbound numbers
 start behind its own probes, at a number that is found out (`sequence_start`). The gateway has seen these probes, and
@@ -51,13 +52,14 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
-from espproof.adapters.openconnect.client import MAX_ESP, Client, GaveUp, NotTaken, program
+from espproof.adapters.openconnect.client import MAX_ESP, Client, Datagram, GaveUp, NotTaken, program
 from espproof.adapters.openconnect.gateway import ENC_ALGO, HMAC_ALGO, Identity
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import HEADER_SIZE, SPI, TRAILER_SIZE, sequence_low
+from espproof.reference.tunnel import traffic_class_of
 
 _PROTOCOL_ESP = 50
 _STARTED_AHEAD = 2
@@ -74,8 +76,8 @@ _DECLARED = Capabilities(
     modes=("tunnel",),
     families=("4in4", "6in4"),
     replay_windows=ReplayWindows(minimum=65, maximum=65, step=1),
-    dscp=("fixed",),
-    ecn=(),
+    dscp=("copy",),
+    ecn=("normal",),
     df=("clear",),
     read_state=("early",),
     max_packet=ip.IPV4_HEADER_SIZE + MAX_ESP,
@@ -143,7 +145,7 @@ class OpenConnectAdapter(Adapter):
         tunnel = _Tunnel({sa.direction: sa})
         works = isinstance(self._connect(tunnel), Done)
         if works and tunnel.client is not None and tunnel.client.early:
-            starts.add(sequence_low(tunnel.client.early[-1]))
+            starts.add(sequence_low(tunnel.client.early[-1][0]))
         self._retire()
         return works
 
@@ -299,7 +301,7 @@ class OpenConnectAdapter(Adapter):
         """Each packet goes to the client that has an SA with its SPI, or to the first: what it does not know it drops."""
         receivers = [tunnel for tunnel in self._tunnels if "in" in tunnel.sas]
         results: list[Delivered | Dropped | Passed] = []
-        queues: dict[int, list[tuple[int, bytes]]] = {}
+        queues: dict[int, list[tuple[int, Datagram]]] = {}
         for number, packet in enumerate(packets):
             esp = _esp_in(packet)
             results.append(esp if not isinstance(esp, bytes) else Dropped(reason="no-sa"))
@@ -308,11 +310,11 @@ class OpenConnectAdapter(Adapter):
                     return Unsupported(what=f"ESP packets of more than {MAX_ESP} octets")
                 spi = esp[SPI]
                 at = next((at for at, one in enumerate(receivers) if one.sas["in"].spi.to_bytes(4, "big") == spi), 0)
-                queues.setdefault(at, []).append((number, esp))
+                queues.setdefault(at, []).append((number, (esp, traffic_class_of(packet))))
         for at, queue in queues.items():
             client = receivers[at].client
             assert client is not None
-            opened = client.inbound([esp for _, esp in queue])
+            opened = client.inbound([datagram for _, datagram in queue])
             for (number, _), one in zip(queue, opened, strict=True):
                 results[number] = _result(one, receivers[at].sas["in"].name)
         return results
@@ -323,7 +325,7 @@ class OpenConnectAdapter(Adapter):
             for sa in tunnel.sas.values():
                 if sa.name == name:
                     early = tunnel.client.early if tunnel.client is not None and sa.direction == "out" else None
-                    return State(early=None if early is None else tuple([_around(sa, esp) for esp in early]))
+                    return State(early=None if early is None else tuple([_around(sa, *one) for one in early]))
         return Refused(reason="no SA of that name")
 
     def take(self, step: Step) -> Outcome:
@@ -353,14 +355,13 @@ def _result(opened: bytes | DropReason, name: str | None) -> Delivered | Dropped
     return Delivered(packet=Octets(opened), sa=name)
 
 
-def _sent(sa: Sa, esp: bytes | None) -> Sent | Dropped:
-    return Dropped() if esp is None else Sent(packet=_around(sa, esp))
+def _sent(sa: Sa, datagram: Datagram | None) -> Sent | Dropped:
+    return Dropped() if datagram is None else Sent(packet=_around(sa, *datagram))
 
 
-def _around(sa: Sa, esp: bytes) -> Octets:
+def _around(sa: Sa, esp: bytes, traffic_class: int) -> Octets:
     """The ESP packet with the outer header of its SA."""
     ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
-    traffic_class = sa.dscp << 2 if isinstance(sa.dscp, int) else 0
     return Octets(ip.build_ipv4(*ends, _PROTOCOL_ESP, esp, tos=traffic_class))
 
 

@@ -30,6 +30,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError, AdapterFailure, Hung
@@ -79,6 +80,10 @@ _IPV4 = 4
 _SCRIPT = str(Path(__file__).with_name("tun_script.py"))
 
 
+Datagram = tuple[bytes, int]
+"""An ESP packet on its way through UDP, and the traffic class of the IP packet that carries it."""
+
+
 class NotTaken(Exception):
     """The client does not take this SA pair; says what it logged."""
 
@@ -106,8 +111,8 @@ class Client:
         script = "exec " + shlex.join([sys.executable, "-I", "-S", _SCRIPT, str(channel.fileno())])
         command = [
             where, "-vvv", "--protocol=gp", "--servercert", identity.pin, "--no-system-trust", "--no-proxy",
-            "--non-inter", f"--force-dpd={_DPD_SECONDS}", "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c",
-            "--script-tun", "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
+            "--non-inter", "--passtos", f"--force-dpd={_DPD_SECONDS}",
+            "--cookie", "authcookie=a&portal=p&user=u&domain=d&computer=c", "--script-tun", "--script", script, f"https://{LOOPBACK}:{self._gateway.port}",
         ]  # fmt: skip
         try:
             self._process = LineReader(command, {"LC_ALL": "C", "PATH": os.defpath}, [channel.fileno()], log.is_noise)
@@ -120,9 +125,9 @@ class Client:
         self._exchange = log.Exchange(log.MARKER_SPI)
         self._marker = _marker(log.MARKER_SPI)
         self._delivered: list[bytes] = []
-        self._sent: list[bytes] = []
-        self.early: tuple[bytes, ...] | None = None
-        """The ESP packets that the client sent of its own accord before the first of a case; None without a tunnel."""
+        self._sent: list[Datagram] = []
+        self.early: tuple[Datagram, ...] | None = None
+        """What the client sent of its own accord before the first packet of a case; None without a tunnel."""
 
     # ------------------------------------------------------------------------------------------------- coming up
 
@@ -154,9 +159,7 @@ class Client:
                 if requested and path not in _ON_THE_WAY:
                     raise NotTaken(self._process.with_tail("it wants no ESP"))
                 requested = requested or path == GETCONFIG
-        probe, client = udp.recvfrom(MAX_ESP)
-        udp.connect(client)
-        self._sent = [probe]
+        self._sent = [self._gateway.meet()]
 
     def _establish(self, inbound: Sa) -> None:
         """Answer the probe, and get the inner side."""
@@ -198,14 +201,14 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------- its packets
 
-    def inbound(self, packets: Sequence[bytes]) -> list[bytes | DropReason]:
-        """ESP packets from the network; per packet the inner packet that came out, or why there is none."""
+    def inbound(self, packets: Sequence[Datagram]) -> list[bytes | DropReason]:
+        """From the network; per packet the inner packet that came out, or why there is none."""
         return [result for some in _portions(packets) for result in self._inbound(some)]
 
-    def _inbound(self, packets: Sequence[bytes]) -> list[bytes | DropReason]:
-        self._begin(_spi_of_nobody(packets))
-        for packet in packets:
-            self._send(packet)
+    def _inbound(self, packets: Sequence[Datagram]) -> list[bytes | DropReason]:
+        self._begin(_spi_of_nobody([esp for esp, _ in packets]))
+        for datagram in packets:
+            self._send(*datagram)
             self._send(self._marker)
         self._await_markers(len(packets))
         delivered = self._all_delivered(len(packets))
@@ -232,11 +235,12 @@ class Client:
             self._settle()
         return self._delivered
 
-    def outbound(self, packets: Sequence[bytes]) -> list[bytes | None]:
-        """Inner packets from the host behind; per packet the ESP packet that was sent, None if there is none."""
-        return [result for some in _portions(packets) for result in self._outbound(some)]
+    def outbound(self, packets: Sequence[bytes]) -> list[Datagram | None]:
+        """Inner packets from the host behind; per packet what was sent, None if there is nothing."""
+        whole = [(packet, 0) for packet in packets]
+        return [result for some in _portions(whole) for result in self._outbound([packet for packet, _ in some])]
 
-    def _outbound(self, packets: Sequence[bytes]) -> list[bytes | None]:
+    def _outbound(self, packets: Sequence[bytes]) -> list[Datagram | None]:
         assert self._inner is not None
         self._begin(log.MARKER_SPI)
         until = time.monotonic() + _SECONDS
@@ -291,12 +295,15 @@ class Client:
             if not self._pump(until, _SECONDS):
                 raise Hung(self._process.with_tail(f"no answer within {_SECONDS:g} s"))
         _take_all(self._inner, self._delivered)
-        _take_all(self._gateway.udp, self._sent)
+        self._take_sent()
 
-    def _send(self, packet: bytes) -> None:
+    def _take_sent(self) -> None:
+        self._sent += self._gateway.received()
+
+    def _send(self, packet: bytes, traffic_class: int = 0) -> None:
         """One datagram to the client's UDP port."""
         try:
-            self._gateway.udp.send(packet)
+            self._gateway.send(packet, traffic_class)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -311,7 +318,7 @@ class Client:
             elif descriptor == self._inner.fileno():
                 _take_all(self._inner, self._delivered)
             else:
-                _take_all(self._gateway.udp, self._sent)
+                self._take_sent()
         return bool(events)
 
     def _read_log(self) -> None:
@@ -352,28 +359,24 @@ class Client:
         return self._process.gone(wait=wait)
 
 
-def _portions(packets: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def _portions(packets: Sequence[Datagram]) -> Iterator[Sequence[Datagram]]:
     """The packets in portions that may be under way at once."""
-    portion: list[bytes] = []
+    portion: list[Datagram] = []
     octets = 0
-    for packet in packets:
-        if portion and (len(portion) == _BURST_PACKETS or octets + len(packet) > _BURST_OCTETS):
+    for one in packets:
+        if portion and (len(portion) == _BURST_PACKETS or octets + len(one[0]) > _BURST_OCTETS):
             yield portion
             portion, octets = [], 0
-        portion.append(packet)
-        octets += len(packet)
+        portion.append(one)
+        octets += len(one[0])
     if portion:
         yield portion
 
 
 def _take_all(source: socket.socket, into: list[bytes]) -> None:
-    try:
+    with suppress(BlockingIOError):
         while True:
             into.append(source.recv(_MAX_INNER))
-    except BlockingIOError:
-        pass
-    except ConnectionRefusedError:  # the client's UDP port is closed; its log will end, too
-        pass
 
 
 def _marker(spi: int) -> bytes:

@@ -11,8 +11,11 @@ import hashlib
 import os
 import socket
 import ssl
+import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -36,6 +39,7 @@ ENC_ALGO = {16: "aes-128-cbc", 32: "aes-256-cbc"}
 HMAC_ALGO = {"AUTH_HMAC_MD5_96": "md5", "AUTH_HMAC_SHA1_96": "sha1", "AUTH_HMAC_SHA2_256_128": "sha256"}
 
 _MAX_REQUEST = 1 << 16
+_MAX_DATAGRAM = 1 << 16
 _RECEIVE_BUFFER = 4 << 20
 _VALID = (datetime.datetime(2020, 1, 1), datetime.datetime(2049, 1, 1))
 
@@ -107,6 +111,7 @@ class Gateway:
             self._listener.bind((LOOPBACK, 0))
             self._listener.listen()
             self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            self.udp.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
             self.udp.bind((LOOPBACK, 0))
         except OSError as error:
             self.close()
@@ -118,6 +123,27 @@ class Gateway:
     def sockets(self) -> list[socket.socket]:
         """Where the client may be heard of next: the listener until it has connected, then the connection and UDP."""
         return [self._connection or self._listener, self.udp]
+
+    def send(self, packet: bytes, traffic_class: int) -> None:
+        """One datagram to the client, in an IP packet with this traffic class. `OSError` if it cannot be sent."""
+        ancillary = [(socket.IPPROTO_IP, socket.IP_TOS, struct.pack("i", traffic_class))] if traffic_class else []
+        self.udp.sendmsg([packet], ancillary)
+
+    def meet(self) -> tuple[bytes, int]:
+        """The first datagram of the client, who is then the one to talk to, and its traffic class."""
+        packet, traffic_class, client = self._receive()
+        self.udp.connect(client)
+        return packet, traffic_class
+
+    def received(self) -> Iterator[tuple[bytes, int]]:
+        """The datagrams that have come from the client, and the traffic class of the IP packet that brought each."""
+        with suppress(BlockingIOError, ConnectionRefusedError):  # the latter: it is gone, as its log will tell
+            while True:
+                yield self._receive()[:2]
+
+    def _receive(self) -> tuple[bytes, int, Any]:
+        packet, ancillary, _, sender = self.udp.recvmsg(_MAX_DATAGRAM, socket.CMSG_SPACE(1))
+        return packet, next((octets[0] for _, kind, octets in ancillary if kind == socket.IP_TOS), 0), sender
 
     def serve(self, config: str, seconds: float) -> bytes:
         """Take the connection if there is none yet, and answer one request. Returns its path; `OSError` if it fails.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from espproof.adapters.seeded import (
+    defects_associations,
     defects_audit,
     defects_inside,
     defects_keys,
@@ -28,6 +29,7 @@ _ALL = (
     *defects_inside.DEFECTS,
     *defects_lives.DEFECTS,
     *defects_audit.DEFECTS,
+    *defects_associations.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -99,7 +99,6 @@ def test_tfc_padding_is_protected_behind_the_packet(adapter: ScapyAdapter) -> No
         ({"dscp": "copy"}, "dscp copy"),
         ({"df": "copy"}, "df copy"),
         ({"ecn": "compatibility"}, "ecn compatibility"),
-        ({"udp": UdpEncapsulation(source_port=1)}, "udp_ports"),
         ({"direction": "in", "replay_window": 64}, "replay window 64"),
         ({"encr": "ENCR_AES_GCM_8"}, "encryption ENCR_AES_GCM_8-128"),
         ({"auth": "AUTH_AES_XCBC_96"}, "integrity AUTH_AES_XCBC_96"),

@@ -2,8 +2,9 @@
 
 A dissector is no endpoint. It has a table of SAs and opens each packet by itself: no replay window, no state, no
 lifetimes, no policy; `verdict` says what of its display counts as an outcome, and all else is answered `unsupported`.
-Transport mode is not declared: the restored packet would be put together by the adapter, not by Wireshark. Neither are
-extended sequence numbers: version 4.0 knows none, later ones take the high half as a constant of the SA.
+Transport mode is not declared: the restored packet would be put together by the adapter, not by Wireshark. Neither is
+ECN, as a dissector shows both headers as they are, and is no tunnel's end. Neither are extended sequence numbers: version
+4.0 knows none, later ones take the high half as a constant of the SA.
 
 The table takes any line, so an SA that an endpoint would have to refuse is answered `unsupported`, and of two lines that
 match a packet the first counts, so the adapter puts the most specific ones first. UDP encapsulation has a list of ports.

@@ -49,6 +49,7 @@ class Shown(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     keepalive: str
     non_esp_marker: str
     malformed: str
+    bug: str
     bogus_length: str
     bogus_header: str
     bogus_version: str
@@ -69,6 +70,7 @@ FIELDS = (
     "udpencap.nat_keepalive",
     "udpencap.non_esp_marker",
     "_ws.malformed",
+    "_ws.malformed.dissector_bug",
     "ip.bogus_ip_length",
     "ip.bogus_header_length",
     "ip.bogus_ip_version",

@@ -7,6 +7,7 @@ ICV is right, which packet is inside, and that a packet is none of ESP's. The ru
     esp.icv_good, then IP that is whole                delivered: the plaintext up to the end of the inner packet
     behind an encapsulation port: keepalive, marker    dropped (keepalive), passed to IKE
     neither ESP nor UDP encapsulation, and whole       passed to bypass
+    a failed assertion of a dissector                  crash
     anything else                                      no verdict
 
 So these have no verdict: a packet without an SA, or too short for its ICV; a dummy, and a next header that does not go
@@ -16,6 +17,7 @@ another, as Wireshark, which watches both directions, looks for ESP behind eithe
 
 from collections.abc import Collection, Sequence
 
+from espproof.adapters.base import Crashed
 from espproof.adapters.case import Delivered, Dropped, Octets, Passed, Unsupported
 from espproof.adapters.wireshark.sharkd import Shown
 
@@ -28,7 +30,12 @@ _NOT_SET = "Not set"
 
 
 def without_plaintext(shown: Shown, ports: Collection[int]) -> Dropped | Passed | Unsupported | None:
-    """The outcome, or None if it depends on the plaintext; `ports` are those where UDP encapsulation is received."""
+    """The outcome, or None if it depends on the plaintext; `ports` are those where UDP encapsulation is received.
+
+    `Crashed` for a mistake that Wireshark finds in itself: the assertion that fails ends the dissection of the packet.
+    """
+    if shown.bug:
+        raise Crashed(f"Wireshark: a dissector's assertion failed ({shown.protocols})")
     layers = shown.protocols.split(":")
     outer = layers[: layers.index("esp")] if "esp" in layers else layers
     if "udpencap" in outer and _first(shown.udp_destination) not in map(str, ports):

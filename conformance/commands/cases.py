@@ -41,7 +41,8 @@ def replay(
 ) -> None:
     """Walk a case step by step, dissected, with the reference beside it.
 
-    Exit status: 0 as the reference does; 1 differences, a crash or a hang; 3 the adapter cannot do the case.
+    Exit status: 0 as the reference does; 1 differences, a crash or a hang; 3 the adapter cannot do the case, or the
+    case says nothing: it names no requirement, or all its packets are for other keys or SAs.
     """
     with errors():
         from espproof.conformance.oracle.verdict import Verdict

@@ -31,7 +31,8 @@ def _main(
     """Proves an ESP (RFC 4303) implementation right or wrong, requirement by requirement.
 
     Exit status: 0 as expected, 1 a new failure, 2 usage, 3 an adapter could not run or answered nonsense, 4 a known
-    deviation is gone, 5 not whole, or fewer cases than before, 6 a capability is gone, 7 something is newly inapplicable.
+    deviation is gone, 5 not whole, or fewer cases than before, 6 a capability is gone, 7 something is newly inapplicable,
+    8 something that must be supported is newly lacking.
     """
 
 

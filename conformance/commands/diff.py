@@ -31,7 +31,7 @@ def diff(
     """What has changed from one run to another, adapter by adapter.
 
     Exit status: 0 nothing that matters, 1 new failure, 2 usage, 3 adapter error, 4 unexpected pass, 5 fewer cases, 6
-    shrunk capability, 7 newly inapplicable; of several the first of 1, 3, 5, 6, 7, 4.
+    shrunk capability, 7 newly inapplicable, 8 newly lacking; of several the first of 1, 3, 5, 6, 8, 7, 4.
     """
     with errors():
         if markdown and as_json:

@@ -35,10 +35,12 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
+from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
+from espproof.reference.drops import DropReason
 
 SETUP = -1
 """Step number of a finding about the SAs that a case begins with."""
@@ -101,6 +103,7 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
     if findings:
         return Judgement(tuple(findings), frozenset())
     tried: set[str] = set()
+    declined = set(_declined(case, got))
     sas = {sa.name: sa for sa, right in zip(case.sas, want.setup, strict=True) if isinstance(right, Done)}
     judges = {name: OutboundJudge(sa, caps) for name, sa in sas.items() if sa.direction == "out"}
     senders = list(judges.values())
@@ -110,6 +113,8 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
             if step.sa.direction == "out":
                 judges[step.sa.name] = OutboundJudge(step.sa, caps)
                 senders.append(judges[step.sa.name])
+        if _concerns(step, right) in declined:
+            continue
         if step.requirement:
             tried.add(step.requirement)
         if step.behaviour:
@@ -125,6 +130,46 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
         tried |= judged.shown
     findings += [Finding(requirement, number, message) for requirement, number, message in ivs_of_several(senders)]
     return Judgement(tuple(findings), frozenset(tried))
+
+
+def shows_nothing(case: Case, want: Transcript) -> str:
+    """Why a case says nothing of any implementation that does as the reference does; "" if it says something.
+
+    It names no requirement; or all its packets are for nobody, as with a key or an SA that is not theirs, though no step
+    expects that. A case that means it says so in `expect`.
+    """
+    if not case.requirements and not any(step.requirement or step.behaviour for step in case.steps):
+        return "it names no requirement"
+    arrived = [
+        (step, one)
+        for step, outcome in zip(case.steps, want.steps, strict=True)
+        if isinstance(step, Inbound | InboundBurst)
+        for one in (outcome.results if isinstance(outcome, Burst) else (outcome,))
+    ]
+    lost = [one.reason for step, one in arrived if step.expect is None and isinstance(one, Dropped)]
+    if arrived and len(lost) == len(arrived) == len(case.steps) and set(lost) <= _FOR_NOBODY:
+        told = ", ".join(sorted(set(lost)))
+        return f"all its packets are dropped ({told}), and no step expects it: is a key, an SPI or an address another?"
+    return ""
+
+
+_FOR_NOBODY = frozenset({DropReason.NO_SA.value, DropReason.INTEGRITY.value})
+"""What becomes of packets whose SA is missing, or has other keys."""
+
+
+def _declined(case: Case, got: Transcript) -> Iterator[str]:
+    """Names of SAs that the documents leave to the implementation to have, and that it would not have: no packet of
+    theirs can be held against it."""
+    for step, outcome in zip(case.steps, got.steps, strict=True):
+        if isinstance(step, AddSa) and step.behaviour and isinstance(outcome, Refused):
+            yield step.sa.name
+
+
+def _concerns(step: Step, want: Outcome) -> str | None:
+    """The name of the SA that is to do something in this step, which was added before."""
+    if isinstance(want, Delivered):
+        return want.sa
+    return None if isinstance(step, AddSa) else STEPS[type(step)].sa(step)
 
 
 def _shown_inbound(want: Outcome, sas: dict[str, Sa]) -> Iterator[str]:

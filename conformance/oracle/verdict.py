@@ -15,6 +15,8 @@ class Verdict(Enum):
     PASS = "pass"  # noqa: S105 -- a verdict
     INAPPLICABLE = "inapplicable"
     """A capability that the check needs is not declared; the result names it."""
+    LACKS = "lacks"
+    """The document wants it to be there (MUST or SHOULD be supported), and it is not declared."""
     WARNING = "warning"
     ORACLE_CONFLICT = "oracle-conflict"
     """Two independent oracles disagree with each other: nothing is said about the implementation."""

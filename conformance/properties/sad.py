@@ -1,8 +1,10 @@
 """Which SA a packet belongs to: RFC 4301 4.1 and 4.4.2, RFC 4303 2.1 and 3.4.2."""
 
+from dataclasses import asdict
+
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
+from espproof.adapters.case import Sa, UdpEncapsulation
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import (
@@ -12,6 +14,7 @@ from espproof.conformance.requirements.ids import (
     DUPLICATE,
     ICV_WRONG,
     INCREMENT,
+    NEW,
     NO_SA,
     SPI_ZERO,
     UNICAST,
@@ -24,9 +27,12 @@ PER_ENTRY = "RFC4303-2.1-lookup-per-entry"
 NO_MATCH = "RFC4303-2.1-no-match-discarded"
 PARALLEL = "RFC4301-4.1-parallel-sas"
 RESERVED = "RFC4303-2.1-spi-reserved"
+SPI = "RFC4303-2.1-spi"
+COUNTER_ZERO = "RFC4303-3.4.3-counter-zero"
 MIXED = "RFC4301-4.4.2.1-tunnel-address-versions"
 MULTICAST = "RFC4303-2.1-multicast-mapping"
 BOTH_NULL = "RFC4303-3.2-not-both-null"
+REMOVED = {"transport": "RFC3948-3.3-transport-removed", "tunnel": "RFC3948-3.5-tunnel-removed"}
 
 
 @check(UNICAST, NO_SA, proved_by=("padding-gmac-sixteen", "crypto-gmac-iv-not-covered"))
@@ -135,7 +141,7 @@ def rekeyed_sender(s: Scenario) -> None:
     s.send(one, INCREMENT)
     two = s.outbound_sa(sequence=0, add=False)
     s.add(two, DELETED)
-    s.send(two, "RFC4303-2.1-spi")
+    s.send(two, SPI)
     s.delete(one, DELETED)
     s.send(two, INCREMENT)
 
@@ -187,11 +193,18 @@ def many(s: Scenario) -> None:
         s.receive(sas[index], 1, UNICAST)
 
 
-@check(RESERVED, records=True)
+@check(RESERVED, UNICAST, SPI, proved_by=("sad-reserved-spi-not-found",))
 def reserved_spi(s: Scenario) -> None:
-    """Whether an SA may have an SPI that IANA reserves is recorded."""
-    sa = s.inbound_sa(sequence=0, add=False, spi=s.draw(st.sampled_from((1, 2, 128, 255))))
+    """Whether an SA may have an SPI that IANA reserves is recorded; where it may, it is an SA like any other."""
+    spi = s.draw(st.sampled_from((3, 1, 2, 128, 255)))
+    inbound = s.can("in") and (not s.can("out") or s.draw(st.booleans()))
+    sa = (s.inbound_sa if inbound else s.outbound_sa)(add=False, spi=spi)
     s.add(sa, RESERVED, behaviour="SA with a reserved SPI")
+    for number in (1, 2):
+        if inbound:
+            s.receive(sa, number, UNICAST)
+        else:
+            s.send(sa, SPI)
 
 
 @check(MIXED, proved_by=("sad-mixed-ends-accepted",))
@@ -277,3 +290,59 @@ def long_life(s: Scenario) -> None:
         s.receive(sa, total, DUPLICATE)
     s.receive(sa, total + 1, UNICAST)
     s.read(sa, UNICAST, "sequence")
+
+
+@check(*REMOVED.values(), proved_by=("sad-udp-on-one-port",))
+def udp_ports(s: Scenario) -> None:
+    """ESP in UDP is found on the ports of its SA, also where several SAs have several."""
+    s.need("udp", s.caps.udp)
+    s.need("udp_ports", s.caps.udp_ports)
+    one = s.inbound_sa(sequence=0, udp=True)
+    ports = UdpEncapsulation(source_port=0x1234, destination_port=0x9C41)
+    two = s.with_fields(one, name=f"{one.name}-2", spi=one.spi ^ 1 << 17, udp=ports, **s.fresh_keys(one, 2))
+    for number in (1, 2):
+        for sa in (two, one):
+            s.receive(sa, number, REMOVED[sa.mode])
+
+
+@check(COUNTER_ZERO, NEW, DUPLICATE, proved_by=("sad-number-zero-forgotten",))
+def number_zero(s: Scenario) -> None:
+    """Whether number 0, which no sender uses first, is taken on a fresh SA is recorded; it passes once, and 1 follows."""
+    sa = s.windowed_sa(sequence=0)
+    zero = s.receive(sa, 0, COUNTER_ZERO, behaviour="number 0 on a fresh SA with anti-replay")
+    s.receive(sa, 1, NEW)
+    s.arrives(zero, DUPLICATE)
+
+
+@check(
+    NO_SA,
+    DELETED,
+    ACCEPTED,
+    proved_by=(
+        "sad-reset-keeps-sas", "sad-reset-keeps-windows", "sad-reset-keeps-numbers", "sad-reset-keeps-counters",
+    ),
+)  # fmt: skip
+def after_a_reset(s: Scenario) -> None:
+    """Nothing is left of the case before: an SA with the same name and SPI starts afresh; without it, it is unknown."""
+    direction = s.choose(tuple(way for way in ("in", "out") if s.can(way)))
+    make = s.inbound_sa if direction == "in" else s.outbound_sa
+    row = next((row for row in s.rows() if row.replay_window), s.rows()[0])  # the same in each case: one SA comes back
+    sa = make(add=False, **asdict(row))
+    keys = s.fresh_keys(sa, s.draw(st.integers(0, 1)))
+    sa = s.changed(sa, name="again", spi=_AGAIN, **keys)
+    if direction == "in" and s.draw(st.booleans()):
+        s.inbound_sa()
+        s.arrives(s.peer_of(sa).protect(s.small(sa), 3), NO_SA)
+        return
+    s.with_fields(sa)
+    for number in (1, 2):
+        if direction == "in":
+            s.receive(sa, number, ACCEPTED)
+        else:
+            s.send(sa, DELETED)
+    if set(s.caps.read_state) - {"early"}:
+        s.read(sa, DELETED)
+
+
+_AGAIN = 0x5EF7A9E1
+"""The SPI that comes back in each case of `after_a_reset`."""

@@ -90,7 +90,7 @@ class Testee:
         self.seed: int = config.getoption("espproof_seed")
         self.patience = Patience.of(self.profile.value)
         self.checks = suite.selected(config.getoption("espproof_only"))
-        self.expectations = {entry.id: entry for entry in _expectations(name, config.getoption("espproof_expect"))}
+        self.expectations = _expectations(name, config.getoption("espproof_expect"))
         self._report: str | None = config.getoption("espproof_report")
         self._config = config
         self._open: tuple[Adapter, Target] | None = None
@@ -232,9 +232,10 @@ def _sorted(result: CheckResult, testee: Testee) -> tuple[list[Counterexample], 
     unexpected, reasons = [], []
     for found in result.counterexamples:
         verdict = _graded(found)
-        known = testee.expectations
-        entry = known.get(found.requirement) or known.get(expectations.every_kind(found.requirement))
-        if entry is not None and entry.verdict is verdict:
+        names = (found.requirement, expectations.every_kind(found.requirement))
+        known = (one for one in testee.expectations if one.id in names and one.verdict is verdict)
+        entry = next((one for one in known if one.covers(found)), None)
+        if entry is not None:
             if verdict in NEWS:
                 reasons.append(f"{found.requirement}: {entry.reason}")
         elif verdict is not Verdict.WARNING:
@@ -279,7 +280,8 @@ class Gate:
         if self._testee.profile is Profile.QUICK or set(self._said) != set(all_checks()):
             return []
         verdicts = self.verdicts()
-        return [entry for entry in self._testee.expectations.values() if verdicts.get(entry.id) is Verdict.PASS]
+        missed = (entry for entry in self._testee.expectations if not entry.seldom)
+        return [entry for entry in missed if verdicts.get(entry.id) is Verdict.PASS]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if session.exitstatus == pytest.ExitCode.OK and self.unexpected_passes():

@@ -116,6 +116,8 @@ def _end(console: Console, walk: Walk) -> None:
     text = Text.assemble((walk.verdict.value.upper(), VERDICTS.get(walk.verdict, "bold magenta")))
     if walk.missing:
         text.append(f"  {printable(walk.adapter)} cannot do this case: {printable(walk.missing)}")
+    if walk.says_nothing:
+        text.append(f"  this case says nothing of {printable(walk.adapter)}: {walk.says_nothing}")
     if walk.failure:
         where = "while the SAs were added" if walk.failed_at == -1 else f"at step {walk.failed_at}"
         told = printable(walk.failure).replace(" ⏎ ", "\n  ")  # lines of standard error

@@ -28,7 +28,7 @@ from espproof.adapters.case import (
 from espproof.adapters.registry import open_adapter
 from espproof.adapters.steps import STEPS, packets_in
 from espproof.conformance.oracle.compare import tell
-from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle
+from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle, shows_nothing
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.replay.dissect import Field, dissect
 from espproof.conformance.requirements.catalogue import load
@@ -89,8 +89,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Walk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A case on an implementation. `verdict` is pass, fail, inapplicable, crash, hang, adapter-error or oracle-conflict.
 
-    `missing` is what the implementation cannot do (inapplicable), `failure` what became of it at step `failed_at`
-    (-1: while the SAs were added).
+    `missing` is what the implementation cannot do, `says_nothing` why the case says nothing of it (both inapplicable),
+    `failure` what became of it at step `failed_at` (-1: while the SAs were added).
     """
 
     adapter: str
@@ -101,6 +101,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     setup: tuple[Setup, ...]
     steps: tuple[Stride, ...]
     missing: str = ""
+    says_nothing: str = ""
     failure: str = ""
     failed_at: int | None = None
 
@@ -139,15 +140,17 @@ def walk(case: Case, adapter: Adapter, name: str = "", oracle: Oracle = ESP) -> 
         verdict = Verdict.FAIL
     else:
         verdict = Verdict.ORACLE_CONFLICT if any(step.conflict for step in steps) else Verdict.PASS
+    says_nothing = shows_nothing(case, want) if verdict is Verdict.PASS else ""
     return Walk(
         adapter=name or adapter.name,
         adapter_version=version,
         case=case.id,
         title=case.title,
-        verdict=verdict,
+        verdict=Verdict.INAPPLICABLE if says_nothing else verdict,
         setup=_setup(case, got, want, findings),
         steps=steps,
         missing=missing,
+        says_nothing=says_nothing,
         failure="" if failure is None else f"{type(failure).__name__}: {failure}",
         failed_at=failed_at,
     )

@@ -28,6 +28,7 @@ from espproof.conformance.results.model import RunResult
 GLYPHS: Mapping[str, str] = {
     Verdict.PASS.value: "✓",
     Verdict.INAPPLICABLE.value: "–",
+    Verdict.LACKS.value: "∅",
     Verdict.WARNING.value: "!",
     Verdict.ORACLE_CONFLICT.value: "≠",
     Verdict.ADAPTER_ERROR.value: "⚠",

@@ -4,6 +4,7 @@ verdict                                   test case
 pass, behaviour                           passes
 warning (a SHOULD)                        passes, with the message as its output
 inapplicable                              skipped, with the missing capability
+lacks                                     skipped, with the missing capability that should be there
 a deviation that is expected              skipped, with the reason
 fail, oracle-conflict                     failure, with the message and the file of the counterexample
 a deviation expected that did not come    failure
@@ -99,7 +100,9 @@ def _of_check(result: RunResult, check: CheckResult, name: str) -> Iterator[_Tol
     if check.verdict is Verdict.INAPPLICABLE:
         for requirement in verifies or ("?",):
             if requirement not in found:
-                yield _Told(check.check, requirement, "skipped", "", f"inapplicable without {check.missing}")
+                lacks = result.requirements.get(requirement) is Verdict.LACKS
+                words = "lacks what should be there:" if lacks else "inapplicable without"
+                yield _Told(check.check, requirement, "skipped", "", f"{words} {check.missing}")
     share = check.seconds / max(1, len(found) + len(verifies))
     for requirement in dict.fromkeys((*verifies, *found)):
         if requirement in found:

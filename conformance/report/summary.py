@@ -15,7 +15,9 @@ from espproof.conformance.results.model import RunResult, count
 
 MAX_ROWS = 30
 """Changes of one kind that are listed; the rest is counted."""
-_COLUMNS = (Verdict.PASS, Verdict.FAIL, Verdict.CRASH, Verdict.HANG, Verdict.WARNING, Verdict.INAPPLICABLE)
+_COLUMNS = (
+    Verdict.PASS, Verdict.FAIL, Verdict.CRASH, Verdict.HANG, Verdict.WARNING, Verdict.LACKS, Verdict.INAPPLICABLE,
+)  # fmt: skip
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&@])")
 _SVG = Environment(autoescape=True).from_string(
     """\

@@ -25,6 +25,7 @@ from espproof.conformance.selfcheck.session import Checked
 COLOURS = {
     Verdict.PASS: "green",
     Verdict.INAPPLICABLE: "dim",
+    Verdict.LACKS: "cyan",
     Verdict.WARNING: "yellow",
     Verdict.ORACLE_CONFLICT: "magenta",
     Verdict.ADAPTER_ERROR: "magenta",
@@ -72,6 +73,7 @@ def show(console: Console, result: RunResult) -> None:
                 _deviation(console, result, requirement, [one for one in members if causes[one] == requirement])
         if members:
             console.print()
+    _lacking(console, result)
     _missing(console, result)
     _figures(console, result)
 
@@ -92,7 +94,7 @@ def _wrong(result: RunResult) -> list[str]:
     told = [
         requirement
         for requirement, verdict in result.requirements.items()
-        if verdict not in (Verdict.PASS, Verdict.INAPPLICABLE) or requirement in result.unexpected
+        if verdict not in (Verdict.PASS, Verdict.INAPPLICABLE, Verdict.LACKS) or requirement in result.unexpected
     ]
     return sorted(told, key=lambda one: (_ORDER[result.requirements[one]], order.get(one, -1)))
 
@@ -126,7 +128,7 @@ def _deviation(console: Console, result: RunResult, requirement: str, also: list
     if requirement in result.expected:
         _indented(console, f"expected: {result.expected[requirement]}", "dim")
     if requirement in result.elsewhere:
-        _indented(console, f"known from other checks, but not from {', '.join(result.elsewhere[requirement])}", "dim")
+        _indented(console, f"known, but not as {', '.join(result.elsewhere[requirement])} has found it", "dim")
     found = next((one for one in result.counterexamples if one.requirement == requirement), None)
     if found is not None:
         steps = len(found.case.steps)
@@ -146,6 +148,20 @@ _INDENT = 9
 def _indented(console: Console, text: str, style: str = "") -> None:
     """A paragraph (octets of a stranger's, so no markup) under the id."""
     console.print(Padding(Text(text, style), (0, 0, 0, _INDENT), expand=False), highlight=False)
+
+
+def _lacking(console: Console, result: RunResult) -> None:
+    """What the documents want to be there, and is not: one line each, without what follows from another."""
+    wanted = [entry for entry in map(load().__getitem__, result.lacking) if entry.support]
+    if not wanted:
+        return
+    console.print(f"[bold]{escape(result.adapter)}: lacks what should be there ({len(wanted)})[/]", highlight=False)
+    for entry in wanted:
+        told = (
+            f"[{COLOURS[Verdict.LACKS]}]{'lacks':>8}[/] [bold]{entry.id}[/] [dim]{entry.level.value}[/] {entry.support}"
+        )
+        console.print(told, highlight=False, soft_wrap=True)
+    console.print()
 
 
 def _missing(console: Console, result: RunResult) -> None:

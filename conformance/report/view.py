@@ -168,6 +168,8 @@ _FIGURES = (
 def cells(result: RunResult) -> dict[str, dict[str, Any]]:
     """Requirement -> verdict and why. What no check could try is inapplicable if that is what its checks said."""
     found = {requirement: _cell(verdict) for requirement, verdict in result.requirements.items()}
+    for requirement in result.lacking:
+        found[requirement]["note"] = f"should be there: {load()[requirement].support or 'what it is verified with'}"
     for requirement, missing in _out_of_reach(result).items():
         if found.setdefault(requirement, _cell(Verdict.INAPPLICABLE))["verdict"] == Verdict.INAPPLICABLE.value:
             found[requirement]["note"] = "without " + ", ".join(missing)

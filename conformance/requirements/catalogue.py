@@ -99,6 +99,7 @@ _FIELDS = frozenset(
         "verified_with",
         "implied",
         "errata",
+        "support",
     }
 )
 _NO_TEXT = frozenset({"fingerprint", "implied", "verified_with"})
@@ -114,7 +115,10 @@ _FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One demand. `fingerprint` is empty where it comes from a table; exactly one of `waived` and `observe` is set."""
+    """One demand. `fingerprint` is empty where it comes from a table; exactly one of `waived` and `observe` is set.
+
+    `support`: what it wants to be there, in the words of `results.support`.
+    """
 
     id: str
     document: str
@@ -128,6 +132,7 @@ class Requirement:
     verified_with: tuple[str, ...] = ()
     implied: bool = False
     errata: str | None = None
+    support: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,7 @@ def _complaints(entry: dict[str, Any], document: str) -> list[str]:
         or ("family" in entry) != ("observe" in entry),
         "verified_with is a list of ids, beside observe": "verified_with" in entry
         and ("observe" not in entry or not isinstance(entry["verified_with"], list) or not entry["verified_with"]),
+        "support goes with observe": "support" in entry and "observe" not in entry,
         f"unknown family {entry.get('family')!r}": "family" in entry and entry["family"] not in FAMILIES,
         f"waived begins with one of {', '.join(WAIVERS)}, then a colon and why": "waived" in entry
         and (kind not in WAIVERS or not entry["waived"][len(kind) + 1 :].strip()),

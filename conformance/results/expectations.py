@@ -2,6 +2,7 @@
 
 import fnmatch
 import tomllib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import NEWS, Verdict
 from espproof.conformance.requirements.catalogue import Requirement, load
+from espproof.conformance.results.check import Counterexample
+from espproof.conformance.results.condition import Condition, OutcomeKind, concerned, outcome_of
 from espproof.conformance.results.model import RunResult
 from espproof.reference.errors import Misuse
 
@@ -19,19 +22,34 @@ KINDS = ("espproof-crash", "espproof-hang")
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A known deviation: of which requirement, with which verdict, why, and by which clause.
 
-    `checks` are patterns of the checks that find it; found by any other, it is news. Without them it covers the
-    requirement whoever finds it, and hides whatever else goes wrong there.
+    `checks` are patterns of the checks that find it; found by any other, it is news. `outcome` is what becomes of the
+    packet, if it is always the same (a burst's is "burst"). `when` says of which SAs it is known, one condition or
+    another; all SAs that a counterexample is about must be such. Without these it covers the requirement whoever finds
+    it, and hides whatever else goes wrong there. What goes wrong in two ways under one requirement has two entries. What
+    the cases of a run come to by chance is `seldom` found, and not missed where it is not.
     """
 
     id: str
     verdict: Verdict = Verdict.FAIL
     checks: tuple[str, ...] = ()
+    outcome: tuple[OutcomeKind, ...] = ()
+    when: tuple[Condition, ...] = ()
+    seldom: bool = False
     reason: str
     clause: str
 
+    def covers(self, found: Counterexample) -> bool:
+        """Whether a counterexample of its requirement shows this deviation."""
+        if self.checks and not any(fnmatch.fnmatchcase(found.check, pattern) for pattern in self.checks):
+            return False
+        if self.outcome and outcome_of(found) not in self.outcome:
+            return False
+        sas = concerned(found) if self.when else ()
+        return not self.when or (bool(sas) and all(any(one.holds_of(sa) for one in self.when) for sa in sas))
+
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`extends` is a file in the same folder, of which all holds but `without`; an entry of the same id replaces its."""
+    """`extends` is a file in the same folder, of which all holds but `without`; entries of the same id replace its."""
 
     extends: str = ""
     without: tuple[str, ...] = ()
@@ -58,8 +76,12 @@ def read_expectations(path: Path, below: tuple[Path, ...] = ()) -> tuple[Expecta
 
 def _expectation_file(path: Path) -> _ExpectationFile:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _ExpectationFile)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _ExpectationFile)
+        for entry in read.deviation:
+            for condition in entry.when:
+                condition.sizes()
+        return read
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, Misuse) as error:
         raise Misuse(f"{path}: {error}") from error
 
 
@@ -83,7 +105,6 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
     What somebody has examined and listed as a failure stays expected where two oracles do the same. That a deviation is
     gone is known only when all checks of its requirement have run, and thoroughly.
     """
-    listed = {entry.id: entry for entry in expectations}
     thorough = result.whole and result.profile != "quick"
     news: list[str] = []
     expected: dict[str, str] = {}
@@ -94,16 +115,19 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         if known is not None and known.verified_with:
             derived.append(known)
             continue
-        entry = listed.get(requirement) or listed.get(every_kind(requirement))
+        entries = [entry for entry in expectations if entry.id in (requirement, every_kind(requirement))]
         known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
-        if verdict in NEWS and entry is not None and entry.verdict in known_as:
-            others = _finders(result, requirement, but=entry.checks) if entry.checks else ()
+        fitting = [entry for entry in entries if entry.verdict in known_as]
+        if verdict in NEWS and fitting:
+            others = tuple(found.check for found in _found(result, requirement) if not _covering(fitting, found))
             if others:
                 elsewhere[requirement] = others
                 news.append(requirement)
             else:
-                expected[requirement] = entry.reason
-        elif verdict in NEWS or (entry and verdict is Verdict.PASS and thorough and _all_ran(result, requirement)):
+                expected[requirement] = _reasons(fitting, result, requirement)
+        elif verdict in NEWS or (
+            verdict is Verdict.PASS and thorough and _missed(entries) and _all_ran(result, requirement)
+        ):
             news.append(requirement)
     for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
         wrong = [other for other in one.verified_with if result.requirements.get(other) in NEWS]
@@ -117,17 +141,27 @@ def every_kind(requirement: str) -> str:
     return next((name for name in KINDS if requirement.startswith(f"{name}-")), "")
 
 
+def _missed(entries: Sequence[Expectation]) -> bool:
+    """Whether a deviation of one requirement should have been found."""
+    return any(not entry.seldom for entry in entries)
+
+
 def _all_ran(result: RunResult, requirement: str) -> bool:
     """Whether all checks that verify it were part of the run."""
     verifying = {check.id for check in all_checks().values() if requirement in check.verifies}
     return not result.only or (bool(verifying) and verifying <= {check.check for check in result.checks})
 
 
-def _finders(result: RunResult, requirement: str, but: tuple[str, ...]) -> tuple[str, ...]:
-    """The checks that found it and match none of those patterns."""
-    return tuple(
-        check.check
-        for check in result.checks
-        if any(found.requirement == requirement for found in check.counterexamples)
-        and not any(fnmatch.fnmatchcase(check.check, pattern) for pattern in but)
-    )
+def _found(result: RunResult, requirement: str) -> Iterator[Counterexample]:
+    for check in result.checks:
+        yield from (found for found in check.counterexamples if found.requirement == requirement)
+
+
+def _covering(entries: Iterable[Expectation], found: Counterexample) -> list[Expectation]:
+    return [entry for entry in entries if entry.covers(found)]
+
+
+def _reasons(entries: Sequence[Expectation], result: RunResult, requirement: str) -> str:
+    """Why, of those entries of one requirement that have been met; of all where nobody knows which."""
+    met = [one for found in _found(result, requirement) for one in _covering(entries, found)]
+    return " ".join(dict.fromkeys(entry.reason for entry in entries if not met or entry in met))

@@ -7,6 +7,7 @@ of its own; of several the first in this list counts:
     adapter-error       3   the adapter could not run, or did not answer as an adapter must
     fewer-cases         5   less was tried: a check drew fewer cases, was left out, or the run was ended early
     shrunk-capability   6   the adapter declares less than before
+    newly-lacking       8   what should be supported, and was, is not declared any more
     newly-inapplicable  7   a requirement that was put to the test no longer is
     unexpected-pass     4   a known deviation is gone: good news, and the record of it must go too
     new-warning         0   a SHOULD that was met is not met any more: told, and no reason to stop
@@ -35,6 +36,7 @@ class Kind(Enum):
     ADAPTER_ERROR = "adapter-error"
     FEWER_CASES = "fewer-cases"
     SHRUNK_CAPABILITY = "shrunk-capability"
+    NEWLY_LACKING = "newly-lacking"
     NEWLY_INAPPLICABLE = "newly-inapplicable"
     UNEXPECTED_PASS = "unexpected-pass"  # noqa: S105 -- a kind of change
     NEW_WARNING = "new-warning"
@@ -46,6 +48,7 @@ STATUS: Mapping[Kind, int] = {
     Kind.UNEXPECTED_PASS: 4,
     Kind.FEWER_CASES: 5,
     Kind.SHRUNK_CAPABILITY: 6,
+    Kind.NEWLY_LACKING: 8,
     Kind.NEWLY_INAPPLICABLE: 7,
     Kind.NEW_WARNING: 0,
 }
@@ -159,13 +162,18 @@ def _kind(before: Verdict | None, now: Verdict | None) -> Kind | None:
         return Kind.ADAPTER_ERROR
     if now in NEWS:
         return Kind.NEW_FAILURE
-    if before in (None, Verdict.INAPPLICABLE):
+    if before in _NOT_PUT_TO_THE_TEST:
         return Kind.NEW_WARNING if now is Verdict.WARNING else None
-    if now in (None, Verdict.INAPPLICABLE):
-        return None if _of_the_suite(before) else Kind.NEWLY_INAPPLICABLE
+    if now in _NOT_PUT_TO_THE_TEST:
+        if _of_the_suite(before):
+            return None
+        return Kind.NEWLY_LACKING if now is Verdict.LACKS else Kind.NEWLY_INAPPLICABLE
     if before in NEWS or before is Verdict.WARNING:
         return Kind.UNEXPECTED_PASS
     return Kind.NEW_WARNING
+
+
+_NOT_PUT_TO_THE_TEST = (None, Verdict.INAPPLICABLE, Verdict.LACKS)
 
 
 def _of_the_suite(before: Verdict | None) -> bool:

@@ -14,6 +14,7 @@ from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict, combine
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.results.support import lacking
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 FORMAT = "espproof-result"
@@ -46,7 +47,7 @@ class RunResult(msgspec.Struct, kw_only=True):
     expected: dict[str, str] = {}
     """Requirement -> reason, for deviations that the expectation file lists and that were found."""
     elsewhere: dict[str, tuple[str, ...]] = {}
-    """Requirement -> checks that found a listed deviation and are not among those that the file lists for it."""
+    """Requirement -> checks that found something under it that is not as the file lists it."""
     pairs_covered: int = 0
     pairs_total: int = 0
     digest: str = ""
@@ -60,6 +61,11 @@ class RunResult(msgspec.Struct, kw_only=True):
     def interrupted(self) -> bool:
         """Whether the user ended it."""
         return self.not_whole_because.startswith("interrupted")
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Requirements that want something to be there which is not, in the order of the catalogue."""
+        return tuple(one for one in load() if self.requirements.get(one) is Verdict.LACKS)
 
     @property
     def counterexamples(self) -> tuple[Counterexample, ...]:
@@ -85,7 +91,8 @@ def requirement_verdicts(
     """The verdict of each requirement that a check tried or could not try; a SHOULD that is not met is a warning.
 
     A requirement that is verified with others has the worst of their verdicts, once all of them have one. With `caps`,
-    documents of algorithms that are not declared are inapplicable as a whole.
+    documents of algorithms that are not declared are inapplicable as a whole, and what should be there and is not
+    declared is lacking, where no check found anything to say of it.
     """
     said: dict[str, list[Verdict]] = {}
     for check in checks:
@@ -100,12 +107,19 @@ def requirement_verdicts(
     verdicts = {requirement: combine(one) for requirement, one in said.items()}
     asked = {requirement for check in checks for requirement in all_checks()[check.check].verifies}
     foreign = _foreign(caps) if caps is not None else set()
+    lacked = [one for one in load().values() if caps is not None and lacking(one, caps) and one.document not in foreign]
+    for entry in lacked:
+        if entry.id in asked and verdicts.get(entry.id, Verdict.INAPPLICABLE) is Verdict.INAPPLICABLE:
+            verdicts[entry.id] = Verdict.LACKS
     for entry in load().values():
         others = [verdicts[other] for other in entry.verified_with if other in verdicts]
         if others and len(others) == len(entry.verified_with):
             verdicts[entry.id] = _softened(combine(others), entry.level)
         if entry.document in foreign and not asked.isdisjoint((entry.id, *entry.verified_with)):
             verdicts[entry.id] = Verdict.INAPPLICABLE
+    for entry in lacked:
+        if verdicts.get(entry.id) is Verdict.INAPPLICABLE:
+            verdicts[entry.id] = Verdict.LACKS
     return dict(sorted(verdicts.items()))
 
 

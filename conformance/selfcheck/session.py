@@ -129,6 +129,19 @@ _EXCUSES = (
         ("RFC3602-3-iv-unpredictable",),
     ),
     (("capability.esn",), WRONG_ICV, ("RFC4543-3.3-aad",)),
+    (
+        ("capability.encryption.ENCR_AES_GCM_8-", "capability.encryption.ENCR_AES_GCM_12-"),
+        WRONG_ICV,
+        ("RFC4106-5-aad",),
+    ),
+    (("capability.udp_ports",), "", ("RFC3948-3.3-transport-removed",)),
+    (
+        ("capability.udp.over.IPv4.transport", "capability.udp.over.IPv6.transport"),
+        "",
+        ("RFC3948-2.1-udp-header",),
+    ),
+    (("capability.ecn.",), "", ("RFC6040-4.",)),
+    (("capability.df.copy",), "", ("RFC4301-8.1-df-copy",)),
 )
 """Beginnings of probes, the end of what they tell, and beginnings of requirements: where the implementation is known not
 to meet one, that failure of the probe says nothing about its adapter."""

@@ -139,6 +139,8 @@ def compare(case: Case, got: Transcript, caps: Capabilities) -> VectorResult:
         if not isinstance(outcome, Done):
             message = f"SA {sa.name}: {tell(outcome)}, expected done"
             return VectorResult(id=case.id, verdict=Verdict.FAIL, step=SETUP, message=message)
+    if not case.requirements or all(step.expect is None for step in case.steps):
+        return VectorResult(id=case.id, verdict=Verdict.INAPPLICABLE, missing="a requirement and an expectation")
     sas = {sa.name: sa for sa in case.sas}
     number = {sa.name: int(sa.sequence) for sa in case.sas}
     for index, (step, outcome) in enumerate(zip(case.steps, got.steps, strict=True)):

@@ -294,8 +294,8 @@ def test_names_and_directions() -> None:
     assert tested.inbound(protected(T + 1)) is DropReason.NO_SA
     tested.add(IN, SaState(replay=ReplayWindow(64)))
     assert isinstance(tested.inbound(protected(1)), Delivered)
-    with pytest.raises(Misuse, match="reserved"):
-        tested.add(replace(IN, name="reserved", spi=7), SaState())
+    with pytest.raises(Misuse, match="SPI 0"):
+        tested.add(replace(IN, name="zero", spi=0), SaState())
 
 
 def test_a_refused_sa_leaves_nothing() -> None:

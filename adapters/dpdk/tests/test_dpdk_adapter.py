@@ -154,7 +154,6 @@ def test_bursts_keep_their_order(adapter: DpdkAdapter) -> None:
 @pytest.mark.parametrize(
     "sa",
     [
-        replace(IN, spi=0),
         replace(IN, destination="2001:db8::1"),
         replace(IN, encr_key=Octets(bytes(17))),
         replace(IN, auth="AUTH_HMAC_SHA1_96", auth_key=Octets(bytes(20))),
@@ -170,7 +169,12 @@ def test_refused(adapter: DpdkAdapter, sa: Sa) -> None:
 
 
 @pytest.mark.parametrize(
-    "sa", [replace(OUT, df="copy"), replace(OUT, ecn="compatibility"), replace(OUT, encr="ENCR_AES_GCM_16_IIV")]
+    "sa",
+    [
+        replace(OUT, encr="ENCR_AES_GCM_16_IIV"),
+        replace(OUT, salt=Octets(b"abc")),
+        replace(OUT, encr="ENCR_NULL_AUTH_AES_GMAC", auth="AUTH_HMAC_SHA1_96", auth_key=Octets(bytes(20))),
+    ],
 )
 def test_unsupported(adapter: DpdkAdapter, sa: Sa) -> None:
     """What rte_ipsec cannot be told is not done in another way."""

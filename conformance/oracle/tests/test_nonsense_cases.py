@@ -157,7 +157,7 @@ def test_the_oracle_never_raises(case: Case, other: Case) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"source": "999.1.1.1"}, {"source": ":.:"}, {"source": "2001:db8::1"}, {"spi": 0}, {"spi": 255}, {"encr": "x"},
+        {"source": "999.1.1.1"}, {"source": ":.:"}, {"source": "2001:db8::1"}, {"spi": 0}, {"encr": "x"},
         {"encr_key": Octets(b"short")}, {"auth": "AUTH_HMAC_SHA1_96"}, {"selectors": (Selector(source="1.2.3.4/99"),)},
         {"selectors": (Selector(source=""),)}, {"direction": "in", "received_offsets": (2**40,)},
     ],

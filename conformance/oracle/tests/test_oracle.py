@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import (
+    AddSa,
     AdvanceTime,
     Burst,
     Case,
@@ -30,7 +31,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge
+from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge, shows_nothing
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
@@ -236,3 +237,41 @@ def test_what_was_tried_is_told() -> None:
         assert isinstance(judgement, Judgement)
         assert ABOUT in judgement.tried
     assert isinstance(SENT, Sent)
+
+
+@pytest.mark.parametrize(("answer", "found"), [(Refused(), []), (Done(), [(ABOUT, 1)])], ids=["declined", "had"])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_an_sa_that_need_not_be_had(direction: str, answer: Outcome, found: list[tuple[str, int]]) -> None:
+    """Whether it is had is recorded; only of one that is had, what becomes of its packets is judged."""
+    sa = replace(IN if direction == "in" else OUT, spi=3)
+    traffic = ARRIVES if direction == "in" else Outbound(sa="out", packet=PACKET, requirement=ABOUT)
+    right = INBOUND["delivered"] if direction == "in" else SENT
+    case = Case(version=1, sas=(), steps=(AddSa(sa=sa, requirement=ABOUT, behaviour="SA with a reserved SPI"), traffic))
+    judgement = judge(case, Transcript((), (answer, Dropped())), Transcript((), (Done(), right)), CAPS)
+    assert isinstance(judgement, Judgement)
+    assert [(finding.requirement, finding.step) for finding in judgement.findings] == found
+    assert judgement.tried == {ABOUT}
+
+
+FOREIGN = replace(IN, encr_key=Octets(bytes(16)))
+PROTECTED = Inbound(packet=SENT.packet, requirement=ABOUT)  # type: ignore[union-attr]  # it was sent
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        (Case(version=1, sas=(IN,), steps=(PROTECTED,)), ""),
+        (Case(version=1, sas=(IN,), steps=(replace(PROTECTED, requirement=None),)), "no requirement"),
+        (Case(version=1, sas=(IN,), steps=(replace(PROTECTED, requirement=None),), requirements=(ABOUT,)), ""),
+        (Case(version=1, sas=(FOREIGN,), steps=(PROTECTED,)), "dropped (integrity)"),
+        (Case(version=1, sas=(), steps=(PROTECTED, PROTECTED)), "dropped (no-sa)"),
+        (Case(version=1, sas=(FOREIGN,), steps=(replace(PROTECTED, expect=Dropped()),)), ""),
+        (Case(version=1, sas=(IN,), steps=(PROTECTED, PROTECTED)), ""),
+        (Case(version=1, sas=(FOREIGN, OUT), steps=(PROTECTED, Outbound(sa="out", packet=PACKET))), ""),
+    ],
+    ids=["right", "nothing named", "named by the case", "other key", "no SA", "meant", "a replay too", "and outbound"],
+)  # fmt: skip
+def test_a_case_that_says_nothing(case: Case, told: str) -> None:
+    """It names no requirement, or everything that arrives is for somebody else and nobody expects that."""
+    assert told in shows_nothing(case, ReferenceAdapter().execute(case))
+    assert bool(told) == bool(shows_nothing(case, ReferenceAdapter().execute(case)))

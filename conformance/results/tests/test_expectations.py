@@ -2,23 +2,43 @@
 
 import fnmatch
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
 
 from espproof.adapters import registry
 from espproof.adapters.base import Transcript
-from espproof.adapters.case import Case
+from espproof.adapters.case import (
+    AddSa,
+    AdvanceTime,
+    Burst,
+    Case,
+    Delivered,
+    Dropped,
+    Inbound,
+    Octets,
+    Outbound,
+    Outcome,
+    ReadState,
+    Sa,
+    Step,
+    UdpEncapsulation,
+)
 from espproof.adapters.models.reference import ReferenceAdapter
+from espproof.adapters.seeded import SeededAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.results.condition import Condition, concerned
 from espproof.conformance.results.expectations import Expectation, compare, read_expectations
 from espproof.conformance.results.model import RunResult
+from espproof.conformance.running.check import run_check, target
 from espproof.reference.errors import Misuse
 
 FILES = sorted(path for known in registry.KNOWN for path in known.folder.glob("expected*.toml"))
+DROPPED = Dropped()
 VERDICTS_OF_THEIR_OWN = {"espproof-crash", "espproof-hang", "espproof-adapter-error", "espproof-setup"}
 
 
@@ -28,7 +48,7 @@ def test_entries_are_of_the_catalogue(path: Path) -> None:
     entries = read_expectations(path)
     assert entries
     assert not [entry.id for entry in entries if entry.id in load() and load()[entry.id].verified_with]
-    assert len({entry.id for entry in entries}) == len(entries)
+    assert len({(entry.id, entry.checks, entry.when) for entry in entries}) == len(entries)
     for entry in entries:
         assert entry.id in load() or entry.id in VERDICTS_OF_THEIR_OWN, f"{entry.id} is in no document"
         assert all(fnmatch.filter(all_checks(), pattern) for pattern in entry.checks), f"{entry.id}: no such check"
@@ -66,6 +86,8 @@ ONE = Expectation(id="RFC4303-3.1.2-restored", reason="known", clause="RFC 4303 
         (Verdict.CRASH, ONE, "default", True),
         (Verdict.PASS, ONE, "default", True),
         (Verdict.PASS, ONE, "quick", False),
+        (Verdict.PASS, replace(ONE, seldom=True), "default", False),
+        (Verdict.FAIL, replace(ONE, seldom=True), "default", False),
         (Verdict.PASS, None, "default", False),
         (Verdict.INAPPLICABLE, ONE, "default", False),
         (Verdict.WARNING, None, "default", False),
@@ -169,3 +191,139 @@ def test_a_file_that_extends_wrongly_says_so(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Misuse, match="toml"):
         read_expectations(path)
+
+
+IN = Sa(
+    name="in", direction="in", spi=0x1002, mode="tunnel", source="192.0.2.1", destination="192.0.2.2",
+    encr="ENCR_AES_CBC", encr_key=Octets(bytes(16)), auth="AUTH_HMAC_SHA1_96", auth_key=Octets(bytes(20)),
+    replay_window=33,
+)  # fmt: skip
+OUT = replace(IN, name="out", direction="out", mode="transport", udp=UdpEncapsulation(), esn=True)
+
+
+def shown_by(*steps: Step, sas: tuple[Sa, ...] = (IN, OUT), want: Outcome = DROPPED, step: int = 0) -> Counterexample:
+    case = Case(version=1, sas=sas, steps=steps)
+    transcript = Transcript((), tuple(want for _ in steps))
+    return Counterexample(
+        requirement=ONE.id, check="udp.sends", verdict=Verdict.FAIL, step=step, message="", case=case, got=None,
+        want=transcript,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "of_in", "of_out"),
+    [
+        ({}, True, True),
+        ({"direction": "in"}, True, False),
+        ({"mode": "transport"}, False, True),
+        ({"encryption": ("ENCR_AES_*",)}, True, True),
+        ({"encryption": ("ENCR_NULL", "ENCR_AES_GCM_*")}, False, False),
+        ({"integrity": ("*SHA1*",)}, True, True),
+        ({"esn": False}, True, False),
+        ({"udp": True}, False, True),
+        ({"outer": 6}, False, False),
+        ({"outer": 4}, True, True),
+        ({"windows": ("0", "33-63")}, True, True),
+        ({"windows": ("34-63",)}, False, False),
+        ({"direction": "out", "esn": False}, False, False),
+    ],
+)
+def test_a_condition(fields: dict[str, Any], of_in: bool, of_out: bool) -> None:
+    """Each field that is named must be the SA's."""
+    condition = Condition(**fields)
+    assert (condition.holds_of(IN), condition.holds_of(OUT)) == (of_in, of_out)
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        (shown_by(Outbound(sa="out", packet=Octets(b"x"))), ("out",)),
+        (shown_by(ReadState(sa="in")), ("in",)),
+        (shown_by(Inbound(packet=Octets(b"x"))), ("in",)),
+        (shown_by(Inbound(packet=Octets(b"x")), want=Delivered(packet=Octets(b"y"), sa="in")), ("in",)),
+        (shown_by(Inbound(packet=Octets(b"x")), sas=(IN, replace(IN, name="two"))), ("in", "two")),
+        (shown_by(Inbound(packet=Octets(b"x")), sas=(IN, replace(IN, name="two")),
+                  want=Burst(results=(Delivered(packet=Octets(b"y"), sa="two"),))), ("two",)),
+        (shown_by(AddSa(sa=replace(IN, name="late"))), ("late",)),
+        (shown_by(AdvanceTime(seconds=1)), ("in", "out")),
+        (shown_by(step=-1), ("in", "out")),
+    ],
+    ids=["sends", "reads", "receives", "delivered", "either", "burst", "added", "time", "setup"],
+)  # fmt: skip
+def test_the_sas_that_a_counterexample_is_about(found: Counterexample, names: tuple[str, ...]) -> None:
+    """The one that the step names or delivers to; where nobody can know, all that it may be."""
+    assert tuple(sa.name for sa in concerned(found)) == names
+
+
+@pytest.mark.parametrize(
+    ("when", "news"),
+    [((), False), ((Condition(esn=True),), False), ((Condition(udp=False), Condition(mode="transport")), False),
+     ((Condition(esn=False),), True), ((Condition(direction="in"), Condition(udp=False)), True)],
+)  # fmt: skip
+def test_a_deviation_can_be_tied_to_sas(when: tuple[Condition, ...], news: bool) -> None:
+    """Found with an SA that meets none of the conditions, it is news."""
+    result = result_of({ONE.id: Verdict.FAIL})
+    found = shown_by(Outbound(sa="out", packet=Octets(b"x")))
+    result.checks = (CheckResult(check=found.check, verdict=Verdict.FAIL, counterexamples=(found,)),)
+    compare(result, (replace(ONE, when=when),))
+    assert result.unexpected == ((ONE.id,) if news else ())
+    assert result.elsewhere == ({ONE.id: ("udp.sends",)} if news else {})
+
+
+def test_a_window_that_is_none_is_told(tmp_path: Path) -> None:
+    """When the file is read, not when a counterexample meets it."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(
+        "[[deviation]]\nid = 'x'\nreason = ''\nclause = ''\nwhen = [{ windows = ['many'] }]\n", encoding="utf-8"
+    )
+    with pytest.raises(Misuse, match="'many'"):
+        read_expectations(path)
+
+
+# ----------------------------------------------------------------------------------------------- entries that are too wide
+
+
+class Variation(NamedTuple):
+    """A seeded defect, a check that finds it, and the implementations (folders) that do the same.
+
+    It is another mistake than those that are listed for the others: an entry that covers what the check finds hides it.
+    """
+
+    defect: str
+    check: str
+    same: tuple[str, ...] = ()
+
+
+DELIVERED_AS_IT_IS = ("scapy_ipsec", "dpdk", "libipsec", "openconnect")
+VARIATIONS = (
+    Variation("tfc-padding-refused", "tfc.of-any-octets"),
+    Variation("tfc-dummy-delivered", "tfc.dummy-discarded", ("scapy_ipsec", "dpdk")),
+    Variation("tfc-padding-delivered", "tfc.removed", ("scapy_ipsec", "dpdk", "openconnect")),
+    Variation("robustness-inner-length-below-header", "modes.inner-length", DELIVERED_AS_IT_IS),
+    Variation("robustness-partial-block", "robustness.too-little-inside"),
+    Variation("robustness-outbound-runt", "robustness.no-packet-to-protect"),
+    Variation("robustness-extension-header-unchecked", "robustness.cut-chain"),
+    Variation("robustness-header-unchecked", "robustness.truncated"),
+    Variation("padding-null-block-zero", "lifetime.larger-than-what-is-left"),
+    Variation("padding-octet-fifteen-zero", "padding.length-sweep"),
+    Variation("format-burst-segment-sent-twice", "life.of-several"),
+    Variation("format-empty-payload-as-dummy", "format.nothing-inside-out"),
+    Variation("format-empty-payload-dropped", "format.nothing-inside-in", ("linux",)),
+    Variation("sequence-burst-high-of-last", "sequence.burst-across-the-end"),
+    Variation("sequence-first-probe-is-zero", "sequence.first-packet", ("openconnect",)),
+    Variation("anti-replay-advanced-on-delivery", "anti-replay.not-delivered", ("dpdk", "linux")),
+    Variation("iv-implicit-high-missing", "esn.without-anti-replay", ("scapy_ipsec",)),  # which has no implicit IV
+    Variation("sad-udp-on-one-port", "sad.udp-ports", ("scapy_ipsec",)),
+)
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda one: one.defect)
+def test_no_entry_swallows_another_mistake(variation: Variation) -> None:
+    """Bind an entry that does to the checks, the outcome or the SAs that show its own."""
+    adapter, check = SeededAdapter(variation.defect), all_checks()[variation.check]
+    seeds = (run_check(check, adapter, target(adapter), examples=100, seed=seed) for seed in range(1, 6))
+    found = next(result.counterexamples for result in seeds if result.counterexamples)
+    for path in FILES:
+        entries = read_expectations(path)
+        covered = [any(entry.id == one.requirement and entry.covers(one) for entry in entries) for one in found]
+        assert path.parent.name in variation.same or not all(covered), f"{path.parent.name}/{path.name} hides it"

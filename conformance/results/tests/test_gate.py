@@ -86,6 +86,7 @@ def capability(**fields: Any) -> Callable[[RunResult], RunResult]:
         (one_verdict(Verdict.ORACLE_CONFLICT), Kind.NEW_FAILURE, 1),
         (one_verdict(Verdict.ADAPTER_ERROR), Kind.ADAPTER_ERROR, 3),
         (one_verdict(Verdict.INAPPLICABLE), Kind.NEWLY_INAPPLICABLE, 7),
+        (one_verdict(Verdict.LACKS), Kind.NEWLY_LACKING, 8),
         (one_verdict(Verdict.WARNING), Kind.NEW_WARNING, 0),
         (without_a_check, Kind.FEWER_CASES, 5),
         (fewer_examples, Kind.FEWER_CASES, 5),
