@@ -5,4 +5,5 @@ build                                the files from the tables; nobody writes th
 confirm                              the same octets again, by implementations that share no ESP code with us
 lint                                 what must be true of the files, whoever reads them
 judge                                an implementation against a vector's own expectations
+peers                                vectors of other projects, in their own formats
 """

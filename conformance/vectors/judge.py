@@ -8,8 +8,8 @@ packet has another but legal padding, is inapplicable.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -56,8 +56,19 @@ class VectorResult(msgspec.Struct, frozen=True, kw_only=True):
     missing: str = ""
 
 
+class Judged(Protocol):
+    """A vector that no adapter is asked about: it knows its own result."""
+
+    @property
+    def id(self) -> str: ...
+    def result(self) -> VectorResult: ...
+
+
 class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one adapter. `whole` is false if it was stopped early."""
+    """All of one adapter. `whole` is false if it was stopped early.
+
+    `not_understood` are vectors of a peer's file that could not be read, each with the reason.
+    """
 
     adapter: str
     adapter_version: str
@@ -66,6 +77,7 @@ class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     verdicts: dict[str, int]
     results: tuple[VectorResult, ...]
+    not_understood: tuple[str, ...] = ()
 
     @property
     def news(self) -> bool:
@@ -73,8 +85,8 @@ class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def broken(self) -> bool:
-        """Whether the adapter itself failed."""
-        return any(result.verdict is Verdict.ADAPTER_ERROR for result in self.results)
+        """Whether the adapter itself failed, or the file that vectors were read from."""
+        return bool(self.not_understood) or any(result.verdict is Verdict.ADAPTER_ERROR for result in self.results)
 
 
 def selected(only: str, vectors: Iterable[Case] | None = None) -> list[Case]:
@@ -90,16 +102,16 @@ Tick = Callable[[str, int, int], None]
 """Called after each vector with its id, the number done and the number of all."""
 
 
-def run(adapter: Adapter, name: str, vectors: list[Case], tick: Tick | None = None) -> VectorRun:
+def run(adapter: Adapter, name: str, vectors: Sequence[Case | Judged], tick: Tick | None = None) -> VectorRun:
     """Every vector in order. Ctrl-C ends early and the result says so."""
     started = time.perf_counter()
     results: list[VectorResult] = []
     caps = adapter.capabilities()
     try:
-        for case in vectors:
-            results.append(judge(case, adapter, caps))
+        for one in vectors:
+            results.append(judge(one, adapter, caps) if isinstance(one, Case) else one.result())
             if tick:
-                tick(case.id, len(results), len(vectors))
+                tick(one.id, len(results), len(vectors))
     except KeyboardInterrupt:
         pass
     counted = Counter(result.verdict for result in results)
