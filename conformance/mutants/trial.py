@@ -89,10 +89,12 @@ def unit(module: str) -> bool:
 
 def vectors(_: str) -> bool:
     from espproof.adapters.models.reference import ReferenceAdapter
+    from espproof.conformance.oracle.verdict import Verdict
     from espproof.conformance.vectors import files, judge
 
-    every = files.vectors()
-    return judge.run(ReferenceAdapter(), "reference", list(every)).verdicts["pass"] == len(every)
+    adapter = ReferenceAdapter()
+    caps = adapter.capabilities()
+    return all(judge.judge(case, adapter, caps).verdict is Verdict.PASS for case in files.vectors())
 
 
 def properties(module: str) -> bool:
