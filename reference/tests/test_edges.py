@@ -338,3 +338,29 @@ def test_where_udp_fields_stand() -> None:
 def test_sa_module_is_what_others_take() -> None:
     assert {"transport", "tunnel"} == sa.MODES
     assert {"spi", "spi+destination", "spi+destination+source"} == sa.LOOKUPS
+
+
+def test_where_ip_fields_stand() -> None:
+    """RFC 791 3.1 and RFC 8200 3, octet by octet."""
+    four, six = bytes(range(20)), bytes(range(40))
+    fields_4 = {
+        "TOTAL_LENGTH": (2, 2), "IDENTIFICATION": (4, 2), "FRAGMENT": (6, 2), "TTL": (8, 1), "PROTOCOL": (9, 1),
+        "SOURCE": (12, 4), "DESTINATION": (16, 4),
+    }  # fmt: skip
+    for name, (at, size) in fields_4.items():
+        assert four[getattr(ip, f"IPV4_{name}")] == bytes(range(at, at + size)), name
+    fields_6 = {
+        "PAYLOAD_LENGTH": (4, 2), "NEXT_HEADER": (6, 1), "HOP_LIMIT": (7, 1), "SOURCE": (8, 16), "DESTINATION": (24, 16)
+    }  # fmt: skip
+    for name, (at, size) in fields_6.items():
+        assert six[getattr(ip, f"IPV6_{name}")] == bytes(range(at, at + size)), name
+
+
+def test_headers_of_which_nothing_else_is_said() -> None:
+    """Zeros, and 64 hops."""
+    four = ip.parse(ip.build_ipv4(SOURCE, DESTINATION, 50, b""))
+    assert four.header[:10] == bytes([0x45, 0, 0, 20, 0, 0, 0, 0, 64, 50])
+    six = ip.parse(ip.build_ipv6(SIX, SEVEN, 50, b""))
+    assert six.header[:8] == bytes([0x60, 0, 0, 0, 0, 0, 50, 64])
+    assert ip.options_header() == bytes([0, 0, 1, 4, 0, 0, 0, 0])
+    assert ip.options_header(bytes(5)) == bytes(8)
