@@ -228,6 +228,9 @@ def test_fields_that_nobody_asks_for_are_zero() -> None:
     six: dict[str, Any] = {"source": ip_address(SIX), "destination": ip_address(SEVEN)}
     assert outer(**six).flow_label == 0
     assert outer().identification == 0
+    for addresses in ({}, six):
+        template = tunnel.outer_header(replace(OUT, **addresses))
+        assert template.header(INNER, 50, 8) == template.header(INNER, 50, 8, identification=0, flow_label=0)
     marked = ip.with_traffic_class(INNER, 0xFF)
     assert outer(marked, dscp=42, ecn="compatibility").traffic_class == 42 << 2
     assert outer(marked, ecn="compatibility").traffic_class == 0xFC
