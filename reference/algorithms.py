@@ -79,12 +79,13 @@ def _aead(
 
 
 def _gcm(icv: int, status: Status) -> Encryption:
+    """With a tag that is cut."""
     names = Names(
         "rfc4106(gcm(aes))",
         "aes-gcm",
         f"aes{{bits}}gcm{icv}",
         f"AES-GCM with {icv} octet ICV [RFC4106]",
-        "AES-GCM" if icv == 16 else None,
+        None,
     )
     return _aead(f"ENCR_AES_GCM_{icv}", _AES, 4, 8, icv, "RFC 4106", status, names)
 

@@ -1,8 +1,10 @@
 """`espproof vectors`: list, run, build and lint the corpus of vectors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -10,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from espproof.adapters import case as cases
 from espproof.adapters.printable import printable
 from espproof.adapters.registry import open_adapter
+from espproof.adapters.selection import chosen
 from espproof.conformance.commands.shell import (
     CANNOT_RUN,
     ERR,
@@ -23,8 +26,10 @@ from espproof.conformance.commands.shell import (
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.report import terminal
 from espproof.conformance.vectors import build as building
-from espproof.conformance.vectors import confirm, files, judge
+from espproof.conformance.vectors import confirm, files, judge, peers
 from espproof.conformance.vectors import lint as linting
+from espproof.conformance.vectors.peers.peer import Primitive
+from espproof.reference.errors import Misuse
 
 OnlyOption = Annotated[str, typer.Option(help="Comma-separated patterns of vector, flag or requirement ids.")]
 FolderOption = Annotated[Path, typer.Option(help="Folder of the files.", show_default="the one of this installation")]
@@ -68,12 +73,16 @@ def _row(case: cases.Case) -> dict[str, Any]:
 def run(
     adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
     only: OnlyOption = "",
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A file of another project's vectors, in the place of ours.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help=f"Of that file: {', '.join(peers.FORMATS)}.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Run the vectors against one or more implementations; the vectors' own expectations decide."""
     with errors():
-        chosen = judge.selected(only)
-        done = [_run_one(name, chosen) for name in adapters]
+        vectors, not_understood = _vectors(only, from_, format_, adapters)
+        done = [_run_one(name, vectors, not_understood) for name in adapters]
         if as_json:
             plain = [cases.to_plain(result) for result in done]
             print_json(plain[0] if len(plain) == 1 else {"whole": all(r.whole for r in done), "runs": plain})
@@ -85,11 +94,36 @@ def run(
         raise typer.Exit(CANNOT_RUN if any(result.broken for result in done) else EXPECTED)
 
 
-def _run_one(name: str, chosen: list[cases.Case]) -> judge.VectorRun:
+def _vectors(
+    only: str, from_: Path | None, format_: str, adapters: list[str]
+) -> tuple[Sequence[cases.Case | judge.Judged], tuple[str, ...]]:
+    """The vectors to run, ours or a peer's, and what was not understood of the latter."""
+    if from_ is None and not format_:
+        return judge.selected(only), ()
+    if from_ is None or format_ not in peers.FORMATS:
+        raise Misuse(f"--from FILE needs --format, one of {', '.join(peers.FORMATS)}, and the other way round")
+    found = peers.FORMATS[format_](from_)
+    vectors = chosen(
+        found.vectors, lambda one: (one.id,), only, none=f"no vector of {from_} matches {{}}"
+    )  # fmt: skip
+    others = [name for name in adapters if name != "reference"]
+    if others and any(isinstance(one, Primitive) for one in vectors):
+        raise Misuse(
+            f"vectors of algorithms are for the reference's transforms: {', '.join(others)} takes whole packets"
+        )
+    return vectors, tuple(found.not_understood)
+
+
+def _run_one(
+    name: str, vectors: Sequence[cases.Case | judge.Judged], not_understood: tuple[str, ...]
+) -> judge.VectorRun:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"))
     with open_adapter(name) as adapter, terminal.bar(ERR, *columns) as bar:
-        task = bar.add_task(escape(name), total=len(chosen), last="")
-        return judge.run(adapter, name, chosen, lambda last, done, _: bar.update(task, completed=done, last=last))
+        task = bar.add_task(escape(name), total=len(vectors), last="")
+        done = judge.run(
+            adapter, name, vectors, lambda last, done, _: bar.update(task, completed=done, last=escape(last))
+        )
+    return msgspec.structs.replace(done, not_understood=not_understood)
 
 
 def _show(result: judge.VectorRun) -> None:
@@ -107,6 +141,10 @@ def _show(result: judge.VectorRun) -> None:
             missing[one.missing] = missing.get(one.missing, 0) + 1
     for what, count in sorted(missing.items(), key=lambda item: -item[1]):
         OUT.print(f"  inapplicable for want of {escape(what)}: {count}", highlight=False)
+    for what in result.not_understood:
+        OUT.print(f"not understood: {printable(what)}", markup=False, highlight=False, soft_wrap=True)
+    if result.not_understood:
+        OUT.print(f"[red]not understood:[/] {len(result.not_understood)}", highlight=False)
     if not result.whole:
         OUT.print(f"[red]not whole:[/] stopped after {len(result.results)} of {result.vectors}", highlight=False)
 

@@ -1,8 +1,10 @@
 """The corpus of vectors: Cases with known outcomes, made once, confirmed by others, and never changed again.
 
 published, known_answers, windows    what the files contain, as Python tables
+headers, discards                    the same: what is around ESP, and what is not delivered
 build                                the files from the tables; nobody writes them by hand
 confirm                              the same octets again, by implementations that share no ESP code with us
 lint                                 what must be true of the files, whoever reads them
 judge                                an implementation against a vector's own expectations
+peers                                vectors of other projects, in their own formats
 """

@@ -15,7 +15,7 @@ import msgspec
 
 import espproof.corpus
 from espproof.adapters.case import Case, CaseFile, from_json, to_json
-from espproof.conformance.vectors import known_answers, published, windows
+from espproof.conformance.vectors import discards, headers, known_answers, published, windows
 from espproof.conformance.vectors.made import Vector
 from espproof.reference.errors import Misuse
 
@@ -53,6 +53,23 @@ CONTENTS = (
             "espproof, after RFC 4303 Appendix A2", windows.FLAGS, windows.extended),
     Content("window-32-bit", "Anti-replay window with 32-bit sequence numbers", "espproof, after RFC 4303 3.4.3",
             windows.FLAGS, windows.short),
+    Content("tunnel-header", "Tunnel headers, sent and received", "espproof, after RFC 4301 5.1.2", headers.FLAGS,
+            headers.tunnels),
+    Content("padding", "Padding of any amount, and TFC padding", "espproof, after RFC 4303 2.4 and 2.7", headers.FLAGS,
+            headers.paddings),
+    Content("transport-header", "Transport mode: the headers around ESP", "espproof, after RFC 4303 3.1.1",
+            headers.FLAGS, headers.transports),
+    Content("ecn", "ECN through tunnels, both ways", "espproof, after RFC 6040 4", headers.FLAGS, headers.ecn),
+    Content("udp", "ESP in UDP, and what else comes to its port", "espproof, after RFC 3948 2", headers.FLAGS,
+            headers.udp),
+    Content("reassembly", "Packets that arrive in pieces", "espproof, after RFC 4301 5.2", discards.FLAGS,
+            discards.reassembly),
+    Content("lifetime", "SAs whose lifetime ends", "espproof, after RFC 4301 4.4.2.1", discards.FLAGS,
+            discards.lifetimes),
+    Content("not-delivered", "Packets that are authentic and not delivered", "espproof, after RFC 4303 3.4.3",
+            discards.FLAGS, discards.not_delivered),
+    Content("drop", "Packets that are for no SA, or no ESP", "espproof, after RFC 4303 3.4", discards.FLAGS,
+            discards.drops),
     Content("overflow", "The end of the sender's sequence numbers", "espproof, after RFC 4303 3.3.3", windows.FLAGS,
             windows.senders),
 )  # fmt: skip

@@ -1,15 +1,15 @@
 """An implementation against vectors: every step's own expectation is the oracle, the reference has no say.
 
 What an implementation is free to choose is not held against it: drop reasons, the tunnel header's fields beyond version,
-addresses and protocol, and padding beyond the least (RFC 4303 2.4 allows up to 255 octets). What a vector does not put
-to the test is fitted to what is declared (`fit`). A vector that asks for something else that is not declared, or whose
-packet has another but legal padding, is inapplicable.
+addresses and protocol unless the step is about them, a UDP checksum that is zero or right, and padding beyond the least
+(RFC 4303 2.4 allows up to 255 octets). What a vector does not put to the test is fitted to what is declared (`fit`). A
+vector that asks for something else that is not declared, or whose packet has another but legal padding, is inapplicable.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -39,7 +39,7 @@ from espproof.conformance.oracle.judge import SETUP
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import NEWS, Verdict, of_failure
 from espproof.conformance.vectors import files
-from espproof.reference import ip
+from espproof.reference import ip, udp_encapsulation
 from espproof.reference.endpoint import PROTOCOL_ESP
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
@@ -56,8 +56,19 @@ class VectorResult(msgspec.Struct, frozen=True, kw_only=True):
     missing: str = ""
 
 
+class Judged(Protocol):
+    """A vector that no adapter is asked about: it knows its own result."""
+
+    @property
+    def id(self) -> str: ...
+    def result(self) -> VectorResult: ...
+
+
 class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
-    """All of one adapter. `whole` is false if it was stopped early."""
+    """All of one adapter. `whole` is false if it was stopped early.
+
+    `not_understood` are vectors of a peer's file that could not be read, each with the reason.
+    """
 
     adapter: str
     adapter_version: str
@@ -66,6 +77,7 @@ class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     verdicts: dict[str, int]
     results: tuple[VectorResult, ...]
+    not_understood: tuple[str, ...] = ()
 
     @property
     def news(self) -> bool:
@@ -73,8 +85,8 @@ class VectorRun(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def broken(self) -> bool:
-        """Whether the adapter itself failed."""
-        return any(result.verdict is Verdict.ADAPTER_ERROR for result in self.results)
+        """Whether the adapter itself failed, or the file that vectors were read from."""
+        return bool(self.not_understood) or any(result.verdict is Verdict.ADAPTER_ERROR for result in self.results)
 
 
 def selected(only: str, vectors: Iterable[Case] | None = None) -> list[Case]:
@@ -90,16 +102,16 @@ Tick = Callable[[str, int, int], None]
 """Called after each vector with its id, the number done and the number of all."""
 
 
-def run(adapter: Adapter, name: str, vectors: list[Case], tick: Tick | None = None) -> VectorRun:
+def run(adapter: Adapter, name: str, vectors: Sequence[Case | Judged], tick: Tick | None = None) -> VectorRun:
     """Every vector in order. Ctrl-C ends early and the result says so."""
     started = time.perf_counter()
     results: list[VectorResult] = []
     caps = adapter.capabilities()
     try:
-        for case in vectors:
-            results.append(judge(case, adapter, caps))
+        for one in vectors:
+            results.append(judge(one, adapter, caps) if isinstance(one, Case) else one.result())
             if tick:
-                tick(case.id, len(results), len(vectors))
+                tick(one.id, len(results), len(vectors))
     except KeyboardInterrupt:
         pass
     counted = Counter(result.verdict for result in results)
@@ -141,8 +153,8 @@ def compare(case: Case, got: Transcript, caps: Capabilities) -> VectorResult:
             return VectorResult(id=case.id, verdict=Verdict.FAIL, step=SETUP, message=message)
     if not case.requirements or all(step.expect is None for step in case.steps):
         return VectorResult(id=case.id, verdict=Verdict.INAPPLICABLE, missing="a requirement and an expectation")
-    sas = {sa.name: sa for sa in case.sas}
-    number = {sa.name: int(sa.sequence) for sa in case.sas}
+    sas = {sa.name: sa for sa in case.every_sa()}
+    number = {name: int(sa.sequence) for name, sa in sas.items()}
     for index, (step, outcome) in enumerate(zip(case.steps, got.steps, strict=True)):
         if isinstance(step, Outbound) and isinstance(step.expect, Sent):
             number[step.sa] += 1
@@ -160,15 +172,40 @@ def compare(case: Case, got: Transcript, caps: Capabilities) -> VectorResult:
 
 
 _ABOUT_WINDOWS = ("RFC4303-A2", "RFC4303-3.4.3-")
+REASSEMBLED = "RFC4301-5.2-reassembly-first"
+_ABOUT_ECN = ("RFC6040-", "RFC4301-5.1.2.2-ecn")
+
+OUTER_FIELDS: dict[str, tuple[str, Callable[[ip.Packet], int]]] = {
+    "RFC4301-5.1.2.1-dscp": ("DSCP", lambda packet: packet.dscp),
+    "RFC4301-5.1.2.2-dscp": ("DSCP", lambda packet: packet.dscp),
+    "RFC4301-5.1.2-dscp-fixed": ("DSCP", lambda packet: packet.dscp),
+    "RFC4301-8.1-df": ("DF", lambda packet: packet.dont_fragment),
+    "RFC4301-8.1-df-copy": ("DF", lambda packet: packet.dont_fragment),
+    "RFC6040-4.1-ecn-outbound": ("ECN", lambda packet: packet.ecn),
+    "RFC6040-4.1-ecn-compatibility": ("ECN", lambda packet: packet.ecn),
+    "RFC4301-5.1.2.1-ttl": ("hop limit", lambda packet: packet.hop_limit),
+    "RFC4301-5.1.2.2-hop-limit": ("hop limit", lambda packet: packet.hop_limit),
+    "RFC4301-5.1.2.1-options-not-copied": ("header length", lambda packet: len(packet.header)),
+    "RFC4301-5.1.2.2-extensions-not-copied": ("header length", lambda packet: len(packet.header)),
+}
+"""Requirement of a step -> the field of the tunnel header that it is about."""
 
 
 def fit(case: Case, caps: Capabilities) -> Case:
     """The vector with the tunnel header options, the look-up, and unless it is about windows the window, of `caps`."""
     window_matters = any(name.startswith(_ABOUT_WINDOWS) for name in case.requirements)
-    return msgspec.structs.replace(case, sas=tuple(_fit(sa, caps, window_matters) for sa in case.sas))
+    header_matters = any(name in OUTER_FIELDS for name in case.requirements)
+    steps = tuple(
+        msgspec.structs.replace(step, sa=_fit(step.sa, caps, window_matters, header_matters))
+        if isinstance(step, AddSa)
+        else step
+        for step in case.steps
+    )
+    sas = tuple(_fit(sa, caps, window_matters, header_matters) for sa in case.sas)
+    return msgspec.structs.replace(case, sas=sas, steps=steps)
 
 
-def _fit(sa: Sa, caps: Capabilities, window_matters: bool) -> Sa:
+def _fit(sa: Sa, caps: Capabilities, window_matters: bool, header_matters: bool) -> Sa:
     if sa.direction == "in":
         if sa.lookup == "spi" and "spi" not in caps.lookup:  # its packets go to the SA's own addresses
             sa = msgspec.structs.replace(sa, lookup=caps.lookup[0])
@@ -176,6 +213,8 @@ def _fit(sa: Sa, caps: Capabilities, window_matters: bool) -> Sa:
         if window_matters or (windows is not None and windows.allows(sa.replay_window)):
             return sa
         return msgspec.structs.replace(sa, replay_window=0 if windows is None else windows.minimum)
+    if header_matters:
+        return sa
     dscp = sa.dscp if sa.dscp != "copy" or "copy" in caps.dscp else 0
     df = sa.df if sa.df in caps.df or not caps.df else caps.df[0]
     return msgspec.structs.replace(sa, dscp=dscp, df=df)
@@ -189,6 +228,7 @@ def _missing(case: Case, caps: Capabilities) -> Iterator[str]:
         if lacking:
             yield lacking
     sas = {sa.name: sa for sa in every}
+    yield from _asked_for(case.requirements, caps)
     for step in case.steps:
         if isinstance(step, DeleteSa) and not caps.delete_sa:
             yield "delete_sa"
@@ -207,6 +247,33 @@ def _missing(case: Case, caps: Capabilities) -> Iterator[str]:
                 yield f"family {inner}in{outer}"
         if any(len(packet) > caps.max_packet for packet in _packets(step)):
             yield "max_packet"
+        yield from _headers(step, caps)
+
+
+def _asked_for(requirements: tuple[str, ...], caps: Capabilities) -> Iterator[str]:
+    """What the requirements themselves need."""
+    if any(name.startswith(_ABOUT_ECN) for name in requirements) and not caps.ecn:
+        yield "ecn"
+    if (
+        any(OUTER_FIELDS[name][0] == "hop limit" for name in requirements if name in OUTER_FIELDS)
+        and not caps.hop_limit
+    ):
+        yield "hop_limit"
+    if REASSEMBLED in requirements and not caps.reassembles:
+        yield "reassembles"
+
+
+def _headers(step: Step, caps: Capabilities) -> Iterator[str]:
+    """What is needed for the packets' options and extension headers, the inner ones of a tunnel among them."""
+    for packet in _packets(step):
+        try:
+            header = ip.parse(packet).header
+        except Malformed:
+            continue
+        if packet[0] >> 4 == 4 and len(header) > ip.IPV4_HEADER_SIZE and not caps.ipv4_options:
+            yield "ipv4_options"
+        if packet[0] >> 4 == 6 and len(header) > ip.IPV6_HEADER_SIZE and not caps.ipv6_extension_headers:
+            yield "ipv6_extension_headers"
 
 
 def _families(step: Step, sas: dict[str, Sa]) -> Iterator[tuple[int, int]]:
@@ -233,7 +300,7 @@ def _wrong(step: Step, got: Outcome, sas: dict[str, Sa], caps: Capabilities) -> 
     if want is None:
         return ""
     if isinstance(want, Sent) and isinstance(got, Sent) and isinstance(step, Outbound):
-        return _sent(sas[step.sa], got.packet, want.packet)
+        return _sent(sas[step.sa], got.packet, want.packet, step.requirement)
     if isinstance(want, Delivered) and isinstance(got, Delivered):
         if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
             return f"delivered other octets: {_difference(got.packet, want.packet)}"
@@ -248,7 +315,7 @@ def _wrong(step: Step, got: Outcome, sas: dict[str, Sa], caps: Capabilities) -> 
     return "" if got == want else f"{tell(got)}, expected {tell(want)}"
 
 
-def _sent(sa: Sa, got: bytes, want: bytes) -> str:
+def _sent(sa: Sa, got: bytes, want: bytes, about: str | None) -> str:
     try:
         mine, right = ip.parse(got), ip.parse(want)
     except Malformed as error:
@@ -257,13 +324,28 @@ def _sent(sa: Sa, got: bytes, want: bytes) -> str:
         return "sent with other addresses"
     if mine.protocol != right.protocol:
         return f"sent as protocol {mine.protocol}, expected {right.protocol}"
+    if sa.udp is not None:
+        want = _with_checksum_of(got, want)
+        right = ip.parse(want)
     if mine.payload != right.payload:
         return f"sent other octets behind the IP header: {_difference(mine.payload, right.payload)}"
     if len(mine.header) + len(mine.payload) != len(got):
         return "octets follow the end of the packet"
     if sa.mode == "transport" and got != want:
         return f"sent another IP header: {_difference(mine.header, right.header)}"
+    field, read = OUTER_FIELDS.get(about or "", ("", lambda packet: 0))
+    if sa.mode == "tunnel" and field and read(mine) != read(right):
+        return f"{field} of the tunnel header is {read(mine):d}, expected {read(right):d}"
     return ""
+
+
+def _with_checksum_of(got: bytes, want: bytes) -> bytes:
+    """What is expected, with the UDP checksum that was sent, where that is zero or right."""
+    mine, right = ip.parse(got), ip.parse(want)
+    sent = mine.payload[udp_encapsulation.CHECKSUM]
+    legal = (bytes(2), udp_encapsulation.checksum(right.source, right.destination, right.payload).to_bytes(2, "big"))
+    at = len(right.header) + udp_encapsulation.CHECKSUM.start
+    return want[:at] + sent + want[at + 2 :] if sent in legal else want
 
 
 def _pads_more(sa: Sa, number: int, step: Outbound, got: Outcome) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from espproof.adapters.case import Case, Delivered, Inbound, Octets, Outcome, Sa
 from espproof.adapters.translate import entry
 from espproof.conformance.vectors.suites import octets
-from espproof.reference import endpoint, ip, transport, tunnel
+from espproof.reference import endpoint, ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
 from espproof.reference.esp import Codec, trailer
 from espproof.reference.transforms import Transform, transform
@@ -48,7 +48,10 @@ _HIGH_HALF: dict[Mistake, Callable[[int], int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One protected packet: whose SA, which whole number, what is inside, which IV, what is wrong with it."""
+    """One protected packet: whose SA, which whole number, what is inside, which IV, what is wrong with it.
+
+    `plaintext`, with its trailer, is there where it is not what a sender makes of `inner`.
+    """
 
     sa: Sa
     sequence: int
@@ -56,6 +59,13 @@ class Made:
     iv: bytes
     mistake: Mistake
     packet: Octets
+    plaintext: bytes | None = None
+
+    @property
+    def esp(self) -> bytes:
+        """Behind the headers, UDP's included."""
+        payload = ip.parse(self.packet).payload
+        return payload if self.sa.udp is None else udp_encapsulation.open_datagram(payload).payload
 
     def as_right_packet_of(self) -> tuple[Sa, int] | None:
         """The SA and number for which the packet is no mistake at all; None if there are none."""
@@ -78,15 +88,26 @@ class Vector:
     made: tuple[Made, ...]
 
 
-def protect(sa: Sa, sequence: int, inner: bytes, iv: bytes | None = None, mistake: Mistake = Mistake.NONE) -> Made:
-    """Protect an IP packet as the sender of that SA would, or with a mistake. `iv` None: one that belongs to both."""
+def protect(
+    sa: Sa,
+    sequence: int,
+    inner: bytes,
+    iv: bytes | None = None,
+    mistake: Mistake = Mistake.NONE,
+    plaintext: bytes | None = None,
+) -> Made:
+    """Protect an IP packet as the sender of that SA would, or with a mistake. `iv` None: one that belongs to both.
+
+    A `plaintext` is sealed as it is; in a tunnel, `inner` then gives the outer header its fields.
+    """
     sender = entry(sa)
     if iv is None:
         iv = octets(f"iv {sa.encr} {sequence:016x}", ENCRYPTION[sa.encr].iv_size)
-    esp = _esp(sa, sender.codec, _plaintext(sa, sender.codec, inner), sequence, iv, mistake)
+    text = _plaintext(sa, sender.codec, inner) if plaintext is None else plaintext
+    esp = _esp(sa, sender.codec, text, sequence, iv, mistake)
     packet = endpoint.wrap(sender, inner, esp)
     assert isinstance(packet, bytes), packet
-    return Made(sa, sequence, inner, iv, mistake, Octets(packet))
+    return Made(sa, sequence, inner, iv, mistake, Octets(packet), plaintext)
 
 
 def arrive(made: Made, about: str, expect: Outcome, note: str = "") -> Inbound:

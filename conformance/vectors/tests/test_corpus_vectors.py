@@ -73,12 +73,22 @@ def test_reference_passes_every_vector() -> None:
      "anti-replay-window-one-long", "anti-replay-advance-before-icv", "anti-replay-stale-bits-after-jump",
      "esn-guess-kept-in-sa", "esn-left-edge-next-subspace", "esn-next-subspace-too-late", "esn-window-across-wrap",
      "esn-window-across-wrap-edge", "esn-below-zero-clamped", "esn-high-signed", "icv-gmac-unverified",
-     "crypto-ctr-counter-from-zero"],
+     "crypto-ctr-counter-from-zero", "padding-length-unchecked", "padding-255-refused", "tfc-padding-delivered",
+     "tfc-padding-refused", "robustness-short-body", "fragments-first-accepted", "fragments-in-order-of-arrival",
+     "fragments-third-lost", "fragments-identification-ignored", "fragments-protected-in-transport",
+     "anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery", "sad-source-ignored",
+     "sad-delete-leaves-entry", "sad-selectors-not-checked", "lifetime-packets-not-counted",
+     "lifetime-hard-limit-outbound", "lifetime-hard-limit-inbound", "lifetime-octets-not-counted",
+     "modes-outer-ttl-decremented", "modes-outer-ecn-always-copied", "modes-outer-ecn-never-copied",
+     "modes-inner-congestion-lost", "modes-not-ect-with-congestion", "modes-inner-checksum-stale",
+     "modes-outer-ipv6-dscp-zero", "modes-df-copy-reset", "modes-df-set-copied", "modes-dscp-fixed-mixed",
+     "modes-transport-options-lost", "modes-transport-before-hop-by-hop", "udp-ports-host-order", "udp-source-port-fixed",
+     "udp-non-esp-marker-ignored", "udp-port-not-checked", "udp-length-ignored"],
 )  # fmt: skip
 def test_seeded_defects_fail(defect: str) -> None:
     """An implementation with a historical mistake fails vectors that are about it."""
     run = judge.run(open_adapter(f"seeded:{defect}"), defect, list(files.vectors()))
-    assert run.verdicts["fail"] > 0
+    assert run.news
 
 
 # ----------------------------------------------------------------------------------------------------- able to fail
@@ -171,6 +181,40 @@ def test_tunnel_header_is_free() -> None:
         assert what in result.message
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "change"),
+    [
+        ("tunnel-4in4-dscp-copied", "DSCP", lambda p: ip.with_traffic_class(p, 4)),
+        ("tunnel-6in6-dscp-fixed", "DSCP", lambda p: ip.with_traffic_class(p, 4)),
+        ("tunnel-4in4-df-set", "DF", lambda p: ip.with_checksum(p[:6] + b"\0" + p[7:20]) + p[20:]),
+        ("ecn-4in4-normal-outbound", "ECN", lambda p: ip.with_traffic_class(p, p[1] ^ 1)),
+        ("tunnel-4in4-hop-limit", "hop limit", lambda p: ip.with_checksum(p[:8] + b"\x21" + p[9:20]) + p[20:]),
+    ],
+)
+def test_tunnel_header_where_it_counts(name: str, field: str, change: Callable[[bytes], bytes]) -> None:
+    """The field that a step is about is compared, and no other."""
+    case = vector(name)
+    step = case.steps[0]
+    assert isinstance(step.expect, Sent)
+    result = judge.judge(case, sent_instead(change(step.expect.packet)), CAPS)
+    assert result.verdict is Verdict.FAIL
+    assert result.message.startswith(field)
+    other = replace(step, requirement="RFC4303-3.1.2-inner-unchanged")
+    assert (
+        judge.judge(with_step(case, 0, other), sent_instead(change(step.expect.packet)), CAPS).verdict is Verdict.PASS
+    )
+
+
+def test_udp_checksum_is_zero_or_right() -> None:
+    """A UDP checksum may be left out where it was expected; a wrong one is a failure."""
+    case = vector("udp-v6-tunnel-4500-4500-outbound")
+    step = case.steps[0]
+    assert isinstance(step.expect, Sent)
+    right = bytes(step.expect.packet)
+    assert judge.judge(case, sent_instead(right[:46] + b"\0\0" + right[48:]), CAPS).verdict is Verdict.PASS
+    assert judge.judge(case, sent_instead(right[:46] + b"\0\1" + right[48:]), CAPS).verdict is Verdict.FAIL
+
+
 def test_transport_header_is_not_free() -> None:
     """In transport mode the IP header is the packet's own."""
     case = vector("gcm-test-02-outbound")
@@ -250,6 +294,12 @@ INAPPLICABLE: dict[str, tuple[str, dict[str, Any], str]] = {
     "sequence": ("esn-gcm16-inbound", {"set_sequence": False}, "set_sequence"),
     "family": ("esn-gcm16-6in4-inbound", {"families": ("4in4",)}, "6in4"),
     "window": ("window-gcm16-w1024-fresh", {"replay_windows": ReplayWindows(maximum=64)}, "1024"),
+    "ECN": ("ecn-4in4-ect0", {"ecn": ()}, "ecn"),
+    "hop limit": ("tunnel-4in4-hop-limit", {"hop_limit": False}, "hop_limit"),
+    "reassembly": ("reassembly-4in4-mixed", {"reassembles": False}, "reassembles"),
+    "options": ("transport-v4-options-inbound", {"ipv4_options": False}, "ipv4_options"),
+    "extension headers": ("transport-v6-options-inbound", {"ipv6_extension_headers": False}, "ipv6_extension_headers"),
+    "lifetime": ("lifetime-gcm16-octets-inbound", {"lifetimes": ("packets",)}, "octets"),
     "forwarding": ("kat-gcm16-outbound", {"forwards": True}, "forwarded"),
 }
 
@@ -574,7 +624,9 @@ class Stranger:
             return None
         self.seen.add(number)
         self.top = max(self.top, number)
-        return text[: -2 - text[-2]]
+        inner = text[: -2 - text[-2]]
+        size = int.from_bytes(inner[2:4], "big") if inner[0] >> 4 == 4 else 40 + int.from_bytes(inner[4:6], "big")
+        return inner[:size]
 
     def guess(self, low: int) -> int:
         """Appendix A: the number in the 2^32 that begin with the window's left edge."""
@@ -590,6 +642,8 @@ def test_usable_without_our_code() -> None:
     for path in sorted(files.FOLDER.glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
         assert document["format"] == "espproof-cases"
+        if path.stem in ("lifetime", "not-delivered", "drop"):
+            continue  # more than a stranger of fifty lines knows
         for case in document["cases"]:
             (sa, *more) = case.get("sas", [{}])
             if sa.get("encr") != "ENCR_AES_GCM_16" or sa["mode"] != "tunnel" or more:
