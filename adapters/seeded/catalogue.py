@@ -7,7 +7,16 @@ where it hides. A defect is as subtle as it was in reality: an ordinary packet o
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from espproof.adapters.seeded import defects_keys, defects_numbers, defects_octets, defects_packets, defects_refusals
+from espproof.adapters.seeded import (
+    defects_keys,
+    defects_numbers,
+    defects_octets,
+    defects_packets,
+    defects_proofs_algorithms,
+    defects_proofs_headers,
+    defects_proofs_state,
+    defects_refusals,
+)
 from espproof.adapters.seeded.model import Defect
 
 _ALL = (
@@ -16,6 +25,9 @@ _ALL = (
     *defects_numbers.DEFECTS,
     *defects_packets.DEFECTS,
     *defects_refusals.DEFECTS,
+    *defects_proofs_algorithms.DEFECTS,
+    *defects_proofs_headers.DEFECTS,
+    *defects_proofs_state.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})
