@@ -8,9 +8,7 @@ from espproof.conformance.machines.sa_life import SaLife
 from espproof.conformance.requirements.ids import DELETED, ICV_WRONG, INCREMENT, UNICAST
 
 
-@check(
-    DELETED, UNICAST, INCREMENT, ICV_WRONG, weight=3.0, proved_by=("format-burst-segment-sent-twice", "padding-zeros")
-)
+@check(DELETED, UNICAST, INCREMENT, ICV_WRONG, weight=3.0, proved_by=("life-deleted-goes-on",))
 def of_several(s: Scenario) -> None:
     """SAs are made, used, attacked, deleted and made again, in any order; each has its own state and no past."""
     s.need("delete_sa", s.caps.delete_sa)
