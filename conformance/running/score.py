@@ -1,7 +1,7 @@
 """The score: the suite against every seeded defect. A defect that is not found is a hole in the suite.
 
-Each defect is hunted by the checks that verify what it breaks, those of its own family first, then by all others in their
-usual order, with the number of examples of the profile; it is found when a case shows one of the requirements that it
+Each defect is hunted by the checks that verify what it breaks, first those that it proves, then by all others in their usual
+order, with the number of examples of the profile; it is found when a case shows one of the requirements that it
 breaks not to be met (`proof`): another one would be luck, and would not tell a user what is wrong. `examples` counts all
 cases up to that finding, `steps` is the size of the shrunk counterexample.
 """
@@ -134,11 +134,11 @@ def hunt(name: str, examples: int, seed: int) -> Row:
 def attempts(defect: Defect) -> Iterator[tuple[Check, int]]:
     """Checks, each with how many findings it may report, the likeliest to find the defect and the quickest first.
 
-    Those that verify what it breaks, of its own family in front, stop at their first finding; then they go on behind it,
-    as one mistake may show on several requirements; then all the others.
+    Those that verify what it breaks, in front the ones that it proves, then its own family's, stop at their first finding;
+    then they go on behind it, as one mistake may show on several requirements; then all the others.
     """
     likely = [check for check in all_checks().values() if not set(defect.breaks).isdisjoint(check.verifies)]
-    likely.sort(key=lambda check: check.family != defect.family)
+    likely.sort(key=lambda check: (defect.id not in check.proved_by, check.family != defect.family))
     others = [check for check in all_checks().values() if check not in likely]
     others.sort(key=lambda check: check.family != defect.family)
     yield from ((check, 1) for check in likely)
