@@ -1,7 +1,7 @@
 """The score: the suite against every seeded defect. A defect that is not found is a hole in the suite.
 
-Each defect is hunted by the checks that verify what it breaks, first those that it proves, then by all others in their usual
-order, with the number of examples of the profile; it is found when a case shows one of the requirements that it
+Each defect is hunted by the checks that verify what it breaks, first those that it proves, then by all others in their
+usual order, with the number of examples of the profile; it is found when a case shows one of the requirements that it
 breaks not to be met (`proof`): another one would be luck, and would not tell a user what is wrong. `examples` counts all
 cases up to that finding, `steps` is the size of the shrunk counterexample.
 """
