@@ -13,6 +13,7 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    Audit,
     Burst,
     Case,
     Delivered,
@@ -110,6 +111,10 @@ class Adapter(ABC):
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
         return Unsupported(what="read_state")
+
+    def read_audit(self) -> Audit | Unsupported:
+        """The records of the audit log since it was last read; `reset` empties it."""
+        return Unsupported(what="read_audit")
 
     def advance_time(self, seconds: int) -> Done | Unsupported:
         return Unsupported(what="lifetime seconds")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import Sa, UdpEncapsulation
+from espproof.adapters.case import AuditField, Sa, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 Direction = Literal["in", "out"]
@@ -76,6 +76,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """RFC 4303 Appendix A3, with the SA's `resync_trigger` and `resync_limit`."""
     lifetimes: tuple[Literal["packets", "octets", "seconds"], ...] = ()
     read_state: tuple[Literal["sequence", "received_offsets", "packets", "octets", "lifetime", "early"], ...] = ()
+    audit: tuple[AuditField, ...] = ()
+    """What the audit log tells of each event (RFC 4303 4), as `read_audit` reads it; () where nobody can read one."""
     delete_sa: bool = False
     """SAs can be deleted, and added, while others stay."""
     max_packet: Annotated[int, msgspec.Meta(ge=1500, le=65535)] = 1500
@@ -174,6 +176,7 @@ def everything() -> Capabilities:
         resynchronise=True,
         lifetimes=("packets", "octets", "seconds"),
         read_state=("sequence", "received_offsets", "packets", "octets", "lifetime"),
+        audit=("spi", "source", "destination", "sequence", "flow"),
         delete_sa=True,
         max_packet=65535,
         ipv4_options=True,

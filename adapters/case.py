@@ -153,9 +153,13 @@ class Dropped(_Outcome, tag="dropped", frozen=True, kw_only=True):
 
 
 class Passed(_Outcome, tag="passed", frozen=True, kw_only=True):
-    """Inbound: the packet is not for ESP: "ike" (non-ESP marker, RFC 3948 2.2) or "bypass" (any other traffic)."""
+    """Inbound: the packet is not for ESP: "ike" (non-ESP marker, RFC 3948 2.2) or "bypass" (any other traffic).
+
+    `octets`, where they are told: of "ike" the message behind the marker, of "bypass" the IP packet that goes on.
+    """
 
     to: Literal["ike", "bypass"]
+    octets: Octets | None = None
 
 
 class State(_Outcome, tag="state", frozen=True, kw_only=True):
@@ -192,7 +196,31 @@ class Burst(_Outcome, tag="burst", frozen=True, kw_only=True):
     results: tuple["Sent | Delivered | Dropped | Passed", ...]
 
 
-Outcome = Done | Sent | Delivered | Dropped | Passed | State | Refused | Unsupported | Burst
+AuditField = Literal["spi", "source", "destination", "sequence", "flow"]
+
+
+class AuditRecord(_Data, frozen=True, kw_only=True):
+    """One event of the audit log (RFC 4303 4), named by its drop reason; `None` where a field is not told.
+
+    The addresses are those of the outer header, or of the SA that cannot send; `sequence` are the 32 bits of the packet;
+    `flow` is the flow label of an outer IPv6 header.
+    """
+
+    event: Literal["no-sa", "replay", "integrity", "sequence-overflow"]
+    spi: Spi | None = None
+    source: Address | None = None
+    destination: Address | None = None
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] | None = None
+    flow: Annotated[int, msgspec.Meta(ge=0, le=2**20 - 1)] | None = None
+
+
+class Audit(_Outcome, tag="audit", frozen=True, kw_only=True):
+    """The records that were written since the log was last read, in their order."""
+
+    records: tuple[AuditRecord, ...]
+
+
+Outcome = Done | Sent | Delivered | Dropped | Passed | State | Audit | Refused | Unsupported | Burst
 
 # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -254,13 +282,17 @@ class ReadState(_Step, tag="read_state", frozen=True, kw_only=True):
     sa: Name
 
 
+class ReadAudit(_Step, tag="read_audit", frozen=True, kw_only=True):
+    """Read the audit log, as far as it is new."""
+
+
 class AdvanceTime(_Step, tag="advance_time", frozen=True, kw_only=True):
     """Time passes without traffic."""
 
     seconds: Count
 
 
-Step = AddSa | DeleteSa | Outbound | OutboundBurst | Inbound | InboundBurst | ReadState | AdvanceTime
+Step = AddSa | DeleteSa | Outbound | OutboundBurst | Inbound | InboundBurst | ReadState | ReadAudit | AdvanceTime
 
 
 class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
+    Audit,
     Burst,
     DeleteSa,
     Delivered,
@@ -25,6 +26,7 @@ from espproof.adapters.case import (
     OutboundBurst,
     Outcome,
     Passed,
+    ReadAudit,
     ReadState,
     Refused,
     Sent,
@@ -116,6 +118,11 @@ STEPS: dict[type[Step], StepKind] = {
         outcomes=(State, Refused, Unsupported),
         told=lambda step: f"read the state of SA {step.sa}",
         sa=lambda step: step.sa,
+    ),
+    ReadAudit: StepKind(
+        take=lambda adapter, step: adapter.read_audit(),
+        outcomes=(Audit, Unsupported),
+        told=lambda step: "read the audit log",
     ),
     AdvanceTime: StepKind(
         take=lambda adapter, step: adapter.advance_time(step.seconds),

@@ -2,7 +2,7 @@
 
     outbound   SA → sequence number (3.3.3) → trailer, encryption, ICV (3.3.2) → tunnel or transport header (3.1) → UDP
     inbound    outer header → reassembly (3.4.1) → UDP → SA (3.4.2) → replay check → ICV (3.4.4) → window (3.4.3)
-               → padding → next header → tunnel exit or transport rebuild → selectors
+               → padding → next header → tunnel exit or transport rebuild (behind a NAT with another checksum) → selectors
 
 No I/O, no clock and no randomness: time is an argument, IVs come from `iv` unless they are given. A discarded packet
 leaves everything but error counters as it was, with the one exception that the RFC orders: the window advances as soon
@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from espproof.reference import ip, transport, tunnel, udp_encapsulation
+from espproof.reference import ip, nat, transport, tunnel, udp_encapsulation
+from espproof.reference.audit import AuditLog
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import NEXT_HEADER_DUMMY, SPI, Codec, Opened, sequence_low, take_trailer
@@ -39,9 +40,10 @@ class Delivered:
 
 
 class Passed(NamedTuple):
-    """Inbound: not ESP. `to` is "ike" or "bypass"."""
+    """Inbound: not ESP. To "ike" goes the message behind the non-ESP marker, to "bypass" the packet."""
 
     to: str
+    octets: bytes
 
 
 class Entry:
@@ -64,7 +66,10 @@ class Endpoint:
         self._sad: Sad[Entry] = Sad()
         self._entries: dict[str, Entry] = {}
         self._udp_ports: Counter[int] = Counter()
+        self._ivs: Counter[bytes] = Counter()
+        """Packets that were sent under an encryption key, by whatever SA: the IVs are made from their number."""
         self._reassembly = Reassembly()
+        self.audit = AuditLog()
 
     # ------------------------------------------------------------------------------------------------------- SAs
 
@@ -114,13 +119,17 @@ class Endpoint:
             return DropReason.EXPIRED
         sequence = next_sequence(state.sequence, entry.sa.esn)
         if sequence is None:
+            self.audit.not_sent(DropReason.SEQUENCE_OVERFLOW, entry.sa)
             return DropReason.SEQUENCE_OVERFLOW
+        count = self._ivs[entry.sa.encr_key] + 1
         try:
-            result = encapsulate(entry, packet, sequence, iv, tfc=tfc, dummy=dummy)
+            given = entry.iv_source(count) if iv is None else iv
+            result = encapsulate(entry, packet, sequence, given, tfc=tfc, dummy=dummy)
         except Malformed:
             return DropReason.MALFORMED
         if isinstance(result, bytes):
             state.sequence = sequence
+            self._ivs[entry.sa.encr_key] = count
             state.count(len(packet))
         return result
 
@@ -141,7 +150,7 @@ class Endpoint:
                 return self._udp_in(outer, now)
         except Malformed:
             return DropReason.MALFORMED
-        return Passed("bypass")
+        return Passed("bypass", outer.header + outer.payload)
 
     def _could_be_esp(self, fragment: ip.Packet) -> bool:
         """A later fragment of IPv6 may begin with extension headers, behind which nobody can look yet."""
@@ -154,10 +163,10 @@ class Endpoint:
     def _udp_in(self, outer: ip.Packet, now: float) -> Delivered | Passed | DropReason:
         datagram = udp_encapsulation.open_datagram(outer.payload)
         if not self._udp_ports[datagram.destination_port]:
-            return Passed("bypass")
+            return Passed("bypass", outer.header + outer.payload)
         kind = udp_encapsulation.classify(datagram.payload)
         if kind is udp_encapsulation.Kind.IKE:
-            return Passed("ike")
+            return Passed("ike", datagram.payload[len(udp_encapsulation.NON_ESP_MARKER) :])
         if kind is udp_encapsulation.Kind.KEEPALIVE:
             return DropReason.KEEPALIVE
         return self._esp_in(outer, datagram.payload, now)
@@ -167,6 +176,7 @@ class Endpoint:
             return DropReason.MALFORMED
         entry = self._sad.find(esp[SPI], outer)
         if entry is None:
+            self.audit.received(DropReason.NO_SA, outer, esp)
             return DropReason.NO_SA
         state = entry.state
         if state.limited and state.lifetime_status(now) == "hard":
@@ -179,6 +189,7 @@ class Endpoint:
                 return Delivered(result, entry.sa.name)
             result = DropReason.EXPIRED
         state.count_error(result)
+        self.audit.received(result, outer, esp)
         return result
 
 
@@ -274,6 +285,8 @@ def deliver(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes 
         result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
     else:
         result = transport.rebuild(outer, opened.next_header, opened.payload)
+        if sa.udp is not None and isinstance(result, bytes):
+            result = nat.with_right_checksum(result)
     if sa.selectors and isinstance(result, bytes) and not sa.selects(result):
         return DropReason.SELECTOR
     return result

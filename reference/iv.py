@@ -1,9 +1,10 @@
-"""Explicit IVs of the quality that each algorithm asks for, as a function of the sequence number.
+"""Explicit IVs of the quality that each algorithm asks for, as a function of a number that comes once under a key.
 
-Counter modes (CTR, GCM, CCM, GMAC, ChaCha20-Poly1305) need an IV that never repeats under a key; the sequence number is
-one (RFC 4106 3.1, RFC 3686 3.1). CBC needs one that an observer cannot predict (RFC 3602 3); here it is the encryption
-of the sequence number under a key derived from the SA's own (the method of NIST SP 800-38A, appendix C), so that the
-reference needs no source of randomness and a run can be repeated.
+Counter modes (CTR, GCM, CCM, GMAC, ChaCha20-Poly1305) need an IV that never repeats under a key (RFC 4106 3.1, RFC 3686
+3.1). The sequence number is one as long as no other SA has the key, before or beside this one; the endpoint, which may
+be given a key twice, counts the packets of the key instead. CBC needs an IV that an observer cannot predict (RFC 3602
+3); here it is the encryption of the number under a key derived from the SA's own (the method of NIST SP 800-38A,
+appendix C), so that the reference needs no source of randomness and a run can be repeated.
 """
 
 import hashlib
@@ -13,16 +14,16 @@ from collections.abc import Callable
 from espproof.reference.algorithms import ENCRYPTION
 
 IvSource = Callable[[int], bytes]
-"""Whole sequence number -> explicit IV."""
+"""Number of the packet under its key -> explicit IV."""
 
 
 def iv_source(encr: str, encr_key: bytes) -> IvSource:
     """The source for one SA; algorithms without an explicit IV get the empty one."""
     cipher = ENCRYPTION[encr]
     if cipher.iv_size == 0:
-        return lambda sequence: b""
+        return lambda number: b""
     if cipher.block_size == 1 and cipher.iv_size == 8:
-        return lambda sequence: sequence.to_bytes(8, "big")
+        return lambda number: number.to_bytes(8, "big")
     derived = hashlib.sha256(b"espproof iv" + encr_key).digest()
     size = cipher.iv_size
-    return lambda sequence: hmac.digest(derived, sequence.to_bytes(8, "big"), "sha256")[:size]
+    return lambda number: hmac.digest(derived, number.to_bytes(8, "big"), "sha256")[:size]

@@ -16,6 +16,7 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
+    Audit,
     Burst,
     Case,
     DeleteSa,
@@ -29,6 +30,7 @@ from espproof.adapters.case import (
     OutboundBurst,
     Outcome,
     Passed,
+    ReadAudit,
     ReadState,
     Refused,
     Sa,
@@ -109,6 +111,10 @@ class ExecAdapter(Adapter):
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
         outcome: State | Refused | Unsupported = self._do(ReadState(sa=name))
+        return outcome
+
+    def read_audit(self) -> Audit | Unsupported:
+        outcome: Audit | Unsupported = self._do(ReadAudit())
         return outcome
 
     def advance_time(self, seconds: int) -> Done | Unsupported:

@@ -11,6 +11,7 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    Audit,
     Burst,
     Delivered,
     Done,
@@ -245,7 +246,7 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one line: a request or an answer."""
     requests = {kind.__name__: kind for kind in (Hello, Batch, *RESULTS)}
     answers = {kind.__name__: kind for kind in (HelloAnswer, BatchAnswer, Error, Done, Sent, Delivered, Dropped,
-                                                Passed, State, Refused, Unsupported, Burst)}  # fmt: skip
+                                                Passed, State, Audit, Refused, Unsupported, Burst)}  # fmt: skip
     everything: Any = (*requests.values(), *answers.values())
     definitions = json_schema(tuple[everything])["$defs"]
     for name in requests:

@@ -4,11 +4,14 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from ipaddress import ip_address
 from typing import Any
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities, everything
 from espproof.adapters.case import (
+    Audit,
+    AuditRecord,
     Delivered,
     Done,
     Dropped,
@@ -74,7 +77,7 @@ class ReferenceAdapter(Adapter):
         if isinstance(result, self._modules.endpoint.Delivered):
             return Delivered(packet=Octets(result.packet), sa=result.sa)
         if isinstance(result, self._modules.endpoint.Passed):
-            return Passed(to=result.to)
+            return Passed(to=result.to, octets=Octets(result.octets))
         return Dropped(reason=result.value)
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
@@ -91,6 +94,21 @@ class ReferenceAdapter(Adapter):
             lifetime=state.lifetime_status(self._now),
         )
 
+    def read_audit(self) -> Audit | Unsupported:
+        return Audit(records=tuple(map(_record, self._endpoint.audit.read())))
+
     def advance_time(self, seconds: int) -> Done | Unsupported:
         self._now += seconds
         return Done()
+
+
+def _record(one: Any) -> AuditRecord:
+    """A record of `reference.audit` in the words of a Case."""
+    return AuditRecord(
+        event=one.event.value,
+        spi=one.spi,
+        source=str(ip_address(one.source)),
+        destination=str(ip_address(one.destination)),
+        sequence=one.sequence,
+        flow=one.flow,
+    )

@@ -106,7 +106,7 @@ class SeededAdapter(ReferenceAdapter):
         if isinstance(result, self._modules.endpoint.Delivered):
             return Delivered(packet=Octets(result.packet), sa=result.sa)
         if isinstance(result, self._modules.endpoint.Passed):
-            return Passed(to=result.to)
+            return Passed(to=result.to, octets=Octets(result.octets))
         return Dropped(reason=result.value)
 
 

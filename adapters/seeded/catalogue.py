@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from espproof.adapters.seeded import (
+    defects_audit,
+    defects_inside,
     defects_keys,
+    defects_lives,
     defects_numbers,
     defects_octets,
     defects_packets,
@@ -28,6 +31,9 @@ _ALL = (
     *defects_proofs_algorithms.DEFECTS,
     *defects_proofs_headers.DEFECTS,
     *defects_proofs_state.DEFECTS,
+    *defects_inside.DEFECTS,
+    *defects_lives.DEFECTS,
+    *defects_audit.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -6,8 +6,8 @@ from espproof.adapters.seeded.model import defect
 _MAC_SEAL = "return ciphertext + self._mac(header + iv + ciphertext + esn_high)"
 _MAC_OPEN = "if not hmac.compare_digest(self._mac(header + iv + ciphertext + esn_high), icv):"
 _AAD = "return header[:4] + esn_high + header[4:] if esn_high else header"
-_COUNTER_IV = 'return lambda sequence: sequence.to_bytes(8, "big")'
-_CBC_IV = 'return lambda sequence: hmac.digest(derived, sequence.to_bytes(8, "big"), "sha256")[:size]'
+_COUNTER_IV = 'return lambda number: number.to_bytes(8, "big")'
+_CBC_IV = 'return lambda number: hmac.digest(derived, number.to_bytes(8, "big"), "sha256")[:size]'
 
 DEFECTS = (
     # ---------------------------------------------------------------------------------------------------------- icv
@@ -194,19 +194,19 @@ DEFECTS = (
     defect(
         "iv-cbc-constant", "V-034", "iv",
         "the IV of CBC is made once per SA",
-        ("iv", _CBC_IV, "return lambda sequence: hmac.digest(derived, b\"\", \"sha256\")[:size]"),
+        ("iv", _CBC_IV, "return lambda number: hmac.digest(derived, b\"\", \"sha256\")[:size]"),
         breaks=("RFC3602-3-iv-unpredictable",),
     ),
     defect(
         "iv-cbc-counter", "V-034", "iv",
         "the IV of CBC is a counter, which an observer can predict",
-        ("iv", _CBC_IV, "return lambda sequence: sequence.to_bytes(size, \"big\")"),
+        ("iv", _CBC_IV, "return lambda number: number.to_bytes(size, \"big\")"),
         breaks=("RFC3602-3-iv-unpredictable",),
     ),
     defect(
         "iv-counter-mode-repeats", "V-034", "iv",
         "the IV of counter modes is made anew for every second packet",
-        ("iv", _COUNTER_IV, "return lambda sequence: (sequence | 1).to_bytes(8, \"big\")"),
+        ("iv", _COUNTER_IV, "return lambda number: (number | 1).to_bytes(8, \"big\")"),
         breaks=("RFC3686-3.1-iv-unique", "RFC4106-3.1-iv-unique", "RFC4309-3.1-iv-unique", "RFC4543-3.1-iv-unique",
                 "RFC7634-2-iv-unique"),
     ),

@@ -24,7 +24,9 @@ def _probing(first: int, probed: int) -> tuple[str, str, str]:
         "        ends = entry.sa.source.packed, entry.sa.destination.packed\n"
         "        build = ip.build_ipv4 if len(ends[0]) == 4 else ip.build_ipv6\n"
         f"        numbers = range({first}, {first + 3})\n"
-        "        return [encapsulate(entry, build(*ends, 253, b\"probe\"), number) for number in numbers]\n\n" + _ADD,
+        "        return [\n"
+        "            encapsulate(entry, build(*ends, 253, b\"probe\"), number, entry.iv_source(entry.sa.spi << 32 | number))\n"
+        "            for number in numbers\n        ]\n\n" + _ADD,
     )  # fmt: skip
 
 
@@ -393,9 +395,9 @@ DEFECTS = (
     defect(
         "sad-source-compared", "ours", "sad",
         "a packet must come from the peer's address, although the SA's search does not ask for it",
-        ("endpoint", "        if entry is None:\n            return DropReason.NO_SA\n",
+        ("endpoint", "        if entry is None:\n            self.audit",
                      "        if entry is None or (entry.sa.mode == \"tunnel\" and entry.sa.source.packed != outer.source):\n"
-                     "            return DropReason.NO_SA\n"),
+                     "            self.audit"),
         breaks=("RFC4303-2.1-unicast-mapping", "RFC4303-2.1-lookup-per-entry"),
     ),
     defect(

@@ -89,8 +89,8 @@ DEFECTS = (
     defect(
         "tfc-dummy-not-sent", "ours", "tfc",
         "a dummy packet is what a policy discards: none leaves",
-        ("endpoint", "        if sequence is None:\n            return DropReason.SEQUENCE_OVERFLOW\n",
-                     "        if sequence is None:\n            return DropReason.SEQUENCE_OVERFLOW\n"
+        ("endpoint", "            return DropReason.SEQUENCE_OVERFLOW\n",
+                     "            return DropReason.SEQUENCE_OVERFLOW\n"
                      "        if dummy:\n            return DropReason.DUMMY\n"),
         breaks=("RFC4303-2.6-dummy-generated",),
     ),
@@ -104,8 +104,7 @@ DEFECTS = (
     defect(
         "tfc-dummy-without-number", "ours", "tfc",
         "a dummy is made before a sequence number is taken, and sent with 0",
-        ("endpoint", "            result = encapsulate(entry, packet, sequence, iv, tfc=tfc, dummy=dummy)\n",
-                     "            result = encapsulate(entry, packet, 0 if dummy else sequence, iv, tfc=tfc, dummy=dummy)\n"),
+        ("endpoint", "encapsulate(entry, packet, sequence, given,", "encapsulate(entry, packet, 0 if dummy else sequence, given,"),
         breaks=("RFC4303-2.6-dummy-complete",),
     ),
     # --------------------------------------------------------------------------------------------------- robustness

@@ -5,7 +5,7 @@ from espproof.adapters.seeded.model import defect
 _RESYNC = "    if entry.sa.resync_limit and entry.state.failures >= entry.sa.resync_trigger:\n"
 _CANDIDATES = "        for sequence in candidates(sequence_low(esp), guess, entry.sa.resync_limit):\n"
 _STATUS = "        if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):\n"
-_NO_SA = "        if entry is None:\n            return DropReason.NO_SA\n"
+_NO_SA = "        if entry is None:\n            self.audit.received(DropReason.NO_SA, outer, esp)\n"
 _REPLAY = "    if replay.check(sequence) is not ReplayVerdict.NEW:\n        return DropReason.REPLAY\n"
 
 DEFECTS = (
@@ -76,7 +76,7 @@ DEFECTS = (
     defect(
         "sad-unknown-is-no-esp", "D-015", "sad",
         "ESP for which there is no SA is somebody else's: it is passed on",
-        ("endpoint", _NO_SA, "        if entry is None:\n            return Passed(\"bypass\")\n"),
+        ("endpoint", _NO_SA, "        if entry is None:\n            return Passed(\"bypass\")\n" + _NO_SA),
         breaks=("RFC4303-3.4.2-no-sa-discarded", "RFC4303-2.1-no-match-discarded"),
     ),
     defect(

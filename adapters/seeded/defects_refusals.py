@@ -55,8 +55,8 @@ DEFECTS = (
     defect(
         "modes-bypass-is-protect", "D-015", "modes",
         "traffic that is to bypass IPsec is looked for in the SAD, and discarded when it is not there",
-        ("endpoint", "            return DropReason.MALFORMED\n        return Passed(\"bypass\")\n",
-                     "            return DropReason.MALFORMED\n        return DropReason.NO_SA\n"),
+        ("endpoint", "            return DropReason.MALFORMED\n        return Passed(\"bypass\", ",
+                     "            return DropReason.MALFORMED\n        return DropReason.NO_SA or (\"bypass\", "),
         breaks=("RFC4301-5.2-bypass",),
     ),
     # ---------------------------------------------------------------------------------------------------------- sad

@@ -7,7 +7,7 @@ requirement the step puts to the test; a step that differs from the reference is
 A scenario that needs a capability which is not declared raises `Inapplicable`, before or after drawing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from espproof.adapters.case import (
     Octets,
     Outbound,
     OutboundBurst,
+    ReadAudit,
     ReadState,
     Sa,
     Selector,
@@ -118,8 +119,13 @@ class Peer:
         return ip.build_ipv6(source, destination, endpoint.PROTOCOL_UDP, udp)
 
 
+class TooBig(Exception):
+    """A packet does not fit the length fields once it is protected; a scenario draws only what fits."""
+
+
 def _fits(packet: bytes | DropReason) -> bytes:
-    assert isinstance(packet, bytes), "a scenario draws only what fits"
+    if not isinstance(packet, bytes):
+        raise TooBig(packet.value)
     return packet
 
 
@@ -342,15 +348,59 @@ class Scenario:
         """A short packet of some upper-layer protocol."""
         return self._build_packet(sa, packets.Recipe(version=self.versions(sa)[0], length=24, protocol=protocol))
 
-    def _build_packet(self, sa: Sa, recipe: packets.Recipe) -> bytes:
+    def with_content(self, sa: Sa, version: int, protocol: int, content: bytes) -> bytes:
+        """A packet with these octets behind its IP header."""
+        return self._build_packet(sa, packets.Recipe(version=version, protocol=protocol, content=content))
+
+    @staticmethod
+    def ends_inside(sa: Sa, version: int) -> tuple[bytes, bytes]:
+        """Source and destination of the packets that the SA carries, in network order."""
         if sa.mode == "transport":
-            return self.between_gateways(sa, recipe)
-        return packets.build(recipe, *packets.hosts(recipe.version, sa.direction))
+            return ip_address(sa.source).packed, ip_address(sa.destination).packed
+        return packets.hosts(version, sa.direction)
+
+    def of_length(self, sa: Sa, length: int, version: int | None = None) -> bytes:
+        """A plain packet with so many octets behind its header, which costs no draw."""
+        return self._build_packet(sa, packets.Recipe(version=version or self.versions(sa)[0], length=length))
+
+    def protected_size(self, sa: Sa, length: int) -> int:
+        """Octets of the packet that protection with the least padding makes of `of_length`."""
+        return len(self.peer(sa).protect(self.of_length(sa, length), 1))
+
+    def most(self, sa: Sa) -> int:
+        """The greatest `length` of `of_length` whose protected packet is no larger than what is declared."""
+        least, most = self.longest, self.caps.max_packet - ip.IPV4_HEADER_SIZE
+        while least < most:
+            middle = (least + most + 1) // 2
+            try:
+                fits = self.protected_size(sa, middle) <= self.caps.max_packet
+            except TooBig:
+                fits = False
+            least, most = (middle, most) if fits else (least, middle - 1)
+        return least
+
+    def _build_packet(self, sa: Sa, recipe: packets.Recipe) -> bytes:
+        return packets.build(recipe, *self.ends_inside(sa, recipe.version))
 
     @staticmethod
     def between_gateways(sa: Sa, recipe: packets.Recipe) -> bytes:
         """A packet between the SA's own addresses."""
         return packets.build(recipe, ip_address(sa.source).packed, ip_address(sa.destination).packed)
+
+    def long_life(self) -> int:
+        """How many packets a long life has: more than 8 bits count where a case is to be short, and than 16 otherwise."""
+        return self.draw(st.sampled_from((300, *[70_000] * 9)))
+
+    @staticmethod
+    def batches(total: int) -> Iterator[range]:
+        """The numbers 1 to `total` in portions that a real queue takes."""
+        for first in range(1, total + 1, 50):
+            yield range(first, min(first + 50, total + 1))
+
+    def other_traffic(self, sa: Sa) -> bytes:
+        """A packet between the SA's ends that is not ESP."""
+        recipe = packets.Recipe(version=self.outer_version(sa), protocol=packets.EXPERIMENTAL, length=40)
+        return self.between_gateways(sa, recipe)
 
     def stranger(self, sa: Sa) -> bytes:
         """An ESP packet with an SPI that no SA has."""
@@ -410,6 +460,11 @@ class Scenario:
         """Read the SA's state back; judged are the fields that are declared."""
         if all(field in self.caps.read_state for field in fields):
             self._steps.append(ReadState(sa=sa.name, requirement=about))
+
+    def read_audit(self, about: str) -> None:
+        """Read the audit log; judged are the fields that are declared."""
+        self.need("audit", self.caps.audit)
+        self._steps.append(ReadAudit(requirement=about))
 
     def wait(self, seconds: int, about: str) -> None:
         self.need("lifetime seconds", "seconds" in self.caps.lifetimes)

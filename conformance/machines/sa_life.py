@@ -9,11 +9,11 @@ any other, to be judged, shrunk and replayed. Each rule has a condition and an a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
+from espproof.adapters.case import Sa, SequenceNumber, UdpEncapsulation
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import BURST, DELETED, ICV_WRONG, INCREMENT, UNICAST, WINDOW
 from espproof.conformance.strategies.history import History, deltas
@@ -34,11 +34,14 @@ class Receiver:
 class SaLife:
     """The state of the machine. `RULES` at the end of the module says what can happen when."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, relatives: bool = False) -> None:
+        """With `relatives` SAs are made that share something: SPI, keys, ends, ports."""
         self.s = scenario
+        self.relatives = relatives
         self.receivers: list[Receiver] = []
         self.senders: list[Sa] = []
         self.deleted: list[Receiver] = []
+        self.gone: list[Sa] = []
         self.generation = 0
 
     def step(self) -> None:
@@ -51,11 +54,23 @@ class SaLife:
 
     # -------------------------------------------------------------------------------------------------------- rules
 
+    def begin_with_relatives(self) -> None:
+        """An SA, and others that share something with it, so that a short life has some."""
+        if self.may_receive():
+            self.make_in()
+            self.make_twin_in()
+        if self.may_send():
+            self.make_twin_out() if self.receivers else self.make_out()
+            self.make_twin_out()
+
     def make_in(self) -> None:
         windows = self.s.caps.replay_windows is not None
+        lookup: dict[str, Any] = {"lookup": self.s.choose(self.s.caps.lookup[::-1])} if self.relatives else {}
         # without a window the high half of a packet that comes late is anybody's guess: 32 bits
-        sa = self.s.windowed_sa(add=False, udp=False) if windows else self.s.inbound_sa(add=False, udp=False, esn=False)
-        self._start(sa)
+        if windows:
+            self._start(self.s.windowed_sa(add=False, udp=False, **lookup))
+        else:
+            self._start(self.s.inbound_sa(add=False, udp=False, esn=False, **lookup))
 
     def make_again(self) -> None:
         """The SPI of a deleted SA with other keys: nothing of the old one may be left."""
@@ -71,6 +86,70 @@ class SaLife:
     def _start(self, sa: Sa) -> None:
         self.s.add(sa, DELETED)
         self.receivers.append(Receiver(sa, History(sa)))
+
+    def make_other(self) -> None:
+        """The SPI of a deleted SA with other algorithms and a given number."""
+        old = self.s.choose(self.deleted)
+        self.deleted.remove(old)
+        self.generation += 1
+        make = self.s.windowed_sa if self.s.caps.replay_windows is not None else self.s.inbound_sa
+        esn = {} if self.s.caps.replay_windows is not None else {"esn": False}
+        other = make(sequence=None, add=False, udp=False, **esn)
+        self._start(self.s.changed(other, name=f"{old.sa.name}-{self.generation}", spi=old.sa.spi))
+        if old.recorded:
+            self.s.arrives(self.s.choose(old.recorded)[1], DELETED)
+
+    def make_twin_in(self) -> None:
+        """An inbound SA that has everything of another but the SPI, or everything but the destination."""
+        one = self.receiver().sa
+        self.generation += 1
+        name = f"{one.name}-twin-{self.generation}"
+        fresh = {"sequence": SequenceNumber(0)}
+        if one.lookup != "spi" and self.s.draw(st.booleans()):
+            taken = {(each.sa.spi, each.sa.destination) for each in self.receivers}
+            other = self.s.inbound_sa(
+                add=False, udp=False, lookup=one.lookup, esn=one.esn, replay_window=one.replay_window
+            )
+            candidates = [self.s.changed(one, destination=near) for near in self.s.other_gateways(one)]
+            for twin in self.s.choose((candidates, [other, *candidates])):
+                if (one.spi, twin.destination) not in taken:
+                    self._start(self.s.changed(twin, name=name, spi=one.spi, **fresh))
+                    return
+        self._start(self.s.changed(one, name=name, spi=self.fresh_spi(one.spi), **fresh))
+
+    def fresh_spi(self, spi: int) -> int:
+        """A neighbour that no SA has or had: one bit is another, a different one each time."""
+        taken = {each.sa.spi for each in (*self.receivers, *self.deleted)}
+        return next(other for bit in range(31, 8, -1) if (other := spi ^ 1 << bit) not in taken and other > 255)
+
+    def make_twin_out(self) -> None:
+        """An outbound SA with SPI, keys and ends of an inbound one, or with SPI and ends of an outbound one."""
+        self.generation += 1
+        if self.receivers and (not self.senders or self.s.draw(st.booleans())):
+            one = self.receiver().sa
+            ports = one.udp and UdpEncapsulation(
+                source_port=one.udp.destination_port, destination_port=one.udp.source_port
+            )
+            back = {"source": one.destination, "destination": one.source, "udp": ports, "lookup": "spi"}
+            start = SequenceNumber(self.s.caps.start_of("out"))
+            twin = self.s.changed(
+                one, name=f"{one.name}-back-{self.generation}", direction="out", sequence=start, **back
+            )
+        else:
+            one = self.s.choose(self.senders)
+            keys = self.s.fresh_keys(one, self.generation)
+            twin = self.s.changed(one, name=f"{one.name}-twin-{self.generation}", **keys)
+        self.s.add(twin, DELETED)
+        self.senders.append(twin)
+
+    def make_again_out(self) -> None:
+        """The name, SPI and ends of a deleted outbound SA with other keys: it counts from the beginning."""
+        old = self.s.choose(self.gone)
+        self.gone.remove(old)
+        self.generation += 1
+        again = self.s.changed(old, **self.s.fresh_keys(old, self.generation))
+        self.s.add(again, DELETED)
+        self.senders.append(again)
 
     def make_out(self) -> None:
         sa = self.s.outbound_sa(add=False)
@@ -129,6 +208,7 @@ class SaLife:
     def delete_out(self) -> None:
         sa = self.s.choose(self.senders)
         self.senders.remove(sa)
+        self.gone.append(sa)
         self.s.delete(sa, DELETED)
 
     # --------------------------------------------------------------------------------------------------- conditions
@@ -139,9 +219,15 @@ class SaLife:
     def may_send(self) -> bool:
         return self.s.can("out") and len(self.senders) < MOST_LIVE
 
+    def may_relate_in(self) -> bool:
+        return self.relatives and self.may_receive()
+
+    def may_relate_out(self) -> bool:
+        return self.relatives and self.may_send()
+
 
 State = Literal["none", "live in", "live out", "deleted", "gone"]
-"""Of one SA. A deleted inbound SA is remembered: its packets may still come, and its SPI may be used again."""
+"""Of one SA. One that is deleted is remembered: its packets may still come, its SPI may be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +240,9 @@ class Rule:
     when: Callable[[SaLife], object] = lambda life: True
 
     def possible(self, life: SaLife) -> bool:
-        there = {"live in": life.receivers, "live out": life.senders, "deleted": life.deleted}.get(self.source, True)
+        there = {"live in": life.receivers, "live out": life.senders, "deleted": life.deleted, "gone": life.gone}.get(
+            self.source, True
+        )
         return bool(there and self.when(life))
 
 
@@ -173,6 +261,11 @@ RULES: tuple[Rule, ...] = (
     Rule("live out", "live out", SaLife.burst_out),
     Rule("live out", "live out", SaLife.read_out),
     Rule("live out", "gone", SaLife.delete_out),
+    Rule("deleted", "live in", SaLife.make_other, SaLife.may_relate_in),
+    Rule("live in", "live in", SaLife.make_twin_in, SaLife.may_relate_in),
+    Rule("live in", "live out", SaLife.make_twin_out, SaLife.may_relate_out),
+    Rule("live out", "live out", SaLife.make_twin_out, SaLife.may_relate_out),
+    Rule("gone", "live out", SaLife.make_again_out, SaLife.may_relate_out),
 )
 
 

@@ -3,8 +3,12 @@
 Each finding is (requirement, or None for the step's own; message).
 """
 
+from collections.abc import Mapping
+from ipaddress import ip_address
+
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    Audit,
     Burst,
     Delivered,
     Done,
@@ -12,31 +16,73 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     Refused,
+    Sa,
     Sent,
     State,
     Unsupported,
 )
 from espproof.conformance.oracle.outbound import Judged, forwarded
+from espproof.reference import ip, nat
 from espproof.reference.esp import MAX_PADDING, MOST_AROUND, TRAILER_SIZE
 
+Sas = Mapping[str, Sa]
 
-def inbound_burst(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
+
+def inbound_burst(got: Outcome, want: Outcome, caps: Capabilities, sas: Sas) -> Judged:
     """Each packet of a burst as if it had come alone."""
     if isinstance(got, Burst) and isinstance(want, Burst) and len(got.results) == len(want.results):
         for index, (is_, should) in enumerate(zip(got.results, want.results, strict=True)):
-            yield from ((name, f"packet {index}: {message}") for name, message in inbound(is_, should, caps))
+            yield from ((name, f"packet {index}: {message}") for name, message in inbound(is_, should, caps, sas))
     else:
         yield None, f"{tell(got)}, expected {tell(want)}"
 
 
-def inbound(got: Outcome, want: Outcome, caps: Capabilities) -> Judged:
+def inbound(got: Outcome, want: Outcome, caps: Capabilities, sas: Sas) -> Judged:
+    """`sas` are those of the case, by name."""
     if isinstance(want, Delivered) and isinstance(got, Delivered):
-        if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
+        if not _delivered(got.packet, want, caps, sas):
             yield None, f"delivered other octets: {_difference(got.packet, want.packet)}"
         elif got.sa is not None and want.sa is not None and got.sa != want.sa:
             yield None, f"processed by SA {got.sa}, expected {want.sa}"
-    elif type(got) is not type(want) or (isinstance(want, Passed) and got != want):
+    elif isinstance(want, Passed) and isinstance(got, Passed) and got.to == want.to:
+        if not _passed(got, want, caps):
+            yield None, f"passed other octets to {got.to}: {_difference(got.octets or b'', want.octets or b'')}"
+    elif type(got) is not type(want) or isinstance(want, Passed):
         yield None, f"{tell(got)}, expected {tell(want)}"
+    elif isinstance(got, Dropped) and caps.drop_reasons and _indicates_an_error(got.reason, want):
+        yield None, f"{tell(got)}, expected {tell(want)}: it is discarded without indicating an error"
+
+
+def _delivered(got: bytes, want: Delivered, caps: Capabilities, sas: Sas) -> bool:
+    plain = (want.packet, forwarded(want.packet)) if caps.forwards else (want.packet,)
+    if got in plain:
+        return True
+    sa = sas.get(want.sa or "")
+    return sa is not None and sa.udp is not None and sa.mode == "transport" and got in map(_unchecked, plain)
+
+
+def _unchecked(packet: bytes) -> bytes:
+    """The packet as the third way of RFC 3948 3.1.2 leaves it: a UDP datagram over IPv4 has no checksum any more."""
+    found = nat.covered(packet)
+    if found is None or found.protocol != nat.PROTOCOL_UDP or packet[0] >> 4 == 6:
+        return packet
+    segment = ip.with_field(packet[found.segment], found.checksum, 0)
+    return packet[: found.segment.start] + segment + packet[found.segment.stop :]
+
+
+def _passed(got: Passed, want: Passed, caps: Capabilities) -> bool:
+    if got.octets is None or want.octets is None or got.octets == want.octets:
+        return True
+    return caps.forwards and got.to == "bypass" and got.octets == forwarded(want.octets)
+
+
+def _indicates_an_error(reason: str, want: Outcome) -> bool:
+    """Of a dummy or a keepalive: whether another reason is told than that it is one."""
+    return want in NO_ERROR and reason != "unspecified" and Dropped(reason=reason) != want
+
+
+NO_ERROR = (Dropped(reason="dummy"), Dropped(reason="keepalive"))
+"""What is thrown away because it means nothing: RFC 4303 2.6, RFC 3948 2.3."""
 
 
 def state(got: Outcome, want: State, caps: Capabilities) -> Judged:
@@ -60,6 +106,39 @@ def _octets(got: int | None, inner: int, packets: int) -> Judged:
         yield None, f"octets is {got}, expected {least} to {most}, however they are counted"
 
 
+LOGGED = {
+    "no-sa": "RFC4303-4-no-sa-logged",
+    "replay": "RFC4303-4-replay-logged",
+    "integrity": "RFC4303-4-icv-wrong-logged",
+    "sequence-overflow": "RFC4303-4-overflow-logged",
+}
+"""Event of the audit log -> the requirement on its record."""
+
+
+def audit(got: Outcome, want: Audit, caps: Capabilities) -> Judged:
+    """Each event once, in its order, with the fields that are declared. One that was none is the step's own finding."""
+    if not isinstance(got, Audit):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+        return
+    for place, should in enumerate(want.records):
+        if place == len(got.records) or got.records[place].event != should.event:
+            yield LOGGED[should.event], f"the audit log has no record {place} of {should.event}"
+            return
+        is_ = got.records[place]
+        for field in caps.audit:
+            wanted, told = getattr(should, field), getattr(is_, field)
+            if wanted is not None and _as_number(told) != _as_number(wanted):
+                yield LOGGED[should.event], f"record {place} ({should.event}) has {field} {told}, expected {wanted}"
+    if len(got.records) > len(want.records):
+        extra = got.records[len(want.records)]
+        yield None, f"the audit log has a record of {extra.event}, which did not happen"
+
+
+def _as_number(value: object) -> object:
+    """An address as such, however it is written."""
+    return ip_address(value) if isinstance(value, str) else value
+
+
 def tell(outcome: Outcome) -> str:
     """An outcome in a few words."""
     match outcome:
@@ -79,6 +158,8 @@ def tell(outcome: Outcome) -> str:
             return f"unsupported ({what})"
         case State():
             return "state"
+        case Audit(records=records):
+            return f"an audit log of {len(records)} records"
         case Done():
             return "done"
     raise AssertionError(outcome)

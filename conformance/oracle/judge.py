@@ -15,6 +15,7 @@ from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
+    Audit,
     Burst,
     Case,
     Delivered,
@@ -34,8 +35,8 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.compare import inbound, inbound_burst, state, tell
-from espproof.conformance.oracle.outbound import Judged, OutboundJudge
+from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
+from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
 
@@ -102,24 +103,27 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
     tried: set[str] = set()
     sas = {sa.name: sa for sa, right in zip(case.sas, want.setup, strict=True) if isinstance(right, Done)}
     judges = {name: OutboundJudge(sa, caps) for name, sa in sas.items() if sa.direction == "out"}
+    senders = list(judges.values())
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
         if isinstance(step, AddSa) and isinstance(right, Done):
             sas[step.sa.name] = step.sa
             if step.sa.direction == "out":
                 judges[step.sa.name] = OutboundJudge(step.sa, caps)
+                senders.append(judges[step.sa.name])
         if step.requirement:
             tried.add(step.requirement)
         if step.behaviour:
             if isinstance(step, Outbound) and step.sa in judges:
                 judges[step.sa].follow(outcome)
             continue
-        told = list(_step(number, step, outcome, right, judges, caps))
+        told = list(_step(number, step, outcome, right, judges, sas, caps))
         findings += [Finding(requirement or step.requirement or "?", number, message) for requirement, message in told]
         if not told:
             tried.update(_shown_inbound(right, sas))
-    for judged in judges.values():
+    for judged in senders:
         findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
         tried |= judged.shown
+    findings += [Finding(requirement, number, message) for requirement, number, message in ivs_of_several(senders)]
     return Judgement(tuple(findings), frozenset(tried))
 
 
@@ -137,20 +141,28 @@ def _setup(case: Case, got: Transcript, want: Transcript) -> Iterator[Finding]:
 
 
 def _step(
-    number: int, step: Step, got: Outcome, want: Outcome, judges: dict[str, OutboundJudge], caps: Capabilities
+    number: int,
+    step: Step,
+    got: Outcome,
+    want: Outcome,
+    judges: dict[str, OutboundJudge],
+    sas: dict[str, Sa],
+    caps: Capabilities,
 ) -> Judged:
     if isinstance(step, Outbound | OutboundBurst):
         yield from _outbound(number, step, got, want, judges)
     elif isinstance(step, InboundBurst):
-        yield from inbound_burst(got, want, caps)
+        yield from inbound_burst(got, want, caps, sas)
     elif isinstance(step, Inbound):
-        yield from inbound(got, want, caps)
+        yield from inbound(got, want, caps, sas)
         reasons = (got, want) == (Dropped(reason="integrity"), Dropped(reason="replay"))
         if step.requirement == CHECK_FIRST and caps.drop_reasons and reasons:
             yield (
                 None,
                 "dropped (integrity), expected dropped (replay): the ICV was computed for a number received before",
             )
+    elif isinstance(want, Audit):
+        yield from audit(got, want, caps)
     elif isinstance(want, State):
         yield from state(got, want, caps)
         if isinstance(step, ReadState) and step.sa in judges and isinstance(got, State) and caps.tells_early:

@@ -23,9 +23,11 @@ from espproof.conformance.requirements.ids import (
     DUMMY_NEXT_HEADER,
     FIRST_ONE,
     INCREMENT,
+    INNER,
     MINIMUM_PADDING,
     NEXT_HEADER,
     PAD_LENGTH,
+    PAYLOAD,
     PROTOCOL_50,
 )
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
@@ -38,11 +40,10 @@ from espproof.reference.sequence import next_sequence
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
 SPI = "RFC4303-2.1-spi"
 BLOCKS = "RFC4303-2.4-block-multiple"
-INNER = "RFC4303-3.1.2-inner-unchanged"
 TFC, TFC_NOT_ASKED = "RFC4303-2.7-tfc", "RFC4303-2.7-tfc-not-asked"
 TFC_PAD_LENGTH, TFC_LENGTH = "RFC4303-2.5-pad-length-without-tfc", "RFC4303-2.7-tfc-length-unmodified"
 DUMMY_COMPLETE = "RFC4303-2.6-dummy-complete"
-PAYLOAD, HEADER = "RFC4303-3.1.1-payload", "RFC4303-3.1.1-header"
+HEADER = "RFC4303-3.1.1-header"
 UDP_HEADER, UDP_PORTS, UDP_ZERO = "RFC3948-2.1-udp-header", "RFC3948-2.1-ports", "RFC3948-2.1-checksum-zero"
 ADDRESSES = {4: "RFC4301-5.1.2.1-addresses", 6: "RFC4301-5.1.2.2-addresses"}
 DSCP = {4: "RFC4301-5.1.2.1-dscp", 6: "RFC4301-5.1.2.2-dscp"}
@@ -60,6 +61,7 @@ GARBLED = frozenset({PAD_LENGTH, NEXT_HEADER, INNER, PAYLOAD})
 """What is found, behind a right ICV, where decryption does not give what was to be encrypted."""
 
 SAME_IV = "two packets have the same IV"
+SAME_IV_AS_ANOTHER = "two SAs have sent a packet with the same IV"
 WRONG_ICV = "a receiver discards the packet: integrity"
 """The message; what is wrong with the IV of a single packet has others."""
 
@@ -187,6 +189,26 @@ class OutboundJudge:
                 yield rule, self._step, "the IVs are a counter: an observer knows the next one"
         if any(iv == tail for iv, tail in zip(self._ivs[1:], self._tails, strict=False)):
             yield rule, self._step, "an IV is the last block of the packet before"
+
+    @property
+    def encr(self) -> str:
+        return self._sa.encr
+
+    @property
+    def ivs(self) -> set[bytes]:
+        """The explicit IVs that nobody asked for."""
+        return set(self._ivs)
+
+    @property
+    def last_step(self) -> int:
+        return self._step
+
+    def must_differ(self, other: "OutboundJudge") -> bool:
+        """Whether no IV of one SA may be one of the other."""
+        one, two = self._sa, other._sa
+        if not ENCRYPTION[one.encr].iv_size or iv_rule(one.encr) != iv_rule(two.encr):
+            return False
+        return ENCRYPTION[one.encr].block_size > 1 or (one.encr_key, one.salt) == (two.encr_key, two.salt)
 
     # ------------------------------------------------------------------------------------------------------- fields
 
@@ -405,6 +427,18 @@ def _held_against(requirement: str, finds: "_Finds") -> "_Finds":
         except StopIteration as ended:
             return ended.value  # type: ignore[no-any-return]
         yield requirement, message
+
+
+def ivs_of_several(senders: Sequence[OutboundJudge]) -> Iterator[tuple[str, int, str]]:
+    """What only all outbound SAs of a case together show: an IV that comes again under a key that two of them have.
+
+    Of counter modes key and salt together, as only the whole nonce must be new. Of CBC under any keys: who has seen the
+    packets of one SA must not know the IVs of another.
+    """
+    for place, one in enumerate(senders):
+        for other in senders[place + 1 :]:
+            if one.must_differ(other) and not one.ivs.isdisjoint(other.ivs):
+                yield iv_rule(one.encr), max(one.last_step, other.last_step), SAME_IV_AS_ANOTHER
 
 
 def forwarded(packet: bytes) -> bytes:

@@ -1,10 +1,11 @@
 """Anti-replay: RFC 4303 3.4.3, Appendix A2.1. The same window serves 32-bit and extended sequence numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
+from espproof.adapters.case import Sa, SequenceNumber
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import (
@@ -12,6 +13,7 @@ from espproof.conformance.requirements.ids import (
     BOUNDS,
     BURST,
     CHECK_FIRST,
+    COUNTS,
     DUMMY_DISCARDED,
     DUPLICATE,
     ECN_DROP,
@@ -23,15 +25,13 @@ from espproof.conformance.requirements.ids import (
     WINDOW,
 )
 from espproof.conformance.strategies import packets, wire
-from espproof.conformance.strategies.history import History, deltas
+from espproof.conformance.strategies.history import History, border_sizes, deltas, jumps, late, rings, same_place
 from espproof.reference import ip
 from espproof.reference.esp import NEXT_HEADER_DUMMY, trailer
 
 FRESH = "RFC4303-3.4.3-counter-zero"
 OFF = "RFC4303-3.4.3-disabled-no-check"
 SIZES = ("RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default", "RFC4303-3.4.3-window-other")
-
-COUNTS = "RFC4303-3.4.3-validated-counts"
 
 
 @check(
@@ -235,6 +235,70 @@ def read_back(s: Scenario) -> None:
         s.read(sa, WINDOW, "sequence")
 
 
+def bordering(s: Scenario, **fixed: Any) -> Sa:
+    """An SA whose window is about as large as words or blocks of its bit map, and starts near their borders."""
+    sizes = border_sizes(s.caps)
+    s.need("anti-replay", sizes)
+    base = s.windowed_sa(add=False, **{"sequence": 0, **fixed})
+    size = s.choose(sizes)
+    start = int(base.sequence)
+    if not start and s.caps.set_sequence:
+        start = s.draw(st.sampled_from((0, 1, 31, 32, 63, 64, size - 1, size, size + 1, 2 * size, 4096, 2**31 - size)))
+    return s.with_fields(base, replay_window=size, sequence=SequenceNumber(max(start, 0)))
+
+
+def around_borders(s: Scenario, sa: Sa, about: Callable[[Sa, History, int], str]) -> None:
+    """Fill the window, jump ahead, and try late numbers at its ends and around its words, twice each; and once more."""
+    past = History(sa)
+    size = sa.replay_window
+
+    def arrives(number: int) -> None:
+        if 0 < number <= past.last:
+            s.receive(sa, number, about(sa, past, number))
+            past.arrived(number)
+
+    for _ in range(2):
+        filled = [past.highest]
+        for step in range(s.draw(st.sampled_from((3, 0, 40, 70)))):
+            filled.append(past.near(1 if step % 7 else 2))
+            arrives(filled[-1])
+        arrives(past.near(s.draw(jumps(size))))
+        for number in (filled[0], filled[-1], filled[-1] + 1, filled[len(filled) // 2]):
+            for ring in rings(size):
+                again = same_place(past, number, ring)
+                if again is not None:
+                    arrives(again)
+        chosen = s.draw(st.lists(st.sampled_from(late(size)), min_size=4, max_size=10, unique=True))
+        for place in (*chosen, chosen[0], size - 1, size - 2, size):
+            arrives(past.highest - place)
+        arrives(past.highest + 1)
+
+
+@check(NEW, LEFT, DUPLICATE, weight=2.0, proved_by=("anti-replay-word-not-cleared", "anti-replay-ring-not-cleared"))
+def borders(s: Scenario) -> None:
+    """Windows around the sizes of words and blocks, up to the largest: nothing stays behind a jump, nothing is lost."""
+    around_borders(s, bordering(s), lambda sa, past, number: past.about(number))
+
+
+@check(NEW, DUPLICATE, WINDOW, proved_by=("anti-replay-word-not-cleared", "anti-replay-ring-not-cleared"))
+def every_place(s: Scenario) -> None:
+    """After a jump each place of the window is free, and after a packet each is taken."""
+    sa = bordering(s)
+    past = History(sa)
+    size = min(sa.replay_window, 260)
+    for number in range(past.highest + 1, past.highest + 1 + s.draw(st.sampled_from((8, 70, size)))):
+        s.receive(sa, number, past.about(number))
+        past.arrived(number)
+    ahead = past.near(s.draw(jumps(sa.replay_window)))
+    s.receive(sa, ahead, past.about(ahead))
+    past.arrived(ahead)
+    first = s.draw(st.sampled_from((1, max(sa.replay_window - size, 1))))
+    for place in (*range(first, first + size), *range(first, first + size, 7)):
+        if past.highest - place > 0:
+            s.receive(sa, past.highest - place, past.about(past.highest - place))
+            past.arrived(past.highest - place)
+
+
 @check(COUNTS, weight=2.0, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
 def not_delivered(s: Scenario) -> None:
     """A packet with a right ICV and a wrong trailer, or a dummy, counts: its number comes once, and moves the window."""
@@ -264,6 +328,20 @@ def not_delivered_then_a_burst(s: Scenario) -> None:
     number = s.draw(st.sampled_from((1, 5, sa.replay_window + 3)))
     s.arrives(undelivered(number), about)
     s.burst_arrives([s.peer(sa).protect(s.small(sa), one) for one in (number, number + 1)], COUNTS)
+    s.receive(sa, number + 2, NEW)
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-on-delivery", "anti-replay-counted-behind-burst"))
+def not_delivered_in_a_burst(s: Scenario) -> None:
+    """The same within one burst: the number of what is not delivered is used for what comes behind it, and later."""
+    sa, _, undelivered = _undelivered(s)
+    number = s.draw(st.sampled_from((2, 1, sa.replay_window, sa.replay_window + 3)))
+    peer = s.peer(sa)
+    again = [peer.protect(s.small(sa), number), peer.protect(s.small(sa), number + 1)]
+    s.burst_arrives([undelivered(number), *again[: s.choose((2, 1))]], COUNTS)
+    if number > sa.replay_window:
+        s.receive(sa, number - sa.replay_window, COUNTS)
+    s.receive(sa, number, COUNTS)
     s.receive(sa, number + 2, NEW)
 
 

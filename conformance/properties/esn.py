@@ -8,18 +8,22 @@ from hypothesis import strategies as st
 from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.properties.anti_replay import around_borders
 from espproof.conformance.requirements.ids import (
     AFTER_ICV,
     CASE_A,
     CASE_B,
+    COUNTS,
     COVERS_HIGH,
+    DUMMY_DISCARDED,
     ICV_WRONG,
     INCREMENT,
     NEW,
     NEXT_SUBSPACE,
 )
-from espproof.conformance.strategies.history import History, deltas
+from espproof.conformance.strategies.history import History, border_sizes, deltas
 from espproof.reference.algorithms import ENCRYPTION
+from espproof.reference.esp import NEXT_HEADER_DUMMY, trailer
 
 IMPLEMENTED = "RFC4303-2.2.1-esn-implemented"
 RESYNCHRONISATION = "RFC4303-A3-resynchronisation"
@@ -29,6 +33,7 @@ BOTH_COUNT = "RFC4303-3.3.3-esn-both-count"
 COUNTER_IS_INPUT = "RFC4303-3.4.4.2-counter-is-input"
 CHECK_A, CHECK_B = "RFC4303-A2.1-replay-check-case-a", "RFC4303-A2.1-replay-check-case-b"
 FAILURES_RESET = "RFC4303-A3.1-failures-reset"
+FAILURES_COUNTED = "RFC4303-A3.1-failures-counted"
 RETRIES_LIMITED = "RFC4303-A3.2-retries-limited"
 RESYNCHRONISED = "RFC4303-A3.2-resynchronised-state"
 
@@ -265,3 +270,73 @@ def end_of_64_bits(s: Scenario) -> None:
         s.receive(sa, number, CASE_A)
     if left:
         s.receive(sa, 2**64 - 1, NEW)
+
+
+@check(CASE_A, CASE_B, CHECK_A, CHECK_B, NEXT_SUBSPACE, weight=2.0, proved_by=("esn-case-b-edge-missed",))
+def borders(s: Scenario) -> None:
+    """Windows of every structure, where the low half is about as large as the window, or about to begin anew."""
+    s.need("esn", True in s.caps.esn)
+    s.need("set_sequence", s.caps.set_sequence)
+    high = s.draw(st.sampled_from((1, 2, 0x01020304, 0)))
+    sizes = border_sizes(s.caps)
+    s.need("anti-replay", sizes)
+    size = s.choose(sizes)
+    low = s.draw(st.sampled_from((size - 1, size - 2, size, size + 1, 0, 1, size // 2, 2**32 - 1, 2**32 - 33)))
+    base = s.windowed_sa(add=False, sequence=high << 32 | max(low, 0), esn=True)
+    sa = s.with_fields(base, replay_window=size)
+    around_borders(s, sa, lambda sa, past, number: about(sa, past.highest, number))
+
+
+@check(FAILURES_RESET, ICV_WRONG, proved_by=("esn-failures-reset-on-delivery",))
+def failures_reset_by_a_dummy(s: Scenario) -> None:
+    """A packet that is authentic resets the count of failures though nothing of it is delivered."""
+    sa = resynchronising_sa(s, trigger=s.draw(st.integers(2, 4)))
+    number = int(sa.sequence) + 1
+    lost = number + (1 << 32)
+    payload, _ = s.payload(sa)
+    end = trailer(s.peer(sa).codec.padding_length(len(payload)), NEXT_HEADER_DUMMY)
+    for rule in (ICV_WRONG, FAILURES_RESET):
+        for step in range(sa.resync_trigger - 1):
+            s.receive(sa, lost + step, rule)
+        s.receive_plaintext(sa, number, payload + end, DUMMY_DISCARDED)
+        number += 1
+    s.receive(sa, number, FAILURES_RESET)
+
+
+@check(FAILURES_COUNTED, ICV_WRONG, proved_by=("esn-failures-of-replays", "esn-failures-of-all"))
+def failures_of_others(s: Scenario) -> None:
+    """Only what fails this SA's integrity check is a failure: no replay, nothing for others, no failure of theirs."""
+    sa = resynchronising_sa(s, trigger=s.draw(st.integers(2, 4)))
+    other = s.with_fields(sa, name="other", spi=sa.spi ^ 0x100, **s.fresh_keys(sa, 1))
+    number = int(sa.sequence) + 1
+    lost = number + (1 << 32)
+    taken = s.receive(sa, number, ICV_WRONG)
+    for step in range(sa.resync_trigger - 2):
+        s.receive(sa, lost + step, ICV_WRONG)
+    strange = {
+        "replay": taken,
+        "stranger": s.stranger(sa),
+        "other": s.forge(s.peer(other).protect(s.small(other), number), other),
+    }
+    for kind in s.draw(st.lists(st.sampled_from(sorted(strange)), min_size=3, max_size=6)):
+        s.arrives(strange[kind], FAILURES_COUNTED)
+    s.receive(sa, lost + 9, FAILURES_COUNTED)
+    s.receive(sa, number + 1, FAILURES_COUNTED)
+
+
+@check(COUNTS, proved_by=("anti-replay-advanced-behind-trailer", "anti-replay-advanced-on-delivery"))
+def not_delivered(s: Scenario) -> None:
+    """A packet that is authentic and not delivered brings the receiver into the next subspace all the same."""
+    sa = esn_sa(s, sequence=near_wrap(s))
+    past = History(sa)
+    payload, next_header = s.payload(sa)
+    padding = s.peer(sa).codec.padding_length(len(payload))
+    ends = (
+        trailer(padding, NEXT_HEADER_DUMMY),
+        bytes(padding) + bytes([min(255, len(payload) + padding + 1), next_header]),
+    )
+    number = past.near(s.draw(st.sampled_from((1, 2, 40, 100, 2**31))))
+    s.need("room for a packet", past.highest < number < past.last - 1)
+    s.receive_plaintext(sa, number, payload + s.choose(ends), COUNTS)
+    s.receive(sa, number, COUNTS)
+    s.receive(sa, number + 1, COUNTS)

@@ -15,3 +15,19 @@ def of_several(s: Scenario) -> None:
     life = SaLife(s)
     for _ in range(s.draw(st.integers(2, 24))):
         life.step()
+
+
+@check(
+    DELETED,
+    UNICAST,
+    INCREMENT,
+    weight=2.0,
+    proved_by=("life-window-by-spi", "life-counter-by-spi", "life-keys-of-before"),
+)
+def of_relatives(s: Scenario) -> None:
+    """SAs that share SPI, keys, ends and ports, in both directions, made again with other algorithms and given numbers."""
+    s.need("delete_sa", s.caps.delete_sa)
+    life = SaLife(s, relatives=True)
+    life.begin_with_relatives()
+    for _ in range(s.draw(st.integers(2, 24))):
+        life.step()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from espproof.adapters.case import Lifetime, Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import DELETED
+from espproof.conformance.requirements.ids import DELETED, INCREMENT
+from espproof.conformance.strategies import wire
 
 HARD = "RFC4301-4.4.2.1-lifetime-hard"
 SOFT = "RFC4301-4.4.2.1-lifetime-soft"
@@ -17,6 +18,7 @@ BOTH_TYPES = "RFC4301-4.4.2.1-lifetime-both-types"
 SIMULTANEOUS = "RFC4301-4.4.2.1-lifetime-simultaneous"
 PARTIAL = "RFC4301-4.4.2.1-lifetime-partial-packet"
 COUNTED = "RFC4301-4.4.2.1-lifetime-octets-counted"
+PASSED_ONLY = "RFC4301-4.4.2.1-lifetime-passed-only"
 OCTETS = 500
 """Behind the IP header of each packet, where octets are limited."""
 
@@ -152,3 +154,93 @@ def timer_of_the_deleted(s: Scenario) -> None:
     s.add(new, DELETED)
     s.wait(seconds + 1, DELETED)
     carry(s, new, 1, DELETED)
+
+
+def useless(s: Scenario, sa: Sa, received: bytes, length: int) -> list[bytes]:
+    """Packets for an inbound SA that nobody with its key has made, or has made a second time: `received` was taken."""
+    packet = s.of_length(sa, length)
+    right = s.peer(sa).protect(packet, 9)
+    esp = s.peer(sa).esp_length(right)
+    made = {
+        "forged": s.forge(right, sa),
+        "stranger": wire.spi(right, esp, sa.spi ^ 0x5A5A0000),
+        "short": s.peer(sa).wrap(packet, right[len(right) - esp :][: s.peer(sa).codec.smallest - 1]),
+        "other number": s.peer(sa).wrap(
+            packet, right[len(right) - esp :][:4] + bytes(3) + b"\x05" + right[len(right) - esp + 8 :]
+        ),
+    }
+    if sa.replay_window:
+        made["replay"] = received
+    kinds = s.draw(st.lists(st.sampled_from(sorted(made)), min_size=4, max_size=8))
+    return [made[kind] for kind in kinds]
+
+
+@check(PASSED_ONLY, proved_by=("lifetime-forged-counted", "lifetime-replays-counted"))
+def used_up_by_nobody_else(s: Scenario) -> None:
+    """Forgeries, replays, pieces and packets for nobody use up no lifetime: all of it is left for right packets."""
+    kinds = [kind for kind in ("packets", "octets") if kind in s.caps.lifetimes]
+    s.need("lifetime packets or octets", kinds)
+    kind = s.choose(kinds)
+    soft = s.draw(st.booleans())
+    limit = 4 if kind == "packets" else 4 * OCTETS
+    lifetime = Lifetime(**{f"{'soft' if soft else 'hard'}_{kind}": limit})
+    sa = s.inbound_sa(sequence=0, lifetime=lifetime)
+    first = s.receive(sa, 1, PASSED_ONLY, packet=s.of_length(sa, OCTETS))
+    bad = useless(s, sa, first, OCTETS)
+    if s.draw(st.booleans()):
+        s.burst_arrives(bad, PASSED_ONLY)
+    else:
+        for packet in bad:
+            s.arrives(packet, PASSED_ONLY)
+    s.receive(sa, 2, PASSED_ONLY, packet=s.of_length(sa, OCTETS))
+    s.read(sa, PASSED_ONLY, "lifetime")
+
+
+@check(PASSED_ONLY, proved_by=("lifetime-unsent-counted",))
+def used_up_by_nothing_unsent(s: Scenario) -> None:
+    """A packet that is not sent, as it is a fragment or too big, uses up no lifetime either, and no number."""
+    s.need("lifetime packets", "packets" in s.caps.lifetimes)
+    s.need("transport mode", "transport" in s.caps.modes)
+    sa = s.outbound_sa(sequence=0, mode="transport", lifetime=Lifetime(hard_packets=4))
+    piece = wire.fragment(s.of_length(sa, 64), 64)
+    s.send(sa, INCREMENT)
+    for _ in range(s.draw(st.integers(3, 6))):
+        s.send(sa, PASSED_ONLY, packet=piece)
+    s.send(sa, PASSED_ONLY)
+    s.send(sa, PASSED_ONLY)
+
+
+@check(SOFT, proved_by=("lifetime-soft-octets-never",))
+def soft_octets(s: Scenario) -> None:
+    """A soft limit of octets is signalled when more have passed, however they are counted, and not before."""
+    s.need("lifetime octets", "octets" in s.caps.lifetimes)
+    s.need("read_state lifetime", "lifetime" in s.caps.read_state)
+    sa = either_way(s, Lifetime(soft_octets=4 * OCTETS))
+    carry(s, sa, 1, SOFT, length=OCTETS)
+    s.read(sa, SOFT, "lifetime")
+    for number in range(2, 7):
+        carry(s, sa, number, SOFT, length=OCTETS)
+    s.read(sa, SOFT, "lifetime")
+
+
+@check(SOFT, proved_by=("lifetime-soft-ends", "lifetime-soft-octets-never"))
+def soft_stops_nothing(s: Scenario) -> None:
+    """Behind a soft limit of any unit the SA goes on."""
+    s.need("lifetimes", s.caps.lifetimes)
+    kind = s.choose(s.caps.lifetimes)
+    sa = either_way(s, Lifetime(**{f"soft_{kind}": {"packets": 1, "octets": OCTETS // 2, "seconds": 10}[kind]}))
+    carry(s, sa, 1, SOFT, length=OCTETS)
+    if kind == "seconds":
+        s.wait(11, SOFT)
+    carry(s, sa, 2, SOFT, length=OCTETS)
+    carry(s, sa, 3, SOFT, length=OCTETS)
+    s.read(sa, SOFT, "lifetime")
+
+
+@check(PARTIAL, records=True)
+def smaller_behind_too_large(s: Scenario) -> None:
+    """Whether a smaller packet may pass behind one that was too large for what is left of an octet limit is recorded."""
+    s.need("lifetime octets", "octets" in s.caps.lifetimes)
+    sa = either_way(s, Lifetime(hard_octets=2 * OCTETS))
+    carry(s, sa, 1, PARTIAL, length=4 * OCTETS - 600, behaviour="packet larger than the octet limit")
+    carry(s, sa, 2, PARTIAL, length=16, behaviour="smaller packet behind one that was too large")

@@ -5,10 +5,19 @@ from hypothesis import strategies as st
 from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, DELETED, ICV_WRONG, INCREMENT, SPI_ZERO, UNICAST
+from espproof.conformance.requirements.ids import (
+    ACCEPTED,
+    BURST,
+    DELETED,
+    DUPLICATE,
+    ICV_WRONG,
+    INCREMENT,
+    NO_SA,
+    SPI_ZERO,
+    UNICAST,
+)
 from espproof.conformance.strategies import wire
 
-NO_SA = "RFC4303-3.4.2-no-sa-discarded"
 COLLISION = "RFC4303-2.1-spi-collision"
 LONGEST = "RFC4301-4.1-longest-match"
 PER_ENTRY = "RFC4303-2.1-lookup-per-entry"
@@ -209,3 +218,72 @@ def sa_with_spi_zero(s: Scenario) -> None:
     """An SA with SPI 0, which must never be on the wire, is refused."""
     sa = s.inbound_sa(sequence=0, add=False) if s.can("in") else s.outbound_sa(sequence=0, add=False)
     s.add(s.changed(sa, spi=0), SPI_ZERO)
+
+
+@check(BURST, weight=2.0, proved_by=("sad-burst-sa-of-first", "sad-burst-ends-with-bad", "sad-burst-of-esp-alone"))
+def mixed_burst(s: Scenario) -> None:
+    """Packets of several SAs, of all sizes, bad ones, for nobody and of other protocols, at once and in any order."""
+    sas = [s.inbound_sa(sequence=0) for _ in range(s.draw(st.integers(2, 3)))]
+    numbers = {sa.name: 0 for sa in sas}
+    sent: list[bytes] = []
+
+    def right(sa: Sa) -> bytes:
+        numbers[sa.name] += 1
+        packet = s.peer(sa).protect(s.of_length(sa, s.draw(st.sampled_from((16, 1, 100, 1000)))), numbers[sa.name])
+        sent.append(packet)
+        return packet
+
+    def made(kind: str, sa: Sa) -> bytes:
+        peer, packet = s.peer(sa), s.peer(sa).protect(s.small(sa), 77)
+        match kind:
+            case "right":
+                return right(sa)
+            case "again" if sent:
+                return s.choose(sent)
+            case "forged":
+                return s.forge(packet, sa)
+            case "stranger":
+                return s.stranger(sa)
+            case "short":
+                return peer.wrap(s.small(sa), packet[len(packet) - peer.esp_length(packet) :][:9])
+            case "unreadable":
+                return packet[: s.choose((len(packet) - 1, 45))]
+            case "keepalive" if sa.udp is not None:
+                return peer.datagram(b"\xff")
+            case "ike" if sa.udp is not None:
+                return peer.datagram(bytes(4) + b"message")
+        return s.other_traffic(sa)
+
+    kinds = (
+        "right",
+        "right",
+        "right",
+        "again",
+        "forged",
+        "stranger",
+        "short",
+        "unreadable",
+        "keepalive",
+        "ike",
+        "other",
+    )
+    drawn = s.draw(st.lists(st.tuples(st.sampled_from(kinds), st.sampled_from(sas)), min_size=2, max_size=10))
+    s.burst_arrives([made(kind, sa) for kind, sa in drawn], BURST)
+    for sa in sas:
+        s.receive(sa, numbers[sa.name] + 1, UNICAST)
+        if sa.replay_window:
+            s.receive(sa, numbers[sa.name] + 1, DUPLICATE)
+
+
+@check(UNICAST, weight=0.03, proved_by=("sad-packets-in-sixteen-bits",))
+def long_life(s: Scenario) -> None:
+    """An SA receives 70,000 packets, and the last ones as it did the first; a replay is one at any age."""
+    sa = s.inbound_sa(sequence=0, udp=False)
+    total = s.long_life()
+    peer, packet = s.peer(sa), s.small(sa)
+    for numbers in s.batches(total):
+        s.burst_arrives([peer.protect(packet, number) for number in numbers], UNICAST)
+    if sa.replay_window:
+        s.receive(sa, total, DUPLICATE)
+    s.receive(sa, total + 1, UNICAST)
+    s.read(sa, UNICAST, "sequence")

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import FIRST_ONE, INCREMENT, NO_CYCLE
+from espproof.conformance.strategies import wire
 
 HIGH_NOT_SENT = "RFC4303-2.2.1-high-not-sent"
 ROLLOVER = "RFC4303-3.3.3-rollover-without-replay"
 IMPLICIT_IV = "RFC8750-7-no-overlap"
+NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
 RESET = "RFC4303-2.2-reset-before-cycle"
 
 
@@ -100,3 +102,32 @@ def implicit_iv(s: Scenario) -> None:
     sa = s.with_fields(sa, replay_window=s.choose((64, 0)))
     s.send(sa, INCREMENT)
     s.send(sa, IMPLICIT_IV)
+
+
+@check(INCREMENT, NO_FRAGMENTS, proved_by=("sequence-number-of-the-unsent",))
+def unsent_take_no_number(s: Scenario) -> None:
+    """A packet that cannot be sent takes no number, alone and within a burst of packets of all sizes."""
+    s.need("transport mode", "transport" in s.caps.modes)
+    sa = s.outbound_sa(sequence=None, mode="transport")
+    s.need("room for packets", s.last_number(sa) - int(sa.sequence) > 20)
+    piece = wire.fragment(s.of_length(sa, 64), 64)
+    s.send(sa, INCREMENT)
+    s.send(sa, NO_FRAGMENTS, packet=piece)
+    s.send(sa, INCREMENT)
+    drawn = s.draw(st.lists(st.sampled_from((16, 0, 1, 300, 1000)), min_size=2, max_size=6))
+    s.send_burst(sa, [s.of_length(sa, length) if length else piece for length in drawn], INCREMENT)
+    s.send(sa, INCREMENT)
+
+
+@check(NO_CYCLE, INCREMENT, proved_by=("sequence-last-lost-to-the-unsent",))
+def unsent_at_the_end(s: Scenario) -> None:
+    """The last number is there for the last packet, though others could not be sent before it."""
+    s.need("set_sequence", s.caps.set_sequence)
+    s.need("transport mode", "transport" in s.caps.modes)
+    esn = s.choose(tuple(sorted(s.caps.esn)))
+    sa = s.outbound_sa(sequence=(2**64 if esn else 2**32) - 2, esn=esn, mode="transport")
+    piece = wire.fragment(s.of_length(sa, 64), 64)
+    for _ in range(s.draw(st.integers(1, 3))):
+        s.send(sa, NO_FRAGMENTS, packet=piece)
+    s.send(sa, INCREMENT)
+    s.send(sa, NO_CYCLE)

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from espproof.adapters.case import Sa, UdpEncapsulation
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, BYPASS, MALFORMED, UNICAST
+from espproof.conformance.requirements.ids import ACCEPTED, BYPASS, KEEPALIVE, MALFORMED, MARKER, UNICAST
 from espproof.conformance.strategies import wire
+from espproof.conformance.strategies.values import octets
 
 HEADER = "RFC3948-2.1-udp-header"
 PORTS = "RFC3948-2.1-ports"
 CHECKSUM = "RFC3948-2.1-checksum-not-relied-on"
-MARKER = "RFC3948-2.2-non-esp-marker"
-KEEPALIVE, KEEPALIVE_PORTS = "RFC3948-2.3-keepalive", "RFC3948-2.3-keepalive-ports"
+KEEPALIVE_PORTS = "RFC3948-2.3-keepalive-ports"
 KEEPALIVE_CHECKSUM = "RFC3948-2.3-keepalive-checksum-not-relied-on"
 NO_LIVENESS = "RFC3948-4-keepalive-no-liveness"
 ZERO = "RFC3948-2.1-checksum-zero"
@@ -129,3 +129,57 @@ def octets_behind_the_datagram(s: Scenario) -> None:
     sa = inbound(s)
     packet = s.peer(sa).protect(s.small(sa), 1)
     s.arrives(wire.with_more_payload(packet, bytes(s.choose((4, 1, 16)))), HEADER)
+
+
+@check(HEADER, PORTS, proved_by=("udp-ports-swapped",))
+def unequal_ports_out(s: Scenario) -> None:
+    """Two ports that are not the same, and neither is 4500: each is where it belongs."""
+    s.need("udp", s.caps.udp)
+    s.need("udp_ports", s.caps.udp_ports)
+    sa = s.outbound_sa(sequence=0, udp=True, add=False)
+    sa = s.with_fields(sa, udp=UdpEncapsulation(**s.choose(UNEQUAL)))
+    s.send(sa, PORTS)
+    s.send_burst(sa, [s.small(sa)] * 2, PORTS)
+
+
+@check(*REMOVED.values(), BYPASS, proved_by=("udp-ports-swapped",))
+def unequal_ports_in(s: Scenario) -> None:
+    """A receiver finds ESP on the SA's destination port, and none on the port that is the peer's."""
+    s.need("udp", s.caps.udp)
+    s.need("udp_ports", s.caps.udp_ports)
+    sa = s.inbound_sa(sequence=0, udp=True, add=False)
+    sa = s.with_fields(sa, udp=UdpEncapsulation(**s.choose(UNEQUAL)))
+    assert sa.udp is not None
+    s.receive(sa, 1, REMOVED[sa.mode])
+    esp = s.peer(sa).protect(s.small(sa), 2)
+    payload = esp[len(esp) - s.peer(sa).esp_length(esp) :]
+    s.arrives(s.peer(sa).datagram(payload, destination_port=sa.udp.source_port), BYPASS)
+    s.receive(sa, 3, REMOVED[sa.mode])
+
+
+UNEQUAL: tuple[dict[str, int], ...] = (
+    {"source_port": 0x1234, "destination_port": 0x9C41},
+    {"source_port": 0x9C41, "destination_port": 500},
+    {"source_port": 4500, "destination_port": 0xFFFE},
+)
+
+
+@check(MARKER, KEEPALIVE, proved_by=("udp-marker-passed-on", "udp-keepalive-ends-burst"))
+def beside_others(s: Scenario) -> None:
+    """Keepalives, messages for IKE and ESP at once, in any order: each goes where it belongs, with all its octets."""
+    sa = inbound(s)
+    peer = s.peer(sa)
+    made = {
+        "keepalive": lambda number: peer.datagram(b"\xff"),
+        "ike": lambda number: peer.datagram(bytes(4) + octets(number, "ike", 28 + number)),
+        "empty ike": lambda number: peer.datagram(bytes(4)),
+        "esp": lambda number: peer.protect(s.small(sa), number),
+    }
+    order = s.draw(st.lists(st.sampled_from(sorted(made)), min_size=2, max_size=7))
+    burst = [made[kind](number) for number, kind in enumerate(order, 1)]
+    if s.draw(st.booleans()):
+        s.burst_arrives(burst, MARKER)
+    else:
+        for kind, packet in zip(order, burst, strict=True):
+            s.arrives(packet, {"esp": ACCEPTED, "keepalive": KEEPALIVE}.get(kind, MARKER))
+    s.receive(sa, 20, ACCEPTED)

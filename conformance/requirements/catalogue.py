@@ -48,10 +48,13 @@ FAMILIES = (
     "esn",
     "sad",
     "modes",
+    "selectors",
+    "inside",
     "udp",
     "tfc",
     "lifetime",
     "robustness",
+    "audit",
     "fragments",
     "life",
 )
@@ -61,7 +64,7 @@ WAIVERS: Mapping[str, str] = MappingProxyType(
     {
         "ike": "negotiation and the life of keys belong to the key management protocol",
         "local-policy": "the SPD, its rules and what an administrator can configure",
-        "not-observable": "neither a packet nor the state of an SA shows it (audit logs, memory, timing, CPU)",
+        "not-observable": "neither a packet nor the state of an SA shows it (memory, timing, CPU, logs that nobody reads)",
         "multicast-only": "group key management and multicast routing",
         "implementation-advice": "a free choice or a way of building it that looks the same from outside",
         "authors": "addressed to those who write the documents of algorithms and protocols",

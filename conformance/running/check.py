@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -26,12 +26,14 @@ from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
-from espproof.adapters.case import Case, Sa, from_json, to_json
+from espproof.adapters.case import Case, InboundBurst, Sa, from_json, to_json
 from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Scenario, Target
+from espproof.conformance.oracle.bursts import one_by_one, own_requirement
 from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle
 from espproof.conformance.oracle.verdict import Verdict, of_failure
+from espproof.conformance.requirements.ids import BURST
 from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.running.recall import Recall, Round, Shrunk
 from espproof.conformance.running.reduce import reduce
@@ -311,7 +313,19 @@ class _Run:
             self.noted.tried |= judgement.tried
             self._note(case, got)
         for finding in judgement.findings:
-            yield _counterexample(finding, self.check.id, case, got, want)
+            yield _counterexample(self._true_cause(finding, case, got, want), self.check.id, case, got, want)
+
+    def _true_cause(self, finding: Finding, case: Case, got: Transcript, want: Transcript) -> Finding:
+        """The finding; of a burst whose packets go wrong one by one too, under the requirement that these do not meet."""
+        if finding.requirement != BURST or not isinstance(case.steps[finding.step], InboundBurst):
+            return finding
+        try:
+            alone = self.adapter.execute(one_by_one(case))
+        except Exception:  # another mistake, which is found where single packets are tried
+            return finding
+        at = finding.step
+        own = own_requirement(case, at, got.steps[at], want.steps[at], alone, self.aim.caps)
+        return finding if own == BURST else replace(finding, requirement=own)
 
     @contextmanager
     def _spending(self, where: str) -> Iterator[None]:

@@ -20,12 +20,14 @@ from espproof.adapters.capabilities import FIXED_DSCP, Capabilities
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
+    Audit,
     Case,
     DeleteSa,
     Dropped,
     Lifetime,
     Octets,
     Outcome,
+    ReadAudit,
     ReadState,
     Selector,
     SequenceNumber,
@@ -440,6 +442,23 @@ def _read_state(caps: Capabilities) -> Iterator[Probe]:
     yield from _early(caps)
 
 
+def _audit(caps: Capabilities) -> Iterator[Probe]:
+    """A packet whose ICV is wrong, and the record of it."""
+    for named in ("spi", "source", "destination", "sequence", "flow"):
+
+        def make(rig: Rig, named: str = named) -> Case:
+            flow = rig.flow("in", outer=6) if named == "flow" else rig.flow("in")
+            return case_of((flow,), flow.forged(1), ReadAudit(requirement=ABOUT))
+
+        def is_told(rig: Rig, case: Case, got: Transcript, named: str = named) -> str | None:
+            log = got.steps[-1]
+            if isinstance(log, Audit) and (not log.records or getattr(log.records[-1], named) is None):
+                return f"{named} is not told"
+            return None
+
+        yield Probe(f"audit {named}", named in caps.audit, make, {"audit": (named,)}, optional=True, besides=is_told)
+
+
 def _early(caps: Capabilities) -> Iterator[Probe]:
     """Whether the packets are right is for `run` to say; here, whether they can be those of this SA."""
 
@@ -617,6 +636,7 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "resynchronise": _resynchronise,
         "lifetimes": _lifetimes,
         "read_state": _read_state,
+        "audit": _audit,
         "delete_sa": _delete_sa,
         "max_packet": _max_packet,
         "ipv4_options": _ipv4_options,

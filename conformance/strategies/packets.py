@@ -46,6 +46,8 @@ class Recipe:
     flow_label: int = 0x5A3C1
     extensions: tuple[tuple[int, bytes], ...] = ()
     """IPv6: (kind, octets behind the first two) in order; IPv4: ((0, options),)."""
+    content: bytes | None = None
+    """The whole upper layer; `length` does not count then."""
 
 
 def recipe(draw: Callable[[st.SearchStrategy[Any]], Any], version: int, limit: int, fixed: dict[str, Any]) -> Recipe:
@@ -95,6 +97,8 @@ def build(recipe: Recipe, source: bytes, destination: bytes) -> bytes:
 
 
 def _upper_layer(recipe: Recipe, source: bytes, destination: bytes) -> bytes:
+    if recipe.content is not None:
+        return recipe.content
     content = _PATTERN[: recipe.length]
     if recipe.protocol != UDP:
         return content

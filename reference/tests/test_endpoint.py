@@ -67,6 +67,8 @@ def test_accepted() -> None:
     assert snapshot(tested)[:4] == (T + 1, (0, 1), 1, len(INNER))
 
 
+OTHER_DATAGRAM = ip.build_ipv4(bytes(4), bytes(4), 17, bytes([1, 2, 3, 4, 0, 8, 0, 0]))
+OTHER_SEGMENT = ip.build_ipv4(bytes(4), bytes(4), 6, bytes(20))
 NOT_DELIVERED: dict[str, tuple[bytes, DropReason | Passed]] = {
     "no packet": (b"", DropReason.MALFORMED),
     "half a header": (protected(T + 1)[:12], DropReason.MALFORMED),
@@ -83,8 +85,8 @@ NOT_DELIVERED: dict[str, tuple[bytes, DropReason | Passed]] = {
     "a duplicate with a wrong ICV": (forged(protected(T)), DropReason.REPLAY),
     "the next subspace": (protected(T + (1 << 32)), DropReason.REPLAY),
     "the high half left out": (protected(T + 1 & 0xFFFFFFFF, replace(IN, esn=False)), DropReason.INTEGRITY),
-    "UDP, but not for us": (ip.build_ipv4(bytes(4), bytes(4), 17, bytes([1, 2, 3, 4, 0, 8, 0, 0])), Passed("bypass")),
-    "other traffic": (ip.build_ipv4(bytes(4), bytes(4), 6, bytes(20)), Passed("bypass")),
+    "UDP, but not for us": (OTHER_DATAGRAM, Passed("bypass", OTHER_DATAGRAM)),
+    "other traffic": (OTHER_SEGMENT + b"link", Passed("bypass", OTHER_SEGMENT)),
 }  # fmt: skip
 
 
@@ -228,14 +230,32 @@ def test_udp_port_is_shared() -> None:
     """On the port of an SA with UDP encapsulation arrive ESP, IKE and keepalives; on other ports nothing is ours."""
     tested = receiver(replace(IN, udp=UdpEncapsulation(4500, 4500)), 0)
 
-    def arrives(payload: bytes, port: int = 4500) -> Any:
+    def packet(payload: bytes, port: int = 4500) -> bytes:
         datagram = udp_encapsulation.wrap(4500, port, payload)
-        return tested.inbound(ip.build_ipv4(bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]), 17, datagram))
+        return ip.build_ipv4(bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]), 17, datagram)
 
-    assert arrives(bytes(4) + b"ike") == Passed("ike")
-    assert arrives(b"\xff") is DropReason.KEEPALIVE
-    assert arrives(b"\xff", 4501) == Passed("bypass")
-    assert arrives(protected(1)[20:]) == Delivered(INNER, "in")
+    assert tested.inbound(packet(bytes(4) + b"ike")) == Passed("ike", b"ike")
+    assert tested.inbound(packet(b"\xff")) is DropReason.KEEPALIVE
+    assert tested.inbound(packet(b"\xff", 4501)) == Passed("bypass", packet(b"\xff", 4501))
+    assert tested.inbound(packet(protected(1)[20:])) == Delivered(INNER, "in")
+
+
+def test_no_key_has_an_iv_twice() -> None:
+    """Two SAs with one key, and one that is made again with it, take IVs in turn."""
+    tested = sender(OUT)
+    twin = replace(OUT, name="twin", spi=OUT.spi + 1)
+    tested.add(twin, SaState())
+
+    def iv(name: str) -> bytes:
+        packet = tested.outbound(name, INNER)
+        assert isinstance(packet, bytes)
+        return tested.entry(name).codec.iv_of(packet[20:])
+
+    ivs = [iv("out"), iv("twin"), iv("out")]
+    tested.delete("out")
+    tested.add(OUT, SaState())
+    ivs += [iv("out"), iv("twin")]
+    assert ivs == [number.to_bytes(8, "big") for number in range(1, 6)]
 
 
 # ---------------------------------------------------------------------------------------------------- SAs and lifetimes

@@ -123,14 +123,14 @@ FOLLOWING = {icv_rule(UDP), rules.WELL_FORMED}
 
 END = len(PACKET)
 UNDER_THE_ICV: list[tuple[str, Sa, Callable[[bytes], bytes], list[str]]] = [
-    ("another inner octet", TUNNEL, lambda plain: plain[:9] + b"\x11" + plain[10:], [rules.INNER]),
+    ("another inner octet", TUNNEL, lambda plain: plain[:9] + b"\x11" + plain[10:], [ids.INNER]),
     ("padding of zeros", TUNNEL, lambda plain: plain[:END] + b"\0\0\0\x03\x04", [ids.DEFAULT_PADDING]),
     ("a pad length beyond", TUNNEL, lambda plain: plain[:-2] + b"\xff" + plain[-1:], [ids.PAD_LENGTH]),
     ("another next header", TUNNEL, lambda plain: plain[:-1] + b"\x29", [ids.NEXT_HEADER]),
     ("seven octets of padding", TUNNEL, lambda plain: plain[:END] + bytes(range(1, 8)) + b"\x07\x04",
      [ids.MINIMUM_PADDING]),
     ("TFC that nobody asked for", TUNNEL, lambda plain: plain[:END] + bytes(4) + plain[END:], [rules.TFC_NOT_ASKED]),
-    ("another payload in transport mode", TRANSPORT, lambda plain: b"x" + plain[1:], [rules.PAYLOAD]),
+    ("another payload in transport mode", TRANSPORT, lambda plain: b"x" + plain[1:], [ids.PAYLOAD]),
     ("another next header in transport mode", TRANSPORT, lambda plain: plain[:-1] + b"\x11", [ids.NEXT_HEADER]),
 ]  # fmt: skip
 

@@ -107,6 +107,7 @@ def drawn(seed: int) -> Capabilities:
         lookup=some(rng, ("spi", "spi+destination", "spi+destination+source")),
         lifetimes=some(rng, ("packets", "octets", "seconds"), 0),
         read_state=some(rng, ("sequence", "received_offsets", "packets", "octets", "lifetime"), 0),
+        audit=some(rng, ("spi", "source", "destination", "sequence", "flow"), 0),
         max_packet=rng.choice((1500, 1501, 2000, 9000, 65535)),
         sequence_start=rng.choice((0, 0, 2)),
         forwards=rng.random() < 0.2,

@@ -1,0 +1,77 @@
+"""Why a burst went wrong: because it was one, or because each of its packets does.
+
+Packets that arrive together must fare as if they had come one by one with the same implementation. One that makes the
+same mistake with each of them alone has nothing wrong with its bursts, and is told what is wrong with the packet.
+"""
+
+from msgspec.structs import replace
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import Burst, Case, Delivered, Dropped, Inbound, InboundBurst, Outcome, Passed, Step
+from espproof.conformance.oracle.compare import Sas, inbound
+from espproof.conformance.requirements.ids import (
+    ACCEPTED,
+    BOUNDS,
+    BURST,
+    BYPASS,
+    DUMMY_DISCARDED,
+    DUPLICATE,
+    ICV_WRONG,
+    KEEPALIVE,
+    MALFORMED,
+    MARKER,
+    NEW,
+    NO_SA,
+)
+
+_OF_REASON = {
+    "replay": DUPLICATE,
+    "integrity": ICV_WRONG,
+    "no-sa": NO_SA,
+    "dummy": DUMMY_DISCARDED,
+    "padding": BOUNDS,
+    "keepalive": KEEPALIVE,
+}
+
+
+def one_by_one(case: Case) -> Case:
+    """The same case, whose inbound bursts are single packets."""
+    steps: list[Step] = []
+    for step in case.steps:
+        steps += singles(step) if isinstance(step, InboundBurst) else (step,)
+    return replace(case, steps=tuple(steps))
+
+
+def singles(burst: InboundBurst) -> list[Inbound]:
+    """One step per packet of a burst."""
+    return [
+        Inbound(packet=packet, requirement=burst.requirement, behaviour=burst.behaviour) for packet in burst.packets
+    ]
+
+
+def own_requirement(case: Case, number: int, got: Outcome, want: Outcome, alone: Transcript, caps: Capabilities) -> str:
+    """What is not met by the burst of step `number`; `alone` is what the implementation made of `one_by_one`.
+
+    The requirement of the first packet that went wrong, if it goes wrong alone in the same way; otherwise that of bursts.
+    """
+    if not isinstance(got, Burst) or not isinstance(want, Burst) or len(got.results) != len(want.results):
+        return BURST
+    sas: Sas = {sa.name: sa for sa in case.every_sa()}
+    first = sum(len(step.packets) if isinstance(step, InboundBurst) else 1 for step in case.steps[:number])
+    for place, (is_, should) in enumerate(zip(got.results, want.results, strict=True)):
+        if any(inbound(is_, should, caps, sas)):
+            same = not any(inbound(alone.steps[first + place], is_, caps, sas))
+            return _of_packet(is_, should) if same else BURST
+    return BURST
+
+
+def _of_packet(got: Outcome, want: Outcome) -> str:
+    match want:
+        case Delivered():
+            return ACCEPTED if isinstance(got, Delivered) else NEW
+        case Passed(to=to):
+            return MARKER if to == "ike" else BYPASS
+        case Dropped(reason=reason):
+            return _OF_REASON.get(reason, MALFORMED)
+    return BURST
