@@ -273,7 +273,7 @@ DEFECTS = (
         "udp-checksum-must-be-zero", "ours", "udp",
         "ESP in UDP is told by its checksum, which must be 0",
         ("endpoint", _ESP_IN_UDP,
-                     "        if datagram.checksum and outer.version == 4:\n            return Passed(\"bypass\")\n" + _ESP_IN_UDP),
+                     "        if datagram.checksum and outer.version == 4:\n            return Passed(\"bypass\", outer.header + outer.payload)\n" + _ESP_IN_UDP),
         breaks=("RFC3948-2.1-checksum-not-relied-on",),
     ),
     defect(
@@ -294,14 +294,14 @@ DEFECTS = (
     defect(
         "udp-keepalive-to-ike", "V-019", "udp",
         "what is too short for ESP is for IKE: keepalives are passed on",
-        ("endpoint", "            return DropReason.KEEPALIVE\n", "            return Passed(\"ike\")\n"),
+        ("endpoint", "            return DropReason.KEEPALIVE\n", "            return Passed(\"ike\", datagram.payload)\n"),
         breaks=("RFC3948-2.3-keepalive", "RFC3948-2.3-keepalive-ports"),
     ),
     defect(
         "udp-keepalive-checksum-must-be-zero", "V-019", "udp",
         "a keepalive is one octet in a datagram without a checksum: with one it is passed to IKE",
         ("endpoint", "            return DropReason.KEEPALIVE\n",
-                     "            return Passed(\"ike\") if datagram.checksum and outer.version == 4 else DropReason.KEEPALIVE\n"),
+                     "            return Passed(\"ike\", datagram.payload) if datagram.checksum and outer.version == 4 else DropReason.KEEPALIVE\n"),
         breaks=("RFC3948-2.3-keepalive-checksum-not-relied-on",),
     ),
     defect(

@@ -57,6 +57,15 @@ DEFECTS = (
         breaks=("RFC4303-3.3.3-esn-both-count",),
     ),
     defect(
+        "esn-wrap-on-trailer", "report: window behind the trailer", "esn",
+        "the high half moves on with the first packet of a subspace whose trailer is right, not whose ICV is",
+        ("endpoint", "    replay.advance(sequence)\n    return take_trailer(plaintext)\n",
+                     "    opened = take_trailer(plaintext)\n"
+                     "    if sequence >> 32 == replay.highest >> 32 or (isinstance(opened, Opened) and opened.next_header != 59):\n"
+                     "        replay.advance(sequence)\n    return opened\n"),
+        breaks=("RFC4303-3.4.3-validated-counts",),
+    ),
+    defect(
         "esn-duplicates-behind-the-wrap", "D-045", "esn",
         "of a window that lies in two subspaces the later part is not looked up: its packets come any number of times",
         ("replay", "        if offset >= self.size:\n            return ReplayVerdict.LEFT_OF_WINDOW\n",
@@ -70,13 +79,13 @@ DEFECTS = (
         "sad-spi-zero-is-no-esp", "LS-002", "sad",
         "SPI 0 is taken for the non-ESP marker, also of packets that are not in UDP: they are not touched",
         ("endpoint", _NO_SA,
-                     "        if not any(esp[:4]):\n            return Passed(\"bypass\")\n" + _NO_SA),
+                     "        if not any(esp[:4]):\n            return Passed(\"bypass\", outer.header + outer.payload)\n" + _NO_SA),
         breaks=("RFC4303-2.1-spi-zero",),
     ),
     defect(
         "sad-unknown-is-no-esp", "D-015", "sad",
         "ESP for which there is no SA is somebody else's: it is passed on",
-        ("endpoint", _NO_SA, "        if entry is None:\n            return Passed(\"bypass\")\n" + _NO_SA),
+        ("endpoint", _NO_SA, "        if entry is None:\n            return Passed(\"bypass\", outer.header + outer.payload)\n" + _NO_SA),
         breaks=("RFC4303-3.4.2-no-sa-discarded", "RFC4303-2.1-no-match-discarded"),
     ),
     defect(
