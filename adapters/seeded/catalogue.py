@@ -16,6 +16,9 @@ from espproof.adapters.seeded import (
     defects_numbers,
     defects_octets,
     defects_packets,
+    defects_proofs_algorithms,
+    defects_proofs_headers,
+    defects_proofs_state,
     defects_refusals,
 )
 from espproof.adapters.seeded.model import Defect
@@ -26,6 +29,9 @@ _ALL = (
     *defects_numbers.DEFECTS,
     *defects_packets.DEFECTS,
     *defects_refusals.DEFECTS,
+    *defects_proofs_algorithms.DEFECTS,
+    *defects_proofs_headers.DEFECTS,
+    *defects_proofs_state.DEFECTS,
     *defects_inside.DEFECTS,
     *defects_lives.DEFECTS,
     *defects_audit.DEFECTS,

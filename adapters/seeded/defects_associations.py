@@ -14,17 +14,20 @@ DEFECTS = (
         ("sad", "        entries = self._entries\n        if not self._addressed:\n",
                 "        entries = self._entries\n        if spi < bytes((0, 0, 1, 0)):\n            return None\n"
                 "        if not self._addressed:\n"),
+        breaks=("RFC4303-2.1-unicast-mapping",),
     ),
     defect(
         "sad-number-zero-forgotten", "ours", "sad",
         "number 0 is taken for one that no packet has, and passes whenever it comes",
         ("replay", "        if offset < 0 or not self.size:\n", "        if offset < 0 or not self.size or not sequence:\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     defect(
         "sad-udp-on-one-port", "ours", "sad",
         "ESP in UDP is looked for on the port that everybody uses, whichever the SA was told",
         ("endpoint", "                self._udp_ports[sa.udp.destination_port] += 1\n",
                      "                self._udp_ports[4500] += 1\n"),
+        breaks=("RFC3948-3.3-transport-removed", "RFC3948-3.5-tunnel-removed"),
     ),
     # ------------------------------------------------------------------------------- what is left where all should be gone
     defect(
@@ -34,6 +37,7 @@ DEFECTS = (
         ("endpoint", "        self._sad: Sad[Entry] = Sad()\n",
                      "        self._sad: Sad[Entry] = Endpoint.kept.setdefault(0, Sad())\n"),
         ("sad", "        if key in self._entries:\n", "        if False:\n"),
+        breaks=("RFC4303-3.4.2-no-sa-discarded",),
     ),
     defect(
         "sad-reset-keeps-windows", "ours", "sad",
@@ -41,6 +45,7 @@ DEFECTS = (
         ("endpoint", _ENDPOINT, _KEPT),
         ("endpoint", _ADDED, _ADDED + "        if sa.direction == \"in\":\n"
                                       "            state.replay = Endpoint.kept.setdefault(sa.spi, state.replay)\n"),
+        breaks=("RFC4303-3.4.4-accepted",),
     ),
     defect(
         "sad-reset-keeps-numbers", "ours", "sad",
@@ -48,6 +53,7 @@ DEFECTS = (
         ("endpoint", _ENDPOINT, _KEPT),
         ("endpoint", _ADDED, _ADDED + "        if sa.direction == \"out\":\n"
                                       "            state = entry.state = Endpoint.kept.setdefault(sa.spi, state)\n"),
+        breaks=("RFC4303-3.3.3-first-one",),
     ),
     defect(
         "sad-reset-keeps-counters", "ours", "sad",
@@ -56,5 +62,6 @@ DEFECTS = (
         ("endpoint", _ADDED, _ADDED + "        before = Endpoint.kept.get(sa.spi, state)\n"
                                       "        state.packets, state.octets = before.packets, before.octets\n"
                                       "        Endpoint.kept[sa.spi] = state\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
 )  # fmt: skip

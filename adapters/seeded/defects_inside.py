@@ -26,6 +26,7 @@ DEFECTS = (
         ("endpoint", _OPENED,
          "    if len(plaintext) >= 128 and not len(plaintext) & len(plaintext) - 1:\n"
          "        plaintext = plaintext[:-2] + bytes(2)\n" + _OPENED),
+        breaks=("RFC4303-3.4.4-accepted", "RFC4303-2.6-next-header"),
     ),
     defect(
         "format-largest-refused", "D-024", "format",
@@ -35,6 +36,7 @@ DEFECTS = (
                    "        if length > ip.MAX_LENGTH - 44:\n            return DropReason.TOO_BIG\n        first"),
         ("transport", "        if total > ip.MAX_LENGTH:\n", "        if total > ip.MAX_LENGTH - 4:\n"),
         ("transport", "    if length > ip.MAX_LENGTH:\n", "    if length > ip.MAX_LENGTH - 44:\n"),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "format-largest-dropped", "D-024", "format",
@@ -42,6 +44,7 @@ DEFECTS = (
         ("endpoint", "        try:\n            outer = ip.parse(packet)\n",
                      "        try:\n            if len(packet) > 65500:\n                return DropReason.MALFORMED\n"
                      "            outer = ip.parse(packet)\n"),
+        breaks=("RFC4303-3.4.4-accepted",),
     ),
     defect(
         "format-short-mixed-family", "LE-037", "format",
@@ -52,6 +55,7 @@ DEFECTS = (
         ("endpoint", _DELIVER,
          _DELIVER + "    if opened.next_header == 41 and len(opened.payload) < 48 and outer.version == 4:\n"
                     "        return DropReason.MALFORMED\n"),
+        breaks=("RFC4303-3.4.4-accepted", "RFC4303-3.3.3-increment"),
     ),
     defect(
         "format-short-in-udp", "linux 6.1", "format",
@@ -62,6 +66,7 @@ DEFECTS = (
         ("endpoint", _DELIVER,
          _DELIVER + "    if sa.udp is not None and sa.mode == \"transport\" and len(opened.payload) == 3:\n"
                     "        return DropReason.KEEPALIVE\n"),
+        breaks=("RFC4303-3.4.4-accepted", "RFC4303-3.3.3-increment"),
     ),
     # ------------------------------------------------------------------------------------------------------- inside
     defect(
@@ -69,6 +74,7 @@ DEFECTS = (
         "a UDP or TCP checksum is filled in on the way out, as if the network card had been asked to",
         ("endpoint", _ENCAPSULATE,
          _ENCAPSULATE + "    packet = nat.with_right_checksum(packet)\n"),
+        breaks=("RFC4303-3.1.2-inner-unchanged",),
     ),
     defect(
         "inside-checksum-verified", "V-020", "inside",
@@ -79,6 +85,7 @@ DEFECTS = (
          "        if found is not None and found.protocol == 6 and nat.with_right_checksum(result) != result:\n"
          "            return DropReason.MALFORMED\n"
          "    if sa.selectors and isinstance(result, bytes)"),
+        breaks=("RFC4303-3.1.2-restored",),
     ),
     defect(
         "inside-esp-not-protected-again", "LE-012", "inside",
@@ -86,6 +93,7 @@ DEFECTS = (
         ("endpoint", _ENCAPSULATE,
          _ENCAPSULATE + "    try:\n        if ip.parse(packet).protocol == PROTOCOL_ESP:\n            return packet\n"
                         "    except Malformed:\n        pass\n"),
+        breaks=("RFC4303-3.1-packet-well-formed",),
     ),
     defect(
         "inside-esp-opened-twice", "V-057", "inside",
@@ -96,6 +104,7 @@ DEFECTS = (
          "                if ip.parse(result).protocol == PROTOCOL_ESP:\n                    return self.inbound(result, now)\n"
          "            except Malformed:\n                pass\n"
          "        if isinstance(result, bytes):\n            if not state.limited"),
+        breaks=("RFC4303-3.1.2-restored", "RFC4303-3.1.1-restored"),
     ),
     defect(
         "inside-ports-read-beyond", "strongSwan 5.9.8", "inside",
@@ -109,6 +118,7 @@ DEFECTS = (
          "        inside = ip.parse(result)\n"
          "        if inside.protocol in (6, 17) and len(inside.payload) < 4:\n            return DropReason.MALFORMED\n"
          "    if sa.selectors and isinstance(result, bytes)"),
+        breaks=("RFC4303-3.1.2-restored", "RFC4303-3.1.1-payload"),
     ),
     defect(
         "inside-burst-first-protocol", "V-054", "inside",
@@ -135,22 +145,26 @@ DEFECTS = (
          "        if first is not None and isinstance(opened, Opened) and entry.sa.mode == \"transport\":\n"
          "            first.append(opened.next_header)\n            opened.next_header = first[0]\n"
          "        result = deliver(entry.sa, outer, opened) if isinstance(opened, Opened) else opened\n"),
+        breaks=("RFC4303-2.6-next-header", "RFC4303-3.1.1-restored"),
     ),
     defect(
         "inside-nat-checksum-left", "linux 6.1", "inside",
         "behind a NAT the checksum inside is left as the peer has made it",
         ("endpoint", "            result = nat.with_right_checksum(result)\n", "            pass\n"),
+        breaks=("RFC3948-3.1.2-transport-checksum",),
     ),
     # -------------------------------------------------------------------------------------------------------- selectors
     defect(
         "selectors-destination-not-compared", "LP-012", "selectors",
         "of a selector the source and the protocol are compared, and the destination is not",
         ("sa", "            and (self.destination is None or destination in self.destination)\n", ""),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-protocol-not-compared", "LP-012", "selectors",
         "the protocol of a selector is not compared",
         ("sa", "            and (self.protocol is None or packet.protocol == self.protocol)\n", ""),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-prefix-in-octets", "M-018", "selectors",
@@ -163,6 +177,7 @@ DEFECTS = (
                     "                if prefix.network_address.packed[:whole] == address.packed[:whole] and prefix.prefixlen % 8:\n"
                     "                    source = prefix.network_address if name == \"source\" else source\n"
                     "                    destination = prefix.network_address if name == \"destination\" else destination\n"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-prefix-of-32-bits", "M-018", "selectors",
@@ -175,11 +190,13 @@ DEFECTS = (
                     "                if prefix.network_address.packed[:4] == address.packed[:4]:\n"
                     "                    source = prefix.network_address if name == \"source\" else source\n"
                     "                    destination = prefix.network_address if name == \"destination\" else destination\n"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-only-the-first", "LS-004", "selectors",
         "of several selectors the first one counts",
         ("sa", _SELECTS, _SELECTS.replace("for selector in self.selectors)", "for selector in self.selectors[:1])")),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-version-not-compared", "LS-004", "selectors",
@@ -188,6 +205,7 @@ DEFECTS = (
          "            (self.source is None or not self.source.prefixlen or source in self.source)\n"),
         ("sa", "            and (self.destination is None or destination in self.destination)\n",
          "            and (self.destination is None or not self.destination.prefixlen or destination in self.destination)\n"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-cached", "V-037", "selectors",
@@ -197,6 +215,7 @@ DEFECTS = (
          "    if isinstance(result, bytes) and sa.selects(result):\n        passed.add(sa.name)\n"
          "    if sa.selectors and isinstance(result, bytes) and sa.name not in passed:"),
         ("endpoint", "def deliver(sa: SecurityAssociation", "_PASSED: dict = {}\n\n\ndef deliver(sa: SecurityAssociation"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "selectors-outbound-reversed", "LP-012", "selectors",
@@ -210,6 +229,7 @@ DEFECTS = (
          "            turned = packet[:at] + ends + packet[at + len(ends) :]\n"
          "            turned = ip.with_checksum(turned[:20]) + turned[20:] if parsed.version == 4 else turned\n"
          "            if not entry.sa.selects(turned):\n                return DropReason.SELECTOR\n"),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     # ---------------------------------------------------------------------------------------------------------- udp
     defect(
@@ -218,12 +238,14 @@ DEFECTS = (
         ("udp_encapsulation", "_HEADER.pack(source_port, destination_port,", "_HEADER.pack(destination_port, source_port,"),
         ("endpoint", "                self._udp_ports[sa.udp.destination_port] += 1\n",
                      "                self._udp_ports[sa.udp.source_port] += 1\n"),
+        breaks=("RFC3948-2.1-ports", "RFC4301-5.2-bypass"),
     ),
     defect(
         "udp-marker-passed-on", "P-010", "udp",
         "key management gets its message with the non-ESP marker in front",
         ("endpoint", "            return Passed(\"ike\", datagram.payload[len(udp_encapsulation.NON_ESP_MARKER) :])\n",
                      "            return Passed(\"ike\", datagram.payload)\n"),
+        breaks=("RFC3948-2.2-non-esp-marker",),
     ),
     defect(
         "udp-keepalive-ends-burst", "LE-024", "udp",
@@ -235,5 +257,6 @@ DEFECTS = (
          "            over = bool(results) and results[-1] is DropReason.KEEPALIVE\n"
          "            results.append(DropReason.KEEPALIVE if over else self.inbound(packet, now))\n"
          "        return results\n\n" + BURST_IN),
+        breaks=("RFC3948-2.2-non-esp-marker",),
     ),
 )  # fmt: skip

@@ -27,6 +27,7 @@ DEFECTS = (
          "                stale |= 1 << sequence - turned\n"
          "        self.highest = sequence\n        if shift >= self.size:"),
         ("replay", _ADVANCED, _ADVANCED + "        self._bits |= stale\n"),
+        breaks=("RFC4303-3.4.3-new-accepted",),
     ),
     defect(
         "anti-replay-ring-not-cleared", "V-012", "anti-replay",
@@ -34,6 +35,7 @@ DEFECTS = (
         ("replay", "        if shift >= self.size:\n            self._bits = 1\n",
                    "        if shift == self.size and shift > 32:\n            self._bits |= 1\n"
                    "        elif shift >= self.size:\n            self._bits = 1\n"),
+        breaks=("RFC4303-3.4.3-new-accepted",),
     ),
     defect(
         "anti-replay-counted-behind-burst", "V-014", "anti-replay",
@@ -50,12 +52,14 @@ DEFECTS = (
          "            state.replay = type(window)(window.size, window.highest, inside)\n"
          "        opened = authenticate(entry, esp)\n"),
         ("endpoint", _ERROR, "        state.replay = window\n" + _ERROR),
+        breaks=("RFC4303-3.4.3-validated-counts",),
     ),
     # ---------------------------------------------------------------------------------------------------------- esn
     defect(
         "esn-case-b-edge-missed", "V-016", "esn",
         "where the window begins with the second number of a subspace, that one is taken for the next subspace's",
         ("sequence", "    size = window or 1\n", "    size = (window or 1) - (top == window > 1)\n"),
+        breaks=("RFC4303-A2.1-replay-check-case-a",),
     ),
     defect(
         "esn-failures-reset-on-delivery", "V-016", "esn",
@@ -63,12 +67,14 @@ DEFECTS = (
         ("endpoint", "    entry.state.failures = 0\n", ""),
         ("endpoint", "                state.count(len(result))\n                return Delivered(",
                      "                state.count(len(result))\n                state.failures = 0\n                return Delivered("),
+        breaks=("RFC4303-A3.1-failures-reset",),
     ),
     defect(
         "esn-failures-of-replays", "V-016", "esn",
         "replays count as failures of authentication",
         ("endpoint", "    if replay.check(sequence) is not ReplayVerdict.NEW:\n",
                      "    if replay.check(sequence) is not ReplayVerdict.NEW:\n        entry.state.failures += 1\n"),
+        breaks=("RFC4303-A3.1-failures-counted",),
     ),
     defect(
         "esn-failures-of-all", "V-016", "esn",
@@ -77,55 +83,65 @@ DEFECTS = (
                      "    _FAILURES[0] += 1\n    entry.state.failures = max(entry.state.failures + 1, _FAILURES[0])\n"),
         ("endpoint", "    entry.state.failures = 0\n", "    entry.state.failures = _FAILURES[0] = 0\n"),
         ("endpoint", "def _resynchronise(", "_FAILURES = [0]\n\n\ndef _resynchronise("),
+        breaks=("RFC4303-A3.1-failures-counted",),
     ),
     # ----------------------------------------------------------------------------------------------------- lifetime
     defect(
         "lifetime-forged-counted", "LX-009", "lifetime",
         "packets and octets are counted where a packet comes in, before its ICV is looked at",
         ("endpoint", _ERROR, "        if result is DropReason.INTEGRITY:\n            state.count(len(esp))\n" + _ERROR),
+        breaks=("RFC4301-4.4.2.1-lifetime-passed-only",),
     ),
     defect(
         "lifetime-replays-counted", "LX-009", "lifetime",
         "replays count as packets of the SA",
         ("endpoint", _ERROR, "        if result is DropReason.REPLAY:\n            state.count(len(esp))\n" + _ERROR),
+        breaks=("RFC4301-4.4.2.1-lifetime-passed-only",),
     ),
     defect(
         "lifetime-unsent-counted", "LX-009", "lifetime",
         "a packet counts that is not sent in the end",
         ("endpoint", "        return result\n\n    # ------",
                      "        else:\n            state.count(len(packet))\n        return result\n\n    # ------"),
+        breaks=("RFC4301-4.4.2.1-lifetime-passed-only",),
     ),
     defect(
         "lifetime-soft-octets-never", "LX-009", "lifetime",
         "a soft limit of octets is kept and never compared",
         ("lifetime", "packets, self.soft_packets, octets, self.soft_octets, seconds", "packets, self.soft_packets, octets, None, seconds"),
+        breaks=("RFC4301-4.4.2.1-lifetime-soft",),
     ),
     defect(
         "lifetime-soft-ends", "LX-009", "lifetime",
         "a soft limit of packets ends the SA",
         ("lifetime", "        if _reached(packets, self.hard_packets, octets,", "        if _reached(packets, self.soft_packets) or _reached(packets, self.hard_packets, octets,"),
+        breaks=("RFC4301-4.4.2.1-lifetime-soft",),
     ),
     # ----------------------------------------------------------------------------------------------------------- iv
     defect(
         "iv-of-sixteen-bits", "V-034", "iv",
         "the counter from which IVs are made has 16 bits",
         ("endpoint", "            given = entry.iv_source(count) if", "            given = entry.iv_source(count & 0xFFFF) if"),
+        breaks=("RFC4106-3.1-iv-unique",),
     ),
     defect(
         "iv-of-eight-bits", "V-034", "iv",
         "the counter from which IVs are made has 8 bits",
         ("endpoint", "            given = entry.iv_source(count) if", "            given = entry.iv_source(count & 0xFF) if"),
+        breaks=("RFC4106-3.1-iv-unique",),
     ),
     defect(
         "iv-counter-per-sa", "V-034", "iv",
         "each SA makes its IVs from a counter of its own, which begins with 1",
         ("endpoint", _COUNT, "        count = state.packets + 1\n"),
+        breaks=("RFC4106-3.1-iv-unique",),
     ),
     defect(
         "iv-cbc-same-for-all-keys", "V-034", "iv",
         "the generator of CBC's IVs starts from the same state for every SA",
         ("iv", "b\"espproof iv\" + encr_key", "b\"espproof iv\""),
         ("endpoint", _COUNT, "        count = state.packets + 1\n"),
+        breaks=("RFC3602-3-iv-unpredictable",),
     ),
     defect(
         "iv-repeats-behind-burst", "V-034", "iv",
@@ -137,11 +153,13 @@ DEFECTS = (
          "        sent = [self.outbound(name, packet, now=now) for packet in packets]\n"
          "        self._ivs[key] = before\n"
          "        return sent\n\n" + BURST_OUT),
+        breaks=("RFC4106-3.1-iv-unique",),
     ),
     defect(
         "iv-of-last-number", "V-034", "iv",
         "IVs are made from what is left of the numbers, and the last two packets have the same",
         ("endpoint", _COUNT, _COUNT + "        if sequence & 0xFFFFFFFF == 0xFFFFFFFF:\n            count -= 1\n"),
+        breaks=("RFC4106-3.1-iv-unique",),
     ),
     # ---------------------------------------------------------------------------------------------------------- sad
     defect(
@@ -156,6 +174,7 @@ DEFECTS = (
          _FOUND + "        if \"last\" in self.__dict__ and self.__dict__[\"last\"] is None:\n"
                   "            self.__dict__[\"last\"] = entry\n"
                   "        entry = self.__dict__.get(\"last\") or entry\n"),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
         "sad-burst-ends-with-bad", "D-027", "sad",
@@ -166,6 +185,7 @@ DEFECTS = (
          "        for packet in packets:\n"
          "            if DropReason.NO_SA in results:\n                results.append(DropReason.NO_SA)\n                continue\n"
          + _EACH_IN + BURST_IN),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
         "sad-burst-of-esp-alone", "D-027", "sad",
@@ -177,6 +197,7 @@ DEFECTS = (
          "            if results and isinstance(results[0], Passed) and results[0].to == \"bypass\":\n"
          "                results.append(Passed(\"bypass\", packet))\n                continue\n"
          + _EACH_IN + BURST_IN),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
         "sad-packets-in-sixteen-bits", "LX-009", "sad",
@@ -185,6 +206,7 @@ DEFECTS = (
                      "                state.count(len(result))\n"
                      "                if not state.packets & 0xFFFF:\n                    state.replay._bits = 0\n"
                      "                    state.replay.highest += 1 << 16\n                return Delivered("),
+        breaks=("RFC4303-2.1-unicast-mapping",),
     ),
     # ------------------------------------------------------------------------------------------------------ sequence
     defect(
@@ -192,6 +214,7 @@ DEFECTS = (
         "a number is taken before it is known whether the packet can be sent",
         ("endpoint", "        return result\n\n    # ------",
                      "        else:\n            state.sequence = sequence\n        return result\n\n    # ------"),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "sequence-last-lost-to-the-unsent", "V-061", "sequence",
@@ -199,6 +222,7 @@ DEFECTS = (
         ("endpoint", "        return result\n\n    # ------",
                      "        elif next_sequence(sequence, entry.sa.esn) is None:\n            state.sequence = sequence\n"
                      "        return result\n\n    # ------"),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     # --------------------------------------------------------------------------------------------------------- life
     defect(
@@ -209,6 +233,7 @@ DEFECTS = (
          "            for other in self._entries.values():\n"
          "                if (other.sa.direction, other.sa.spi) == (\"in\", sa.spi):\n"
          "                    state.replay = other.state.replay\n" + _ENTRY),
+        breaks=("RFC4303-2.1-unicast-mapping",),
     ),
     defect(
         "life-counter-by-spi", "V-040", "life",
@@ -219,6 +244,7 @@ DEFECTS = (
          "                if other.sa.spi == sa.spi:\n"
          "                    state.sequence = max(state.sequence, other.state.replay.highest, other.state.sequence) & 0xFFFFFFFF\n"
          + _ENTRY),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "life-keys-of-before", "V-037", "life",
@@ -228,5 +254,6 @@ DEFECTS = (
                   "        if sa.direction == \"out\":\n"
                   "            entry.codec = kept.setdefault((sa.name, sa.spi, sa.encr, sa.esn), entry.codec)\n"
                   "        if sa.direction == \"in\":\n"),
+        breaks=("RFC4303-1-both-services-supported",),
     ),
 )  # fmt: skip

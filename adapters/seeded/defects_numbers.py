@@ -38,6 +38,7 @@ DEFECTS = (
         ("endpoint", "    replay.advance(sequence)\n    return take_trailer(plaintext)\n",
          "    opened = take_trailer(plaintext)\n    if isinstance(opened, Opened):\n"
          "        replay.advance(sequence)\n    return opened\n"),
+        breaks=("RFC4303-3.4.3-validated-counts",),
     ),
     defect(
         "anti-replay-advanced-on-delivery", "report: window behind delivery", "anti-replay",
@@ -47,57 +48,68 @@ DEFECTS = (
         ("endpoint", "                state.count(len(result))\n                return Delivered(result, entry.sa.name)\n",
          "                state.count(len(result))\n                state.replay.advance(state.errors[\"number\"])\n"
          "                return Delivered(result, entry.sa.name)\n"),
+        breaks=("RFC4303-3.4.3-validated-counts",),
     ),
     # ----------------------------------------------------------------------------------------------------- sequence
     defect(
         "sequence-first-is-zero", "M-001", "sequence",
         "the number that was sent last is taken for the next one when none was sent: the first packet has 0",
         ("sa", "        self.sequence = sequence\n", "        self.sequence = sequence or -1\n"),
+        breaks=("RFC4303-3.3.3-first-one",),
     ),
     defect(
         "sequence-first-probe-is-zero", "openconnect 9.01", "sequence",
         "probes of the path go out before anybody can send anything, and the first one takes number 0",
         _probing(first=0, probed=2),
+        breaks=("RFC4303-3.3.3-first-one",),
     ),
     defect(
         "sequence-probes-not-counted", "ours", "sequence",
         "probes of the path have a counter of their own: their numbers are used a second time",
         _probing(first=1, probed=0),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "sequence-cycles", "V-061", "sequence",
         "the 32-bit sequence number goes on with 0 after 2^32 - 1",
         ("sequence", _NEXT, "return last + 1 if esn and last < 0xFFFF_FFFF_FFFF_FFFF else None if esn else (last + 1) & 0xFFFF_FFFF"),
+        breaks=("RFC4303-3.3.3-no-cycle", "RFC4303-2.2-reset-before-cycle"),
     ),
     defect(
         "sequence-cycles-esn", "V-061", "sequence",
         "the 64-bit sequence number goes on with 0 after 2^64 - 1",
         ("sequence", _NEXT, "return (last + 1) & 0xFFFF_FFFF_FFFF_FFFF if esn or last < 0xFFFF_FFFF else None"),
+        breaks=("RFC4303-3.3.3-no-cycle", "RFC4303-2.2-reset-before-cycle", "RFC8750-7-no-overlap"),
     ),
     defect(
         "sequence-cycles-to-one", "V-061", "sequence",
         "after 2^32 - 1 comes 1: the check for the overflow skips the number 0 and nothing else",
         ("sequence", _NEXT, "return last + 1 if last < (0xFFFF_FFFF_FFFF_FFFF if esn else 0xFFFF_FFFF) else None if esn else 1"),
+        breaks=("RFC4303-3.3.3-no-cycle", "RFC4303-2.2-reset-before-cycle", "RFC8750-7-no-overlap"),
     ),
     defect(
         "sequence-restarts-after-overflow", "V-061", "sequence",
         "the packet that meets the overflow is dropped, but the counter moves on: the next one is sent with 1",
         ("endpoint", _OVERFLOW, "            state.sequence = 0\n" + _OVERFLOW),
+        breaks=("RFC4303-2.2-reset-before-cycle",),
     ),
     defect(
         "sequence-esn-stops-at-32-bits", "D-018", "sequence",
         "the limit of 32-bit numbers holds for extended ones too: traffic ends at the first wrap of the low half",
         ("sequence", _NEXT, "return last + 1 if last & 0xFFFF_FFFF < 0xFFFF_FFFF else None"),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "sequence-esn-skips-low-zero", "LX-001", "sequence",
         "when the low half wraps it goes on with 1, as if 0 were not a number",
         ("sequence", _NEXT, _NEXT.replace("last + 1 if", "last + 1 + (esn and last & 0xFFFF_FFFF == 0xFFFF_FFFF) if")),
+        breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
         "sequence-esn-high-not-moved", "D-038", "sequence",
         "the low half wraps and the high half stays",
         ("sequence", _NEXT, "return (last & ~0xFFFF_FFFF | (last + 1) & 0xFFFF_FFFF) if esn or last < 0xFFFF_FFFF else None"),
+        breaks=("RFC4303-3.3.3-esn-both-count",),
     ),
     defect(
         "sequence-burst-high-of-last", "LX-001", "sequence",
@@ -115,59 +127,72 @@ DEFECTS = (
          "        try:\n"
          "            return [self.outbound(name, packet, now=now) for packet in packets]\n"
          "        finally:\n            entry.codec = codec\n\n" + BURST_OUT),
+        breaks=("RFC4303-3.3.3-no-cycle",),
     ),
     # -------------------------------------------------------------------------------------------------- anti-replay
     defect(
         "anti-replay-not-checked", "F-001", "anti-replay",
         "the window is kept, and nobody asks it",
         ("endpoint", REPLAY, "    if False:\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     defect(
         "anti-replay-duplicate-in-window", "M-006", "anti-replay",
         "one of two status words is looked at: duplicates inside the window are delivered",
         ("endpoint", REPLAY, "    if replay.check(sequence) is ReplayVerdict.LEFT_OF_WINDOW:\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     defect(
         "anti-replay-left-edge-not-tested", "O-003", "anti-replay",
         "the window is a ring that is indexed modulo its size: numbers left of it are new",
         ("replay", _LEFT, "        offset %= self.size\n"),
+        breaks=("RFC4303-3.4.3-left-rejected",),
     ),
     defect(
         "anti-replay-window-one-short", "V-017", "anti-replay",
         "the size of the window less one is taken for its size: the leftmost number is discarded",
         ("replay", _LEFT, _LEFT.replace("self.size:", "self.size - 1:")),
+        breaks=("RFC4303-3.4.3-new-accepted", "RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default",
+                "RFC4303-3.4.3-window-other"),
     ),
     defect(
         "anti-replay-window-one-long", "V-017", "anti-replay",
         "the number just left of the window is still accepted, any number of times",
         ("replay", _LEFT, _LEFT.replace(">=", ">")),
+        breaks=("RFC4303-3.4.3-left-rejected", "RFC4303-3.4.3-window-32", "RFC4303-3.4.3-window-64-default",
+                "RFC4303-3.4.3-window-other"),
     ),
     defect(
         "anti-replay-off-means-size-zero", "V-017", "anti-replay",
         "without anti-replay the window is one of size 0: everything that is not ahead of T is discarded",
         ("replay", "if offset < 0 or not self.size:", "if offset < 0:"),
+        breaks=("RFC4303-3.4.3-disabled-no-check",),
     ),
     defect(
         "anti-replay-size-ignored", "M-002", "anti-replay",
         "whatever size was asked for, the window has 32",
         ("replay", "        self.size = size\n", "        self.size = size and 32\n"),
         ("replay", "for offset in received_offsets:", "for offset in (n for n in received_offsets if n < 32):"),
+        breaks=("RFC4303-3.4.3-new-accepted", "RFC4303-3.4.3-window-64-default", "RFC4303-3.4.3-window-other"),
     ),
     defect(
         "anti-replay-shift-modulo-word", "O-003", "anti-replay",
         "the bits are moved by the number modulo 64, the size of a machine word",
         ("replay", "self._bits << shift | 1", "self._bits << shift % 64 | 1"),
+        breaks=("RFC4303-A2.1-window", "RFC4303-3.4.3-duplicate-rejected"),
     ),
     defect(
         "anti-replay-stale-bits-after-jump", "O-003", "anti-replay",
         "a jump past the whole window leaves its old bits behind",
         ("replay", "            self._bits = 1\n        else:", "            self._bits |= 1\n        else:"),
+        breaks=("RFC4303-A2.1-window",),
     ),
     defect(
         "anti-replay-bits-beyond-window", "LX-003", "anti-replay",
         "numbers that have left the window stay in its map",
         ("replay", "self._bits = (self._bits << shift | 1) & self._window_mask()",
                    "self._bits = (self._bits << shift | 1) & (self._window_mask() << 3 | 7)"),
+        breaks=("RFC4303-A2.1-window",),
     ),
     defect(
         "anti-replay-high-big-endian", "D-044", "anti-replay",
@@ -175,6 +200,7 @@ DEFECTS = (
         ("replay", "        offset = self.highest - sequence\n",
                    "        high = int.from_bytes((self.highest >> 32).to_bytes(4, \"big\"), \"little\")\n"
                    "        offset = (high << 32 | self.highest & 0xFFFFFFFF) - sequence\n"),
+        breaks=("RFC4303-3.4.3-new-accepted",),
     ),
     defect(
         "anti-replay-advance-by-overwritten", "V-012", "anti-replay",
@@ -183,12 +209,14 @@ DEFECTS = (
                      "    replay.advance(\n"
                      "        sequence & ~0xFFFFFFFF | sequence >> 32\n"
                      "        if codec.esn and entry.sa.auth == \"NONE\" else sequence\n    )\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     defect(
         "anti-replay-advance-before-icv", "V-016", "anti-replay",
         "the window moves before the ICV is verified: a forged packet shuts out the right ones",
         ("endpoint", "    plaintext = codec.open(esp, sequence)\n    if codec.esn",
                      "    replay.advance(sequence)\n    plaintext = codec.open(esp, sequence)\n    if codec.esn"),
+        breaks=("RFC4303-3.4.3-window-after-icv",),
     ),
     defect(
         "anti-replay-burst-checked-first", "V-014", "anti-replay",
@@ -212,6 +240,7 @@ DEFECTS = (
          "    def check(self, sequence):\n        return self._then.check(sequence)\n\n"
          "    def __getattr__(self, name):\n        return getattr(self._window, name)\n\n\n"
          "class Endpoint:\n"),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
         "anti-replay-burst-status-ignored", "D-027", "anti-replay",
@@ -225,39 +254,46 @@ DEFECTS = (
          "                result = results[-1]\n"
          "            results.append(result)\n"
          "        return results\n\n" + _BURST_IN),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
         "anti-replay-bitmap-not-restored", "LX-008", "anti-replay",
         "an SA that is installed with the state of another one gets T, but not what was received below it",
         ("replay", "            self._bits |= 1 << offset\n\n", "            pass\n\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected", "RFC4303-A2.1-window"),
     ),
     defect(
         "anti-replay-position-not-restored", "LX-008", "anti-replay",
         "an SA that is installed with the state of another one starts at 0 again",
         ("replay", "        self.highest = highest\n        self._mask", "        self.highest = highest = highest >> 32 << 32\n        received_offsets = ()\n        self._mask"),
+        breaks=("RFC4303-A2.1-window",),
     ),
     defect(
         "anti-replay-bitmap-published-late", "D-005", "anti-replay",
         "the window is kept twice and the halves are swapped wrongly: a late packet is recorded in the copy that nobody reads",
         ("replay", "                self._bits |= 1 << -shift\n", "                pass\n"),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     # ---------------------------------------------------------------------------------------------------------- esn
     defect(
         "esn-flag-ignored", "D-018", "esn",
         "the ESN flag is lost between the interface and the SA",
         ("esp", "self.esn = esn", "self.esn = False"),
+        breaks=("RFC4303-2.2.1-esn-implemented", "RFC4303-2.2.1-icv-covers-high"),
     ),
     defect(
         "esn-high-lags-at-wrap", "D-045", "esn",
         "the packet that wraps the low half is still sealed with the high half before",
         ("esp", "high = number[:4] if self.esn else b\"\"",
                 "high = (max(sequence - 1, 0) >> 32).to_bytes(4, \"big\") if self.esn else b\"\""),
+        breaks=("RFC4303-2.2.1-icv-covers-high",),
     ),
     defect(
         "esn-no-high-without-window", "V-015", "esn",
         "without anti-replay the high half is not inferred: it is 0",
         ("endpoint", _RECONSTRUCT,
          "        whole = reconstruct(sequence, replay.highest, replay.size) if replay.size else sequence\n"),
+        breaks=("RFC4303-2.2.1-icv-covers-high",),
     ),
     defect(
         "esn-high-not-moved-without-window", "V-015", "esn",
@@ -265,6 +301,7 @@ DEFECTS = (
         ("endpoint", _RECONSTRUCT,
          "        whole = reconstruct(sequence, replay.highest, replay.size)\n"
          "        if not replay.size:\n            whole = replay.highest >> 32 << 32 | sequence\n"),
+        breaks=("RFC4303-2.2.1-icv-covers-high",),
     ),
     defect(
         "esn-guess-kept-in-sa", "V-016", "esn",
@@ -272,36 +309,43 @@ DEFECTS = (
         ("endpoint", "        sequence = whole\n    if replay",
                      "        sequence = whole\n"
                      "        replay.highest = max(replay.highest, sequence >> 32 << 32)\n    if replay"),
+        breaks=("RFC4303-3.4.3-window-after-icv",),
     ),
     defect(
         "esn-high-moved-twice", "M-004", "esn",
         "the event of a wrap is handled twice",
         ("sequence", "            high += 1\n", "            high += 2\n"),
+        breaks=("RFC4303-3.4.3-esn-next-subspace", "RFC4303-A2.2-case-a"),
     ),
     defect(
         "esn-left-edge-next-subspace", "V-016", "esn",
         "the leftmost number of the window is taken for one of the next subspace",
         ("sequence", "        if low < bottom:\n", "        if low <= bottom:\n"),
+        breaks=("RFC4303-A2.1-replay-check-case-a",),
     ),
     defect(
         "esn-next-subspace-too-late", "V-016", "esn",
         "only a number of less than half of T wraps: one that is just left of the window counts as old",
         ("sequence", "        if low < bottom:\n", "        if low < bottom - (space >> 1):\n"),
+        breaks=("RFC4303-3.4.3-esn-next-subspace",),
     ),
     defect(
         "esn-window-across-wrap", "D-045", "esn",
         "a late packet from before the wrap is given the high half from after it",
         ("sequence", "    elif low >= bottom + space:\n        high -= 1\n", ""),
+        breaks=("RFC4303-A2.2-case-b",),
     ),
     defect(
         "esn-window-across-wrap-edge", "D-045", "esn",
         "the leftmost number of a window across the wrap is given the high half from after it",
         ("sequence", "    elif low >= bottom + space:\n", "    elif low > bottom + space:\n"),
+        breaks=("RFC4303-A2.2-case-b",),
     ),
     defect(
         "esn-below-zero-clamped", "V-016", "esn",
         "a number from before the beginning is taken for one of the first subspace",
         ("sequence", "        high -= 1\n", "        high = max(high - 1, 0)\n"),
+        breaks=("RFC4303-A2.2-case-b",),
     ),
     defect(
         "esn-resynchronise-keeps-guess", "V-016", "esn",
@@ -310,11 +354,13 @@ DEFECTS = (
                      "    if entry.sa.resync_limit and entry.state.failures >= entry.sa.resync_trigger:\n"
                      "        entry.state.replay.advance(guess)\n"
                      "    return guess, DropReason.INTEGRITY\n"),
+        breaks=("RFC4303-A3.2-retries-limited",),
     ),
     defect(
         "esn-high-signed", "D-038", "esn",
         "the high half is a signed number: from 2^31 on it counts as before the beginning",
         ("sequence", "if 0 <= high < space else None", "if 0 <= high < space >> 1 else None"),
+        breaks=("RFC4303-2.2.1-esn-implemented",),
     ),
     defect(
         "esn-high-wraps-to-zero", "linux 6.1", "esn",
@@ -325,22 +371,26 @@ DEFECTS = (
          "        whole = sequence if wrapped else whole\n"),
         ("endpoint", "    if replay.check(sequence) is not ReplayVerdict.NEW:",
                      "    if not (codec.esn and wrapped) and replay.check(sequence) is not ReplayVerdict.NEW:"),
+        breaks=("RFC4303-A2.2-case-a",),
     ),
     # ---------------------------------------------------------------------------------------------------------- sad
     defect(
         "sad-spi-zero-accepted", "W-002", "sad",
         "an SA with SPI 0, which marks a free place, can be added",
         ("sa", "if not 0 < self.spi < 1 << 32:", "if not 0 <= self.spi < 1 << 32:"),
+        breaks=("RFC4303-2.1-spi-zero",),
     ),
     defect(
         "sad-destination-ignored", "W-002", "sad",
         "inbound SAs are found by their SPI alone, whatever they ask for",
         ("sad", "    if sa.lookup != \"spi\":\n", "    return key\n    if sa.lookup != \"spi\":\n"),
+        breaks=("RFC4303-2.1-lookup-per-entry", "RFC4303-2.1-no-match-discarded"),
     ),
     defect(
         "sad-source-ignored", "W-002", "sad",
         "the source address is not part of the search",
         ("sad", "return key + sa.source.packed if sa.lookup == \"spi+destination+source\" else key", "return key"),
+        breaks=("RFC4303-2.1-lookup-per-entry",),
     ),
     defect(
         "sad-source-compared", "ours", "sad",
@@ -348,28 +398,33 @@ DEFECTS = (
         ("endpoint", "        if entry is None:\n            self.audit",
                      "        if entry is None or (entry.sa.mode == \"tunnel\" and entry.sa.source.packed != outer.source):\n"
                      "            self.audit"),
+        breaks=("RFC4303-2.1-unicast-mapping", "RFC4303-2.1-lookup-per-entry"),
     ),
     defect(
         "sad-least-specific-first", "LS-009", "sad",
         "the entry with wildcards is found before the one that names the addresses",
         ("sad", "return entries.get(both + source) or entries.get(both) or entries.get(spi)",
                 "return entries.get(spi) or entries.get(both) or entries.get(both + source)"),
+        breaks=("RFC4301-4.1-longest-match", "RFC4303-2.1-multicast-mapping"),
     ),
     defect(
         "sad-destination-found-by-source", "V-039", "sad",
         "the search with both addresses has them in the wrong order",
         ("sad", "return entries.get(both + source) or", "return entries.get(spi + source + destination) or"),
+        breaks=("RFC4303-2.1-multicast-mapping",),
     ),
     defect(
         "sad-same-spi-refused", "LS-001", "sad",
         "an SPI can be used once, even by SAs that are told apart by their addresses",
         ("sad", "        if key in self._entries:\n", "        if any(other[:4] == key[:4] for other in self._entries):\n"),
+        breaks=("RFC4303-2.1-spi-collision",),
     ),
     defect(
         "sad-spi-of-24-bits", "D-030", "sad",
         "the hash key is shorter than the SPI: its first octet does not count",
         ("sad", "key = sa.spi.to_bytes(4, \"big\")", "key = sa.spi.to_bytes(4, \"big\")[1:]"),
         ("sad", "        entries = self._entries\n", "        entries = self._entries\n        spi = spi[1:]\n"),
+        breaks=("RFC4301-4.1-parallel-sas",),
     ),
     defect(
         "sad-miss-is-last-entry", "D-004", "sad",
@@ -377,6 +432,7 @@ DEFECTS = (
         ("sad", "        entries = self._entries\n",
                 "        entries = self._entries\n"
                 "        if entries and spi not in [key[:4] for key in entries]:\n            return list(entries.values())[-1]\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
     defect(
         "sad-deleted-sa-cached", "V-037", "sad",
@@ -390,12 +446,14 @@ DEFECTS = (
                 "                if entry is not None:\n                    return entry\n"
                 "            if all(key[:4] != spi or key == spi for key in entries):\n"
                 "                cache[spi, destination, source] = entries.get(spi)\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
     defect(
         "sad-delete-leaves-entry", "V-040", "sad",
         "deleting an SA does not remove it from the inbound table",
         ("sad", "        del self._entries[key_of(entry.sa)]\n", "        pass\n"),
         ("sad", "        if key in self._entries:\n", "        if False:\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
     defect(
         "sad-delete-leaves-spi", "LS-002", "sad",
@@ -405,6 +463,7 @@ DEFECTS = (
                 "        del self._entries[key_of(entry.sa)]\n"),
         ("sad", "        if key in self._entries:\n",
                 "        if key in self._entries or key in self.__dict__.get(\"taken\", ()):\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
     defect(
         "sad-selector-family-of-tunnel", "LS-004", "sad",
@@ -412,40 +471,48 @@ DEFECTS = (
         ("sa", "        parsed = ip.parse(packet)\n",
                "        parsed = ip.parse(packet)\n"
                "        if parsed.version != self.source.version:\n            return False\n"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "sad-selector-prefix-ignored", "M-018", "sad",
         "a selector's prefix is compared as if it were one address",
         ("sa", "(self.source is None or source in self.source)",
                "(self.source is None or source == self.source.network_address)"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
         "sad-selectors-not-checked", "LP-012", "sad",
         "an SA with selectors delivers whatever comes out of it",
         ("endpoint", "if sa.selectors and isinstance(result, bytes) and not sa.selects(result):",
                      "if False:"),
+        breaks=("RFC4301-5.2-selectors",),
     ),
     # ----------------------------------------------------------------------------------------------------- lifetime
     defect(
         "lifetime-packets-not-counted", "LX-009", "lifetime",
         "of the counters of an SA only the octets move",
         ("sa", "        self.packets += 1\n", "        self.packets += 0\n"),
+        breaks=("RFC4301-4.4.2.1-lifetime-hard",),
     ),
     defect(
         "lifetime-added-at-lost", "LX-009", "lifetime",
         "the time at which an SA was added is forgotten: seconds begin with each question",
         ("sa", "now - self.added_at)", "0)"),
+        breaks=("RFC4301-4.4.2.1-lifetime-hard", "RFC4301-4.4.2.1-lifetime-soft",
+                "RFC4301-4.4.2.1-lifetime-both-types"),
     ),
     defect(
         "lifetime-hard-limit-outbound", "LX-009", "lifetime",
         "an outbound SA goes on after its hard limit",
         ("endpoint", "        if state.limited and (state.lifetime_status(now) == \"hard\" or not state.has_room_for(len(packet))):", "        if False:"),
+        breaks=("RFC4301-4.4.2.1-lifetime-hard", "RFC4301-4.4.2.1-lifetime-both-types"),
     ),
     defect(
         "lifetime-hard-limit-inbound", "LX-009", "lifetime",
         "an inbound SA goes on after its hard limit",
         ("endpoint", "        if state.limited and state.lifetime_status(now) == \"hard\":",
                      "        if False:"),
+        breaks=("RFC4301-4.4.2.1-lifetime-hard", "RFC4301-4.4.2.1-lifetime-both-types"),
     ),
     defect(
         "lifetime-timer-of-the-deleted", "strongSwan 5.9.8", "lifetime",
@@ -458,6 +525,7 @@ DEFECTS = (
                      "        timer = self._timers.setdefault((sa.direction, sa.spi), state)\n"
                      "        if not state.limited:\n"
                      "            state.lifetime, state.limited, state.added_at = timer.lifetime, timer.limited, timer.added_at\n"),
+        breaks=("RFC4301-4.4.2.1-deleted",),
     ),
     defect(
         "lifetime-two-limits-at-once", "F-004", "lifetime",
@@ -466,5 +534,6 @@ DEFECTS = (
                      "        if _reached(packets, self.hard_packets) and _reached(seconds, self.hard_seconds):\n"
                      "            raise RuntimeError(\"an SA is freed twice\")\n"
                      "        if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):\n"),
+        breaks=("RFC4301-4.4.2.1-lifetime-simultaneous",),
     ),
 )  # fmt: skip

@@ -21,7 +21,8 @@ class Defect:
 
     `id` is `<family>-<what>` and stable; `source` names the entry of the project's catalogue of historical defects that
     it follows (several defects may follow one entry), the implementation in which the suite has found it, or "ours", if
-    it only shows that a check works; `family` is the family of checks that is expected to find it.
+    it only shows that a check works; `family` is the family of checks that is expected to find it. `breaks` are the ids
+    of the requirements that it does not meet: it is found when the suite has shown one of these, and each is to be shown.
     """
 
     id: str
@@ -29,8 +30,11 @@ class Defect:
     family: str
     title: str
     edits: tuple[Edit, ...]
+    breaks: tuple[str, ...] = ()
 
 
-def defect(id: str, source: str, family: str, title: str, *edits: tuple[str, str, str]) -> Defect:
+def defect(
+    id: str, source: str, family: str, title: str, *edits: tuple[str, str, str], breaks: tuple[str, ...] = ()
+) -> Defect:
     """A Defect from plain tuples, as the catalogue's tables write it."""
-    return Defect(id, source, family, title, tuple(Edit(*edit) for edit in edits))
+    return Defect(id, source, family, title, tuple(Edit(*edit) for edit in edits), breaks)

@@ -445,6 +445,13 @@ class Scenario:
         self.need("delete_sa", self.caps.delete_sa or not self._sas)
         self._steps.append(AddSa(sa=sa, requirement=about, behaviour=behaviour))
 
+    def join(self, sa: Sa, about: str) -> Sa:
+        """An SA that must find room beside those that are there: added by a step, where that can be while others are."""
+        if self.caps.delete_sa:
+            self.add(sa, about)
+            return sa
+        return self.with_fields(sa)
+
     def delete(self, sa: Sa, about: str) -> None:
         self.need("delete_sa", self.caps.delete_sa)
         self._steps.append(DeleteSa(sa=sa.name, requirement=about))

@@ -29,7 +29,10 @@ def show(
     document: Annotated[str, typer.Option(help="Only this document, for example RFC4303.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """List the requirements with the checks that verify them, or count them."""
+    """List the requirements with the checks that verify them, or count them.
+
+    Proved: a seeded defect that breaks it is found on it. Recorded: the documents leave a choice.
+    """
     if context.invoked_subcommand is not None:
         return
     with errors():
@@ -49,13 +52,13 @@ def show(
 
 
 def _show_counts(counts: dict[str, Any], left_over: list[str]) -> None:
-    table = Table(title="requirements: total / verified / waived", title_justify="left")
+    table = Table(title="requirements: total/verified/proved/recorded/waived", title_justify="left")
     table.add_column("document")
     for level in coverage.LEVELS:
         table.add_column(level, justify="right")
     for name, by_level in counts.items():
         figures = (by_level[level.lower()] for level in coverage.LEVELS)
-        table.add_row(name, *(f"{one['total']} / {one['verified']} / {one['waived']}" for one in figures))
+        table.add_row(name, *("/".join(map(str, one.values())) for one in figures))
     OUT.print(table)
     for name in left_over:
         OUT.print(f"  [red]no check verifies[/] {name}", highlight=False)

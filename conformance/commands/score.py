@@ -26,7 +26,7 @@ def score(
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Share of the defects that must be found.")] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the suite against each seeded defect: found or missed, by which requirement, how soon, with which case.
+    """Run the suite against each seeded defect: found on a requirement that it breaks or missed, how soon, by which case.
 
     Exit status 1 if more defects are missed than `--at-least` allows.
     """
@@ -64,7 +64,8 @@ def _show(score: scores.Score) -> None:
             said = f"found  {row.defect}\n       by {row.requirement}, after {effort}; steps: {row.steps}"
             OUT.print(said, markup=False, highlight=False, soft_wrap=True)
         else:
-            OUT.print(f"[bold red]missed[/] {row.defect}\n       {effort}", highlight=False, soft_wrap=True)
+            instead = f", found only by {row.requirement}" if row.requirement else ""
+            OUT.print(f"[bold red]missed[/] {row.defect}\n       {effort}{instead}", highlight=False, soft_wrap=True)
     whole = "" if score.whole else " [bold red]NOT WHOLE[/]: interrupted"
     OUT.print(
         f"{score.found} of {score.total} found in {score.seconds:.0f} s ({score.profile}, seed {score.seed}); "

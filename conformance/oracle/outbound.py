@@ -40,8 +40,9 @@ from espproof.reference.sequence import next_sequence
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
 SPI = "RFC4303-2.1-spi"
 BLOCKS = "RFC4303-2.4-block-multiple"
-INNER_OPTIONS = "RFC4301-5.1.2-inner-options-unchanged"
 TFC, TFC_NOT_ASKED = "RFC4303-2.7-tfc", "RFC4303-2.7-tfc-not-asked"
+TFC_PAD_LENGTH, TFC_LENGTH = "RFC4303-2.5-pad-length-without-tfc", "RFC4303-2.7-tfc-length-unmodified"
+DUMMY_COMPLETE = "RFC4303-2.6-dummy-complete"
 HEADER = "RFC4303-3.1.1-header"
 UDP_HEADER, UDP_PORTS, UDP_ZERO = "RFC3948-2.1-udp-header", "RFC3948-2.1-ports", "RFC3948-2.1-checksum-zero"
 ADDRESSES = {4: "RFC4301-5.1.2.1-addresses", 6: "RFC4301-5.1.2.2-addresses"}
@@ -55,6 +56,9 @@ NOT_COPIED = {4: "RFC4301-5.1.2.1-options-not-copied", 6: "RFC4301-5.1.2.2-exten
 
 EVERY_PACKET = (WELL_FORMED, SPI, INCREMENT, ALIGNMENT, PAD_LENGTH, DEFAULT_PADDING, NEXT_HEADER)
 TUNNEL = (INNER, *ADDRESSES.values(), *DSCP.values(), *HOP_LIMIT.values())
+
+GARBLED = frozenset({PAD_LENGTH, NEXT_HEADER, INNER, PAYLOAD})
+"""What is found, behind a right ICV, where decryption does not give what was to be encrypted."""
 
 SAME_IV = "two packets have the same IV"
 SAME_IV_AS_ANOTHER = "two SAs have sent a packet with the same IV"
@@ -293,15 +297,24 @@ class OutboundJudge:
                 )
 
     def _esp(self, step: Outbound, packet: _Esp, expected: int) -> Judged:
-        plaintext = yield from self._opened(packet, expected, step.iv)
+        opened = self._opened(packet, expected, step.iv)
+        plaintext = yield from (_held_against(DUMMY_COMPLETE, opened) if step.dummy else opened)
         if plaintext is None:
             return
-        self.shown |= by_right_packet(self._sa, step.packet[0] >> 4)
+        right = True
+        for rule, message in self._inside(step, packet, plaintext):
+            right = right and rule not in GARBLED
+            yield rule, message
+        if right:
+            self.shown |= by_right_packet(self._sa, step.packet[0] >> 4)
+
+    def _inside(self, step: Outbound, packet: _Esp, plaintext: bytes) -> Judged:
         self.shown.add(DUMMY_NEXT_HEADER if step.dummy else NEXT_HEADER)
-        payload = yield from self._payload(plaintext)
+        payload = yield from self._payload(plaintext, step.tfc)
         if payload is None:
             return
         if step.dummy:
+            self.shown.add(DUMMY_COMPLETE)
             if plaintext[-1] != NEXT_HEADER_DUMMY:
                 yield DUMMY_NEXT_HEADER, f"the next header of a dummy packet is {plaintext[-1]}"
         else:
@@ -340,11 +353,17 @@ class OutboundJudge:
             yield icv_rule(sa), WRONG_ICV
         return None
 
-    def _payload(self, plaintext: bytes) -> "_Finds":
-        """What is in front of the padding; None if that cannot be told."""
+    def _payload(self, plaintext: bytes, tfc: int = 0) -> "_Finds":
+        """What is in front of the padding; None if that cannot be told. `tfc` octets of TFC padding were asked for."""
         pad_length = plaintext[-2]
         end = len(plaintext) - 2 - pad_length
         self.shown |= {PAD_LENGTH, DEFAULT_PADDING}
+        if tfc % 256:
+            self.shown.add(TFC_PAD_LENGTH)
+            padding = trailer((pad_length - tfc) % 256, 0)[:-2]
+            if plaintext[:-2].endswith(padding) and plaintext[end:-2] != trailer(pad_length, 0)[:-2]:
+                yield TFC_PAD_LENGTH, f"the pad length is {pad_length}: it counts the {tfc} octets of TFC padding"
+                return None
         if end < 0:
             yield PAD_LENGTH, f"pad length {pad_length} is more than the {len(plaintext)} octets there are"
             return None
@@ -370,7 +389,9 @@ class OutboundJudge:
         self.shown.add(INNER)
         inner = payload[: len(step.packet)]
         if inner != step.packet and not (self._caps.forwards and inner == forwarded(step.packet)):
-            yield INNER, "the inner packet was changed"
+            length = ip.IPV4_TOTAL_LENGTH if step.packet[0] >> 4 == 4 else ip.IPV6_PAYLOAD_LENGTH
+            rule = TFC_LENGTH if step.tfc and inner[length] != step.packet[length] else INNER
+            yield rule, "the inner packet was changed"
             return
         more = len(payload) - len(inner)
         self.shown.add(TFC if step.tfc else TFC_NOT_ASKED)
@@ -396,6 +417,16 @@ class OutboundJudge:
             if isinstance(wrapped, bytes) and wrapped[: len(split.front)] == packet.outer.header:
                 return
         yield HEADER, "the IP header in front of ESP is not the original one with protocol and length changed"
+
+
+def _held_against(requirement: str, finds: "_Finds") -> "_Finds":
+    """The same findings, about that requirement."""
+    while True:
+        try:
+            _, message = next(finds)
+        except StopIteration as ended:
+            return ended.value  # type: ignore[no-any-return]
+        yield requirement, message
 
 
 def ivs_of_several(senders: Sequence[OutboundJudge]) -> Iterator[tuple[str, int, str]]:

@@ -149,7 +149,11 @@ def _by_right_packet(
     else:
         shown |= {"RFC4303-3.3.2.1-encrypt-then-mac", "RFC4303-3.3.2.1-icv-coverage"}
     if esn:
-        shown |= {"RFC4303-2.2.1-icv-covers-high", "RFC4303-2.2.1-esn-implemented"}
+        shown |= {
+            "RFC4303-2.2.1-icv-covers-high",
+            "RFC4303-2.2.1-esn-implemented",
+            "RFC4303-2.2.1-high-not-sent",
+        }
     if cipher.block_size > 1:
         shown.add("RFC4303-2.4-block-multiple")
     if encr in ("ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC"):

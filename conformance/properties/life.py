@@ -7,10 +7,11 @@ from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.machines.sa_life import SaLife
 from espproof.conformance.requirements.ids import DELETED, ICV_WRONG, INCREMENT, UNICAST
 
+BOTH_SERVICES = "RFC4303-1-both-services-supported"
+"""Not met by a sender whose keys are not those of its SA."""
 
-@check(
-    DELETED, UNICAST, INCREMENT, ICV_WRONG, weight=3.0, proved_by=("format-burst-segment-sent-twice", "padding-zeros")
-)
+
+@check(DELETED, UNICAST, INCREMENT, ICV_WRONG, weight=3.0, proved_by=("life-deleted-goes-on",))
 def of_several(s: Scenario) -> None:
     """SAs are made, used, attacked, deleted and made again, in any order; each has its own state and no past."""
     s.need("delete_sa", s.caps.delete_sa)
@@ -23,6 +24,7 @@ def of_several(s: Scenario) -> None:
     DELETED,
     UNICAST,
     INCREMENT,
+    BOTH_SERVICES,
     weight=2.0,
     proved_by=("life-window-by-spi", "life-counter-by-spi", "life-keys-of-before"),
 )

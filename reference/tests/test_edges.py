@@ -165,8 +165,9 @@ def test_ports_are_known_as_long_as_an_sa_has_them() -> None:
     for gone, to in (("", "ike"), ("one", "ike"), ("two", "bypass")):
         if gone:
             tested.delete(gone)
-        assert tested.inbound(datagram(4500)) == Passed(to)
-    assert tested.inbound(ip.build_ipv4(SOURCE, DESTINATION, 17, b"\0" * 8, more_fragments=True)) == Passed("bypass")
+        assert tested.inbound(datagram(4500)) == Passed(to, b"ike" if to == "ike" else datagram(4500))
+    piece = ip.build_ipv4(SOURCE, DESTINATION, 17, b"\0" * 8, more_fragments=True)
+    assert tested.inbound(piece) == Passed("bypass", piece)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_which_fragments_are_kept(version: int, protocol: int, offset: int, kept
     else:
         first, chain = ip.chain([(44, ip.fragment_header(offset, 7, more=True))], protocol)
         packet = ip.build_ipv6(SIX, SEVEN, first, chain + bytes(16))
-    assert host(IN).inbound(packet) == (DropReason.FRAGMENT if kept else Passed("bypass"))
+    assert host(IN).inbound(packet) == (DropReason.FRAGMENT if kept else Passed("bypass", packet))
 
 
 def test_eight_octets_have_an_spi() -> None:
