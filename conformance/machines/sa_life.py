@@ -64,13 +64,8 @@ class SaLife:
             self.make_twin_out()
 
     def make_in(self) -> None:
-        windows = self.s.caps.replay_windows is not None
         lookup: dict[str, Any] = {"lookup": self.s.choose(self.s.caps.lookup[::-1])} if self.relatives else {}
-        # without a window the high half of a packet that comes late is anybody's guess: 32 bits
-        if windows:
-            self._start(self.s.windowed_sa(add=False, udp=False, **lookup))
-        else:
-            self._start(self.s.inbound_sa(add=False, udp=False, esn=False, **lookup))
+        self._start(self.s.certain_sa(add=False, udp=False, **lookup))
 
     def make_again(self) -> None:
         """The SPI of a deleted SA with other keys: nothing of the old one may be left."""
@@ -92,9 +87,7 @@ class SaLife:
         old = self.s.choose(self.deleted)
         self.deleted.remove(old)
         self.generation += 1
-        make = self.s.windowed_sa if self.s.caps.replay_windows is not None else self.s.inbound_sa
-        esn = {} if self.s.caps.replay_windows is not None else {"esn": False}
-        other = make(sequence=None, add=False, udp=False, **esn)
+        other = self.s.certain_sa(add=False, udp=False)
         self._start(self.s.changed(other, name=f"{old.sa.name}-{self.generation}", spi=old.sa.spi))
         if old.recorded:
             self.s.arrives(self.s.choose(old.recorded)[1], DELETED)
@@ -119,18 +112,20 @@ class SaLife:
 
     def fresh_spi(self, spi: int) -> int:
         """A neighbour that no SA has or had: one bit is another, a different one each time."""
-        taken = {each.sa.spi for each in (*self.receivers, *self.deleted)}
+        taken = {each.sa.spi for each in (*self.receivers, *self.deleted)} | {each.spi for each in self.senders}
         return next(other for bit in range(31, 8, -1) if (other := spi ^ 1 << bit) not in taken and other > 255)
 
     def make_twin_out(self) -> None:
-        """An outbound SA with SPI, keys and ends of an inbound one, or with SPI and ends of an outbound one."""
+        """An outbound SA with SPI, keys and ends of an inbound one, or the SPI of an outbound one for another peer."""
         self.generation += 1
         if self.receivers and (not self.senders or self.s.draw(st.booleans())):
             one = self.receiver().sa
             ports = one.udp and UdpEncapsulation(
                 source_port=one.udp.destination_port, destination_port=one.udp.source_port
             )
-            back = {"source": one.destination, "destination": one.source, "udp": ports, "lookup": "spi"}
+            back: dict[str, Any] = {"source": one.destination, "destination": one.source, "udp": ports, "lookup": "spi"}
+            if any(sender.encr_key == one.encr_key for sender in (*self.senders, *self.gone)):
+                back |= self.s.fresh_keys(one, self.generation)  # IVs under one key are another check's affair
             start = SequenceNumber(self.s.caps.start_of("out"))
             twin = self.s.changed(
                 one, name=f"{one.name}-back-{self.generation}", direction="out", sequence=start, **back
@@ -138,23 +133,26 @@ class SaLife:
         else:
             one = self.s.choose(self.senders)
             keys = self.s.fresh_keys(one, self.generation)
-            twin = self.s.changed(one, name=f"{one.name}-twin-{self.generation}", **keys)
-        self.s.add(twin, DELETED)
-        self.senders.append(twin)
+            near = self.s.other_gateways(one)[self.generation % 2]
+            twin = self.s.changed(one, name=f"{one.name}-twin-{self.generation}", destination=near, **keys)
+        self._start_out(twin)
 
     def make_again_out(self) -> None:
         """The name, SPI and ends of a deleted outbound SA with other keys: it counts from the beginning."""
         old = self.s.choose(self.gone)
         self.gone.remove(old)
         self.generation += 1
-        again = self.s.changed(old, **self.s.fresh_keys(old, self.generation))
-        self.s.add(again, DELETED)
-        self.senders.append(again)
+        self._start_out(self.s.changed(old, **self.s.fresh_keys(old, self.generation)))
 
-    def make_out(self) -> None:
-        sa = self.s.outbound_sa(add=False)
+    def _start_out(self, sa: Sa) -> None:
+        """Add it; with another SPI if it has one that its peer has given away already."""
+        if any((sa.spi, sa.destination) == (other.spi, other.destination) for other in self.senders):
+            sa = self.s.changed(sa, spi=self.fresh_spi(sa.spi))
         self.s.add(sa, DELETED)
         self.senders.append(sa)
+
+    def make_out(self) -> None:
+        self._start_out(self.s.outbound_sa(add=False))
 
     def receive(self) -> None:
         one = self.receiver()

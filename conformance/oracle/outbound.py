@@ -26,6 +26,8 @@ from espproof.conformance.requirements.ids import (
     INNER,
     MINIMUM_PADDING,
     NEXT_HEADER,
+    NO_CYCLE,
+    NO_FRAGMENTS,
     PAD_LENGTH,
     PAYLOAD,
     PROTOCOL_50,
@@ -105,11 +107,16 @@ class OutboundJudge:
         self._first, self._begun = not self._begun, True
         if isinstance(want, Dropped):
             if not isinstance(got, Dropped):
-                yield None, f"sent a packet, expected it dropped ({want.reason})"
+                rule = NO_FRAGMENTS if want.reason == "fragment" else None
+                yield rule, f"sent a packet, expected it dropped ({want.reason})"
                 self.follow(got)
             return
         expected = next_sequence(self._last, self._sa.esn)
-        if not isinstance(got, Sent) or expected is None:
+        if expected is None:  # it has sent what it should not have, and with that its last number
+            if isinstance(got, Sent):
+                yield NO_CYCLE, "sent a packet behind the last number"
+            return
+        if not isinstance(got, Sent):
             yield None, "dropped a packet that can be protected"
             return
         self._last = expected

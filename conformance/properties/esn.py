@@ -11,6 +11,7 @@ from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.properties.anti_replay import around_borders
 from espproof.conformance.requirements.ids import (
     AFTER_ICV,
+    BOUNDS,
     CASE_A,
     CASE_B,
     COUNTS,
@@ -331,12 +332,11 @@ def not_delivered(s: Scenario) -> None:
     past = History(sa)
     payload, next_header = s.payload(sa)
     padding = s.peer(sa).codec.padding_length(len(payload))
-    ends = (
-        trailer(padding, NEXT_HEADER_DUMMY),
-        bytes(padding) + bytes([min(255, len(payload) + padding + 1), next_header]),
-    )
+    too_much = bytes([min(255, len(payload) + padding + 1), next_header])
+    ends = ((DUMMY_DISCARDED, trailer(padding, NEXT_HEADER_DUMMY)), (BOUNDS, bytes(padding) + too_much))
+    about, end = s.choose(ends)
     number = past.near(s.draw(st.sampled_from((1, 2, 40, 100, 2**31))))
     s.need("room for a packet", past.highest < number < past.last - 1)
-    s.receive_plaintext(sa, number, payload + s.choose(ends), COUNTS)
+    s.receive_plaintext(sa, number, payload + end, about)
     s.receive(sa, number, COUNTS)
     s.receive(sa, number + 1, COUNTS)

@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED, INCREMENT
+from espproof.conformance.requirements.ids import ACCEPTED, INCREMENT, NO_FRAGMENTS
 from espproof.conformance.strategies import wire
 
 FRAGMENT = "RFC4303-3.4.1-fragment-discarded"
 IPV6_HEADER = "RFC4303-3.3.4-ipv6-fragment-header"
-NOT_IN_TRANSPORT = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_TUNNEL = "RFC4303-3.3.4-tunnel-takes-fragments"
 ANY_PORT = "RFC4301-7.1-any-port-sas"
 REASSEMBLED = "RFC4301-5.2-reassembly-first"
@@ -92,11 +91,11 @@ def _cut_up(s: Scenario, packet: bytes, identification: int) -> list[bytes]:
     return wire.fragments(packet, sorted(cuts), identification)
 
 
-@check(NOT_IN_TRANSPORT, proved_by=("fragments-protected-in-transport",))
+@check(NO_FRAGMENTS, proved_by=("fragments-protected-in-transport",))
 def not_in_transport_mode(s: Scenario) -> None:
     """A fragment is not protected in transport mode: the receiver would find ESP in a part of the datagram."""
     sa = s.outbound_sa(sequence=0, mode="transport")
-    s.send(sa, NOT_IN_TRANSPORT, packet=_piece(s, s.small(sa)))
+    s.send(sa, NO_FRAGMENTS, packet=_piece(s, s.small(sa)))
     s.send(sa, INCREMENT)
 
 

@@ -4,13 +4,12 @@ from hypothesis import strategies as st
 
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import FIRST_ONE, INCREMENT, NO_CYCLE
+from espproof.conformance.requirements.ids import FIRST_ONE, INCREMENT, NO_CYCLE, NO_FRAGMENTS
 from espproof.conformance.strategies import wire
 
 HIGH_NOT_SENT = "RFC4303-2.2.1-high-not-sent"
 ROLLOVER = "RFC4303-3.3.3-rollover-without-replay"
 IMPLICIT_IV = "RFC8750-7-no-overlap"
-NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
 RESET = "RFC4303-2.2-reset-before-cycle"
 
 
