@@ -56,6 +56,7 @@ from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host, Place
 from espproof.adapters.linux.kernel.machine import Machine
 from espproof.adapters.linux.kernel.processor import Processor
+from espproof.adapters.steps import STEPS
 from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -199,8 +200,9 @@ class LinuxAdapter(Adapter):
         return self._do([step])[0]
 
     def execute(self, case: Case) -> Transcript:
-        """The whole case as one message."""
-        outcomes = self._do([None, *[AddSa(sa=sa) for sa in case.sas], *case.steps])
+        """The whole case as one message, or several where the guest's memory is too small for it."""
+        steps = [None, *[AddSa(sa=sa) for sa in case.sas], *case.steps]
+        outcomes = [outcome for some in _portions(steps) for outcome in self._do(some)]
         first = 1 + len(case.sas)
         return Transcript(tuple(outcomes[1:first]), tuple(outcomes[first:]))
 
@@ -361,6 +363,24 @@ def _refusal_of_device(number: int, words: str) -> Refused | Unsupported:
 
 def _text(number: int, words: str) -> str:
     return f"{errno.errorcode.get(number, number)}: {words or os.strerror(number)}"
+
+
+def _portions(steps: Sequence[Step | None]) -> Iterator[list[Step | None]]:
+    """The steps in their order, with no more than `MOST_OCTETS` of packets in one portion, if it has several steps."""
+    portion: list[Step | None] = []
+    octets = 0
+    for step in steps:
+        mine = 0 if step is None else sum(map(len, STEPS[type(step)].packets(step)))
+        if portion and octets + mine > MOST_OCTETS:
+            yield portion
+            portion, octets = [], 0
+        portion.append(step)
+        octets += mine
+    yield portion
+
+
+MOST_OCTETS = 1 << 20
+"""Of packets in one message to the agent."""
 
 
 def _fate(kind: object, what: object, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:

@@ -265,6 +265,13 @@ class Scenario:
         near, far = packets.GATEWAYS[self.outer_version(sa)][1]
         return near, far
 
+    @staticmethod
+    def other_end(sa: Sa) -> str:
+        """Another address of the side that receives the SA's packets: ours where it is inbound."""
+        place = 0 if sa.direction == "in" else 1
+        pairs = packets.GATEWAYS[ip_address(sa.destination).version]
+        return next(pair[place] for pair in pairs if pair[place] != sa.destination)
+
     def stranger_address(self, sa: Sa) -> str:
         """An address that belongs to nobody, of the SA's outer version."""
         return "192.0.2.99" if self.outer_version(sa) == 4 else "2001:db8:1::99"

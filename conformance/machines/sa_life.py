@@ -103,8 +103,8 @@ class SaLife:
             other = self.s.inbound_sa(
                 add=False, udp=False, lookup=one.lookup, esn=one.esn, replay_window=one.replay_window
             )
-            candidates = [self.s.changed(one, destination=near) for near in self.s.other_gateways(one)]
-            for twin in self.s.choose((candidates, [other, *candidates])):
+            elsewhere = self.s.changed(one, destination=self.s.other_end(one))
+            for twin in self.s.choose(([elsewhere], [other, elsewhere])):
                 if (one.spi, twin.destination) not in taken:
                     self._start(self.s.changed(twin, name=name, spi=one.spi, **fresh))
                     return
@@ -133,8 +133,8 @@ class SaLife:
         else:
             one = self.s.choose(self.senders)
             keys = self.s.fresh_keys(one, self.generation)
-            near = self.s.other_gateways(one)[self.generation % 2]
-            twin = self.s.changed(one, name=f"{one.name}-twin-{self.generation}", destination=near, **keys)
+            name = f"{one.name}-twin-{self.generation}"
+            twin = self.s.changed(one, name=name, destination=self.s.other_end(one), **keys)
         self._start_out(twin)
 
     def make_again_out(self) -> None:
