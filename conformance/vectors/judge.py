@@ -25,6 +25,7 @@ from espproof.adapters.case import (
     Inbound,
     Outbound,
     Outcome,
+    Passed,
     Refused,
     Sa,
     Sent,
@@ -34,9 +35,8 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.selection import chosen
 from espproof.adapters.translate import entry
-from espproof.conformance.oracle.compare import tell
+from espproof.conformance.oracle.compare import inbound, tell
 from espproof.conformance.oracle.judge import SETUP
-from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import NEWS, Verdict, of_failure
 from espproof.conformance.vectors import files
 from espproof.reference import ip, udp_encapsulation
@@ -301,12 +301,8 @@ def _wrong(step: Step, got: Outcome, sas: dict[str, Sa], caps: Capabilities) -> 
         return ""
     if isinstance(want, Sent) and isinstance(got, Sent) and isinstance(step, Outbound):
         return _sent(sas[step.sa], got.packet, want.packet, step.requirement)
-    if isinstance(want, Delivered) and isinstance(got, Delivered):
-        if got.packet != want.packet and not (caps.forwards and got.packet == forwarded(want.packet)):
-            return f"delivered other octets: {_difference(got.packet, want.packet)}"
-        if got.sa is not None and want.sa is not None and got.sa != want.sa:
-            return f"processed by SA {got.sa}, expected {want.sa}"
-        return ""
+    if isinstance(want, Delivered | Passed):
+        return next((message for _, message in inbound(got, want, caps, sas)), "")
     not_sent = isinstance(step, Outbound) and isinstance(got, Refused)
     if isinstance(want, Dropped) and (isinstance(got, Dropped) or not_sent):
         return ""

@@ -62,7 +62,6 @@ def test_what_goes_out_comes_in(adapter: ReferenceAdapter) -> None:
     "changes",
     [
         {"spi": 0},
-        {"spi": 255},
         {"encr": "ENCR_UNKNOWN"},
         {"auth": "AUTH_UNKNOWN"},
         {"auth": "AUTH_HMAC_SHA1_96", "auth_key": bytes(20)},

@@ -22,6 +22,7 @@ from espproof.adapters.case import (
     Step,
     UdpEncapsulation,
 )
+from espproof.conformance.requirements.ids import ACCEPTED, ICV
 from espproof.conformance.vectors.peers.c_tables import Unknown, Value, tables
 from espproof.conformance.vectors.peers.peer import NotForEsp, NotUnderstood, Peers, text_of
 from espproof.reference import ip, udp_encapsulation
@@ -80,10 +81,12 @@ def _case(name: str, row: Value, way: str) -> Case:
         if datagram is not None and datagram.checksum:
             raise NotForEsp("a UDP checksum, which need not be sent (RFC 3948 2.1)")
         iv = _field(row, "iv", ENCRYPTION[sa.encr].iv_size)
-        step = Outbound(sa=sa.name, packet=plain, iv=Octets(iv) if iv else None, expect=Sent(packet=protected))
+        fixed = Octets(iv) if iv else None
+        step = Outbound(sa=sa.name, packet=plain, iv=fixed, requirement=ICV, expect=Sent(packet=protected))
     else:
-        step = Inbound(packet=protected, expect=Delivered(packet=plain, sa=sa.name))
-    return Case(version=1, id=f"{name} {way}", source="DPDK", sas=(sa,), steps=(step,))
+        step = Inbound(packet=protected, requirement=ACCEPTED, expect=Delivered(packet=plain, sa=sa.name))
+    about = (ICV if way == "outbound" else ACCEPTED,)
+    return Case(version=1, id=f"{name} {way}", source="DPDK", requirements=about, sas=(sa,), steps=(step,))
 
 
 def _refuse_the_rest(row: Value) -> None:
