@@ -125,6 +125,7 @@ def _run_one(
             progress=tick,
             oracles=oracles,
             recall=not fresh,
+            known=known,
         )
     expectations.compare(result, known)
     return result

@@ -192,7 +192,13 @@ class CheckItem(pytest.Item):
         except AdapterFailure as error:
             raise Departs(f"the adapter could not run: {error}") from error
         result = run_check(
-            self.check, adapter, aim, examples=testee.profile.value, seed=testee.seed, patience=testee.patience
+            self.check,
+            adapter,
+            aim,
+            examples=testee.profile.value,
+            seed=testee.seed,
+            patience=testee.patience,
+            known=testee.expectations,
         )
         self.user_properties.append((PROPERTY, msgspec.json.encode(_said(result)).decode()))
         unexpected, reasons = _sorted(result, testee)
@@ -232,8 +238,7 @@ def _sorted(result: CheckResult, testee: Testee) -> tuple[list[Counterexample], 
     unexpected, reasons = [], []
     for found in result.counterexamples:
         verdict = _graded(found)
-        names = (found.requirement, expectations.every_kind(found.requirement))
-        known = (one for one in testee.expectations if one.id in names and one.verdict is verdict)
+        known = (one for one in testee.expectations if one.is_about(found.requirement) and one.verdict is verdict)
         entry = next((one for one in known if one.covers(found)), None)
         if entry is not None:
             if verdict in NEWS:

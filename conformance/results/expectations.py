@@ -38,6 +38,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: str
     clause: str
 
+    def is_about(self, requirement: str) -> bool:
+        """Whether it is about that requirement; one of crashes or hangs is about each kind of them."""
+        return self.id in (requirement, every_kind(requirement))
+
     def covers(self, found: Counterexample) -> bool:
         """Whether a counterexample of its requirement shows this deviation."""
         if self.checks and not any(fnmatch.fnmatchcase(found.check, pattern) for pattern in self.checks):
@@ -115,7 +119,7 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
         if known is not None and known.verified_with:
             derived.append(known)
             continue
-        entries = [entry for entry in expectations if entry.id in (requirement, every_kind(requirement))]
+        entries = [entry for entry in expectations if entry.is_about(requirement)]
         known_as = {verdict, Verdict.FAIL} if verdict is Verdict.ORACLE_CONFLICT else {verdict}
         fitting = [entry for entry in entries if entry.verdict in known_as]
         if verdict in NEWS and fitting:

@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -37,6 +37,7 @@ from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Or
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.requirements.ids import BURST
 from espproof.conformance.results.check import CheckResult, Counterexample
+from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.running.deaths import requirement_of
 from espproof.conformance.running.patience import Patience
 from espproof.conformance.running.recall import Recall, Round, Shrunk
@@ -80,25 +81,29 @@ def run_check(
     recall: Recall | None = None,
     oracle: Oracle = ESP,
     patience: Patience | None = None,
+    known: Sequence[Expectation] = (),
 ) -> CheckResult:
     """Run one check until it finds nothing new, or so many `findings`. Raises `KeyboardInterrupt` and our own bugs.
 
     `interrupted` is asked before each case, for a `KeyboardInterrupt` that was raised where nobody could see it.
     `recall`: where to look for the cases of an earlier run first, and to leave those of this one. `oracle` says what is
-    right. `patience` is that of the run which the check is part of.
+    right. `patience` is that of the run which the check is part of. `known` deviations hide none that they do not cover,
+    though it is one of the same requirement.
     """
     started = time.perf_counter()
-    run = _Run(check, adapter, aim, interrupted, recall, oracle, patience or Patience.of(examples))
+    run = _Run(check, adapter, aim, interrupted, recall, oracle, patience or Patience.of(examples), tuple(known))
     adapter.answer_within(run.patience.limit())
     count = max(1, round(examples * check.weight))
     result = CheckResult(check=check.id, verdict=Verdict.PASS)
     try:
-        for round_number in range(findings):
+        for round_number in range(2 * findings):
             found = run.hunt(count, seed_of(seed, check.id, round_number))
             if found is None:
                 break
-            run.muted.add(found.requirement)
+            run.mute(found)
             result.counterexamples += (found,)
+            if len({one.requirement for one in result.counterexamples}) == findings:
+                break
     except Inapplicable as missing:
         result.verdict, result.missing = Verdict.INAPPLICABLE, str(missing)
     except _Enough as cut:
@@ -146,6 +151,14 @@ def settings_of(examples: int) -> settings:
         report_multiple_bugs=False,
         print_blob=False,
     )
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """What cases are drawn in: no borrowed constants, and no warnings about values that are large, as cases are."""
+    with no_borrowed_constants(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        yield
 
 
 @contextmanager
@@ -208,7 +221,9 @@ class _Run:
     recall: Recall | None
     oracle: Oracle
     patience: Patience
-    muted: set[str] = field(default_factory=set)
+    known: tuple[Expectation, ...] = ()
+    muted: set[tuple[str, bool]] = field(default_factory=set)
+    """What is looked for no more, as `_mistake` tells it apart."""
     noted: _Noted = field(default_factory=_Noted)
     spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("reference", "adapter", "comparison"), 0.0))
     deaths: int = 0
@@ -271,8 +286,7 @@ class _Run:
             else:
                 self._try(case)
 
-        with suppress(_Found, FlakyFailure, Unsatisfiable), no_borrowed_constants(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", HypothesisWarning)  # about large values: cases are large
+        with suppress(_Found, FlakyFailure, Unsatisfiable), drawing():
             try:
                 test()
             except _Enough:
@@ -326,9 +340,9 @@ class _Run:
             if self._shrinks > MOST_SHRINKS or self._is_dear(self._may_shrink):
                 raise _Enough
         for found in self._execute(case, note=searching):
-            if found.requirement in self.muted:
+            if self._is_muted(found):
                 continue
-            if self._caught is None or self._caught.requirement == found.requirement:
+            if self._caught is None or self._mistake(self._caught) == self._mistake(found):
                 self.noted.first_finding.setdefault(found.requirement, self.noted.examples)
                 self._caught = found
                 if searching and shrink:
@@ -359,10 +373,21 @@ class _Run:
     def _shows(self, shrunk: Shrunk) -> bool:
         """Whether a case that was shrunk in an earlier run still shows the same, and then is what is caught."""
         for found in self._execute(shrunk.case, note=False):
-            if (found.requirement, _kind(found)) == (shrunk.requirement, shrunk.kind):
+            if (found.requirement, _kind(found)) == (shrunk.requirement, shrunk.kind) and not self._is_muted(found):
                 self._caught = found
                 return True
         return False
+
+    def mute(self, found: Counterexample) -> None:
+        """Look for it no more. What is known is still looked for in other forms, which nobody knows."""
+        self.muted |= {self._mistake(found), (found.requirement, True)}
+
+    def _is_muted(self, found: Counterexample) -> bool:
+        return self._mistake(found) in self.muted
+
+    def _mistake(self, found: Counterexample) -> tuple[str, bool]:
+        """Which requirement is not met, and whether that is one of the known deviations."""
+        return found.requirement, any(entry.covers(found) for entry in self.known if entry.is_about(found.requirement))
 
     def _still_fails(self, shorter: Case) -> bool:
         """Whether the same goes wrong with a shorter case, which is then the one that is caught. False if that is dear."""

@@ -18,7 +18,7 @@ from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Target
 from espproof.conformance.oracle.judge import ESP, SETUP, Incapable
 from espproof.conformance.oracle.shown import RIGHT_PACKET
-from espproof.conformance.running.check import cases_of, no_borrowed_constants, seed_of, settings_of
+from espproof.conformance.running.check import cases_of, drawing, seed_of, settings_of
 
 
 def drawn(check: Check, aim: Target, *, examples: int, seed: int) -> tuple[Case, ...]:
@@ -32,7 +32,7 @@ def drawn(check: Check, aim: Target, *, examples: int, seed: int) -> tuple[Case,
         if isinstance(case, Case):
             cases.append(case)
 
-    with no_borrowed_constants():
+    with drawing():
         draw()
     return tuple(cases)
 

@@ -23,6 +23,7 @@ from espproof.conformance.checks.scenario import Target
 from espproof.conformance.oracle.judge import ESP, Oracle
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results.check import CheckResult
+from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.results.model import RunResult, count, requirement_verdicts, untried
 from espproof.conformance.running import tiers
 from espproof.conformance.running.check import Profile, run_check, target
@@ -54,12 +55,13 @@ def run(
     oracles: Sequence[str] = (),
     recall: bool = False,
     oracle: Oracle = ESP,
+    known: tuple[Expectation, ...] = (),
 ) -> RunResult:
     """Run the suite against the adapter of that name. `Misuse` or `AdapterError` if it cannot even start.
 
     `oracles` are other implementations, which are asked about what is found (`tiers`); nobody is asked about himself.
     With `recall`, cases that an earlier run drew are not drawn again, and those of this one are kept. `oracle` says what
-    is right of all that is done.
+    is right of all that is done. `known` are the deviations behind which others of the same requirement are looked for.
     """
     started = time.perf_counter()
     checks = selected(only)
@@ -70,9 +72,9 @@ def run(
         if workers > 1 and adapter.exclusive:
             raise Misuse(f"{name} has hardware to itself, so that one process alone can use it: -n 1")
         if workers == 1:
-            results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall, oracle)
+            results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall, oracle, known)
         else:
-            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle)
+            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle, known)
     order = {check.id: rank for rank, check in enumerate(checks)}
     results.sort(key=lambda result: order[result.check])
     trouble = trouble or _cut(results)
@@ -144,6 +146,7 @@ def _here(
     progress: Progress | None,
     recall: bool,
     oracle: Oracle,
+    known: tuple[Expectation, ...],
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     kept = Recall.of(adapter) if recall else None
@@ -162,6 +165,7 @@ def _here(
                         recall=kept,
                         oracle=oracle,
                         patience=patience,
+                        known=known,
                     )
                 )
                 if progress:
@@ -180,10 +184,11 @@ def _in_workers(
     progress: Progress | None,
     recall: bool,
     oracle: Oracle,
+    known: tuple[Expectation, ...],
 ) -> tuple[list[CheckResult], str]:
     results: list[CheckResult] = []
     try:
-        with pool(workers, _start_worker, (name, profile, seed, recall, oracle)) as executor:
+        with pool(workers, _start_worker, (name, profile, seed, recall, oracle, known)) as executor:
             for future in as_completed([executor.submit(_work, check.id) for check in in_turn(checks)]):
                 results.append(future.result())
                 if progress:
@@ -198,7 +203,9 @@ def _in_workers(
 _worker: list[Callable[[Check], CheckResult]] = []
 
 
-def _start_worker(name: str, profile: Profile, seed: int, recall: bool, oracle: Oracle) -> None:
+def _start_worker(
+    name: str, profile: Profile, seed: int, recall: bool, oracle: Oracle, known: tuple[Expectation, ...]
+) -> None:
     adapter = open_adapter(name)
     close_at_end(adapter.close)
     _worker.append(
@@ -211,6 +218,7 @@ def _start_worker(name: str, profile: Profile, seed: int, recall: bool, oracle: 
             recall=Recall.of(adapter) if recall else None,
             oracle=oracle,
             patience=Patience.of(profile.value),
+            known=known,
         )
     )
 

@@ -13,6 +13,8 @@ from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.results.check import CheckResult
+from espproof.conformance.results.condition import Condition
+from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.results.model import requirement_verdicts
 from espproof.conformance.running.check import run_check, seed_of, target
 from espproof.conformance.strategies.options import pairs_of
@@ -179,3 +181,30 @@ def test_a_should_that_is_not_met_is_a_warning(level: str, verdict: Verdict, exp
 def test_a_check_is_its_function() -> None:
     """The summary of a check is the first line of its scenario's docstring."""
     assert made(both_ways).summary == "A packet each way."
+
+
+class LosesTwice(ReferenceAdapter):
+    """Loses what comes in UDP, as everybody knows, and what comes without it in transport mode, as nobody does."""
+
+    def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
+        got = super().inbound(packet)
+        if not isinstance(got, Delivered) or got.sa is None:
+            return got
+        sa = self._endpoint.entry(got.sa).sa
+        return Dropped() if sa.udp is not None or sa.mode == "transport" else got
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_known_deviation_does_not_hide_another_of_its_requirement(known: bool) -> None:
+    """What an entry covers is muted, what it does not cover is still looked for; once, whatever comes first."""
+    entry = Expectation(
+        id=ACCEPTED, when=(Condition(udp=True),), reason="the datagrams are lost", clause="RFC 4303 3.4.4"
+    )
+    adapter = LosesTwice()
+    for seed in range(1, 6):
+        result = run_check(
+            all_checks()["format.opens"], adapter, AIM, examples=100, seed=seed, known=(entry,) if known else ()
+        )
+        found = [one for one in result.counterexamples if one.requirement == ACCEPTED]
+        assert len(found) <= (2 if known else 1)
+        assert [entry.covers(one) for one in found][-1:] == [False] or not known
