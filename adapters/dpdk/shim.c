@@ -410,7 +410,7 @@ static enum espproof_result add_sa(void *context, const struct espproof_sa *from
     }
     if (from->inbound ? !set_window(shim, place, from) : exhausted && !exhaust(shim, place)) {
         forget(shim, place);
-        bool unsendable = from->sequence >= UINT64_MAX - 1; /* for the sender that sets the state, see exhaust() */
+        bool unsendable = from->sequence >= UINT64_MAX - 4; /* for the sender that sets the state, see exhaust() */
         return no(unsendable ? ESPPROOF_UNSUPPORTED : ESPPROOF_REFUSED, "this starting state", answer);
     }
     return ESPPROOF_DONE;

@@ -26,6 +26,7 @@ from espproof.conformance.requirements.ids import (
     NEW,
     NO_SA,
 )
+from espproof.reference import ip, udp_encapsulation
 from espproof.reference.esp import sequence_low
 
 _OF_REASON = {
@@ -81,13 +82,13 @@ def _is_late(want: Outcome, packet: bytes, sas: Sas) -> bool:
 
 def _opens(packet: bytes, sa: Sa) -> bool:
     """Whether the packet is authentic under the high half with which the SA began, or one beside it."""
-    codec, size = entry(sa).codec, len(packet)
-    begin = packet.rfind(codec.spi, 0, max(size - codec.smallest + 4, 0))
-    if begin < 0:
+    codec = entry(sa).codec
+    esp = ip.parse(packet).payload[0 if sa.udp is None else udp_encapsulation.HEADER_SIZE :]
+    if len(esp) < codec.smallest or not esp.startswith(codec.spi):
         return False
-    low, high = sequence_low(packet[begin:]), int(sa.sequence) >> 32
+    low, high = sequence_low(esp), int(sa.sequence) >> 32
     numbers = [other << 32 | low for other in (high, high + 1, high - 1) if 0 <= other < 1 << 32]
-    return any(isinstance(codec.open(packet[begin:], number), bytes) for number in numbers)
+    return any(isinstance(codec.open(esp, number), bytes) for number in numbers)
 
 
 def _of_packet(got: Outcome, want: Outcome) -> str:
