@@ -248,7 +248,8 @@ def bordering(s: Scenario, **fixed: Any) -> Sa:
 
 
 def around_borders(s: Scenario, sa: Sa, about: Callable[[Sa, History, int], str]) -> None:
-    """Fill the window, jump ahead, and try late numbers at its ends and around its words, twice each; and once more."""
+    """A few steps, with late numbers at the ends of the window; fill it, jump ahead, and try late numbers at its ends and
+    around its words, twice each; and once more."""
     past = History(sa)
     size = sa.replay_window
 
@@ -257,6 +258,10 @@ def around_borders(s: Scenario, sa: Sa, about: Callable[[Sa, History, int], str]
             s.receive(sa, number, about(sa, past, number))
             past.arrived(number)
 
+    for _ in range(5):
+        for place in (size, size - 1):
+            arrives(past.highest - place)
+        arrives(past.near(1))
     for _ in range(2):
         filled = [past.highest]
         for step in range(s.draw(st.sampled_from((3, 0, 40, 70)))):

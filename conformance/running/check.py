@@ -41,7 +41,7 @@ from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.running.deaths import requirement_of
 from espproof.conformance.running.patience import Patience
 from espproof.conformance.running.recall import Recall, Round, Shrunk
-from espproof.conformance.running.reduce import reduce, without_steps
+from espproof.conformance.running.reduce import cost, reduce, without_steps
 from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
 from espproof.reference.errors import Misuse
 
@@ -336,7 +336,7 @@ class _Run:
             if self.recall is not None:
                 self._lines.append(line)
         else:
-            self._shrinks += 1
+            self._shrinks += cost(case)
             if self._shrinks > MOST_SHRINKS or self._is_dear(self._may_shrink):
                 raise _Enough
         for found in self._execute(case, note=searching):

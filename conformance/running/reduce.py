@@ -13,6 +13,8 @@ from espproof.adapters.case import Case
 from espproof.adapters.steps import STEPS
 
 MAX_TRIES = 80
+PACKETS = 2000
+"""So many packets cost as much as one try more: a case of a long life cannot be tried often."""
 
 
 def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRIES) -> Case:
@@ -21,7 +23,7 @@ def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRI
 
     def keep(smaller: Case) -> bool:
         nonlocal left
-        left -= 1
+        left -= cost(smaller)
         return left >= 0 and still_fails(smaller)
 
     size = len(case.steps) // 2
@@ -39,6 +41,11 @@ def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRI
             if keep(smaller):
                 case = smaller
     return case
+
+
+def cost(case: Case) -> int:
+    """How many tries the execution of a case counts for."""
+    return 1 + sum(len(STEPS[type(step)].packets(step)) for step in case.steps) // PACKETS
 
 
 def without_steps(case: Case, start: int, end: int) -> Case:
