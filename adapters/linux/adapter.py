@@ -67,6 +67,8 @@ _LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
 """What the kernel answers where it lacks an algorithm."""
 _OF_THE_DEVICE = "offload: "
 """How begins what a network card's driver said."""
+_OF_THE_GATEWAY = "an address that is ours"
+"""How begins what the gateway around the kernel cannot do."""
 
 _DECLARED = Capabilities(
     encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items() if entry.names.linux},
@@ -244,7 +246,7 @@ class LinuxAdapter(Adapter):
         known = self._capabilities
         if known is None or not isinstance(step, AddSa) or not isinstance(outcome, Unsupported):
             return outcome
-        if known.lacks(step.sa) is None and not outcome.what.startswith(_OF_THE_DEVICE):
+        if known.lacks(step.sa) is None and not outcome.what.startswith((_OF_THE_DEVICE, _OF_THE_GATEWAY)):
             return Refused(reason=outcome.what)
         return outcome
 
@@ -370,7 +372,8 @@ def _portions(steps: Sequence[Step | None]) -> Iterator[list[Step | None]]:
     portion: list[Step | None] = []
     octets = 0
     for step in steps:
-        mine = 0 if step is None else sum(map(len, STEPS[type(step)].packets(step)))
+        kind = STEPS.get(type(step)) if step is not None else None
+        mine = sum(map(len, kind.packets(step))) if kind is not None else 0
         if portion and octets + mine > MOST_OCTETS:
             yield portion
             portion, octets = [], 0

@@ -29,6 +29,7 @@ from espproof.conformance.interop.result import Incompatibility
 from espproof.conformance.oracle.compare import tell
 from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict, of_failure
+from espproof.conformance.requirements.ids import ACCEPTED, BURST, INCREMENT
 from espproof.conformance.strategies.options import Options
 from espproof.reference.esp import MOST_ADDED
 
@@ -114,9 +115,9 @@ class Trial:
 
     def sender_case(self, count: int) -> Case:
         plain = tuple(self.plain[:count])
-        steps: tuple[Step, ...] = tuple(Outbound(sa="sa", packet=packet) for packet in plain)
+        steps: tuple[Step, ...] = tuple(Outbound(sa="sa", packet=packet, requirement=INCREMENT) for packet in plain)
         if self.course.burst:
-            steps = (OutboundBurst(sa="sa", packets=plain),)
+            steps = (OutboundBurst(sa="sa", packets=plain, requirement=INCREMENT),)
         return Case(version=1, sas=(self.out,), steps=steps)
 
     def receiver_case(self, sent: Sequence[Outcome], order: Sequence[int]) -> Case:
@@ -126,9 +127,12 @@ class Trial:
             for index, comes in zip(order, self._due(order), strict=True)
         ]
         if self.course.burst:
-            steps: tuple[Step, ...] = (InboundBurst(packets=tuple(wire), expect=Burst(results=tuple(expect))),)
+            whole = Burst(results=tuple(expect))
+            steps: tuple[Step, ...] = (InboundBurst(packets=tuple(wire), expect=whole, requirement=BURST),)
         else:
-            steps = tuple(Inbound(packet=one, expect=want) for one, want in zip(wire, expect, strict=True))
+            steps = tuple(
+                Inbound(packet=one, expect=want, requirement=ACCEPTED) for one, want in zip(wire, expect, strict=True)
+            )
         return Case(version=1, sas=(self.into,), steps=steps)
 
     def number(self, index: int) -> int:

@@ -28,6 +28,7 @@ SECONDS = 120.0
 REFERENCE = "espproof.reference"
 
 OWN_TESTS = {
+    "audit": ("endpoint",),
     "algorithms": ("algorithm_table", "transforms"),
     "drops": ("endpoint",),
     "endpoint": ("endpoint", "udp_encapsulation", "reassembly"),
@@ -36,6 +37,7 @@ OWN_TESTS = {
     "ip": ("ip", "transport", "tunnel"),
     "iv": ("iv_sources",),
     "lifetime": ("lifetimes",),
+    "nat": ("nat",),
     "reassembly": ("reassembly",),
     "replay": ("proofs_window",),
     "resynchronise": ("resynchronise",),

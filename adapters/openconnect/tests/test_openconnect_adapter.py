@@ -57,7 +57,7 @@ def sa(direction: str = "in", **fields: object) -> Sa:
     plain = Sa(
         name=direction, direction="in" if direction == "in" else "out", spi=0x1234, mode="tunnel",
         source="198.51.100.1", destination="192.0.2.1", encr="ENCR_AES_CBC", encr_key=Octets(range(16)),
-        auth="AUTH_HMAC_SHA1_96", auth_key=Octets(range(20)), replay_window=65, dscp=0, df="clear",
+        auth="AUTH_HMAC_SHA1_96", auth_key=Octets(range(20)), replay_window=65, df="clear",
         sequence=SequenceNumber(0 if direction == "in" else 2),
     )  # fmt: skip
     return replace(plain, **fields)

@@ -184,7 +184,7 @@ def test_adapter_is_opened_once_per_process(workers: str, times: int, pytester: 
 
 def gate(profile: Profile, *expected: str) -> Gate:
     """A gate for an adapter of which these requirements are expected to fail."""
-    entries = {name: Expectation(id=name, reason="known", clause="?") for name in expected}
+    entries = tuple(Expectation(id=name, reason="known", clause="?") for name in expected)
     return Gate(SimpleNamespace(profile=profile, expectations=entries, name="it"))  # type: ignore[arg-type]
 
 

@@ -99,8 +99,8 @@ def test_a_counterexample_has_its_steps_with_expected_beside_got(found: RunResul
 
 def test_what_could_not_be_tried_names_the_missing_capability(found: RunResult) -> None:
     told = view.cells(found)["RFC4303-2.6-dummy-generated"]
-    assert told["verdict"] == "inapplicable"
-    assert told["note"] == "without dummy"
+    assert told["verdict"] == "lacks"
+    assert told["note"] == "should be there: dummy"
 
 
 def test_a_run_that_is_not_whole_says_so_at_the_top(found: RunResult) -> None:

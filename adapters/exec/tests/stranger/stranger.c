@@ -26,7 +26,7 @@ static bool defect_window, defect_esn, defect_padding;
 
 /* ------------------------------------------------------------------ octets */
 
-enum { MAX_PACKET = 65535, RING = 1024, P_IPV4 = 4, P_UDP = 17, P_IPV6 = 41, P_ESP = 50, P_NONE = 59 };
+enum { MAX_PACKET = 65535, RING = 1024, P_IPV4 = 4, P_TCP = 6, P_UDP = 17, P_IPV6 = 41, P_ESP = 50, P_NONE = 59 };
 
 static uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }
@@ -729,6 +729,27 @@ static struct outcome leave_transport(const uint8_t *outer, const struct ip *ip,
 	return outcome;
 }
 
+/* Behind a NAT the addresses are others than the peer saw: make the checksum of TCP or UDP anew (RFC 3948 3.1.2). */
+static void correct_checksum(uint8_t *packet, size_t upper, size_t size, int next)
+{
+	bool ipv4 = packet[0] >> 4 == 4;
+	uint8_t *segment = packet + upper, *field = segment + (next == P_UDP ? 6 : 16);
+	size_t length = size - upper;
+	uint32_t sum;
+
+	if (length < (next == P_UDP ? 8 : 20) || (next != P_UDP && next != P_TCP))
+		return;
+	if (next == P_UDP) {
+		if (get16(segment + 4) < 8 || get16(segment + 4) > length || get16(field) == 0)
+			return;
+		length = get16(segment + 4);
+	}
+	put16(field, 0);
+	sum = sum16(packet + (ipv4 ? 12 : 8), ipv4 ? 8 : 32, (uint32_t)length + (uint32_t)next);
+	sum = ~sum16(segment, length, sum) & 0xffff;
+	put16(field, sum || next == P_TCP ? sum : 0xffff);
+}
+
 /* Find the number, verify, and decrypt into text. NULL: right, the window has moved. Otherwise why it is dropped. */
 static const char *authenticate(struct sa *sa, const uint8_t *esp, size_t n, uint8_t *text, size_t *text_size)
 {
@@ -802,6 +823,8 @@ static struct outcome inbound_esp(const uint8_t *outer, const struct ip *ip, con
 		outcome = leave_tunnel(outer, text, text_size - 2 - pad, next);
 	else
 		outcome = leave_transport(outer, ip, text, text_size - 2 - pad, next);
+	if (outcome.packet && !sa->tunnel && sa->udp)
+		correct_checksum(outcome.packet, ip->upper, outcome.size, next);
 	if (outcome.packet && !selected(sa, outcome.packet, outcome.size)) {
 		free(outcome.packet);
 		outcome = dropped("selector");
