@@ -104,7 +104,7 @@ DEFECTS = (
          "                if ip.parse(result).protocol == PROTOCOL_ESP:\n                    return self.inbound(result, now)\n"
          "            except Malformed:\n                pass\n"
          "        if isinstance(result, bytes):\n            if not state.limited"),
-        breaks=("RFC4303-3.1.2-restored", "RFC4303-3.1.1-restored"),
+        breaks=("RFC4303-3.1.2-restored",),
     ),
     defect(
         "inside-ports-read-beyond", "strongSwan 5.9.8", "inside",
