@@ -79,8 +79,18 @@ class SaLife:
             self.s.arrives(packet, ICV_WRONG if self.receivers[-1].past.is_new(number) else DELETED)
 
     def _start(self, sa: Sa) -> None:
+        if any(self._is_same(sa, each.sa) for each in self.receivers):
+            sa = self.s.changed(sa, spi=self.fresh_spi(sa.spi))
         self.s.add(sa, DELETED)
         self.receivers.append(Receiver(sa, History(sa)))
+
+    @staticmethod
+    def _is_same(one: Sa, two: Sa) -> bool:
+        """Whether no packet could tell two inbound SAs apart."""
+        if (one.spi, one.lookup) != (two.spi, two.lookup):
+            return False
+        ends = {"spi": (), "spi+destination": ("destination",)}.get(one.lookup, ("destination", "source"))
+        return all(getattr(one, end) == getattr(two, end) for end in ends)
 
     def make_other(self) -> None:
         """The SPI of a deleted SA with other algorithms and a given number."""
