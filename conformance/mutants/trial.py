@@ -28,7 +28,7 @@ SECONDS = 120.0
 REFERENCE = "espproof.reference"
 
 OWN_TESTS = {
-    "audit": ("endpoint",),
+    "audit": ("audit", "endpoint"),
     "algorithms": ("algorithm_table", "transforms"),
     "drops": ("endpoint",),
     "endpoint": ("endpoint", "udp_encapsulation", "reassembly"),

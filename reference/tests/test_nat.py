@@ -6,7 +6,7 @@ from espproof.reference import ip, nat, udp_encapsulation
 
 HERE, THERE, NAT = bytes([192, 0, 2, 1]), bytes([198, 51, 100, 2]), bytes([203, 0, 113, 3])
 HERE6, THERE6, NAT6 = (bytes.fromhex("20010db8") + bytes(11) + bytes([last]) for last in (1, 2, 3))
-SEGMENT = bytes.fromhex("1f902710010203040506070850182000 0000 0000") + b"seven o"
+SEGMENT = bytes.fromhex("1f902710010203040506070850182011 0000 0000") + b"seven o"
 
 
 def tcp(source: bytes, destination: bytes) -> bytes:
@@ -62,3 +62,17 @@ def test_a_fragment_stays() -> None:
     """Of a fragment nobody can compute it."""
     plain = ip.build_ipv4(NAT, THERE, 6, tcp(HERE, THERE), more_fragments=True)
     assert nat.with_right_checksum(plain) == plain
+
+
+def test_a_checksum_of_zero_is_sent_as_ones() -> None:
+    """RFC 768: a UDP checksum that comes out as 0 is written as 0xFFFF, as 0 says that there is none."""
+    bare = packet(NAT, THERE, 17, udp_encapsulation.wrap(8080, 10000, bytes(2), (NAT, THERE)))
+    word = bare[26:28]  # with this as its payload, the checksum of the datagram comes out as 0
+    plain = packet(NAT, THERE, 17, ip.with_field(bare[20:28] + word, slice(6, 8), 0x1234))
+    assert nat.with_right_checksum(plain)[26:28] == b"\xff\xff"
+
+
+def test_a_segment_without_data_has_a_checksum() -> None:
+    """A TCP header is enough."""
+    bare = packet(NAT, THERE, 6, SEGMENT[:20])
+    assert nat.with_right_checksum(bare) != bare
