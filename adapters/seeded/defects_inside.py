@@ -18,7 +18,7 @@ _MATCHES = "        source, destination = ip_address(packet.source), ip_address(
 DEFECTS = (
     # ------------------------------------------------------------------------------------------------------- format
     defect(
-        "format-length-at-power-of-two", "V-006", "format",
+        "format-length-at-power-of-two", "ours", "format",
         "what is encrypted ends exactly with a buffer of a power of two, and the length that is kept for it is 0",
         ("esp", _SEAL,
          "        if len(plaintext) >= 128 and not len(plaintext) & len(plaintext) - 1:\n"
@@ -29,7 +29,7 @@ DEFECTS = (
         breaks=("RFC4303-3.4.4-accepted", "RFC4303-2.6-next-header"),
     ),
     defect(
-        "format-largest-refused", "D-024", "format",
+        "format-largest-refused", "ours", "format",
         "room is kept for a tag of the link that is not there: the largest packets are too big",
         ("tunnel", "        if total > ip.MAX_LENGTH:\n", "        if total > ip.MAX_LENGTH - 4:\n"),
         ("tunnel", "        if length > ip.MAX_LENGTH:\n            return DropReason.TOO_BIG\n        first",
@@ -39,7 +39,7 @@ DEFECTS = (
         breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
-        "format-largest-dropped", "D-024", "format",
+        "format-largest-dropped", "ours", "format",
         "what arrives is copied to a buffer of 65,500 octets, and dropped where it is larger",
         ("endpoint", "        try:\n            outer = ip.parse(packet)\n",
                      "        try:\n            if len(packet) > 65500:\n                return DropReason.MALFORMED\n"
@@ -47,7 +47,7 @@ DEFECTS = (
         breaks=("RFC4303-3.4.4-accepted",),
     ),
     defect(
-        "format-short-mixed-family", "LE-037", "format",
+        "format-short-mixed-family", "ours", "format",
         "an IPv6 packet in an IPv4 tunnel has at least eight octets behind its header: shorter ones are taken for cut",
         ("endpoint", _ENCAPSULATE,
          _ENCAPSULATE + "    if version == 6 and len(packet) < 48 and entry.sa.source.version == 4:\n"
@@ -58,7 +58,7 @@ DEFECTS = (
         breaks=("RFC4303-3.4.4-accepted", "RFC4303-3.3.3-increment"),
     ),
     defect(
-        "format-short-in-udp", "linux 6.1", "format",
+        "format-short-in-udp", "ours", "format",
         "in transport mode over UDP a payload of three octets is taken for the rest of a keepalive",
         ("endpoint", _PARTS,
          _PARTS.replace("    next_header =", "    if entry.sa.udp is not None and len(parts.payload) == 3:\n"
@@ -70,14 +70,14 @@ DEFECTS = (
     ),
     # ------------------------------------------------------------------------------------------------------- inside
     defect(
-        "inside-checksum-filled-in", "LE-006", "inside",
+        "inside-checksum-filled-in", "ours", "inside",
         "a UDP or TCP checksum is filled in on the way out, as if the network card had been asked to",
         ("endpoint", _ENCAPSULATE,
          _ENCAPSULATE + "    packet = nat.with_right_checksum(packet)\n"),
         breaks=("RFC4303-3.1.2-inner-unchanged",),
     ),
     defect(
-        "inside-checksum-verified", "V-020", "inside",
+        "inside-checksum-verified", "ours", "inside",
         "a TCP segment whose checksum is wrong is dropped where it comes out",
         ("endpoint", "    if sa.selectors and isinstance(result, bytes)",
          "    if isinstance(result, bytes):\n"
@@ -88,7 +88,7 @@ DEFECTS = (
         breaks=("RFC4303-3.1.2-restored",),
     ),
     defect(
-        "inside-esp-not-protected-again", "LE-012", "inside",
+        "inside-esp-not-protected-again", "ours", "inside",
         "a packet that is ESP already is taken for one that has been through here",
         ("endpoint", _ENCAPSULATE,
          _ENCAPSULATE + "    try:\n        if ip.parse(packet).protocol == PROTOCOL_ESP:\n            return packet\n"
@@ -96,7 +96,7 @@ DEFECTS = (
         breaks=("RFC4303-3.1-packet-well-formed",),
     ),
     defect(
-        "inside-esp-opened-twice", "V-057", "inside",
+        "inside-esp-opened-twice", "ours", "inside",
         "ESP that comes out of ESP goes through the receiver once more",
         ("endpoint", "        if isinstance(result, bytes):\n            if not state.limited",
          "        if isinstance(result, bytes) and opened.next_header in (4, 41, 50):\n"
@@ -121,7 +121,7 @@ DEFECTS = (
         breaks=("RFC4303-3.1.2-restored", "RFC4303-3.1.1-payload"),
     ),
     defect(
-        "inside-burst-first-protocol", "V-054", "inside",
+        "inside-burst-first-protocol", "ours", "inside",
         "the next header of a burst's packets is that of the first one",
         ("endpoint", BURST_OUT,
          "    def outbound_burst(self, name, packets, now):\n"
@@ -155,19 +155,19 @@ DEFECTS = (
     ),
     # -------------------------------------------------------------------------------------------------------- selectors
     defect(
-        "selectors-destination-not-compared", "LP-012", "selectors",
+        "selectors-destination-not-compared", "ours", "selectors",
         "of a selector the source and the protocol are compared, and the destination is not",
         ("sa", "            and (self.destination is None or destination in self.destination)\n", ""),
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-protocol-not-compared", "LP-012", "selectors",
+        "selectors-protocol-not-compared", "ours", "selectors",
         "the protocol of a selector is not compared",
         ("sa", "            and (self.protocol is None or packet.protocol == self.protocol)\n", ""),
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-prefix-in-octets", "M-018", "selectors",
+        "selectors-prefix-in-octets", "ours", "selectors",
         "prefixes are compared octet by octet: bits of an octet that is not whole do not count",
         ("sa", _MATCHES,
          _MATCHES + "        for name, address in ((\"source\", source), (\"destination\", destination)):\n"
@@ -180,7 +180,7 @@ DEFECTS = (
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-prefix-of-32-bits", "M-018", "selectors",
+        "selectors-prefix-of-32-bits", "ours", "selectors",
         "of an IPv6 prefix the first 32 bits are compared",
         ("sa", _MATCHES,
          _MATCHES + "        for name in (\"source\", \"destination\"):\n"
@@ -193,13 +193,13 @@ DEFECTS = (
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-only-the-first", "LS-004", "selectors",
+        "selectors-only-the-first", "ours", "selectors",
         "of several selectors the first one counts",
         ("sa", _SELECTS, _SELECTS.replace("for selector in self.selectors)", "for selector in self.selectors[:1])")),
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-version-not-compared", "LS-004", "selectors",
+        "selectors-version-not-compared", "linux 6.1", "selectors",
         "a selector that leaves all addresses open, of IPv4 or of IPv6, fits packets of the other version too",
         ("sa", "            (self.source is None or source in self.source)\n",
          "            (self.source is None or not self.source.prefixlen or source in self.source)\n"),
@@ -208,7 +208,7 @@ DEFECTS = (
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-cached", "V-037", "selectors",
+        "selectors-cached", "ours", "selectors",
         "that a packet was the SA's traffic is remembered for the SA, not for the packet",
         ("endpoint", "if sa.selectors and isinstance(result, bytes) and not sa.selects(result):",
          "passed = _PASSED.setdefault(id(sa), set())\n"
@@ -218,7 +218,7 @@ DEFECTS = (
         breaks=("RFC4301-5.2-selectors",),
     ),
     defect(
-        "selectors-outbound-reversed", "LP-012", "selectors",
+        "selectors-outbound-reversed", "ours", "selectors",
         "the selectors of an outbound SA are compared with source and destination the other way round",
         ("endpoint", "        count = self._ivs[entry.sa.encr_key] + 1\n",
          "        count = self._ivs[entry.sa.encr_key] + 1\n"
@@ -233,7 +233,7 @@ DEFECTS = (
     ),
     # ---------------------------------------------------------------------------------------------------------- udp
     defect(
-        "udp-ports-swapped", "D-001", "udp",
+        "udp-ports-swapped", "ours", "udp",
         "the ports of an SA are the wrong way round",
         ("udp_encapsulation", "_HEADER.pack(source_port, destination_port,", "_HEADER.pack(destination_port, source_port,"),
         ("endpoint", "                self._udp_ports[sa.udp.destination_port] += 1\n",
@@ -241,14 +241,14 @@ DEFECTS = (
         breaks=("RFC3948-2.1-ports", "RFC4301-5.2-bypass"),
     ),
     defect(
-        "udp-marker-passed-on", "P-010", "udp",
+        "udp-marker-passed-on", "ours", "udp",
         "key management gets its message with the non-ESP marker in front",
         ("endpoint", "            return Passed(\"ike\", datagram.payload[len(udp_encapsulation.NON_ESP_MARKER) :])\n",
                      "            return Passed(\"ike\", datagram.payload)\n"),
         breaks=("RFC3948-2.2-non-esp-marker",),
     ),
     defect(
-        "udp-keepalive-ends-burst", "LE-024", "udp",
+        "udp-keepalive-ends-burst", "ours", "udp",
         "a keepalive ends the burst in which it comes",
         ("endpoint", BURST_IN,
          "    def inbound_burst(self, packets, now):\n"
