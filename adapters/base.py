@@ -13,12 +13,17 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    AddPolicy,
     Audit,
     Burst,
     Case,
+    Counters,
     Delivered,
     Done,
     Dropped,
+    Emerged,
+    Enter,
+    Host,
     InboundBurst,
     Octets,
     Outbound,
@@ -125,6 +130,25 @@ class Adapter(ABC):
     def advance_time(self, seconds: int) -> Done | Unsupported:
         return Unsupported(what="lifetime seconds")
 
+    # ------------------------------------------------------------------------------ a host around ESP (capability `host`)
+
+    def configure(self, host: Host) -> Done | Refused | Unsupported:
+        """Become that host, without policies, SAs and counts. Called after `reset` of a case that has one."""
+        return Unsupported(what="host")
+
+    def add_policy(self, step: AddPolicy) -> Done | Refused | Unsupported:
+        return Unsupported(what="host")
+
+    def delete_policy(self, name: str) -> Done | Refused | Unsupported:
+        return Unsupported(what="host")
+
+    def enter(self, step: Enter) -> Emerged | Unsupported:
+        """A packet enters; everything that emerges because of it, in its order."""
+        return Unsupported(what="host")
+
+    def read_counters(self) -> Counters | Unsupported:
+        return Unsupported(what="counters")
+
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""
         return self.step_by_step(case)
@@ -135,6 +159,8 @@ class Adapter(ABC):
         steps: list[Outcome] = []
         try:
             self.reset()
+            if case.host is not None and not isinstance(told := self.configure(case.host), Done):
+                return Transcript((told,) * len(case.sas), (told,) * len(case.steps))
             at = AT_SETUP
             setup = tuple([self.add_sa(sa) for sa in case.sas])
             for at, step in enumerate(case.steps):  # noqa: B007 -- read when it fails

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Sa, UdpEncapsulation
+from espproof.adapters.case import AuditField, Policy, PortRange, Sa, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 Direction = Literal["in", "out"]
@@ -31,6 +31,19 @@ class ReplayWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if size == 0:
             return self.off
         return self.minimum <= size <= self.maximum and (size - self.minimum) % self.step == 0
+
+
+class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a host around ESP has of an SPD, beside policies with prefixes, protocols, priorities and templates."""
+
+    ports: Literal["none", "masks", "ranges"] = "none"
+    """Ports (and ICMP types and codes) in selectors: by value and mask, or any range."""
+    marks: bool = False
+    if_ids: bool = False
+    local: bool = False
+    """Packets can be sent by the host itself, whole."""
+    counters: bool = False
+    """`read_counters` tells them all."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +103,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The inner packet is forwarded by the implementation on the way: its TTL / hop limit is one less when protected."""
     drop_reasons: bool = False
     """`Dropped.reason` is exact, not "unspecified"."""
+    host: HostCapabilities | None = None
+    """There is a host around ESP, with policies, which cases with a `host` ask."""
 
     def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""
@@ -113,6 +128,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """The first capability that this SA needs and that is not declared, or None."""
         return next((name for name, there in _needs(self, sa) if not there), None)
 
+    def lacks_policy(self, policy: Policy) -> str | None:
+        """The first capability that this policy needs and that is not declared, or None."""
+        host = self.host
+        if host is None:
+            return "host"
+        ranges = (policy.selector.source_ports, policy.selector.destination_ports)
+        needs = [
+            ("marks", policy.mark is None or host.marks),
+            ("if_ids", policy.if_id == 0 or host.if_ids),
+            ("ports", host.ports != "none" or ranges == (None, None)),
+            ("port ranges", host.ports != "masks" or all(one is None or mask_of(one) is not None for one in ranges)),
+        ]
+        return next((name for name, there in needs if not there), None)
+
 
 def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
     outer = "6" if ":" in sa.destination else "4"
@@ -132,6 +161,9 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         (f"lookup {sa.lookup}", sa.direction == "out" or sa.lookup in caps.lookup),
         ("resynchronise", sa.resync_limit == 0 or caps.resynchronise),
         ("selectors", not sa.selectors or caps.selectors),
+        ("host", (sa.reqid, sa.mark, sa.if_id) == (0, None, 0) or caps.host is not None),
+        ("marks", sa.mark is None or (caps.host is not None and caps.host.marks)),
+        ("if_ids", sa.if_id == 0 or (caps.host is not None and caps.host.if_ids)),
         ("lifetime packets", _unlimited(lifetime.soft_packets, lifetime.hard_packets) or "packets" in caps.lifetimes),
         ("lifetime octets", _unlimited(lifetime.soft_octets, lifetime.hard_octets) or "octets" in caps.lifetimes),
         ("lifetime seconds", _unlimited(lifetime.soft_seconds, lifetime.hard_seconds) or "seconds" in caps.lifetimes),
@@ -145,6 +177,12 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         needs.append((f"df {sa.df}", sa.df in caps.df or not caps.df or sa.direction == "in" or outer == "6"))
         needs.append((f"ecn {sa.ecn}", sa.ecn in caps.ecn or (sa.ecn == "normal" and not caps.ecn)))
     return needs
+
+
+def mask_of(ports: PortRange) -> int | None:
+    """The mask under which exactly the numbers of a range are equal, 16 bits; None if there is no such mask."""
+    size = ports.last - ports.first + 1
+    return 0x10000 - size if size > 0 and size & size - 1 == 0 and ports.first % size == 0 else None
 
 
 def _unlimited(*limits: int | None) -> bool:
@@ -183,4 +221,5 @@ def everything() -> Capabilities:
         ipv6_extension_headers=True,
         reassembles=True,
         drop_reasons=True,
+        host=HostCapabilities(ports="ranges", marks=True, if_ids=True, local=True, counters=True),
     )

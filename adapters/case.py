@@ -84,6 +84,78 @@ class Selector(_Data, frozen=True, kw_only=True):
     protocol: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
 
 
+Word = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+HostDirection = Literal["in", "out", "forward"]
+Side = Literal["wire", "plain", "local"]
+"""Of a host: the network, from which anything can come; what is to be protected; the host itself."""
+
+
+class Mark(_Data, frozen=True, kw_only=True):
+    """Numbers whose bits under `mask` are those of `value`."""
+
+    value: Word
+    mask: Word = 2**32 - 1
+
+
+class Host(_Data, frozen=True, kw_only=True):
+    """The host around ESP: its own addresses, those of hosts that it reaches over the wire (all others are on its plain
+    side), and the directions in which packets that no policy is for are discarded."""
+
+    addresses: tuple[Address, ...]
+    wire: tuple[Address, ...] = ()
+    blocked: tuple[HostDirection, ...] = ()
+
+
+class PortRange(_Data, frozen=True, kw_only=True):
+    """From the first to the last, both among them."""
+
+    first: Port
+    last: Port
+
+
+class TrafficSelector(_Data, frozen=True, kw_only=True):
+    """Traffic of one IP version that a policy is for (RFC 4301 4.4.1.1); `None` for any.
+
+    Of ICMP, `source_ports` are types and `destination_ports` codes.
+    """
+
+    version: Literal[4, 6]
+    source: Prefix | None = None
+    destination: Prefix | None = None
+    protocol: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+    source_ports: PortRange | None = None
+    destination_ports: PortRange | None = None
+
+
+class Template(_Data, frozen=True, kw_only=True):
+    """An SA that a policy asks for. `source` and `destination` are a tunnel's ends. SPI 0 is any; `optional`: where there
+    is none, the packet goes on without."""
+
+    mode: Literal["transport", "tunnel"]
+    source: Address | None = None
+    destination: Address | None = None
+    spi: Spi = 0
+    reqid: Word = 0
+    optional: bool = False
+
+
+class Policy(_Data, frozen=True, kw_only=True):
+    """One entry of the SPD: traffic, and what is to become of it. The lowest `priority` comes first, then the oldest.
+
+    To allow with templates is to PROTECT (the first template for the innermost SA), without to BYPASS; to block is to
+    DISCARD.
+    """
+
+    name: Name
+    direction: HostDirection
+    selector: TrafficSelector
+    action: Literal["allow", "block"] = "allow"
+    priority: Word = 0
+    mark: Mark | None = None
+    if_id: Word = 0
+    templates: tuple[Template, ...] = ()
+
+
 class Sa(_Data, frozen=True, kw_only=True):
     """One SA, unidirectional (RFC 4301 4.1), with the state it starts in.
 
@@ -92,7 +164,8 @@ class Sa(_Data, frozen=True, kw_only=True):
     `sequence` - n; the number itself (offset 0) is always taken as received when `sequence` is not 0.
     `replay_window` 0 turns anti-replay off. `lookup` says what, besides the SPI, an inbound packet must match.
     `resync_limit` not 0 turns on RFC 4303 Appendix A3: after `resync_trigger` consecutive packets that fail
-    authentication, a packet is tried with up to that many later high halves.
+    authentication, a packet is tried with up to that many later high halves. `reqid`, `mark` and `if_id` tie it to the
+    policies of a host.
     """
 
     name: Name
@@ -120,6 +193,9 @@ class Sa(_Data, frozen=True, kw_only=True):
     selectors: tuple[Selector, ...] = ()
     resync_trigger: Annotated[int, msgspec.Meta(ge=1, le=2**20)] = 16
     resync_limit: Annotated[int, msgspec.Meta(ge=0, le=2**20)] = 0
+    reqid: Word = 0
+    mark: Mark | None = None
+    if_id: Word = 0
 
 
 # ---------------------------------------------------------------------------------------------------------- outcomes
@@ -220,7 +296,34 @@ class Audit(_Outcome, tag="audit", frozen=True, kw_only=True):
     records: tuple[AuditRecord, ...]
 
 
-Outcome = Done | Sent | Delivered | Dropped | Passed | State | Audit | Refused | Unsupported | Burst
+class EmergedPacket(_Data, frozen=True, kw_only=True):
+    """A whole IP packet that leaves a host at a side, or has reached it ("local").
+
+    `through` are the names of its SAs where they are told: of those that it was protected with, the innermost first; of
+    those that it came out of, the outermost first.
+    """
+
+    side: Side
+    packet: Octets
+    through: tuple[Name, ...] = ()
+
+
+class Emerged(_Outcome, tag="emerged", frozen=True, kw_only=True):
+    """What came of a packet that entered a host, in order; nothing if it was discarded."""
+
+    packets: tuple[EmergedPacket, ...]
+
+
+class Counters(_Outcome, tag="counters", frozen=True, kw_only=True):
+    """How many packets a host has discarded since the case began, by reason, as `/proc/net/xfrm_stat` names them;
+    reasons that were not met are left out."""
+
+    values: dict[str, Count]
+
+
+Outcome = (
+    Done | Sent | Delivered | Dropped | Passed | State | Audit | Emerged | Counters | Refused | Unsupported | Burst
+)
 
 # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -286,17 +389,57 @@ class ReadAudit(_Step, tag="read_audit", frozen=True, kw_only=True):
     """Read the audit log, as far as it is new."""
 
 
+class AddPolicy(_Step, tag="add_policy", frozen=True, kw_only=True):
+    """With `replace`, in the place of the policy for the same direction, selector, mark and `if_id`, if there is one."""
+
+    policy: Policy
+    replace: bool = False
+
+
+class DeletePolicy(_Step, tag="delete_policy", frozen=True, kw_only=True):
+    policy: Name
+
+
+class Enter(_Step, tag="enter", frozen=True, kw_only=True):
+    """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it."""
+
+    side: Side
+    packet: Octets
+    mark: Word = 0
+
+
+class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):
+    """Read how many packets the host has discarded, by reason."""
+
+
 class AdvanceTime(_Step, tag="advance_time", frozen=True, kw_only=True):
     """Time passes without traffic."""
 
     seconds: Count
 
 
-Step = AddSa | DeleteSa | Outbound | OutboundBurst | Inbound | InboundBurst | ReadState | ReadAudit | AdvanceTime
+Step = (
+    AddSa
+    | DeleteSa
+    | Outbound
+    | OutboundBurst
+    | Inbound
+    | InboundBurst
+    | ReadState
+    | ReadAudit
+    | AdvanceTime
+    | AddPolicy
+    | DeletePolicy
+    | Enter
+    | ReadCounters
+)
 
 
 class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
-    """SAs, then steps. `id` is stable; `flags` say what kind of mistake the case catches; `source` where it is from."""
+    """A host where there is one, SAs, then steps.
+
+    `id` is stable; `flags` say what kind of mistake the case catches; `source` where it is from.
+    """
 
     version: Literal[1]
     id: str = ""
@@ -305,6 +448,7 @@ class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     source: str = ""
     confirmed_by: tuple[str, ...] = ()
+    host: Host | None = None
     sas: tuple[Sa, ...] = ()
     steps: tuple[Step, ...] = ()
 

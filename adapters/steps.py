@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from espproof.adapters.case import (
+    AddPolicy,
     AddSa,
     AdvanceTime,
     Audit,
     Burst,
+    Counters,
+    DeletePolicy,
     DeleteSa,
     Delivered,
     Done,
     Dropped,
+    Emerged,
+    Enter,
     Inbound,
     InboundBurst,
     Octets,
@@ -27,6 +32,7 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadAudit,
+    ReadCounters,
     ReadState,
     Refused,
     Sent,
@@ -129,6 +135,27 @@ STEPS: dict[type[Step], StepKind] = {
         outcomes=(Done, Unsupported),
         told=lambda step: f"{step.seconds} second{'' if step.seconds == 1 else 's'} pass",
     ),
+    AddPolicy: StepKind(
+        take=lambda adapter, step: adapter.add_policy(step),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"{'set' if step.replace else 'add'} policy {step.policy.name}",
+    ),
+    DeletePolicy: StepKind(
+        take=lambda adapter, step: adapter.delete_policy(step.policy),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"delete policy {step.policy}",
+    ),
+    Enter: StepKind(
+        take=lambda adapter, step: adapter.enter(step),
+        outcomes=(Emerged, Unsupported),
+        told=lambda step: f"{len(step.packet)} octets enter at {step.side}",
+        packets=lambda step: (step.packet,),
+    ),
+    ReadCounters: StepKind(
+        take=lambda adapter, step: adapter.read_counters(),
+        outcomes=(Counters, Unsupported),
+        told=lambda step: "read the counters",
+    ),
 }
 
 
@@ -151,6 +178,8 @@ def packets_in(outcome: Outcome | None) -> tuple[tuple[Literal["sent", "delivere
             return (("delivered", packet),)
         case Burst(results=results):
             return tuple(packet for one in results for packet in packets_in(one))
+        case Emerged(packets=packets):
+            return tuple(("delivered" if one.side == "local" else "sent", one.packet) for one in packets)
         case State(early=early) if early is not None:
             return tuple(("sent", packet) for packet in early)
     return ()

@@ -9,10 +9,14 @@ from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
 
-from espproof.adapters.case import Lifetime, Sa
+from espproof.adapters.case import Host, Lifetime, Mark, Policy, PortRange, Sa
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
+from espproof.reference.xfrm import host, policy, states
 
-TRUE = SimpleNamespace(drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa)
+TRUE = SimpleNamespace(
+    drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
+    xfrm=SimpleNamespace(host=host, policy=policy, states=states),
+)  # fmt: skip
 """The modules of `espproof.reference` itself."""
 
 _address = lru_cache(maxsize=1024)(ip_address)
@@ -79,3 +83,60 @@ def starting_state(one: Sa, parameters: Any, now: int = 0, modules: Any = TRUE) 
 def entry(one: Sa) -> endpoint.Entry:
     """The SA with its codec, to seal and open its packets with; its state begins anew and is the caller's."""
     return endpoint.Entry(security_association(one), sa.SaState())
+
+
+# ------------------------------------------------------------------------------------------------- a host around ESP
+
+
+def host_of(one: Host, modules: Any = TRUE) -> Any:
+    """`reference.xfrm.host.Host`. `ValueError` for an address that is none."""
+    addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
+    return modules.xfrm.host.Host(addresses, wire, one.blocked)
+
+
+def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:
+    """`reference.xfrm.states.State`. Errors as `security_association`."""
+    parameters = security_association(one, modules)
+    its_entry = modules.endpoint.Entry(parameters, starting_state(one, parameters, now, modules))
+    return modules.xfrm.states.State(its_entry, one.reqid, _mark(one.mark, modules), one.if_id)
+
+
+def policy_of(one: Policy, modules: Any = TRUE) -> Any:
+    """`reference.xfrm.policy.Policy`. `ValueError` for an address or a prefix that is none."""
+    of, selector = modules.xfrm.policy, one.selector
+    return of.Policy(
+        name=one.name,
+        direction=one.direction,
+        selector=of.Selector(
+            version=selector.version,
+            source=None if selector.source is None else ip_network(selector.source, strict=False),
+            destination=None if selector.destination is None else ip_network(selector.destination, strict=False),
+            protocol=selector.protocol,
+            source_ports=_range(selector.source_ports, modules),
+            destination_ports=_range(selector.destination_ports, modules),
+        ),
+        action=one.action,
+        priority=one.priority,
+        mark=_mark(one.mark, modules),
+        if_id=one.if_id,
+        templates=tuple(
+            of.Template(
+                mode=template.mode,
+                source=None if template.source is None else _address(template.source),
+                destination=None if template.destination is None else _address(template.destination),
+                spi=template.spi,
+                reqid=template.reqid,
+                optional=template.optional,
+            )
+            for template in one.templates
+        ),
+    )
+
+
+def _range(ports: PortRange | None, modules: Any) -> Any:
+    return ports and modules.xfrm.policy.Range(ports.first, ports.last)
+
+
+def _mark(mark: Mark | None, modules: Any) -> Any:
+    of = modules.xfrm.policy
+    return of.ANY_MARK if mark is None else of.Mark(mark.value, mark.mask)

@@ -279,14 +279,19 @@ def _resynchronise(entry: Entry, esp: bytes, guess: int) -> tuple[int, bytes | D
 
 def deliver(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes | DropReason:
     """Next header, tunnel exit or transport rebuild, selectors (RFC 4301 5.2)."""
+    result = taken_out(sa, outer, opened)
+    if sa.selectors and isinstance(result, bytes) and not sa.selects(result):
+        return DropReason.SELECTOR
+    return result
+
+
+def taken_out(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> bytes | DropReason:
+    """Next header, tunnel exit or transport rebuild: the packet that was protected."""
     if opened.next_header == NEXT_HEADER_DUMMY:
         return DropReason.DUMMY
     if sa.mode == "tunnel":
-        result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
-    else:
-        result = transport.rebuild(outer, opened.next_header, opened.payload)
-        if sa.udp is not None and isinstance(result, bytes):
-            result = nat.with_right_checksum(result)
-    if sa.selectors and isinstance(result, bytes) and not sa.selects(result):
-        return DropReason.SELECTOR
+        return tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
+    result = transport.rebuild(outer, opened.next_header, opened.payload)
+    if sa.udp is not None and isinstance(result, bytes):
+        result = nat.with_right_checksum(result)
     return result

@@ -272,6 +272,14 @@ def with_traffic_class(packet: bytes, traffic_class: int) -> bytes:
 # ----------------------------------------------------------------------------------------------------------- building
 
 
+def forwarded(packet: bytes) -> bytes:
+    """The packet behind one router: TTL or hop limit one less (which it must have), IPv4 checksum right."""
+    if packet[0] >> 4 == 6:
+        return packet[:7] + bytes([packet[7] - 1]) + packet[8:]
+    size = (packet[0] & 0xF) * 4
+    return with_checksum(packet[:8] + bytes([packet[8] - 1]) + packet[9:size]) + packet[size:]
+
+
 def with_field(octets: bytes, field: slice, value: int) -> bytes:
     """The same octets with another value in one field, given as the range in which it stands; lengths and checksums that
     it belongs to are the caller's affair."""

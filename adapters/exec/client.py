@@ -14,15 +14,21 @@ import espproof
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
+    AddPolicy,
     AddSa,
     AdvanceTime,
     Audit,
     Burst,
     Case,
+    Counters,
+    DeletePolicy,
     DeleteSa,
     Delivered,
     Done,
     Dropped,
+    Emerged,
+    Enter,
+    Host,
     Inbound,
     InboundBurst,
     Octets,
@@ -31,6 +37,7 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadAudit,
+    ReadCounters,
     ReadState,
     Refused,
     Sa,
@@ -89,6 +96,10 @@ class ExecAdapter(Adapter):
     def reset(self) -> None:
         self._do(messages.Reset())
 
+    def configure(self, host: Host) -> Done | Refused | Unsupported:
+        outcome: Done | Refused | Unsupported = self._do(messages.Reset(host=host))
+        return outcome
+
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         outcome: Done | Refused | Unsupported = self._do(AddSa(sa=sa))
         return outcome
@@ -125,15 +136,37 @@ class ExecAdapter(Adapter):
         outcome: Done | Unsupported = self._do(AdvanceTime(seconds=seconds))
         return outcome
 
+    def add_policy(self, step: AddPolicy) -> Done | Refused | Unsupported:
+        outcome: Done | Refused | Unsupported = self._do(step)
+        return outcome
+
+    def delete_policy(self, name: str) -> Done | Refused | Unsupported:
+        outcome: Done | Refused | Unsupported = self._do(DeletePolicy(policy=name))
+        return outcome
+
+    def enter(self, step: Enter) -> Emerged | Unsupported:
+        outcome: Emerged | Unsupported = self._do(step)
+        return outcome
+
+    def read_counters(self) -> Counters | Unsupported:
+        outcome: Counters | Unsupported = self._do(ReadCounters())
+        return outcome
+
     def execute(self, case: Case) -> Transcript:
         """One batch, if the program takes batches; else one request per step."""
         if not self._greeted().batch:
             return self.step_by_step(case)
-        steps: list[messages.Reset | Step] = [messages.Reset(), *[AddSa(sa=sa) for sa in case.sas], *case.steps]
+        steps: list[messages.Reset | Step] = [
+            messages.Reset(host=case.host),
+            *[AddSa(sa=sa) for sa in case.sas],
+            *case.steps,
+        ]
         results = self._ask(
             lambda number: messages.batch(number, steps), lambda answer: messages.outcomes_of(steps, answer)
         )
         first = 1 + len(case.sas)
+        if not isinstance(results[0], Done):
+            results = results[:1] * len(results)
         return Transcript(results[1:first], results[first:])
 
     def answer_within(self, seconds: float | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from espproof.adapters.base import Adapter, AdapterFailure
-from espproof.adapters.case import AddSa, Done, Outcome, Refused, Sa, Unsupported, from_plain, to_json
+from espproof.adapters.case import AddSa, Done, Host, Outcome, Refused, Sa, Unsupported, from_plain, to_json
 from espproof.adapters.exec import messages
 from espproof.adapters.registry import open_adapter
 from espproof.adapters.steps import STEPS, operation
@@ -71,7 +71,8 @@ class Harness:
         name = request.get("op")
         if name == "reset":
             self._adapter.reset()
-            return Done()
+            host = request.get("host")
+            return Done() if host is None else self._adapter.configure(from_plain(host, Host))
         kind = _STEPS.get(str(name))
         if kind is None:
             return Unsupported(what=str(name))

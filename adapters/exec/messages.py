@@ -16,6 +16,7 @@ from espproof.adapters.case import (
     Delivered,
     Done,
     Dropped,
+    Host,
     Outcome,
     Passed,
     Refused,
@@ -42,8 +43,18 @@ _Kind = TypeVar("_Kind")
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
-class Reset(msgspec.Struct, tag_field="op", tag="reset", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Forget every SA; time starts again at 0."""
+class Reset(
+    msgspec.Struct,
+    tag_field="op",
+    tag="reset",
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """Forget every SA; time starts again at 0. With `host` (capability `host`), become that host, without policies."""
+
+    host: Host | None = None
 
 
 class Hello(msgspec.Struct, tag_field="op", tag="hello", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +96,10 @@ class BatchAnswer(
     results: tuple[Outcome, ...]
 
 
-RESULTS: Mapping[type, tuple[type, ...]] = {Reset: (Done,), **{kind: row.outcomes for kind, row in STEPS.items()}}
+RESULTS: Mapping[type, tuple[type, ...]] = {
+    Reset: (Done, Refused, Unsupported),
+    **{kind: row.outcomes for kind, row in STEPS.items()},
+}
 """Operation -> the outcomes that go with it."""
 
 

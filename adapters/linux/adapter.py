@@ -14,25 +14,30 @@ anti-replay, and one SAD serves both directions, so an address cannot be our end
 A packet that is dropped without any counter (kept fragments, broken inner packets) costs some milliseconds of waiting.
 """
 
-import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from espproof.adapters import probe
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
-from espproof.adapters.capabilities import Capabilities, ReplayWindows
+from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows
 from espproof.adapters.case import (
+    AddPolicy,
     AddSa,
     AdvanceTime,
     Burst,
     Case,
+    Counters,
+    DeletePolicy,
     DeleteSa,
     Delivered,
     Done,
     Dropped,
+    Emerged,
+    Enter,
+    Host,
     Inbound,
     InboundBurst,
     Octets,
@@ -40,6 +45,7 @@ from espproof.adapters.case import (
     OutboundBurst,
     Outcome,
     Passed,
+    ReadCounters,
     ReadState,
     Refused,
     Sa,
@@ -49,27 +55,22 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.exec import messages
-from espproof.adapters.linux import association, card_probe
+from espproof.adapters.linux import card_probe
+from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
-from espproof.adapters.linux.kernel.host import Host, Place
+from espproof.adapters.linux.kernel.host import Host as RealHost
+from espproof.adapters.linux.kernel.host import Place
 from espproof.adapters.linux.kernel.machine import Machine
 from espproof.adapters.linux.kernel.processor import Processor
-from espproof.adapters.steps import STEPS
+from espproof.adapters.linux.questions import Asked, Questions, portions
 from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
 _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
-_LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
-"""What the kernel answers where it lacks an algorithm."""
-_OF_THE_DEVICE = "offload: "
-"""How begins what a network card's driver said."""
-_OF_THE_GATEWAY = "an address that is ours"
-"""How begins what the gateway around the kernel cannot do."""
-
 _DECLARED = Capabilities(
     encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items() if entry.names.linux},
     integrity=("NONE", *(name for name, entry in INTEGRITY.items() if entry.names.linux)),
@@ -95,6 +96,7 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
+    host=HostCapabilities(ports="masks", counters=True),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
 exactly: see `ANY_WINDOW`."""
@@ -124,13 +126,13 @@ class LinuxAdapter(Adapter):
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
+        self._questions = Questions(declared, time_travels=self._time_travels)
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
         self._processor = Processor()
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._release = "?"
-        self._reqid = 0
         self._capabilities: Capabilities | None = None
         try:
             self._capabilities = self._probed()
@@ -154,12 +156,13 @@ class LinuxAdapter(Adapter):
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
+        self._questions.declared = self._declared
         return probe.narrowed(self._declared, self._takes)
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
         """One after the other: the tables of devices are small."""
         steps = [step for sa in sas for step in (AddSa(sa=sa), DeleteSa(sa=sa.name))]
-        return self._do([None, *steps], START_SECONDS)[1::2]
+        return self._do([messages.Reset(), *steps], START_SECONDS)[1::2]
 
     def _takes(self, sas: Sequence[Sa]) -> list[bool]:
         """Each algorithm is put together when it is first asked for, which takes the kernel 0.1 s."""
@@ -168,7 +171,10 @@ class LinuxAdapter(Adapter):
     # -------------------------------------------------------------------------------------------------- operations
 
     def reset(self) -> None:
-        self._do([None])
+        self._do([messages.Reset()])
+
+    def configure(self, host: Host) -> Done | Refused | Unsupported:
+        return self._do([messages.Reset(host=host)])[0]  # type: ignore[return-value]
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         return self._one(AddSa(sa=sa))  # type: ignore[return-value]
@@ -194,6 +200,18 @@ class LinuxAdapter(Adapter):
     def advance_time(self, seconds: int) -> Done | Unsupported:
         return self._one(AdvanceTime(seconds=seconds))  # type: ignore[return-value]
 
+    def add_policy(self, step: AddPolicy) -> Done | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
+    def delete_policy(self, name: str) -> Done | Refused | Unsupported:
+        return self._one(DeletePolicy(policy=name))  # type: ignore[return-value]
+
+    def enter(self, step: Enter) -> Emerged | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
+    def read_counters(self) -> Counters | Unsupported:
+        return self._one(ReadCounters())  # type: ignore[return-value]
+
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
@@ -203,8 +221,8 @@ class LinuxAdapter(Adapter):
 
     def execute(self, case: Case) -> Transcript:
         """The whole case as one message, or several where the guest's memory is too small for it."""
-        steps = [None, *[AddSa(sa=sa) for sa in case.sas], *case.steps]
-        outcomes = [outcome for some in _portions(steps) for outcome in self._do(some)]
+        steps: list[Asked] = [messages.Reset(host=case.host), *[AddSa(sa=sa) for sa in case.sas], *case.steps]
+        outcomes = [outcome for some in portions(steps) for outcome in self._do(some)]
         first = 1 + len(case.sas)
         return Transcript(tuple(outcomes[1:first]), tuple(outcomes[first:]))
 
@@ -214,14 +232,14 @@ class LinuxAdapter(Adapter):
 
     # ------------------------------------------------------------------------------------------------ the machine
 
-    def _do(self, steps: Sequence[Step | None], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
-        """Carry out steps, `None` being a reset; one outcome per step."""
+    def _do(self, steps: Sequence[Asked], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
+        """Carry out steps; one outcome for each."""
         operations: list[Any] = []
         packets: list[bytes] = []
         known: dict[int, Outcome] = {}
         for number, step in enumerate(steps):
             try:
-                operation, mine = self._operation(step)
+                operation, mine = self._questions.of(step)
             except Untold as lacking:
                 known[number] = Unsupported(what=str(lacking))
                 continue
@@ -232,8 +250,8 @@ class LinuxAdapter(Adapter):
         outcomes = []
         try:
             for number, step in enumerate(steps):
-                outcomes.append(known.get(number) or self._declined(step, _outcome(step, next(told), queue)))
-                messages.fits(messages.Reset() if step is None else step, outcomes[-1])
+                outcomes.append(known.get(number) or self._declined(step, outcome(step, next(told), queue)))
+                messages.fits(step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes
@@ -241,44 +259,14 @@ class LinuxAdapter(Adapter):
             self._stop()
             raise AdapterError(f"the guest's results make no sense: {type(error).__name__}: {error}") from error
 
-    def _declined(self, step: Step | None, outcome: Outcome) -> Outcome:
+    def _declined(self, step: Asked, outcome: Outcome) -> Outcome:
         """What was declared is there: that the kernel does not know it now is a refusal. A device may say so of any SA."""
         known = self._capabilities
         if known is None or not isinstance(step, AddSa) or not isinstance(outcome, Unsupported):
             return outcome
-        if known.lacks(step.sa) is None and not outcome.what.startswith((_OF_THE_DEVICE, _OF_THE_GATEWAY)):
+        if known.lacks(step.sa) is None and not outcome.what.startswith((OF_THE_DEVICE, OF_THE_GATEWAY)):
             return Refused(reason=outcome.what)
         return outcome
-
-    def _operation(self, step: Step | None) -> tuple[list[Any], Sequence[bytes]]:
-        """What to ask the agent for, and the packets that go with it. `Untold` for what xfrm has no words for."""
-        match step:
-            case None:
-                return ["reset", self._time_travels], ()
-            case AddSa(sa=sa):
-                missing = self._declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
-                if missing and not missing.startswith(("encryption", "integrity")):
-                    raise Untold(missing)
-                self._reqid += 1
-                return ["add", association.describe(sa, self._reqid)], ()
-            case DeleteSa(sa=name):
-                return ["delete", name], ()
-            case ReadState(sa=name):
-                return ["read", name], ()
-            case AdvanceTime(seconds=seconds) if self._time_travels:
-                return ["wait", seconds], ()
-            case Inbound(packet=packet):
-                return ["receive", 1], [packet]
-            case InboundBurst(packets=packets):
-                return ["receive", len(packets)], packets
-            case OutboundBurst(sa=name, packets=packets):
-                return ["send", name, len(packets)], packets
-            case Outbound():
-                for what, wanted in (("set_iv", step.iv is not None), ("tfc", step.tfc), ("dummy", step.dummy)):
-                    if wanted:
-                        raise Untold(what)
-                return ["send", step.sa, 1], [step.packet]
-        raise Untold(f"operation {type(step).__name__}")
 
     def _ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         if self._machine is None:
@@ -292,7 +280,7 @@ class LinuxAdapter(Adapter):
 
     def _start(self) -> None:
         if self._place is not None:
-            self._machine = Host(self._place, self._processor, START_SECONDS)
+            self._machine = RealHost(self._place, self._processor, START_SECONDS)
             self._release = self._machine.release
             return
         for left in reversed(range(_STARTS)):
@@ -319,81 +307,3 @@ def _seconds() -> float:
         return float(os.environ.get("ESPPROOF_EXEC_SECONDS", "0"))
     except ValueError:
         return 0.0
-
-
-# ----------------------------------------------------------------------------------------------------------- outcomes
-
-
-def _outcome(step: Step | None, result: list[Any], packets: Iterator[bytes]) -> Outcome:
-    """What the agent's result means."""
-    match result:
-        case ["done"]:
-            return Done()
-        case ["refused", str(reason)]:
-            return Refused(reason=reason)
-        case ["unsupported", str(what)]:
-            return Unsupported(what=what)
-        case ["errno", int(number), str(text)]:
-            return _refusal(step, number, text)
-        case ["device", int(number), str(text)]:
-            return _refusal_of_device(number, text)
-        case ["packets", list(told)]:
-            fates = [_fate(kind, what, packets) for kind, what in told]
-            if isinstance(step, InboundBurst | OutboundBurst):
-                return Burst(results=tuple(fates))
-            (fate,) = fates
-            return fate
-        case ["state", str(answer)]:
-            return association.state(bytes.fromhex(answer))
-    raise ValueError(f"no result: {result!s:.200}")
-
-
-def _refusal(step: Step | None, number: int, words: str) -> Outcome:
-    if isinstance(step, ReadState | DeleteSa) and number == errno.ESRCH:
-        return Refused(reason="the kernel has deleted the SA")
-    text = _text(number, words)
-    return Unsupported(what=text) if number in _LACKING else Refused(reason=text)
-
-
-def _refusal_of_device(number: int, words: str) -> Refused | Unsupported:
-    """Drivers say EINVAL of what their device cannot do; everything else (no room, no memory) is a refusal."""
-    if not number:
-        return Unsupported(what=f"{_OF_THE_DEVICE}the device leaves this SA to the kernel")
-    text = f"{_OF_THE_DEVICE}{_text(number, words)}"
-    return Unsupported(what=text) if number in _LACKING | {errno.EINVAL} else Refused(reason=text)
-
-
-def _text(number: int, words: str) -> str:
-    return f"{errno.errorcode.get(number, number)}: {words or os.strerror(number)}"
-
-
-def _portions(steps: Sequence[Step | None]) -> Iterator[list[Step | None]]:
-    """The steps in their order, with no more than `MOST_OCTETS` of packets in one portion, if it has several steps."""
-    portion: list[Step | None] = []
-    octets = 0
-    for step in steps:
-        kind = STEPS.get(type(step)) if step is not None else None
-        mine = sum(map(len, kind.packets(step))) if kind is not None else 0
-        if portion and octets + mine > MOST_OCTETS:
-            yield portion
-            portion, octets = [], 0
-        portion.append(step)
-        octets += mine
-    yield portion
-
-
-MOST_OCTETS = 1 << 20
-"""Of packets in one message to the agent."""
-
-
-def _fate(kind: object, what: object, packets: Iterator[bytes]) -> Sent | Delivered | Dropped | Passed:
-    match kind:
-        case "sent":
-            return Sent(packet=Octets(next(packets)))
-        case "delivered":
-            return Delivered(packet=Octets(next(packets)))
-        case "passed" if what in ("ike", "bypass"):
-            return Passed(to=what)
-        case "dropped" if isinstance(what, str):
-            return Dropped(reason=what)
-    raise ValueError(f"no fate of a packet: {kind!s:.100} {what!s:.100}")

@@ -5,11 +5,12 @@ REPLAY_ESN_VAL; an AEAD's key is followed by the salt. An inbound SA's selector 
 that are marked `firewall.TO_PROTECT` to an outbound SA.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from espproof.adapters.case import Sa, SequenceNumber, State
+from espproof.adapters.capabilities import mask_of
+from espproof.adapters.case import Mark, Policy, PortRange, Sa, SequenceNumber, State, Template, TrafficSelector
 from espproof.adapters.linux.netlink import firewall, xfrm
 from espproof.adapters.linux.netlink.netlink import Malformed
 from espproof.adapters.linux.netlink.xfrm import Attribute, Type
@@ -25,10 +26,14 @@ class Untold(Exception):
     """The kernel cannot be told this; what is missing."""
 
 
-def describe(sa: Sa, reqid: int) -> dict[str, Any]:
-    """What the agent needs to know (see its module). `Untold` for what xfrm has no words for. `reqid` is the SA's own."""
+def describe(sa: Sa, reqid: int, *, of_host: bool = False) -> dict[str, Any]:
+    """What the agent needs to know (see its module). `Untold` for what xfrm has no words for. `reqid` is the SA's own.
+
+    In a host, policies lead to the SA, and it has none of its own.
+    """
     outbound = sa.direction == "out"
     identity = xfrm.SaId(destination=xfrm.address(sa.destination), spi=sa.spi, family=xfrm.family(sa.destination))
+    mark = _mark(sa.mark)
     return {
         "name": sa.name,
         "outbound": outbound,
@@ -38,9 +43,9 @@ def describe(sa: Sa, reqid: int) -> dict[str, Any]:
         "remote": sa.destination if outbound else sa.source,
         "port": sa.udp and sa.udp.destination_port,
         "new": xfrm.encode(_new(sa, reqid)).hex(),
-        "get": xfrm.encode(xfrm.Request(Type.GETSA, identity)).hex(),
-        "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity)).hex(),
-        "policies": [xfrm.encode(policy).hex() for policy in _policies(sa, reqid)] if outbound else [],
+        "get": xfrm.encode(xfrm.Request(Type.GETSA, identity, mark)).hex(),
+        "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity, mark)).hex(),
+        "policies": [xfrm.encode(policy).hex() for policy in _policies(sa, reqid)] if outbound and not of_host else [],
     }
 
 
@@ -62,7 +67,7 @@ def _new(sa: Sa, reqid: int) -> xfrm.Request:
             raise Untold("dscp fixed")
         if sa.ecn == "compatibility":  # the sender's mode: inbound it would be no decapsulation at all
             flags |= xfrm.SaFlag.NOECN
-    attributes = _algorithms(sa)
+    attributes = _algorithms(sa) | _mark(sa.mark) | _if_id(sa.if_id)
     if sa.udp is not None:
         attributes[Attribute.ENCAP] = xfrm.Encapsulation(
             source_port=sa.udp.source_port, destination_port=sa.udp.destination_port
@@ -205,6 +210,85 @@ def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
         xfrm.Request(Type.UPDPOLICY, xfrm.PolicyInfo(selector=xfrm.Selector(family=family)), attributes)
         for family in families
     ]
+
+
+# ----------------------------------------------------------------------------------------------- policies of a host
+
+_DIRECTIONS = {"in": xfrm.IN, "out": xfrm.OUT, "forward": xfrm.FORWARD}
+_BLOCK = 1
+
+
+def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
+    """What the agent needs to know. `Untold` for what xfrm has no words for."""
+    direction, selector = _DIRECTIONS[policy.direction], _traffic(policy.selector)
+    which = _mark(policy.mark) | _if_id(policy.if_id)
+    body = xfrm.PolicyInfo(
+        selector=selector,
+        priority=policy.priority,
+        direction=direction,
+        action=_BLOCK if policy.action == "block" else 0,
+    )
+    asked = {Attribute.TMPL: tuple(map(_template_of(policy), policy.templates))} if policy.templates else {}
+    new = xfrm.Request(Type.UPDPOLICY if replace else Type.NEWPOLICY, body, asked | which)
+    delete = xfrm.Request(Type.DELPOLICY, xfrm.PolicyId(selector=selector, direction=direction), which)
+    return {"new": xfrm.encode(new).hex(), "delete": xfrm.encode(delete).hex()}
+
+
+def _traffic(selector: TrafficSelector) -> xfrm.Selector:
+    ends = [None if end is None else ip_network(end, strict=False) for end in (selector.destination, selector.source)]
+    destination, source = (
+        (xfrm.NO_ADDRESS, 0) if end is None else (xfrm.address(str(end.network_address)), end.prefixlen) for end in ends
+    )
+    from_port, from_mask = _masked(selector.source_ports)
+    to_port, to_mask = _masked(selector.destination_ports)
+    return xfrm.Selector(
+        destination=destination[0],
+        source=source[0],
+        destination_port=to_port,
+        destination_port_mask=to_mask,
+        source_port=from_port,
+        source_port_mask=from_mask,
+        family=xfrm.AF_INET6 if selector.version == 6 else xfrm.AF_INET,
+        destination_prefix=destination[1],
+        source_prefix=source[1],
+        protocol=selector.protocol or 0,
+    )
+
+
+def _masked(ports: PortRange | None) -> tuple[int, int]:
+    if ports is None:
+        return 0, 0
+    mask = mask_of(ports)
+    if mask is None:
+        raise Untold("port ranges")
+    return ports.first, mask
+
+
+def _template_of(policy: Policy) -> Callable[[Template], xfrm.Template]:
+    def described(template: Template) -> xfrm.Template:
+        ends = [
+            xfrm.NO_ADDRESS if end is None else xfrm.address(end) for end in (template.destination, template.source)
+        ]
+        outer = template.destination or template.source
+        own = xfrm.AF_INET6 if policy.selector.version == 6 else xfrm.AF_INET
+        return xfrm.Template(
+            id=xfrm.Id(ends[0], template.spi),
+            family=own if outer is None else xfrm.family(outer),
+            source=ends[1],
+            reqid=template.reqid,
+            mode=xfrm.TUNNEL if template.mode == "tunnel" else xfrm.TRANSPORT,
+            optional=int(template.optional),
+        )
+
+    return described
+
+
+def _mark(mark: Mark | None) -> dict[int, Any]:
+    return {} if mark is None else {Attribute.MARK: xfrm.Mark(mark.value, mark.mask)}
+
+
+def _if_id(if_id: int) -> dict[int, Any]:
+    return {Attribute.IF_ID: if_id} if if_id else {}
 
 
 # ------------------------------------------------------------------------------------------------------------- state

@@ -10,11 +10,17 @@ from typing import Any
 from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities, everything
 from espproof.adapters.case import (
+    AddPolicy,
     Audit,
     AuditRecord,
+    Counters,
     Delivered,
     Done,
     Dropped,
+    Emerged,
+    EmergedPacket,
+    Enter,
+    Host,
     Octets,
     Outbound,
     Passed,
@@ -25,7 +31,7 @@ from espproof.adapters.case import (
     State,
     Unsupported,
 )
-from espproof.adapters.translate import TRUE, security_association, starting_state
+from espproof.adapters.translate import TRUE, host_of, policy_of, security_association, starting_state, state_of
 
 
 class ReferenceAdapter(Adapter):
@@ -46,10 +52,21 @@ class ReferenceAdapter(Adapter):
 
     def reset(self) -> None:
         self._endpoint = self._modules.endpoint.Endpoint()
+        self._host: Any = None
         self._now = 0
+
+    def configure(self, host: Host) -> Done | Refused | Unsupported:
+        try:
+            self._host = host_of(host, self._modules)
+        except ValueError as error:
+            return Refused(reason=str(error))
+        return Done()
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         try:
+            if self._host is not None:
+                self._host.states.add(state_of(sa, self._now, self._modules))
+                return Done()
             parameters = security_association(sa, self._modules)
             self._endpoint.add(parameters, starting_state(sa, parameters, self._now, self._modules))
         except (self._modules.errors.Misuse, ValueError) as error:
@@ -58,7 +75,7 @@ class ReferenceAdapter(Adapter):
 
     def delete_sa(self, name: str) -> Done | Refused | Unsupported:
         try:
-            self._endpoint.delete(name)
+            (self._endpoint if self._host is None else self._host.states).delete(name)
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         return Done()
@@ -82,7 +99,7 @@ class ReferenceAdapter(Adapter):
 
     def read_state(self, name: str) -> State | Refused | Unsupported:
         try:
-            entry = self._endpoint.entry(name)
+            entry = self._endpoint.entry(name) if self._host is None else self._host.states.named(name).entry
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         state, inbound = entry.state, entry.sa.direction == "in"
@@ -97,9 +114,46 @@ class ReferenceAdapter(Adapter):
     def read_audit(self) -> Audit | Unsupported:
         return Audit(records=tuple(map(_record, self._endpoint.audit.read())))
 
+    def add_policy(self, step: AddPolicy) -> Done | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        try:
+            policy = policy_of(step.policy, self._modules)
+            (self._host.spd.replace if step.replace else self._host.spd.add)(policy)
+        except ValueError as error:
+            return Refused(reason=str(error))
+        return Done()
+
+    def delete_policy(self, name: str) -> Done | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        try:
+            self._host.spd.delete(name)
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
+        return Done()
+
+    def enter(self, step: Enter) -> Emerged | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now)
+        return Emerged(
+            packets=tuple(
+                EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
+            )
+        )
+
+    def read_counters(self) -> Counters | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        return Counters(values={counter.value: count for counter, count in self._host.counters.items()})
+
     def advance_time(self, seconds: int) -> Done | Unsupported:
         self._now += seconds
         return Done()
+
+
+_NO_HOST = Unsupported(what="a case without a host")
 
 
 def _record(one: Any) -> AuditRecord:

@@ -30,7 +30,9 @@ from espproof.adapters.seeded.model import Defect, Edit
 from espproof.reference.errors import Misuse
 
 PREFIX = "espproof_seeded_"
-MODULES = ("drops", "endpoint", "errors", "lifetime", "replay", "sa")
+MODULES = (
+    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.host", "xfrm.policy", "xfrm.states",
+)  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
 
 

@@ -21,6 +21,7 @@ from espproof.adapters.case import (
     AdvanceTime,
     Case,
     DeleteSa,
+    Host,
     Inbound,
     InboundBurst,
     Octets,
@@ -139,6 +140,8 @@ class Scenario:
         self._sas: list[Sa] = []
         self._steps: list[Step] = []
         self._peers: dict[str, Peer] = {}
+        self.host: Host | None = None
+        """Of a case about a host."""
 
     def draw(self, strategy: st.SearchStrategy[T]) -> T:
         return self._draw(strategy)  # type: ignore[no-any-return]
@@ -154,7 +157,7 @@ class Scenario:
             raise Inapplicable(what)
 
     def case(self) -> Case:
-        return Case(version=1, sas=tuple(self._sas), steps=tuple(self._steps))
+        return Case(version=1, host=self.host, sas=tuple(self._sas), steps=tuple(self._steps))
 
     # ------------------------------------------------------------------------------------------------------- SAs
 
@@ -453,6 +456,10 @@ class Scenario:
         self._steps.append(OutboundBurst(sa=sa.name, packets=tuple(map(Octets, burst)), requirement=about))
 
     # ----------------------------------------------------------------------------------------------------- control
+
+    def step(self, step: Step) -> None:
+        """Any step."""
+        self._steps.append(step)
 
     def add(self, sa: Sa, about: str, *, behaviour: str = "") -> None:
         """An SA is added now, as the first one or (capability `delete_sa`) while others are there."""

@@ -27,10 +27,10 @@ from espproof.adapters.case import (
 from espproof.conformance.interop.plan import Course, due, inner_packets, name_of, sa_of
 from espproof.conformance.interop.result import Incompatibility
 from espproof.conformance.oracle.compare import tell
-from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.requirements.ids import ACCEPTED, BURST, INCREMENT
 from espproof.conformance.strategies.options import Options
+from espproof.reference import ip
 from espproof.reference.esp import MOST_ADDED
 
 LARGEST = 1500
@@ -240,5 +240,5 @@ def _behind(packet: Octets, hops: int) -> list[bytes]:
     """The packet, and what it is behind so many routers at most."""
     result = [bytes(packet)]
     for _ in range(hops):
-        result.append(forwarded(result[-1]))
+        result.append(ip.forwarded(result[-1]))
     return result

@@ -21,7 +21,7 @@ from espproof.adapters.case import (
     State,
     Unsupported,
 )
-from espproof.conformance.oracle.outbound import Judged, forwarded
+from espproof.conformance.oracle.outbound import Judged
 from espproof.reference import ip, nat
 from espproof.reference.esp import MAX_PADDING, MOST_AROUND, TRAILER_SIZE
 
@@ -41,12 +41,12 @@ def inbound(got: Outcome, want: Outcome, caps: Capabilities, sas: Sas) -> Judged
     """`sas` are those of the case, by name."""
     if isinstance(want, Delivered) and isinstance(got, Delivered):
         if not _delivered(got.packet, want, caps, sas):
-            yield None, f"delivered other octets: {_difference(got.packet, want.packet)}"
+            yield None, f"delivered other octets: {difference(got.packet, want.packet)}"
         elif got.sa is not None and want.sa is not None and got.sa != want.sa:
             yield None, f"processed by SA {got.sa}, expected {want.sa}"
     elif isinstance(want, Passed) and isinstance(got, Passed) and got.to == want.to:
         if not _passed(got, want, caps):
-            yield None, f"passed other octets to {got.to}: {_difference(got.octets or b'', want.octets or b'')}"
+            yield None, f"passed other octets to {got.to}: {difference(got.octets or b'', want.octets or b'')}"
     elif type(got) is not type(want) or isinstance(want, Passed):
         yield None, f"{tell(got)}, expected {tell(want)}"
     elif isinstance(got, Dropped) and caps.drop_reasons and _indicates_an_error(got.reason, want):
@@ -54,7 +54,7 @@ def inbound(got: Outcome, want: Outcome, caps: Capabilities, sas: Sas) -> Judged
 
 
 def _delivered(got: bytes, want: Delivered, caps: Capabilities, sas: Sas) -> bool:
-    plain = (want.packet, forwarded(want.packet)) if caps.forwards else (want.packet,)
+    plain = (want.packet, ip.forwarded(want.packet)) if caps.forwards else (want.packet,)
     if got in plain:
         return True
     sa = sas.get(want.sa or "")
@@ -73,7 +73,7 @@ def _unchecked(packet: bytes) -> bytes:
 def _passed(got: Passed, want: Passed, caps: Capabilities) -> bool:
     if got.octets is None or want.octets is None or got.octets == want.octets:
         return True
-    return caps.forwards and got.to == "bypass" and got.octets == forwarded(want.octets)
+    return caps.forwards and got.to == "bypass" and got.octets == ip.forwarded(want.octets)
 
 
 def _indicates_an_error(reason: str, want: Outcome) -> bool:
@@ -165,7 +165,7 @@ def tell(outcome: Outcome) -> str:
     raise AssertionError(outcome)
 
 
-def _difference(got: bytes, want: bytes) -> str:
+def difference(got: bytes, want: bytes) -> str:
     at = next((index for index, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
     if len(got) != len(want):
         return f"{len(got)} octets, expected {len(want)}; the first difference is at octet {at}"

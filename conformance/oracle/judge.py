@@ -37,39 +37,12 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
+from espproof.conformance.oracle.host import judge_host
+from espproof.conformance.oracle.judgement import SETUP, Finding, Incapable, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.oracle.shown import by_right_packet
 from espproof.conformance.requirements.ids import CHECK_FIRST
 from espproof.reference.drops import DropReason
-
-SETUP = -1
-"""Step number of a finding about the SAs that a case begins with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`requirement` is not met: step number `step` (`SETUP` before the first), told in one sentence."""
-
-    requirement: str
-    step: int
-    message: str
-    sa: str = ""
-    """Of a finding about the SAs that a case begins with: the name of the SA."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incapable:
-    """A step was answered with `Unsupported`: what is missing."""
-
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """All findings of a case, in the order of its steps, and the requirements that it has put to the test."""
-
-    findings: tuple[Finding, ...]
-    tried: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +72,10 @@ def judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> 
     for outcome in (*got.setup, *got.steps):
         if isinstance(outcome, Unsupported):
             return Incapable(outcome.what)
+    return (_judge if case.host is None else judge_host)(case, got, want, caps)
+
+
+def _judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement:
     findings = list(_setup(case, got, want))
     if findings:
         return Judgement(tuple(findings), frozenset())

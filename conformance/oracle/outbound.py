@@ -399,7 +399,7 @@ class OutboundJudge:
             yield NEXT_HEADER, f"the next header is {next_header}, expected {expected}"
         self.shown.add(INNER)
         inner = payload[: len(step.packet)]
-        if inner != step.packet and not (self._caps.forwards and inner == forwarded(step.packet)):
+        if inner != step.packet and not (self._caps.forwards and inner == ip.forwarded(step.packet)):
             length = ip.IPV4_TOTAL_LENGTH if step.packet[0] >> 4 == 4 else ip.IPV6_PAYLOAD_LENGTH
             rule = TFC_LENGTH if step.tfc and inner[length] != step.packet[length] else INNER
             yield rule, "the inner packet was changed"
@@ -413,7 +413,7 @@ class OutboundJudge:
 
     def _transport_payload(self, step: Outbound, packet: _Esp, payload: bytes, next_header: int) -> Judged:
         protocol = PROTOCOL_ESP if packet.datagram is None else PROTOCOL_UDP
-        plain = (step.packet, forwarded(step.packet)) if self._caps.forwards else (step.packet,)
+        plain = (step.packet, ip.forwarded(step.packet)) if self._caps.forwards else (step.packet,)
         splits = [split for one in plain for split in transport.legal_splits(one) if split.payload == payload]
         self.shown.add(PAYLOAD)
         if not splits:
@@ -450,14 +450,6 @@ def ivs_of_several(senders: Sequence[OutboundJudge]) -> Iterator[tuple[str, int,
         for other in senders[place + 1 :]:
             if one.must_differ(other) and not one.ivs.isdisjoint(other.ivs):
                 yield iv_rule(one.encr), max(one.last_step, other.last_step), SAME_IV_AS_ANOTHER
-
-
-def forwarded(packet: bytes) -> bytes:
-    """The packet after one router: TTL or hop limit one less, IPv4 checksum right."""
-    if packet[0] >> 4 == 6:
-        return packet[:7] + bytes([packet[7] - 1]) + packet[8:]
-    size = (packet[0] & 0xF) * 4
-    return ip.with_checksum(packet[:8] + bytes([packet[8] - 1]) + packet[9:size]) + packet[size:]
 
 
 def _read(octets: bytes) -> _Esp:

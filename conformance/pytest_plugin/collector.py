@@ -21,7 +21,7 @@ from espproof.adapters.base import Adapter, AdapterFailure, Transcript
 from espproof.adapters.case import Case, to_json
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
-from espproof.conformance.oracle.judge import SETUP
+from espproof.conformance.oracle.judgement import SETUP
 from espproof.conformance.oracle.verdict import NEWS, Verdict
 from espproof.conformance.pytest_plugin import TESTEE
 from espproof.conformance.requirements.catalogue import FAMILIES, levels, load

@@ -28,7 +28,8 @@ from espproof.adapters.case import (
 from espproof.adapters.registry import open_adapter
 from espproof.adapters.steps import STEPS, packets_in
 from espproof.conformance.oracle.compare import tell
-from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle, shows_nothing
+from espproof.conformance.oracle.judge import ESP, Oracle, shows_nothing
+from espproof.conformance.oracle.judgement import SETUP, Finding, Incapable
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.replay.dissect import Field, dissect
 from espproof.conformance.requirements.catalogue import load

@@ -24,7 +24,7 @@ from espproof.adapters.case import (
 from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.oracle.compare import tell
-from espproof.conformance.oracle.judge import SETUP
+from espproof.conformance.oracle.judgement import SETUP
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.dissect import LAYERS, Field, dissect
 from espproof.conformance.requirements.catalogue import Requirement, load, source

@@ -1,5 +1,7 @@
 """Requirement ids that more than one room names, each under one name. What one module alone names stands there."""
 
+import re
+
 MINIMUM_PADDING = "RFC4106-3.2-minimum-padding"
 DELETED = "RFC4301-4.4.2.1-deleted"
 BYPASS = "RFC4301-5.2-bypass"
@@ -42,3 +44,11 @@ MARKER = "RFC3948-2.2-non-esp-marker"
 KEEPALIVE = "RFC3948-2.3-keepalive"
 COUNTS = "RFC4303-3.4.3-validated-counts"
 NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
+IN_THE_CLEAR = "RFC4301-5.1-never-in-the-clear"
+
+
+def counter_rule(name: str) -> str:
+    """The requirement of a counter of `/proc/net/xfrm_stat`."""
+    side = "outbound" if name.startswith("XfrmOut") else "inbound"
+    words = re.findall("[A-Z][a-z]*", name)[2 if name.startswith(("XfrmIn", "XfrmOut")) else 1 :]
+    return f"LINUX.xfrm_proc-{side}-{'-'.join(words).lower()}"

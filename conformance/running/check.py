@@ -33,7 +33,8 @@ from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Scenario, Target
 from espproof.conformance.oracle.bursts import one_by_one, own_requirement
-from espproof.conformance.oracle.judge import ESP, SETUP, Finding, Incapable, Oracle
+from espproof.conformance.oracle.judge import ESP, Oracle
+from espproof.conformance.oracle.judgement import SETUP, Finding, Incapable
 from espproof.conformance.oracle.verdict import Verdict, of_failure
 from espproof.conformance.requirements.ids import BURST
 from espproof.conformance.results.check import CheckResult, Counterexample

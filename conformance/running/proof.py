@@ -16,7 +16,8 @@ from espproof.adapters.base import Adapter, AdapterFailure
 from espproof.adapters.case import Case
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Target
-from espproof.conformance.oracle.judge import ESP, SETUP, Incapable
+from espproof.conformance.oracle.judge import ESP
+from espproof.conformance.oracle.judgement import SETUP, Incapable
 from espproof.conformance.oracle.shown import RIGHT_PACKET
 from espproof.conformance.running.check import cases_of, drawing, seed_of, settings_of
 

@@ -14,7 +14,8 @@ import msgspec
 
 from espproof.adapters.base import Adapter, AdapterFailure
 from espproof.adapters.registry import open_adapter
-from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
+from espproof.conformance.oracle.judge import ESP, Oracle
+from espproof.conformance.oracle.judgement import Incapable
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.requirements.catalogue import levels
 from espproof.conformance.results.check import CheckResult, Counterexample

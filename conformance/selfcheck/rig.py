@@ -28,7 +28,8 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.steps import operation, outcomes_of
 from espproof.conformance.checks.scenario import Peer
-from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
+from espproof.conformance.oracle.judge import ESP, Oracle
+from espproof.conformance.oracle.judgement import Incapable
 from espproof.conformance.selfcheck.item import NotApplicable, Trouble
 from espproof.conformance.strategies import packets, sas
 from espproof.conformance.strategies.options import window_sizes

@@ -23,6 +23,8 @@ GATEWAYS = {
 }
 """Per IP version: two pairs of (our end, the other end), from the documentation ranges."""
 
+REQIDS = st.integers(0x101, 0x7FFF)
+"""Request ids of SAs, before the first one."""
 _HOSTS = {4: ("203.0.113.7", "203.0.113.130"), 6: ("2001:db8:70::7", "2001:db8:80::1:30")}
 
 

@@ -36,7 +36,7 @@ from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.selection import chosen
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import inbound, tell
-from espproof.conformance.oracle.judge import SETUP
+from espproof.conformance.oracle.judgement import SETUP
 from espproof.conformance.oracle.verdict import NEWS, Verdict, of_failure
 from espproof.conformance.vectors import files
 from espproof.reference import ip, udp_encapsulation

@@ -11,7 +11,8 @@ import msgspec
 from espproof.adapters.base import Adapter, AdapterError, Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, ReadState, Sa, State, Step
-from espproof.conformance.oracle.judge import ESP, Incapable, Oracle
+from espproof.conformance.oracle.judge import ESP, Oracle
+from espproof.conformance.oracle.judgement import Incapable
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.fuzz.targets.base import Violation
 from espproof.reference import ip

@@ -14,7 +14,8 @@ from espproof.adapters.base import Adapter, Transcript
 from espproof.adapters.case import Case, Delivered, Dropped, Inbound, Octets, Outcome, Passed, Sa
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import security_association
-from espproof.conformance.oracle.judge import Incapable, judge
+from espproof.conformance.oracle.judge import judge
+from espproof.conformance.oracle.judgement import Incapable
 from espproof.conformance.requirements.ids import AFTER_ICV, MALFORMED
 from espproof.conformance.strategies.wire import ipv4_fragment, ipv6_fragment
 from espproof.fuzz.packets.associations import ASSOCIATIONS, fitting

@@ -3,7 +3,7 @@
 An operation is a list: its name, then arguments. Packets that belong to it are taken from those of the message, in order.
 Each operation has one result, a list too; packets that go with results follow in the order of the results.
 
-    ["reset", on_the_second]     ["done"], if so when the clock has come to a whole second
+    ["reset", on_the_second, host] ["done"], if so when the clock has come to a whole second
     ["add", description]         ["done"], ["refused", text], ["errno", number, text], ["unsupported", text],
                                  ["device", number, text]
     ["delete", name]             ["done"], ["refused", text], ["errno", number, text]
@@ -11,7 +11,13 @@ Each operation has one result, a list too; packets that go with results follow i
     ["receive", count]           ["packets", [[kind, reason], …]]
     ["read", name]               ["state", the kernel's answer in hexadecimal], ["refused", text], ["errno", number, text]
     ["wait", seconds]            ["done"]
+    ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
+    ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
+    ["enter", side]              ["emerged", [side, …]], with a packet for each
+    ["counters"]                 ["counters", {name: count}]
 
+A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
+those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`, and `replace`.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -28,12 +34,17 @@ from typing import Any, Never
 
 from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.inside.gateway import Gateway, Result
+from espproof.adapters.linux.inside.stack import Stack
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
 _FLUSH = xfrm.encode(xfrm.Request(xfrm.Type.FLUSHSA, xfrm.Flush()))
 """Policies stay: each packet to protect has that of its SA, which is set before."""
 _FAILURES_AT = sum(record.size() for record in (xfrm.Selector, xfrm.Id, xfrm.Limits, xfrm.Used)) + len(xfrm.NO_ADDRESS)
+
+
+Kinds = tuple[Callable[[], Gateway], Callable[[], Stack]]
+"""What makes a gateway, and what makes one that is a host with policies of its own."""
 
 
 class Association:
@@ -52,15 +63,17 @@ class Association:
 class Agent:
     """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device."""
 
-    def __init__(self, gateway: Callable[[], Gateway] = Gateway, offload: Offload | None = None) -> None:
-        self._make = gateway
+    def __init__(self, kinds: Kinds = (Gateway, Stack), offload: Offload | None = None) -> None:
+        self._kinds = kinds
         self._offload = offload
         self._sas: dict[str, Association] = {}
         self._policy = ""
+        self._policies: dict[str, bytes] = {}
+        """Of a host: by name, what deletes it, which no two have in common."""
         self._gateway = self._open()
 
-    def _open(self) -> Gateway:
-        gateway = self._make()
+    def _open(self, *, of_host: bool = False) -> Gateway:
+        gateway = self._kinds[of_host]()
         gateway.integrity_failed = self._integrity_failed
         return gateway
 
@@ -90,17 +103,22 @@ class Agent:
 
     # -------------------------------------------------------------------------------------------------- operations
 
-    def _reset(self, packets: Iterator[bytes], out: list[bytes], on_the_second: bool) -> list[Any]:
-        if self._gateway.unexplained and self._gateway.holds_fragments() and self._gateway.wire.renewed:
+    def _reset(
+        self, packets: Iterator[bytes], out: list[bytes], on_the_second: bool, host: dict[str, Any] | None
+    ) -> list[Any]:
+        spoilt = self._gateway.unexplained and self._gateway.holds_fragments() and self._gateway.wire.renewed
+        if spoilt or self._gateway.of_host != (host is not None):
             self._gateway.close()
-            self._gateway = self._open()
+            self._gateway = self._open(of_host=host is not None)
         else:
             if self._gateway.unexplained:
                 self._gateway.outlive_fragments()
             self._gateway.errno(_FLUSH)
             self._gateway.encapsulation_ports(set())
-        self._sas, self._policy = {}, ""
+        self._sas, self._policy, self._policies = {}, "", {}
         self._gateway.clear()
+        if isinstance(self._gateway, Stack) and host is not None:
+            self._gateway.become(host["addresses"], host["wire"], host["blocked"])
         if on_the_second:
             time.sleep(1 - time.time() % 1)
         return ["done"]
@@ -109,18 +127,23 @@ class Agent:
         if description["name"] in self._sas:
             return ["refused", "name in use"]
         sa = Association(description)
-        for other in self._sas.values():
-            if sa.local == other.remote or sa.remote == other.local:
-                return ["unsupported", "an address that is ours and the peer's at once"]
-        self._gateway.end(sa.local, ours=True)
-        if sa.remote != sa.local:
-            self._gateway.end(sa.remote, ours=False)
+        if not self._gateway.of_host and not self._has_ends(sa):
+            return ["unsupported", "an address that is ours and the peer's at once"]
         refusal = self._install(sa)
         if refusal:
             return refusal
         self._sas[description["name"]] = sa
         self._open_ports()
         return ["done"]
+
+    def _has_ends(self, sa: Association) -> bool:
+        """Make its addresses ours and the peer's, unless another SA needs them the other way round."""
+        if any(sa.local == other.remote or sa.remote == other.local for other in self._sas.values()):
+            return False
+        self._gateway.end(sa.local, ours=True)
+        if sa.remote != sa.local:
+            self._gateway.end(sa.remote, ours=False)
+        return True
 
     def _delete(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
         sa = self._sas.pop(name, None)
@@ -187,6 +210,40 @@ class Agent:
         time.sleep(seconds)
         return ["done"]
 
+    # ------------------------------------------------------------------------------------------- of a host
+
+    def _add_policy(
+        self, packets: Iterator[bytes], out: list[bytes], name: str, description: dict[str, Any]
+    ) -> list[Any]:
+        if name in self._policies:
+            return ["refused", "name in use"]
+        error, text = self._gateway.error(bytes.fromhex(description["new"]))
+        if error:
+            return ["errno", error, text]
+        delete = bytes.fromhex(description["delete"])
+        self._policies = {other: its for other, its in self._policies.items() if its != delete} | {name: delete}
+        return ["done"]
+
+    def _delete_policy(self, packets: Iterator[bytes], out: list[bytes], name: str) -> list[Any]:
+        delete = self._policies.pop(name, None)
+        if delete is None:
+            return ["refused", "no such policy"]
+        error, text = self._gateway.error(delete)
+        return ["errno", error, text] if error else ["done"]
+
+    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str) -> list[Any]:
+        emerged = self._stack().enter(side, next(packets))
+        out += [packet for _, packet in emerged]
+        return ["emerged", [side for side, _ in emerged]]
+
+    def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["counters", dict(self._stack().counters())]
+
+    def _stack(self) -> Stack:
+        if isinstance(self._gateway, Stack):
+            return self._gateway
+        raise TypeError("not a host")
+
     # ------------------------------------------------------------------------------------------------------------
 
     def _open_ports(self) -> None:
@@ -213,4 +270,8 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "receive": Agent._receive,
     "read": Agent._read,
     "wait": Agent._wait,
+    "policy": Agent._add_policy,
+    "unpolicy": Agent._delete_policy,
+    "enter": Agent._enter,
+    "counters": Agent._counters,
 }

@@ -94,15 +94,18 @@ class Refusal(Exception):
 class Gateway:
     """Two devices, the sockets around them, and what they have been told. One at a time per process."""
 
+    of_host = False
+    """Whether what happens to packets is for the policies of a case to say."""
+
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         fresh_namespace()
         _set(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
-        self.wire, self._plain = wire or Tun("wire"), Tun("plain")
+        self.wire, self.plain = wire or Tun("wire"), Tun("plain")
         if not self.wire.renewed:
             _set(_SHORT_LIVED_FRAGMENTS)
-        for link in (self.wire, self._plain):
+        for link in (self.wire, self.plain):
             link.enter()
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
         self._statistics = os.open("/proc/thread-self/net/xfrm_stat", os.O_RDONLY)
@@ -110,7 +113,7 @@ class Gateway:
         self._kept = 0
         self._udp: dict[tuple[int, int], socket.socket] = {}
         self._open_ports: set[tuple[int, int]] = set()
-        self._hosts: dict[str, bool] = {}
+        self.hosts: dict[str, bool] = {}
         self._set_up()
         self.unexplained = False
         """Whether a packet has vanished without a word: it may be a fragment that is kept."""
@@ -119,13 +122,13 @@ class Gateway:
 
     def _set_up(self) -> None:
         self._must(rtnetlink.link_up(_LO, no_address=False))
-        for link in (self.wire, self._plain):
+        for link in (self.wire, self.plain):
             link.up(self._must)
         for version in (4, 6):
-            self._must(rtnetlink.route(None, self._plain.index, version, add=True))
+            self._must(rtnetlink.route(None, self.plain.index, version, add=True))
         self._entries = dict.fromkeys(self._raw, firewall.ENTRIES_AT_FIRST)
         self._watch()
-        for policy in _inbound_policies():
+        for policy in () if self.of_host else _inbound_policies():
             _check(self.ask(xfrm.encode(policy)))
         self._log.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LOG_BUFFER)
         for group in (firewall.DECAPSULATED, firewall.PLAIN):
@@ -136,7 +139,7 @@ class Gateway:
 
     def close(self) -> None:
         """Let go of everything; the kernel then removes the namespace."""
-        for link in (self.wire, self._plain):
+        for link in (self.wire, self.plain):
             link.leave(self._must)
         for one in (self._xfrm, self._route, self._log, *self._raw.values(), *self._udp.values()):
             one.close()
@@ -165,14 +168,18 @@ class Gateway:
 
     def end(self, host: str, *, ours: bool) -> None:
         """From now on an address is ours, or that of a host behind `wire`."""
-        if self._hosts.get(host) == ours:
+        if self.hosts.get(host) == ours:
             return
-        if host in self._hosts:
-            self._end(host, ours=not ours, add=False)
+        self.forget(host)
         self._end(host, ours=ours, add=True)
         if ours:
             self._await_address(host)
-        self._hosts[host] = ours
+        self.hosts[host] = ours
+
+    def forget(self, host: str) -> None:
+        """An address is nobody's any more, if it was somebody's."""
+        if host in self.hosts:
+            self._end(host, ours=self.hosts.pop(host), add=False)
 
     def _await_address(self, host: str) -> None:
         """Until packets to an address of ours find us: of IPv6 the kernel sees to that in a work queue."""
@@ -217,7 +224,9 @@ class Gateway:
             entries = self._entries[version]
             counters = (ctypes.c_uint64 * (2 * entries))()
             ports = [port for ip_version, port in self._udp if ip_version == version]
-            rules, self._entries[version] = firewall.table(version, "plain", ports, ctypes.addressof(counters), entries)
+            rules, self._entries[version] = firewall.table(
+                version, "plain", ports, ctypes.addressof(counters), entries, of_host=self.of_host
+            )
             level = socket.IPPROTO_IPV6 if version == 6 else socket.IPPROTO_IP
             one.setsockopt(level, firewall.SET_REPLACE, rules)
 
@@ -233,7 +242,7 @@ class Gateway:
 
     def clear(self) -> None:
         """Forget packets that nobody has asked for."""
-        for link in (self.wire, self._plain):
+        for link in (self.wire, self.plain):
             while link.read() is not None:
                 pass
         while self._logged() is not None:
@@ -253,7 +262,7 @@ class Gateway:
 
     def forward(self, packet: bytes) -> Result:
         """A packet comes from the plain side, for the policy that there is."""
-        if not self._plain.write(packet):
+        if not self.plain.write(packet):
             return "dropped", "malformed"
         return self._told(self.wire, self._fate_of_protected)
 

@@ -22,6 +22,7 @@ from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.card import Card, Unusable
 from espproof.adapters.linux.inside.gateway import Gateway, Refusal, Transport
 from espproof.adapters.linux.inside.link import LARGEST, Tun
+from espproof.adapters.linux.inside.stack import Stack
 from espproof.adapters.linux.netlink.offload import Offload
 
 _HEADER = 14
@@ -49,7 +50,8 @@ def main(descriptor: int, kind: str, name: str, peer: str) -> None:
         card = Card(name, peer or None) if name else None
         if card is not None and card.mtu < _SMALLEST:
             raise Unusable(f"the MTU of {card.mtu} is too small; {_SMALLEST} octets at least")
-        agent = Agent(lambda: Gateway(card or Tun("wire"), _transport), Offload(kind) if kind else None)
+        kinds = (lambda: Gateway(card or Tun("wire"), _transport), lambda: Stack(card or Tun("wire"), _transport))
+        agent = Agent(kinds, Offload(kind) if kind else None)
     except (Unusable, Refusal, OSError) as error:
         channel.send(channel.pack(["failed", str(error)]), put, take)
         return

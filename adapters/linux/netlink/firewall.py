@@ -41,13 +41,34 @@ class _Rule:
     interface: str = ""
 
 
-def table(version: int, plain_interface: str, ports: Iterable[int], counters: int, entries: int) -> tuple[bytes, int]:
+def table(
+    version: int, plain_interface: str, ports: Iterable[int], counters: int, entries: int, *, of_host: bool = False
+) -> tuple[bytes, int]:
     """The table for an IP version, and how many entries it has.
 
     `ports` open UDP encapsulation. `entries` is how many the table had before, and `counters` the address of memory for
-    a counter of 16 octets for each.
+    a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded
+    or protected goes out.
     """
-    hooks = {
+    hooks = _hooks(plain_interface, ports)
+    if of_host:
+        protected = [_Rule(_verdict(_ACCEPT), protocol=protocol) for protocol in (_PROTOCOL_ESP, _PROTOCOL_UDP)]
+        hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + hooks[HOOK_OUTPUT]}
+    starts, ends, blob, count = [], [], b"", 0
+    for rules in hooks.values():
+        starts.append(len(blob))
+        for rule in rules:
+            blob += _entry(version, rule)
+        ends.append(len(blob))
+        blob += _entry(version, _Rule(_verdict(_ACCEPT)))
+        count += len(rules) + 1
+    blob += _entry(version, _Rule(_extension("ERROR", 0, struct.pack("30s", b"ERROR"))))
+    head = struct.pack("=32s3I5I5IIQ", b"mangle", 0b11111, count + 1, len(blob), *starts, *ends, entries, counters)
+    return head + blob, count + 1
+
+
+def _hooks(plain_interface: str, ports: Iterable[int]) -> dict[int, list[_Rule]]:
+    return {
         HOOK_PREROUTING: [_Rule(_mark_target(TO_PROTECT), interface=plain_interface)],
         HOOK_INPUT: [
             _Rule(_log_target(DECAPSULATED), (_IPSEC,)),
@@ -67,17 +88,6 @@ def table(version: int, plain_interface: str, ports: Iterable[int], counters: in
         HOOK_OUTPUT: [_Rule(_verdict(_DROP), (_mark(TO_PROTECT, invert=True),))],
         HOOK_POSTROUTING: [],
     }
-    starts, ends, blob, count = [], [], b"", 0
-    for rules in hooks.values():
-        starts.append(len(blob))
-        for rule in rules:
-            blob += _entry(version, rule)
-        ends.append(len(blob))
-        blob += _entry(version, _Rule(_verdict(_ACCEPT)))
-        count += len(rules) + 1
-    blob += _entry(version, _Rule(_extension("ERROR", 0, struct.pack("30s", b"ERROR"))))
-    head = struct.pack("=32s3I5I5IIQ", b"mangle", 0b11111, count + 1, len(blob), *starts, *ends, entries, counters)
-    return head + blob, count + 1
 
 
 def _entry(version: int, rule: _Rule) -> bytes:

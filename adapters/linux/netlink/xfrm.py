@@ -28,6 +28,7 @@ from espproof.adapters.linux.netlink.records import (
     TRANSPORT,
     TUNNEL,
     UDP_ENCAP_ESPINUDP,
+    Defaults,
     Encapsulation,
     EventId,
     Expired,
@@ -50,7 +51,8 @@ from espproof.adapters.linux.netlink.records import (
 
 __all__ = [
     "AF_INET", "AF_INET6", "AF_UNSPEC", "FORWARD", "IN", "INFINITE", "NO_ADDRESS", "OUT", "TRANSPORT", "TUNNEL",
-    "UDP_ENCAP_ESPINUDP", "Encapsulation", "EventId", "Expired", "Failures", "Flush", "Id", "Limits", "Mark", "Nothing",
+    "UDP_ENCAP_ESPINUDP", "Defaults", "Encapsulation", "EventId",
+    "Expired", "Failures", "Flush", "Id", "Limits", "Mark", "Nothing",
     "Offload", "PolicyId", "PolicyInfo", "Replay", "SaId", "SaInfo", "Selector", "Template", "Used",
 ]  # fmt: skip
 

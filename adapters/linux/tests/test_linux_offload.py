@@ -10,7 +10,8 @@ import pytest
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Done, Octets, Outcome, Refused, Sa, Unsupported
-from espproof.adapters.linux import adapter, association, card_probe
+from espproof.adapters.exec.messages import Reset
+from espproof.adapters.linux import answers, association, card_probe
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.netlink import xfrm
 from espproof.adapters.linux.netlink.offload import Offload
@@ -34,6 +35,7 @@ class _Kernel:
     """A gateway whose kernel takes SAs or refuses them, with and without a device."""
 
     wire = SimpleNamespace(index=7)
+    of_host = False
 
     def __init__(self, *, plain: int = 0, offloaded: int = 0, falls_back: bool = False) -> None:
         self._plain, self._offloaded, self._falls_back = plain, offloaded, falls_back
@@ -64,7 +66,7 @@ class _Kernel:
 
 
 def _added(kernel: _Kernel, kind: str, sa: Sa = _SA) -> list[Any]:
-    agent = Agent(lambda: kernel, Offload(kind))  # type: ignore[arg-type,return-value]
+    agent = Agent((lambda: kernel, lambda: kernel), Offload(kind))  # type: ignore[arg-type,return-value]
     (result,), _ = agent.serve([["add", association.describe(sa, 3)]], [])
     return list(result)
 
@@ -114,7 +116,7 @@ def test_a_refusal_is_that_of_the_device_or_of_the_kernel(kernel: _Kernel, resul
     ids=str,
 )
 def test_the_outcome_says_who_refused(result: list[Any], outcome: Outcome) -> None:
-    assert adapter._outcome(None, result, iter(())) == outcome
+    assert answers.outcome(Reset(), result, iter(())) == outcome
 
 
 def _simple_card(sas: Sequence[Sa]) -> list[Outcome]:

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from espproof.adapters.base import AdapterError
 from espproof.adapters.case import (
     AddSa,
+    DeletePolicy,
+    Enter,
+    Host,
     Inbound,
     InboundBurst,
     Octets,
     Outbound,
     OutboundBurst,
     Outcome,
+    ReadCounters,
     ReadState,
     Step,
     from_plain,
@@ -59,7 +63,7 @@ def adapter() -> Iterator[LinuxAdapter]:
             yield one
 
 
-def _outcome(adapter: LinuxAdapter, step: Step | None, result: Any, packets: list[bytes]) -> Outcome:
+def _outcome(adapter: LinuxAdapter, step: messages.Reset | Step, result: Any, packets: list[bytes]) -> Outcome:
     """Of a step that the guest answers so."""
     adapter.reset()
     parrot = adapter._machine
@@ -83,16 +87,21 @@ _FATES = st.lists(
     ).map(list),
     max_size=3,
 )
+_SIDES = st.sampled_from(["wire", "plain", "local", "?"]) | _JSON
 _RESULTS = st.one_of(
     st.just(["done"]),
     st.tuples(st.sampled_from(["done", "refused", "unsupported", "state", "packets"]), _JSON).map(list),
     st.tuples(st.sampled_from(["errno", "device"]), st.integers() | _JSON, st.just("") | _JSON).map(list),
     st.tuples(st.just("packets"), _FATES).map(list),
+    st.tuples(st.just("emerged"), st.lists(_SIDES, max_size=3)).map(list),
+    st.tuples(st.just("counters"), st.dictionaries(st.just("XfrmInNoStates"), _JSON) | _JSON).map(list),
     _JSON,
 )
 _STEPS = (
-    "reset", "add", Outbound(sa="out", packet=_PACKET), OutboundBurst(sa="out", packets=(_PACKET, _PACKET)),
-    Inbound(packet=_PACKET), InboundBurst(packets=(_PACKET,)), ReadState(sa="out"),
+    messages.Reset(), messages.Reset(host=Host(addresses=("192.0.2.17",))), "add",
+    Outbound(sa="out", packet=_PACKET), OutboundBurst(sa="out", packets=(_PACKET, _PACKET)),
+    Inbound(packet=_PACKET), InboundBurst(packets=(_PACKET,)), ReadState(sa="out"), DeletePolicy(policy="one"),
+    Enter(side="wire", packet=_PACKET), ReadCounters(),
 )  # fmt: skip
 
 
@@ -102,12 +111,12 @@ def test_a_result_fits_its_step_or_is_an_error(
     adapter: LinuxAdapter, which: Any, result: Any, packets: list[bytes]
 ) -> None:
     """It is never handed on as something that the step cannot have, nor with values of another type."""
-    step = {"reset": None, "add": AddSa(sa=Rig(adapter, adapter.capabilities()).flow("out").sa)}.get(which, which)
+    step = AddSa(sa=Rig(adapter, adapter.capabilities()).flow("out").sa) if which == "add" else which
     try:
         outcome = _outcome(adapter, step, result, packets)
     except AdapterError:
         return
-    messages.fits(messages.Reset() if step is None else step, outcome)
+    messages.fits(step, outcome)
     assert from_plain(to_plain(outcome), type(outcome)) == outcome
 
 

@@ -27,7 +27,8 @@ from espproof.adapters.translate import entry
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.export.pcap import packets
 from espproof.conformance.oracle import outbound as rules
-from espproof.conformance.oracle.judge import Judgement, judge
+from espproof.conformance.oracle.judge import judge
+from espproof.conformance.oracle.judgement import Judgement
 from espproof.conformance.oracle.shown import icv_rule
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.walk import walk

@@ -9,7 +9,8 @@ from espproof.adapters.case import Case
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import SeededAdapter
 from espproof.conformance.checks.registry import all_checks
-from espproof.conformance.oracle.judge import ESP, Incapable, Judgement, Oracle, judge
+from espproof.conformance.oracle.judge import ESP, Oracle, judge
+from espproof.conformance.oracle.judgement import Incapable, Judgement
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.walk import replay
 from espproof.conformance.running import suite

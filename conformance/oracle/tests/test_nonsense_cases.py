@@ -30,7 +30,8 @@ from espproof.adapters.case import (
     UdpEncapsulation,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import Judgement, judge
+from espproof.conformance.oracle.judge import judge
+from espproof.conformance.oracle.judgement import Judgement
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 

@@ -31,8 +31,8 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.oracle.judge import SETUP, Incapable, Judgement, judge, shows_nothing
-from espproof.conformance.oracle.outbound import forwarded
+from espproof.conformance.oracle.judge import judge, shows_nothing
+from espproof.conformance.oracle.judgement import SETUP, Incapable, Judgement
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 
@@ -94,8 +94,8 @@ def test_reasons_of_drops_are_not_compared(got: DropReason, exact: bool) -> None
         (OTHER, False, True),
         (Octets(PACKET + b"\x00"), False, True),
         (Octets(PACKET[:-1]), False, True),
-        (Octets(forwarded(PACKET)), False, True),
-        (Octets(forwarded(PACKET)), True, False),
+        (Octets(ip.forwarded(PACKET)), False, True),
+        (Octets(ip.forwarded(PACKET)), True, False),
     ],
 )
 def test_delivered_octets_are_the_right_ones(packet: Octets, capable: bool, wrong: bool) -> None:

@@ -11,7 +11,8 @@ from espproof.adapters.case import Case, Done, Dropped, Octets, Outbound, Sa, Se
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle import outbound as rules
-from espproof.conformance.oracle.judge import Judgement, judge
+from espproof.conformance.oracle.judge import judge
+from espproof.conformance.oracle.judgement import Judgement
 from espproof.conformance.oracle.shown import icv_rule, iv_rule
 from espproof.conformance.requirements import ids
 from espproof.reference import endpoint, ip, udp_encapsulation

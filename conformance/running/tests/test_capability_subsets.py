@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from espproof.adapters.base import Transcript
-from espproof.adapters.capabilities import Capabilities, ReplayWindows, everything
+from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows, everything
 from espproof.adapters.case import (
     Case,
     Delivered,
@@ -24,9 +24,9 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS, packets_in
 from espproof.conformance.checks.registry import all_checks
-from espproof.conformance.oracle.outbound import forwarded
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.running.check import run_check, target
+from espproof.reference import ip
 
 
 class Limited(ReferenceAdapter):
@@ -47,7 +47,7 @@ class Limited(ReferenceAdapter):
         if len(step.packet) > self._caps.max_packet:
             return Dropped(reason="too-big")
         if self._caps.forwards and len(step.packet) >= 40:
-            step = msgspec.structs.replace(step, packet=Octets(forwarded(step.packet)))
+            step = msgspec.structs.replace(step, packet=Octets(ip.forwarded(step.packet)))
         result = super().outbound(step)
         if isinstance(result, Sent) and len(result.packet) > self._caps.max_packet:
             return Dropped(reason="too-big")
@@ -58,7 +58,7 @@ class Limited(ReferenceAdapter):
             return Dropped(reason="too-big")
         result = super().inbound(packet)
         if self._caps.forwards and isinstance(result, Delivered):
-            return Delivered(packet=Octets(forwarded(result.packet)), sa=result.sa)
+            return Delivered(packet=Octets(ip.forwarded(result.packet)), sa=result.sa)
         return result
 
 
@@ -82,6 +82,10 @@ def drawn(seed: int) -> Capabilities:
             "delete_sa", "ipv4_options", "ipv6_extension_headers", "reassembles", "drop_reasons",
         )
     }  # fmt: skip
+    host = HostCapabilities(
+        ports=rng.choice(("none", "masks", "ranges")),
+        **{name: rng.random() < 0.5 for name in ("marks", "if_ids", "local", "counters")},
+    )
     windows = rng.choice(
         (
             None,
@@ -111,6 +115,7 @@ def drawn(seed: int) -> Capabilities:
         max_packet=rng.choice((1500, 1501, 2000, 9000, 65535)),
         sequence_start=rng.choice((0, 0, 2)),
         forwards=rng.random() < 0.2,
+        host=rng.choice((None, host)),
         **flags,
     )
 

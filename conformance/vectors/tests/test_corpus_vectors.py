@@ -32,7 +32,7 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.commands.cli import build as build_cli
-from espproof.conformance.oracle.judge import SETUP
+from espproof.conformance.oracle.judgement import SETUP
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.vectors import build, confirm, files, judge, known_answers, windows
 from espproof.conformance.vectors.lint import lint

@@ -1,0 +1,75 @@
+"""A host with policies of its own, in the place of the gateway: packets enter at a side, and emerge at one.
+
+What emerges on `wire` and `plain` is read from these devices, what reaches the host itself is told by a rule of
+`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back. Counters are
+told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
+"""
+
+import select
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from espproof.adapters.linux.inside.gateway import Gateway
+from espproof.adapters.linux.netlink import firewall, xfrm
+
+_DEFAULT = {False: 2, True: 1}
+"""`XFRM_USERPOLICY_…` of packets that no policy is for: accepted, or blocked."""
+
+Emerged = tuple[str, bytes]
+"""The side, and the packet."""
+
+
+class Stack(Gateway):
+    """The devices of a gateway, around policies that nobody but the case gives."""
+
+    of_host = True
+
+    def become(self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str]) -> None:
+        """Be this host, without policies; SAs are forgotten by `reset` already."""
+        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+        defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
+        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
+        wanted = dict.fromkeys(wire, False) | dict.fromkeys(addresses, True)
+        for host in [host for host in self.hosts if host not in wanted]:
+            self.forget(host)
+        for host, ours in wanted.items():
+            self.end(host, ours=ours)
+        self.clear()
+        self._begin = self._counted()
+
+    def enter(self, side: str, packet: bytes) -> list[Emerged]:
+        """A packet enters at "wire" or "plain": what emerges."""
+        before = self._counters()
+        if not (self.wire if side == "wire" else self.plain).write(packet):
+            return []
+        emerged = self._emerged(before)
+        for seconds in self.wire.patience:
+            if emerged or self._counters() != before:
+                break
+            select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
+            emerged = self._emerged(before)
+        self._last = self._counters()
+        return emerged
+
+    def _emerged(self, before: bytes) -> list[Emerged]:
+        found: list[Emerged] = []
+        while (seen := self._logged()) is not None:
+            if seen.hook == firewall.HOOK_INPUT and self._counters() == before:
+                found.append(("local", seen.packet))
+        for one in self._udp.values():
+            with suppress(BlockingIOError):
+                while True:
+                    one.recv(1)
+        for side, link in (("wire", self.wire), ("plain", self.plain)):
+            while (packet := link.read()) is not None:
+                found.append((side, packet))
+        return found
+
+    def counters(self) -> Mapping[str, int]:
+        """What has been counted since `become`, but zeros."""
+        now = self._counted()
+        return {name: now[name] - self._begin.get(name, 0) for name in now if now[name] != self._begin.get(name, 0)}
+
+    def _counted(self) -> dict[str, int]:
+        words = self._counters().decode().split()
+        return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}

@@ -1,0 +1,137 @@
+"""The verbs of checks about a host: its two sides, SAs and the policies that lead to them, packets that enter.
+
+    near host ── plain ── [ the host ] ── wire ── far gateway ── far host        `packets.GATEWAYS`, `packets.hosts`
+
+The host has both near gateways' addresses; the far gateways and the far hosts lie behind the wire, so that a packet which
+nobody protects leaves there too, and can be seen. Whoever sends to the host is the scenario's `peer`.
+"""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from espproof.adapters.capabilities import HostCapabilities
+from espproof.adapters.case import (
+    AddPolicy,
+    DeletePolicy,
+    Enter,
+    Host,
+    HostDirection,
+    Octets,
+    Policy,
+    PortRange,
+    ReadCounters,
+    Sa,
+    Side,
+    Template,
+    TrafficSelector,
+)
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.strategies import packets
+from espproof.reference import ip
+from espproof.reference.xfrm.policy import flow_of
+
+
+class HostScenario:
+    """A host in the making, around a `Scenario` that it writes into."""
+
+    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = ()) -> None:
+        s.need("host", s.caps.host)
+        assert s.caps.host is not None
+        self.s = s
+        self.caps: HostCapabilities = s.caps.host
+        self._reqid = s.draw(packets.REQIDS)
+        self._policies = 0
+        pairs = [pair for version in (4, 6) for pair in packets.GATEWAYS[version]]
+        far_hosts = [str(ip_address(packets.hosts(version, "out")[1])) for version in (4, 6)]
+        s.host = Host(
+            addresses=tuple(near for near, _ in pairs),
+            wire=(*(far for _, far in pairs), *far_hosts),
+            blocked=tuple(blocked),
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- SAs
+
+    def sa(self, direction: str, *, add: bool = True, **fixed: Any) -> Sa:
+        """An SA with a request id of its own; `fixed` as in `Scenario.outbound_sa`."""
+        make = self.s.outbound_sa if direction == "out" else self.s.inbound_sa
+        self._reqid += 1
+        fields = {"udp": False, "reqid": self._reqid, "lookup": self.s.caps.lookup[-1], **fixed}
+        return make(add=add, **fields)
+
+    @staticmethod
+    def template(sa: Sa, **fields: Any) -> Template:
+        """What asks for that SA: its mode and request id, and of a tunnel its ends."""
+        tunnel = sa.mode == "tunnel"
+        ends = {"source": sa.source, "destination": sa.destination} if tunnel else {}
+        return Template(**{"mode": sa.mode, "reqid": sa.reqid, **ends, **fields})
+
+    # ----------------------------------------------------------------------------------------------------- policies
+
+    def policy(
+        self,
+        direction: HostDirection,
+        packet: bytes,
+        *templates: Template,
+        about: str,
+        replace: bool = False,
+        **fields: Any,
+    ) -> Policy:
+        """A policy for the traffic of a packet: its two addresses, if `fields` do not say otherwise."""
+        self._policies += 1
+        made = Policy(
+            **{
+                "name": f"policy{self._policies}",
+                "direction": direction,
+                "selector": self.selector(packet),
+                "templates": templates,
+                **fields,
+            }
+        )
+        self.set(made, about, replace=replace)
+        return made
+
+    def set(self, policy: Policy, about: str, *, replace: bool = False) -> None:
+        """Put a policy in."""
+        lacking = self.s.caps.lacks_policy(policy)
+        self.s.need(str(lacking), lacking is None)
+        self.s.step(AddPolicy(policy=policy, replace=replace, requirement=about))
+
+    def delete(self, policy: Policy, about: str) -> None:
+        self.s.step(DeletePolicy(policy=policy.name, requirement=about))
+
+    def selector(self, packet: bytes, **fields: Any) -> TrafficSelector:
+        """The two addresses of a packet, and what `fields` say."""
+        flow = flow_of(ip.parse(packet))
+        source, destination = str(ip_address(flow.source)), str(ip_address(flow.destination))
+        return TrafficSelector(**{"version": flow.version, "source": source, "destination": destination, **fields})
+
+    @staticmethod
+    def ports(first: int, last: int | None = None) -> PortRange:
+        return PortRange(first=first, last=first if last is None else last)
+
+    # ------------------------------------------------------------------------------------------------------- packets
+
+    def enters(self, side: Side, packet: bytes, about: str, **fields: Any) -> bytes:
+        """A packet enters, which is returned."""
+        self.s.need("packets of the host's own", side != "local" or self.caps.local)
+        self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
+        return packet
+
+    def outgoing(self, version: int, **fields: Any) -> bytes:
+        """A packet from the near host to the far one."""
+        return packets.build(packets.Recipe(version=version, **fields), *packets.hosts(version, "out"))
+
+    def incoming(self, version: int, **fields: Any) -> bytes:
+        """A packet from the far host to the near one."""
+        return packets.build(packets.Recipe(version=version, **fields), *packets.hosts(version, "in"))
+
+    def to_us(self, version: int, **fields: Any) -> bytes:
+        """A packet from the far host to this host."""
+        near = ip_address(packets.GATEWAYS[version][0][0]).packed
+        return packets.build(packets.Recipe(version=version, **fields), packets.hosts(version, "in")[0], near)
+
+    def counters(self, about: str) -> None:
+        """Read the counters, where they can be."""
+        if self.caps.counters:
+            self.s.step(ReadCounters(requirement=about))

@@ -1,0 +1,164 @@
+"""What a host did with packets and counters, held against what the reference's host did.
+
+A packet that emerges unprotected must be the reference's, octet for octet. One that is protected has the SAs that the
+reference chose, and is judged from the outside in by the judges of outbound SAs (`outbound`): each takes its own layer
+off, and what is inside is the next one's packet. Nothing may emerge that the reference does not let out; where a packet
+leaves in the clear though it is to be protected or discarded, that is a finding of its own.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import (
+    AddSa,
+    Case,
+    Counters,
+    Done,
+    Emerged,
+    EmergedPacket,
+    Enter,
+    Octets,
+    Outbound,
+    Outcome,
+    Sa,
+    Sent,
+    Step,
+)
+from espproof.adapters.translate import entry
+from espproof.conformance.oracle.compare import difference, tell
+from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
+from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
+from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
+from espproof.reference import endpoint, ip, udp_encapsulation
+from espproof.reference.errors import Malformed
+from espproof.reference.esp import Opened, take_trailer
+from espproof.reference.sequence import next_sequence
+
+
+class _Layer:
+    """One outbound SA: takes off what it has put on a packet, of the reference and of the implementation alike."""
+
+    def __init__(self, sa: Sa, caps: Capabilities) -> None:
+        self.judge = OutboundJudge(sa, msgspec.structs.replace(caps, forwards=False))
+        self._entry = entry(sa)
+        self._number = int(sa.sequence)
+
+    def next(self) -> int:
+        """The number of the next packet that the reference sends."""
+        number = next_sequence(self._number, self._entry.sa.esn)
+        assert number is not None
+        self._number = number
+        return number
+
+    def inside(self, packet: bytes, number: int) -> bytes | None:
+        """What was protected; None if it cannot be opened."""
+        try:
+            outer = ip.parse(packet)
+            esp = outer.payload
+            if self._entry.sa.udp is not None:
+                esp = udp_encapsulation.open_datagram(esp).payload
+            plaintext = self._entry.codec.open(esp, number)
+        except Malformed:
+            return None
+        opened = take_trailer(plaintext) if isinstance(plaintext, bytes) else plaintext
+        inside = endpoint.taken_out(self._entry.sa, outer, opened) if isinstance(opened, Opened) else opened
+        return inside if isinstance(inside, bytes) else None
+
+
+def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement:
+    """Hold what an implementation did as a host against what the reference did."""
+    findings = [
+        Finding("espproof-setup", SETUP, f"SA {sa.name}: {tell(outcome)}, expected {tell(right)}", sa.name)
+        for sa, outcome, right in zip(case.sas, got.setup, want.setup, strict=True)
+        if type(outcome) is not type(right)
+    ]
+    if findings:
+        return Judgement(tuple(findings), frozenset())
+    tried: set[str] = set()
+    layers = {
+        sa.name: _Layer(sa, caps)
+        for sa, right in zip(case.sas, want.setup, strict=True)
+        if sa.direction == "out" and isinstance(right, Done)
+    }
+    everyone = list(layers.values())
+    for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
+        if isinstance(step, AddSa) and step.sa.direction == "out" and isinstance(right, Done):
+            layers[step.sa.name] = _Layer(step.sa, caps)
+            everyone.append(layers[step.sa.name])
+        told = list(_step(number, step, outcome, right, layers))
+        if step.behaviour:
+            continue
+        if step.requirement:
+            tried.add(step.requirement)
+        findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
+        if isinstance(right, Counters) and not told:
+            tried |= {counter_rule(name) for name in right.values}
+    senders = [layer.judge for layer in everyone]
+    for judged in senders:
+        findings += [Finding(rule, number, message) for rule, number, message in judged.whole_history()]
+        tried |= judged.shown
+    findings += [Finding(rule, number, message) for rule, number, message in ivs_of_several(senders)]
+    return Judgement(tuple(findings), frozenset(tried))
+
+
+def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer]) -> Judged:
+    if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
+        yield from _emerged(number, step, got.packets, want.packets, layers)
+    elif isinstance(want, Counters) and isinstance(got, Counters):
+        yield from _counters(got.values, want.values)
+    elif type(got) is not type(want):
+        yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _emerged(
+    number: int, step: Enter, got: Sequence[EmergedPacket], want: Sequence[EmergedPacket], layers: dict[str, _Layer]
+) -> Judged:
+    for is_, should in zip(got, want, strict=False):
+        path = [layers[name] for name in should.through if name in layers] if should.side != "local" else []
+        numbers = [layer.next() for layer in path]
+        if is_.side != should.side:
+            yield None, f"a packet emerges at {is_.side}, expected at {should.side}"
+        elif path:
+            if _is_clear(is_.packet, step):
+                yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
+            else:
+                yield from _protected(number, is_.packet, should.packet, path, numbers)
+        elif is_.packet != should.packet:
+            yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
+    for lost in want[len(got) :]:
+        for layer in [layers[name] for name in lost.through if name in layers]:
+            layer.next()
+        yield None, f"discarded, expected a packet to emerge at {lost.side}"
+    for more in got[len(want) :]:
+        if more.side != "local" and _is_clear(more.packet, step):
+            yield IN_THE_CLEAR, f"it left at {more.side} in the clear, expected to be discarded"
+        else:
+            yield None, f"a packet emerges at {more.side}, expected {'nothing' if not want else 'no other'}"
+
+
+def _is_clear(packet: bytes, step: Enter) -> bool:
+    return packet in (step.packet, ip.forwarded(step.packet))
+
+
+def _protected(number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> Judged:
+    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside."""
+    for layer, sequence in zip(reversed(path), reversed(numbers), strict=True):
+        right = layer.inside(want, sequence)
+        assert right is not None
+        mine = layer.inside(got, sequence)
+        innermost = layer is path[0]
+        step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
+        yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
+        if mine is None:
+            return
+        got, want = mine, right
+
+
+def _counters(got: dict[str, int], want: dict[str, int]) -> Iterator[tuple[str | None, str]]:
+    for name in sorted(got.keys() | want.keys()):
+        is_, should = got.get(name, 0), want.get(name, 0)
+        if is_ != should:
+            yield counter_rule(name), f"{name} is {is_}, expected {should}"

@@ -1,0 +1,11 @@
+"""What a stack does around ESP, as the Linux xfrm framework divides it: policies, states, and the way of a packet through.
+
+    policy      what traffic (a selector), and what is to become of it (bypass, discard, or protect with these templates)
+    spd         the policies of a host in their order, and the search for the first that a packet fits (RFC 4301 4.4.1)
+    states      the SAs of a host: which one a packet came for, which one a template asks for
+    counters    the reasons to drop a packet, as `/proc/net/xfrm_stat` counts them
+    path        input, policy check and output, each an ordered table of stages with the counters that they can raise
+    host        the whole: a packet enters at one side, packets emerge
+
+Pure, as all of the reference. What a packet on the wire looks like is the affair of the modules above (`endpoint`).
+"""

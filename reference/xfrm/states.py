@@ -1,0 +1,111 @@
+"""The SAs of a host as xfrm has them: which one a packet came for, and which one a template asks for.
+
+Inbound, SPI, destination and protocol decide, and the mark of the packet (RFC 4301 4.1 leaves room for it). Outbound the
+ends, request id, mode and mark of the template or its policy; of several SAs that fit the one that was added last, unless
+a soft limit has been reached (RFC 4301 leaves the choice open; it is what makes a new SA take over from the old).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from espproof.reference.endpoint import Entry
+from espproof.reference.errors import Misuse
+from espproof.reference.sa import SecurityAssociation
+from espproof.reference.xfrm.policy import ANY_MARK, Mark, Policy, Template
+
+
+@dataclass(slots=True)
+class State:
+    """An SA in a host: parameters and state of ESP, and what ties it to policies."""
+
+    entry: Entry
+    reqid: int = 0
+    mark: Mark = ANY_MARK
+    if_id: int = 0
+
+    @property
+    def sa(self) -> SecurityAssociation:
+        return self.entry.sa
+
+
+class States:
+    """SAs by name, by what packets that arrive have, and by what templates ask for; in each place the youngest first."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, State] = {}
+        self._arriving: dict[tuple[bytes, int], list[State]] = {}
+        self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self._by_name.values())
+
+    def add(self, state: State) -> None:
+        """Install an SA. `Misuse` if the RFCs do not allow it, its name is in use, or no packet could tell it apart."""
+        sa = state.sa
+        sa.validate()
+        if sa.name in self._by_name:
+            raise Misuse(f"an SA named {sa.name} exists")
+        twins = self._arriving.setdefault((sa.destination.packed, sa.spi), [])
+        if any(one.mark == state.mark for one in twins):
+            raise Misuse(f"an SA with SPI {sa.spi:#010x}, the same destination and mark exists")
+        self._by_name[sa.name] = state
+        twins.insert(0, state)
+        self._leaving.setdefault(_wanted(state), []).insert(0, state)
+
+    def delete(self, name: str) -> None:
+        """Remove an SA. `Misuse` if there is none of that name."""
+        state = self._by_name.pop(name, None)
+        if state is None:
+            raise Misuse(f"no SA named {name}")
+        self._arriving[state.sa.destination.packed, state.sa.spi].remove(state)
+        self._leaving[_wanted(state)].remove(state)
+
+    def named(self, name: str) -> State:
+        """The SA of that name; `Misuse` if there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise Misuse(f"no SA named {name}") from None
+
+    def arrived(self, destination: bytes, spi: int, mark: int = 0) -> State | None:
+        """Which SA an ESP packet is for: its destination (network order), its SPI, and the mark that it has here."""
+        states = self._arriving.get((destination, spi), ())
+        return next((one for one in states if one.sa.direction == "in" and one.mark.has(mark)), None)
+
+    def asked_for(
+        self, template: Template, policy: Policy, source: bytes, destination: bytes, inner: bytes, now: float
+    ) -> State | None:
+        """The SA for a template. `source` and `destination` are the packet's own, and of a tunnel the template's;
+        `inner` is the packet as far as selectors of SAs see it."""
+        key = (source, destination, template.reqid, template.mode)
+        fitting = [one for one in self._leaving.get(key, ()) if _fits(one, template, policy, inner)]
+        lasting = (one for one in fitting if one.entry.state.lifetime_status(now) == "ok")
+        return next(lasting, fitting[0] if fitting else None)
+
+    def taken(self, spi: int, destination: bytes) -> bool:
+        """Whether an SA with that SPI and destination exists, whatever else it is."""
+        return bool(self._arriving.get((destination, spi)))
+
+
+def _wanted(state: State) -> tuple[bytes, bytes, int, str]:
+    return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode
+
+
+def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:
+    return (
+        state.sa.direction == "out"
+        and template.spi in (0, state.sa.spi)
+        and state.mark.has(policy.mark.value & policy.mark.mask)
+        and state.if_id == policy.if_id
+        and state.sa.selects(inner)
+    )
+
+
+def linear_search(states: Iterable[State], destination: bytes, spi: int, mark: int = 0) -> State | None:
+    """`States.arrived` by the text: all SAs, in the order in which they were added, and the youngest that fits."""
+    fitting = [
+        one
+        for one in states
+        if (one.sa.direction, one.sa.destination.packed, one.sa.spi) == ("in", destination, spi) and one.mark.has(mark)
+    ]
+    return fitting[-1] if fitting else None
