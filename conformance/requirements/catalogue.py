@@ -57,6 +57,9 @@ FAMILIES = (
     "audit",
     "fragments",
     "life",
+    "xfrm-policy",
+    "xfrm-state",
+    "xfrm-path",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -85,6 +88,8 @@ _DOCUMENTS = (
     "RFC7634",
     "RFC8750",
     "RFC4868",
+    "LINUX.xfrm_proc",
+    "LINUX.xfrm_sysctl",
 )
 _FIELDS = frozenset(
     {
