@@ -20,6 +20,7 @@ from espproof.adapters.seeded import (
     defects_proofs_headers,
     defects_proofs_state,
     defects_refusals,
+    defects_xfrm,
 )
 from espproof.adapters.seeded.model import Defect
 
@@ -36,6 +37,7 @@ _ALL = (
     *defects_lives.DEFECTS,
     *defects_audit.DEFECTS,
     *defects_associations.DEFECTS,
+    *defects_xfrm.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

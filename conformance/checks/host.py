@@ -17,6 +17,7 @@ from espproof.adapters.case import (
     Enter,
     Host,
     HostDirection,
+    Mark,
     Octets,
     Policy,
     PortRange,
@@ -27,7 +28,7 @@ from espproof.adapters.case import (
     TrafficSelector,
 )
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.strategies import packets
+from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference import ip
 from espproof.reference.xfrm.policy import flow_of
 
@@ -110,6 +111,10 @@ class HostScenario:
     def ports(first: int, last: int | None = None) -> PortRange:
         return PortRange(first=first, last=first if last is None else last)
 
+    @staticmethod
+    def mark(value: int, mask: int = 2**32 - 1) -> Mark:
+        return Mark(value=value, mask=mask)
+
     # ------------------------------------------------------------------------------------------------------- packets
 
     def enters(self, side: Side, packet: bytes, about: str, **fields: Any) -> bytes:
@@ -119,7 +124,7 @@ class HostScenario:
         return packet
 
     def outgoing(self, version: int, **fields: Any) -> bytes:
-        """A packet from the near host to the far one."""
+        """A packet from the near host to the far one; see `packets.Recipe` for the fields."""
         return packets.build(packets.Recipe(version=version, **fields), *packets.hosts(version, "out"))
 
     def incoming(self, version: int, **fields: Any) -> bytes:
@@ -130,6 +135,29 @@ class HostScenario:
         """A packet from the far host to this host."""
         near = ip_address(packets.GATEWAYS[version][0][0]).packed
         return packets.build(packets.Recipe(version=version, **fields), packets.hosts(version, "in")[0], near)
+
+    @staticmethod
+    def message(version: int, protocol: int, first: int, second: int, direction: str = "out") -> bytes:
+        """A packet between the hosts with these ports, source first; of ICMP with that type and code."""
+        ends = packets.hosts(version, direction)
+        icmp = protocol in (upper_layers.ICMP, upper_layers.ICMPV6)
+        front = bytes((first, second)) if icmp else first.to_bytes(2, "big") + second.to_bytes(2, "big")
+        content = upper_layers.upper_layer(protocol, 16, ends, front=front)
+        return packets.build(packets.Recipe(version=version, protocol=protocol, content=content), *ends)
+
+    def versions(self) -> tuple[int, ...]:
+        """IP versions of packets that a tunnel can carry."""
+        return tuple(sorted({int(family[0]) for family in self.s.caps.families}))
+
+    def version_in(self, *sas: Sa) -> int:
+        """An IP version that all of these SAs can carry."""
+        return self.s.choose([one for one in self.versions() if all(one in self.s.versions(sa) for sa in sas)])
+
+    def pair(self, **fixed: Any) -> tuple[Sa, Sa]:
+        """An SA out and one in, which can carry the same packets, and the second's peer is there."""
+        out = self.sa("out", **fixed)
+        inner, outer = self.s.versions(out)[0], self.s.outer_version(out)
+        return out, self.sa("in", **{**fixed, "mode": out.mode, "family": f"{inner}in{outer}"})
 
     def counters(self, about: str) -> None:
         """Read the counters, where they can be."""

@@ -282,6 +282,10 @@ class Scenario:
     def can(self, direction: str) -> bool:
         return direction in self.caps.directions
 
+    def windows(self) -> tuple[int, ...]:
+        """Window sizes that are tried, 0 for none."""
+        return tuple(self._space.domains["replay_window"])
+
     def rows(self) -> tuple[Options, ...]:
         """The covering array of SA options."""
         return self._space.rows

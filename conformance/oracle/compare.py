@@ -10,9 +10,11 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     Audit,
     Burst,
+    Counters,
     Delivered,
     Done,
     Dropped,
+    Emerged,
     Outcome,
     Passed,
     Refused,
@@ -160,6 +162,11 @@ def tell(outcome: Outcome) -> str:
             return "state"
         case Audit(records=records):
             return f"an audit log of {len(records)} records"
+        case Emerged(packets=packets):
+            sides = [f"{len(one.packet)} octets at {one.side}" for one in packets]
+            return "emerged: " + ", ".join(sides[:4]) if sides else "nothing emerged"
+        case Counters(values=values):
+            return ", ".join(f"{name} {count}" for name, count in sorted(values.items())[:4]) or "nothing counted"
         case Done():
             return "done"
     raise AssertionError(outcome)

@@ -2,8 +2,8 @@
 
 A packet that emerges unprotected must be the reference's, octet for octet. One that is protected has the SAs that the
 reference chose, and is judged from the outside in by the judges of outbound SAs (`outbound`): each takes its own layer
-off, and what is inside is the next one's packet. Nothing may emerge that the reference does not let out; where a packet
-leaves in the clear though it is to be protected or discarded, that is a finding of its own.
+off, and what is inside is the next one's packet. Nothing may emerge that the reference does not let out. A packet
+that leaves in the clear though it is to be protected is a finding of its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
-from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
+from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
@@ -52,6 +52,20 @@ class _Layer:
         assert number is not None
         self._number = number
         return number
+
+    @property
+    def name(self) -> str:
+        return self._entry.sa.name
+
+    def has_made(self, packet: bytes) -> bool:
+        """Whether SPI and destination of a packet are those of this SA."""
+        try:
+            outer = ip.parse(packet)
+        except Malformed:
+            return False
+        front = 0 if self._entry.sa.udp is None else udp_encapsulation.HEADER_SIZE
+        spi = outer.payload[front : front + 4]
+        return spi == self._entry.sa.spi.to_bytes(4, "big") and outer.destination == self._entry.sa.destination.packed
 
     def inside(self, packet: bytes, number: int) -> bytes | None:
         """What was protected; None if it cannot be opened."""
@@ -96,6 +110,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
+            tried.add(DROPPED_COUNTED_ONCE if right.values else PASSED_NOT_COUNTED)
     senders = [layer.judge for layer in everyone]
     for judged in senders:
         findings += [Finding(rule, number, message) for rule, number, message in judged.whole_history()]
@@ -125,7 +140,7 @@ def _emerged(
             if _is_clear(is_.packet, step):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers)
+                yield from _protected(number, is_.packet, should.packet, path, numbers, layers)
         elif is_.packet != should.packet:
             yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
     for lost in want[len(got) :]:
@@ -133,19 +148,26 @@ def _emerged(
             layer.next()
         yield None, f"discarded, expected a packet to emerge at {lost.side}"
     for more in got[len(want) :]:
-        if more.side != "local" and _is_clear(more.packet, step):
-            yield IN_THE_CLEAR, f"it left at {more.side} in the clear, expected to be discarded"
-        else:
-            yield None, f"a packet emerges at {more.side}, expected {'nothing' if not want else 'no other'}"
+        clear = " in the clear" if more.side != "local" and _is_clear(more.packet, step) else ""
+        yield None, f"a packet emerges at {more.side}{clear}, expected {'no other' if want else 'it discarded'}"
 
 
 def _is_clear(packet: bytes, step: Enter) -> bool:
     return packet in (step.packet, ip.forwarded(step.packet))
 
 
-def _protected(number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> Judged:
-    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside."""
+def _protected(
+    number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int], layers: dict[str, _Layer]
+) -> Judged:
+    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
+
+    Another SA than the right one is a finding of its own: nothing of it fits the right one.
+    """
     for layer, sequence in zip(reversed(path), reversed(numbers), strict=True):
+        other = next((name for name, one in layers.items() if one is not layer and one.has_made(got)), None)
+        if other is not None and not layer.has_made(got):
+            yield None, f"protected with SA {other}, expected {layer.name}"
+            return
         right = layer.inside(want, sequence)
         assert right is not None
         mine = layer.inside(got, sequence)
@@ -158,6 +180,13 @@ def _protected(number: int, got: bytes, want: bytes, path: Sequence[_Layer], num
 
 
 def _counters(got: dict[str, int], want: dict[str, int]) -> Iterator[tuple[str | None, str]]:
+    """What is counted though nothing was dropped, or more often than it was, is a finding of its own."""
+    more = sum(got.values()) - sum(want.values())
+    if more > 0:
+        told = ", ".join(f"{name} {count}" for name, count in sorted(got.items()))
+        rule = DROPPED_COUNTED_ONCE if want else PASSED_NOT_COUNTED
+        yield rule, f"{sum(got.values())} packets are counted ({told}), where {sum(want.values())} were discarded"
+        return
     for name in sorted(got.keys() | want.keys()):
         is_, should = got.get(name, 0), want.get(name, 0)
         if is_ != should:

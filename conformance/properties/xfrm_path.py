@@ -1,21 +1,144 @@
 """The way of a packet through a host: protected where a policy says so, delivered where it was, and counted where not."""
 
+from hypothesis import strategies as st
+
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import ACCEPTED
+from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
+from espproof.conformance.strategies import packets
+from espproof.reference.esp import trailer
+
+CONSULTED, FORWARDED = "RFC4301-5-consulted", "RFC4301-5.1-forwarded"
+NO_SA = "RFC4301-5.1-no-sa-discarded"
+PROTO, SEQ = counter_rule("XfrmInStateProtoError"), counter_rule("XfrmInStateSeqError")
+NO_STATES = counter_rule("XfrmInNoStates")
+MODE, HEADER = counter_rule("XfrmInStateModeError"), counter_rule("XfrmInHdrError")
+OUT_SEQ = counter_rule("XfrmOutStateSeqError")
 
 
-@check(ACCEPTED)
+@check(
+    CONSULTED,
+    PASSED_NOT_COUNTED,
+    weight=2.0,
+    proved_by=(
+        "xfrm-path-forwarded-passes",
+        "xfrm-path-first-packet-counted",
+    ),
+)
 def there_and_back(s: Scenario) -> None:
     """A gateway protects what a policy is for and lets in what came protected, and neither counts an error."""
     h = HostScenario(s)
-    out = h.sa("out", mode="tunnel")
-    back = h.sa("in", mode="tunnel", family=f"{s.versions(out)[0]}in{s.outer_version(out)}")
-    version = s.choose(s.versions(out))
-    h.policy("out", h.outgoing(version), h.template(out), about=ACCEPTED)
-    h.policy("forward", h.incoming(version), h.template(back), about=ACCEPTED)
-    for number in (1, 2):
-        h.enters("plain", h.outgoing(version), ACCEPTED)
-        h.enters("wire", s.peer(back).protect(h.incoming(version), number), ACCEPTED)
-    h.counters(ACCEPTED)
+    out, back = h.pair(mode="tunnel")
+    version = h.version_in(out, back)
+    h.policy("out", h.outgoing(version), h.template(out), about=CONSULTED)
+    h.policy("forward", h.incoming(version), h.template(back), about=CONSULTED)
+    for number in range(1, s.draw(st.integers(2, 4))):
+        h.enters("plain", h.outgoing(version, length=s.draw(st.integers(0, 600))), CONSULTED)
+        incoming = h.incoming(version, length=s.draw(st.integers(0, 600)))
+        h.enters("wire", s.peer(back).protect(incoming, number), CONSULTED)
+    h.counters(PASSED_NOT_COUNTED)
+
+
+@check(
+    DROPPED_COUNTED_ONCE,
+    PROTO,
+    SEQ,
+    MODE,
+    HEADER,
+    weight=3.0,
+    proved_by=(
+        "xfrm-path-replay-not-counted",
+        "xfrm-path-wrong-icv-is-a-replay",
+        "xfrm-path-mode-counted-twice",
+        "xfrm-path-mode-is-the-protocol",
+        "xfrm-path-short-packet-of-nobody",
+        "xfrm-path-unknown-spi-not-counted",
+    ),
+)
+def what_is_wrong_is_counted(s: Scenario) -> None:
+    """Each packet that is discarded moves one counter, which says why; the right ones between them move none."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel", replay_window=tuple(size for size in s.windows() if size))
+    packet = h.incoming(h.version_in(sa))
+    h.policy("forward", packet, h.template(sa), about=DROPPED_COUNTED_ONCE)
+    peer = s.peer(sa)
+    right = peer.protect(packet, 1)
+    h.enters("wire", right, DROPPED_COUNTED_ONCE)
+    front = len(right) - peer.esp_length(right)
+    wrong = {
+        PROTO: s.forge(peer.protect(packet, 2), sa),
+        SEQ: right,
+        MODE: peer.seal(packet, packet + trailer(peer.codec.padding_length(len(packet)), packets.EXPERIMENTAL), 3),
+        HEADER: peer.wrap(packet, right[front : front + 7]),
+        NO_STATES: s.peer_of(sa, spi=sa.spi ^ 0x0110).protect(packet, 4),
+    }
+    for about in s.draw(st.lists(st.sampled_from(list(wrong)), min_size=1, max_size=4)):
+        h.enters("wire", wrong[about], about)
+        if about == MODE:
+            del wrong[MODE]
+            wrong[MODE] = peer.seal(packet, packet + trailer(peer.codec.padding_length(len(packet)), 99), 5)
+        h.counters(about)
+    h.enters("wire", peer.protect(packet, 30), DROPPED_COUNTED_ONCE)
+    h.counters(DROPPED_COUNTED_ONCE)
+
+
+@check(IN_THE_CLEAR, NO_SA, weight=2.0, proved_by=("xfrm-path-clear-without-sa",))
+def never_in_the_clear(s: Scenario) -> None:
+    """Without the SA that its policy asks for a packet does not leave: before it is there, and when it has gone."""
+    h = HostScenario(s)
+    s.need("delete_sa", s.caps.delete_sa)
+    sa = h.sa("out", mode="tunnel", add=False)
+    packet = h.outgoing(h.version_in(sa))
+    h.policy("out", packet, h.template(sa), about=NO_SA)
+    for _ in range(s.draw(st.integers(1, 3))):
+        h.enters("plain", packet, IN_THE_CLEAR)
+        s.add(sa, NO_SA)
+        for _ in range(s.draw(st.integers(0, 2))):
+            h.enters("plain", packet, IN_THE_CLEAR)
+        s.delete(sa, NO_SA)
+        h.enters("plain", packet, IN_THE_CLEAR)
+        sa = s.changed(sa, **s.fresh_keys(sa, sa.spi & 0xFF))
+    h.counters(NO_SA)
+
+
+@check(FORWARDED, proved_by=("xfrm-path-routed-by-the-inner-header",))
+def routed_by_the_outer_header(s: Scenario) -> None:
+    """What is protected leaves where its tunnel's end is, wherever its own destination would be."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel", add=False)
+    inside = s.draw(st.booleans())
+    if inside:  # the far gateway is on the plain side
+        sa = s.changed(sa, destination=s.stranger_address(sa))
+    sa = s.with_fields(sa)
+    packet = h.outgoing(h.version_in(sa))
+    h.policy("out", packet, h.template(sa), about=FORWARDED)
+    h.enters("plain", packet, FORWARDED)
+    h.counters(FORWARDED)
+
+
+@check(OUT_SEQ, proved_by=("xfrm-path-last-number-not-counted",))
+def numbers_end(s: Scenario) -> None:
+    """Behind the last number nothing leaves, and each packet is counted."""
+    h = HostScenario(s)
+    s.need("set_sequence", s.caps.set_sequence)
+    esn = s.choose(s.caps.esn)
+    sa = h.sa("out", mode="tunnel", esn=esn, sequence=(2**64 if esn else 2**32) - 2)
+    packet = h.outgoing(h.version_in(sa))
+    h.policy("out", packet, h.template(sa), about=OUT_SEQ)
+    for _ in range(3):
+        h.enters("plain", packet, OUT_SEQ)
+    h.counters(OUT_SEQ)
+
+
+@check(CONSULTED, proved_by=("xfrm-path-local-passes",))
+def delivered_to_the_host(s: Scenario) -> None:
+    """What is for the host itself meets the policies inwards, protected or not."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel")
+    version = h.version_in(sa)
+    packet = h.to_us(version)
+    h.policy("in", packet, h.template(sa), about=CONSULTED)
+    h.enters("wire", packet, CONSULTED)
+    h.enters("wire", s.peer(sa).protect(packet, 1), CONSULTED)
+    h.counters(CONSULTED)

@@ -8,12 +8,14 @@ from typing import Literal
 import msgspec
 
 from espproof.adapters.capabilities import Direction, Mode
-from espproof.adapters.case import AddSa, Burst, Delivered, Outcome, Sa
+from espproof.adapters.case import AddSa, Burst, Delivered, Emerged, Outcome, Sa
 from espproof.adapters.steps import STEPS, operation
 from espproof.conformance.results.check import Counterexample
 from espproof.reference.errors import Misuse
 
-OutcomeKind = Literal["sent", "delivered", "dropped", "passed", "burst", "state", "done", "refused"]
+OutcomeKind = Literal[
+    "sent", "delivered", "dropped", "passed", "burst", "state", "done", "refused", "emerged", "counters"
+]
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +92,9 @@ def outcome_of(found: Counterexample) -> str:
 
 
 def _delivered(outcome: Outcome) -> Iterator[str]:
-    """Names of the SAs whose packets came out."""
+    """Names of the SAs whose packets came out, or that packets were protected with."""
     for one in outcome.results if isinstance(outcome, Burst) else (outcome,):
         if isinstance(one, Delivered) and one.sa is not None:
             yield one.sa
+        elif isinstance(one, Emerged):
+            yield from (name for packet in one.packets for name in packet.through)

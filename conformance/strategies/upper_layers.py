@@ -44,14 +44,19 @@ _PSEUDO_HEADER = frozenset((TCP, UDP, ICMPV6, DCCP, UDP_LITE))
 _NEVER_ZERO = frozenset((UDP, UDP_LITE))
 
 
-def upper_layer(protocol: int, length: int, ends: tuple[bytes, bytes], checksum: Checksum = "right") -> bytes:
-    """A header of that protocol and `length` octets behind it, between two addresses (network order)."""
+def upper_layer(
+    protocol: int, length: int, ends: tuple[bytes, bytes], checksum: Checksum = "right", front: bytes = b""
+) -> bytes:
+    """A header of that protocol and `length` octets behind it, between two addresses (network order).
+
+    `front` are its first octets: the ports, or type and code.
+    """
     content = octets(11, "inside", length)
     if protocol == IPV4:
         return ip.build_ipv4(b"\xc0\x00\x02\x63", b"\xc6\x33\x64\x62", 253, content)
     if protocol == IPV6:
         return ip.build_ipv6(_DOCUMENTATION + b"\x63", _DOCUMENTATION + b"\x62", 253, content)
-    made = _FRONT[protocol] + content
+    made = front + _FRONT[protocol][len(front) :] + content
     if protocol in _LENGTH:
         at, counted = _LENGTH[protocol]
         made = made[:at] + (counted + length).to_bytes(2, "big") + made[at + 2 :]

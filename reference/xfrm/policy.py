@@ -57,7 +57,8 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Traffic of one IP version; `None` is ANY. Of ICMP, source ports are types and destination ports codes."""
+    """Traffic of one IP version; `None` is ANY, and so is a prefix of no bits. Of ICMP, source ports are types and
+    destination ports codes."""
 
     version: Literal[4, 6]
     source: Network | None = None
@@ -65,6 +66,12 @@ class Selector:
     protocol: int | None = None
     source_ports: Range | None = None
     destination_ports: Range | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("source", "destination"):
+            network = getattr(self, name)
+            if network is not None and not network.prefixlen and network.version == self.version:
+                object.__setattr__(self, name, None)
 
     def matches(self, flow: Flow) -> bool:
         return (

@@ -17,7 +17,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
-those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`, and `replace`.
+those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -215,12 +215,12 @@ class Agent:
     def _add_policy(
         self, packets: Iterator[bytes], out: list[bytes], name: str, description: dict[str, Any]
     ) -> list[Any]:
-        if name in self._policies:
+        delete = bytes.fromhex(description["delete"])
+        if self._policies.get(name, delete) != delete:
             return ["refused", "name in use"]
         error, text = self._gateway.error(bytes.fromhex(description["new"]))
         if error:
             return ["errno", error, text]
-        delete = bytes.fromhex(description["delete"])
         self._policies = {other: its for other, its in self._policies.items() if its != delete} | {name: delete}
         return ["done"]
 

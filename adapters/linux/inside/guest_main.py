@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 import traceback
-from contextlib import suppress
 
 sys.path.insert(0, sys.argv[1])
 
@@ -20,7 +19,7 @@ from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
 from espproof.adapters.linux.inside.link import LARGEST, Tun
-from espproof.adapters.linux.inside.stack import Stack
+from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
 
 _PLACE = "/run"
@@ -36,7 +35,7 @@ def main() -> None:
     gro = "gro" in sys.argv[2:]
     _mount()
     complaint = _load_modules(modules.NEEDED + modules.GRO if gro else modules.NEEDED)
-    _no_errors_of_icmp()
+    silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
     try:
         agent = Agent((lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro))))
@@ -52,13 +51,6 @@ def _mount() -> None:
     for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", _PLACE)):
         if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
             print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
-
-
-def _no_errors_of_icmp() -> None:
-    """What the kernel says to senders by itself is nobody's packet, and would meet policies and be counted."""
-    for name in ("icmp_msgs_per_sec", "icmp_msgs_burst"):
-        with suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="utf-8") as file:
-            file.write("0")
 
 
 def _load_modules(needed: "tuple[str, ...]") -> str:

@@ -6,10 +6,11 @@ told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
 """
 
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from espproof.adapters.linux.inside.gateway import Gateway
+from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
+from espproof.adapters.linux.inside.link import Link
 from espproof.adapters.linux.netlink import firewall, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -19,10 +20,22 @@ Emerged = tuple[str, bytes]
 """The side, and the packet."""
 
 
+def silence_icmp() -> None:
+    """No errors to senders, in this namespace or on the whole machine: they are nobody's packets, and would meet policies
+    and be counted."""
+    for name in ("icmp_msgs_per_sec", "icmp_msgs_burst"):
+        with suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="utf-8") as file:
+            file.write("0")
+
+
 class Stack(Gateway):
     """The devices of a gateway, around policies that nobody but the case gives."""
 
     of_host = True
+
+    def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+        super().__init__(wire, transport)
+        silence_icmp()
 
     def become(self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str]) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already."""

@@ -54,6 +54,7 @@ def table(
     if of_host:
         protected = [_Rule(_verdict(_ACCEPT), protocol=protocol) for protocol in (_PROTOCOL_ESP, _PROTOCOL_UDP)]
         hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + hooks[HOOK_OUTPUT]}
+        hooks[HOOK_INPUT].insert(0, protected[0])
     starts, ends, blob, count = [], [], b"", 0
     for rules in hooks.values():
         starts.append(len(blob))

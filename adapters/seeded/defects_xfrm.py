@@ -1,0 +1,429 @@
+"""Defects of a host: in the search of its policies, in the choice of SAs, and on a packet's way through."""
+
+from espproof.adapters.seeded.model import defect
+
+_BEST = "            if found and (best is None or found[0] < best[0]):\n"
+_RANK = "        rank = self._ranks[policy.name] = _Rank(policy.priority, self._age)\n"
+_MATCH = "            flow.version == self.version\n"
+_OF_SOURCE = "            and _within(self.source, flow.source)\n"
+_OF_DESTINATION = "            and _within(self.destination, flow.destination)\n"
+_OF_PROTOCOL = "            and self.protocol in (None, flow.protocol)\n"
+_TO_PORT = "            and (self.destination_ports is None or self.destination_ports.has(flow.destination_port))\n"
+_PORTS_OF = "        if packet.protocol in _WITH_PORTS and len(payload) >= 4:\n"
+_FIND = '        """The first policy that a packet fits, or None."""\n'
+_ASKED = '    ends = sa.mode == "transport" or template.source == sa.source\n'
+_KEY = "        key = (source, destination, template.reqid, template.mode)\n"
+
+DEFECTS = (
+    # -------------------------------------------------------------------------------------------------- xfrm-policy
+    defect(
+        "xfrm-policy-tie-to-the-inexact", "linux 6.1", "xfrm-policy",
+        "among equal priorities a policy for two whole addresses loses to one for a prefix, however old it is",
+        ("xfrm.spd", _RANK,
+         "        exact = all(end is not None and end.prefixlen == end.max_prefixlen\n"
+         "                    for end in (policy.selector.source, policy.selector.destination))\n"
+         "        rank = self._ranks[policy.name] = _Rank(policy.priority, self._age + (1 << 32 if exact else 0))\n"),
+        breaks=("RFC4301-4.4.1-ordered", "RFC4301-5-cache-agrees"),
+    ),
+    defect(
+        "xfrm-policy-youngest-of-equals", "V-041", "xfrm-policy",
+        "the comparison of two policies looks at the wrong one: of equal priorities the youngest is the first",
+        ("xfrm.spd", _RANK, "        rank = self._ranks[policy.name] = _Rank(policy.priority, -self._age)\n"),
+        breaks=("RFC4301-4.4.1-ordered",),
+    ),
+    defect(
+        "xfrm-policy-order-by-difference", "LP-001", "xfrm-policy",
+        "priorities are compared by their difference in 32 bits: those that are 2^31 apart come in the wrong order",
+        ("xfrm.spd", _RANK,
+         "        rank = self._ranks[policy.name] = _Rank((policy.priority + 2**31) % 2**32 - 2**31, self._age)\n"),
+        breaks=("RFC4301-4.4.1-ordered",),
+    ),
+    defect(
+        "xfrm-policy-most-specific", "ours", "xfrm-policy",
+        "the longest prefix decides, and not the place in the order",
+        ("xfrm.spd", _RANK,
+         "        length = sum(end.prefixlen for end in (policy.selector.source, policy.selector.destination) if end)\n"
+         "        rank = self._ranks[policy.name] = _Rank(-length, self._age)\n"),
+        breaks=("RFC4301-4.4.1-order-set", "RFC4301-4.4.1-ordered"),
+    ),
+    defect(
+        "xfrm-policy-inbound-in-their-order", "ours", "xfrm-policy",
+        "policies for packets that arrive are asked in the order in which they came, whatever their priority",
+        ("xfrm.spd", _RANK,
+         "        priority = policy.priority if policy.direction == \"out\" else 0\n"
+         "        rank = self._ranks[policy.name] = _Rank(priority, self._age)\n"),
+        breaks=("RFC4301-4.4.1-inbound-ordered",),
+    ),
+    defect(
+        "xfrm-policy-flow-cache", "V-037", "xfrm-policy",
+        "what was decided about a flow is remembered, and not forgotten when policies change",
+        ("xfrm.spd", _FIND,
+         _FIND + "        known = self.__dict__.setdefault(\"_flows\", {})\n"
+         "        if (direction, flow, mark, if_id) not in known:\n"
+         "            known[direction, flow, mark, if_id] = self._found(direction, flow, mark, if_id)\n"
+         "        return known[direction, flow, mark, if_id]\n\n"
+         "    def _found(self, direction: Direction, flow: Flow, mark: int = 0, if_id: int = 0) -> Policy | None:\n"),
+        breaks=("RFC4301-5-cache-agrees",),
+    ),
+    defect(
+        "xfrm-policy-hidden-by-better-shape", "V-045", "xfrm-policy",
+        "the fast search leaves out a kind of policies whose best one comes behind the first match of another kind",
+        ("xfrm.spd", _BEST, "            if found and best is None:\n"),
+        breaks=("RFC4301-4.4.1-ordered",),
+    ),
+    defect(
+        "xfrm-policy-block-forwarded-only", "ours", "xfrm-policy",
+        "a policy that blocks is obeyed for what is forwarded, and not for what is for the host",
+        ("xfrm.path", "    return Counter.IN_POL_BLOCK if one.policy is not None and one.policy.action == \"block\" else None\n",
+         "    blocks = one.policy is not None and one.policy.action == \"block\" and one.direction == \"forward\"\n"
+         "    return Counter.IN_POL_BLOCK if blocks else None\n"),
+        breaks=("RFC4301-4.4.1-discard", "LINUX.xfrm_proc-inbound-pol-block"),
+    ),
+    defect(
+        "xfrm-policy-bypass-overruled", "LP-010", "xfrm-policy",
+        "where the SPD ends in discarding, a policy that allows without templates is overruled by that end",
+        ("xfrm.path", "    if one.policy is not None:\n        return None\n    tunnelled",
+         "    if one.policy is not None and (one.policy.templates or not one.host.blocks(one.direction)):\n"
+         "        return None\n    tunnelled"),
+        breaks=("RFC4301-5-no-policy-discarded",),
+    ),
+    defect(
+        "xfrm-policy-bypass-discarded", "D-015", "xfrm-policy",
+        "a policy that bypasses is taken for one that protects with nothing, and its packets are lost",
+        ("xfrm.path", "    blocked = one.host.blocks(\"out\") if one.policy is None else one.policy.action == \"block\"\n",
+         "    blocked = one.host.blocks(\"out\") if one.policy is None else not one.policy.templates\n"),
+        breaks=("RFC4301-4.4.1-bypass",),
+    ),
+    defect(
+        "xfrm-policy-forward-is-in", "ours", "xfrm-policy",
+        "what is forwarded is held against the policies for what is delivered",
+        ("xfrm.path", "    one.policy = one.host.spd.find(one.direction, one.flow, one.mark)\n",
+         "    one.policy = one.host.spd.find(\"in\", one.flow, one.mark)\n"),
+        breaks=("RFC4301-4.4.1-directions-apart", "RFC4301-4.4.1.3-one-way"),
+    ),
+    defect(
+        "xfrm-policy-sa-of-another", "V-037", "xfrm-policy",
+        "the SA of an earlier tunnel stays in use, whatever a policy names",
+        ("xfrm.states", _KEY,
+         _KEY + "        key = next((one for one in self._leaving if one[3] == template.mode), key)\n"),
+        breaks=("RFC4301-4.4.1-protect", "RFC4301-4.4.1.2-tunnel-ends"),
+    ),
+    defect(
+        "xfrm-policy-nobodys-tunnel", "S-005", "xfrm-policy",
+        "what came out of a tunnel is let in where no policy speaks of it",
+        ("xfrm.path", "    return Counter.IN_NO_POLS if tunnelled or one.host.blocks(one.direction) else None\n",
+         "    return Counter.IN_NO_POLS if not tunnelled and one.host.blocks(one.direction) else None\n"),
+        breaks=("LINUX.xfrm_proc-inbound-no-pols",),
+    ),
+    defect(
+        "xfrm-policy-default-forgotten", "ours", "xfrm-policy",
+        "that the SPD ends in discarding is forgotten for what is sent",
+        ("xfrm.path", "    blocked = one.host.blocks(\"out\") if one.policy is None else one.policy.action == \"block\"\n",
+         "    blocked = one.policy is not None and one.policy.action == \"block\"\n"),
+        breaks=("RFC4301-5-no-policy-discarded",),
+    ),
+    defect(
+        "xfrm-policy-any-version", "LP-012", "xfrm-policy",
+        "a policy for all addresses of one IP version is taken for packets of the other too",
+        ("xfrm.policy", _MATCH, "            (flow.version == self.version or not (self.source or self.destination))\n"),
+        ("xfrm.spd", "            if shape.version != flow.version or shape.if_id", "            if shape.if_id"),
+        breaks=("RFC4301-4.4.1.1-one-version",),
+    ),
+    defect(
+        "xfrm-policy-remote-in-octets", "M-018", "xfrm-policy",
+        "prefixes of the far side are compared in whole octets",
+        ("xfrm.policy", _OF_DESTINATION,
+         "            and (self.destination is None or self.destination.supernet(\n"
+         "                new_prefix=self.destination.prefixlen // 8 * 8\n"
+         "            ).network_address.packed == _cut(flow.destination, self.destination.prefixlen // 8))\n"),
+        ("xfrm.policy", "def _within(",
+         "def _cut(octets: bytes, count: int) -> bytes:\n    return octets[:count].ljust(len(octets), b\"\\0\")\n\n\n"
+         "def _within("),
+        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
+         "        bits = self.destination if self.destination < 0 else self.destination // 8 * 8\n"
+         "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, bits) + protocol\n"),
+        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
+         "    octets = b\"\" if one.source is None else one.source.network_address.packed\n"
+         "    if one.destination is not None:\n"
+         "        octets += _first_bits(one.destination.network_address.packed, one.destination.prefixlen // 8 * 8)\n"),
+        breaks=("RFC4301-4.4.1.1-remote-address",),
+    ),
+    defect(
+        "xfrm-policy-local-not-compared", "ours", "xfrm-policy",
+        "a prefix of the near side is not looked at where it is longer than 64 bits, or 24 of IPv4",
+        ("xfrm.policy", _OF_SOURCE,
+         "            and (_within(self.source, flow.source) or self.source.prefixlen > (24, 64)[flow.version == 6])\n"),
+        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
+         "        bits = min(self.source, 24 if flow.version == 4 else 64)\n"
+         "        return _first_bits(flow.source, bits) + _first_bits(flow.destination, self.destination) + protocol\n"),
+        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
+         "    octets = b\"\"\n"
+         "    if one.source is not None:\n"
+         "        bits = min(one.source.prefixlen, 24 if one.version == 4 else 64)\n"
+         "        octets += _first_bits(one.source.network_address.packed, bits)\n"
+         "    if one.destination is not None:\n"
+         "        octets += one.destination.network_address.packed\n"),
+        breaks=("RFC4301-4.4.1.1-local-address",),
+    ),
+    defect(
+        "xfrm-policy-protocol-bits", "ours", "xfrm-policy",
+        "of a protocol the last bit is not compared",
+        ("xfrm.policy", _OF_PROTOCOL, "            and (self.protocol is None or self.protocol | 1 == flow.protocol | 1)\n"),
+        ("xfrm.spd", "        protocol = bytes((flow.protocol,)) if self.protocol else b\"\"\n",
+         "        protocol = bytes((flow.protocol | 1,)) if self.protocol else b\"\"\n"),
+        ("xfrm.spd", "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol,)))\n",
+         "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol | 1,)))\n"),
+        breaks=("RFC4301-4.4.1.1-protocol",),
+    ),
+    defect(
+        "xfrm-policy-any-protocol-needs-ports", "ours", "xfrm-policy",
+        "a policy for any protocol is for those that have ports alone",
+        ("xfrm.policy", _OF_PROTOCOL,
+         "            and self.protocol in (None if flow.source_port is not None else 0, flow.protocol)\n"),
+        breaks=("RFC4301-4.4.1-any",),
+    ),
+    defect(
+        "xfrm-policy-ports-of-dccp", "linux 6.1", "xfrm-policy",
+        "DCCP is not among the protocols that have ports",
+        ("xfrm.policy", "_WITH_PORTS = frozenset({6, 17, 33, 132, 136})\n", "_WITH_PORTS = frozenset({6, 17, 132, 136})\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
+    ),
+    defect(
+        "xfrm-policy-last-port-left-out", "ours", "xfrm-policy",
+        "the last port of a range is not part of it",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return number is not None and self.first <= number < max(self.last, self.first + 1)\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
+    ),
+    defect(
+        "xfrm-policy-ports-of-everything", "ours", "xfrm-policy",
+        "the first four octets are ports, whatever the protocol is",
+        ("xfrm.policy", _PORTS_OF, "        if packet.protocol not in _ICMP and len(payload) >= 4:\n"),
+        breaks=("RFC4301-4.4.1.3-no-port",),
+    ),
+    defect(
+        "xfrm-policy-code-not-compared", "ours", "xfrm-policy",
+        "of ICMP the type is compared, and not the code",
+        ("xfrm.policy", _TO_PORT,
+         "            and (flow.protocol in _ICMP or self.destination_ports is None\n"
+         "                 or self.destination_ports.has(flow.destination_port))\n"),
+        breaks=("RFC4301-4.4.1.1-icmp",),
+    ),
+    defect(
+        "xfrm-policy-ports-of-fragments", "ours", "xfrm-policy",
+        "a fragment behind the first is read as if ports stood at its front, and they were those of any policy",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return number is None or self.first <= number <= self.last\n"),
+        breaks=("RFC4301-4.4.1.1-fragment-without-ports",),
+    ),
+    defect(
+        "xfrm-policy-next-header-of-ipv6", "ours", "xfrm-policy",
+        "the protocol of an IPv6 packet is what its fixed header names",
+        ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",
+         "    protocol = packet.header[6] if packet.version == 6 else packet.protocol\n"
+         "    return Flow(packet.version, packet.source, packet.destination, protocol, *ports)\n"),
+        breaks=("RFC4301-4.4.1.1-protocol-behind-extensions",),
+    ),
+    defect(
+        "xfrm-policy-esp-passes", "W-004", "xfrm-policy",
+        "what is ESP already is taken for protected, and meets no policy",
+        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+         "    one.policy = None if one.flow.protocol == 50 else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
+        breaks=("RFC4301-4.4.1.1-esp-not-skipped",),
+    ),
+    defect(
+        "xfrm-policy-ike-passes", "ours", "xfrm-policy",
+        "UDP to IKE's ports meets no policy",
+        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+         "    is_ike = one.flow.protocol == 17 and one.flow.destination_port in (500, 4500)\n"
+         "    one.policy = None if is_ike else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
+        breaks=("RFC4301-4.4.1-ike-consulted",),
+    ),
+    defect(
+        "xfrm-policy-mark-without-mask", "LP-003", "xfrm-policy",
+        "the mark of a packet is compared whole, whatever the mask says",
+        ("xfrm.policy", "        return number & self.mask == self.value\n",
+         "        return not self.mask or number == self.value\n"),
+        breaks=("RFC4301-4.4.1-selection",),
+    ),
+    defect(
+        "xfrm-policy-any-sa-will-do", "S-005", "xfrm-policy",
+        "whether the SA of a packet that arrives is the one that its policy asks for is not looked at, only that it has one",
+        ("xfrm.path", "    return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)\n",
+         "    return sa.mode == template.mode\n"),
+        breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
+        "xfrm-policy-ends-in-the-wrong-family", "linux 6.1", "xfrm-policy",
+        "a tunnel's far end is compared as if it were of the inner packet's IP version: with IPv4 inside, four octets of it",
+        ("xfrm.path", _ASKED,
+         "    ends = sa.mode == \"transport\" or template.source.packed[:4] == sa.source.packed[:4]\n"),
+        breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
+        "xfrm-policy-clear-is-let-in", "ours", "xfrm-policy",
+        "what arrives in the clear is let in where a policy asks for protection",
+        ("xfrm.path", "    if one.policy is None or is_met(one.policy.templates, one.through):\n",
+         "    if one.policy is None or not one.through or is_met(one.policy.templates, one.through):\n"),
+        breaks=("RFC4301-4.4.1-protection-required",),
+    ),
+    defect(
+        "xfrm-policy-bundle-inside-out", "ours", "xfrm-policy",
+        "of a policy with two templates the second is put on first",
+        ("xfrm.host", "        for state in one.bundle:\n", "        for state in reversed(one.bundle):\n"),
+        breaks=("RFC4301-5.1-nested",),
+    ),
+    defect(
+        "xfrm-policy-templates-in-any-order", "LP-014", "xfrm-policy",
+        "that a packet came through the SAs of its policy is enough, in whatever order",
+        ("xfrm.path", "    for place in range(at, len(through)):\n", "    for place in range(len(through)):\n"),
+        ("xfrm.path", "        if through[place].sa.mode == \"tunnel\":\n            return None\n    return None\n", "    return None\n"),
+        ("xfrm.path", "            at = found + 1\n", "            at += 1\n"),
+        breaks=("RFC4301-5.1-nested",),
+    ),
+    # --------------------------------------------------------------------------------------------------- xfrm-state
+    defect(
+        "xfrm-state-request-not-compared", "LP-007", "xfrm-state",
+        "the SA for a template is found by its ends, and the request id is not compared",
+        ("xfrm.states", _KEY, "        key = (source, destination, 0, template.mode)\n"),
+        ("xfrm.states", "    return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode\n",
+         "    return state.sa.source.packed, state.sa.destination.packed, 0, state.sa.mode\n"),
+        breaks=("RFC4301-5.1-sa-of-entry", "LINUX.xfrm_proc-outbound-no-states"),
+    ),
+    defect(
+        "xfrm-state-spi-not-compared", "ours", "xfrm-state",
+        "the SPI that a template names is not compared",
+        ("xfrm.states", "        and template.spi in (0, state.sa.spi)\n", ""),
+        breaks=("RFC4301-5.1-sa-of-entry",),
+    ),
+    defect(
+        "xfrm-state-oldest-of-a-request", "S-009", "xfrm-state",
+        "of several SAs of one request the oldest is used: a new one does not take over",
+        ("xfrm.states", "        self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
+         "        self._leaving.setdefault(_wanted(state), []).append(state)\n"),
+        breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
+    ),
+    defect(
+        "xfrm-state-deleted-by-its-twin", "V-040", "xfrm-state",
+        "a new SA with the ends of an old one takes the old one's packets away from it",
+        ("xfrm.states", "        return next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n",
+         "        found = next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n"
+         "        kin = [one for one in self if found and one.sa.direction == \"in\" and one.reqid == found.reqid]\n"
+         "        return found if kin[-1:] == [found] else None\n"),
+        breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
+    ),
+    defect(
+        "xfrm-state-spi-alone", "W-002", "xfrm-state",
+        "a packet that arrives is given to the SA with its SPI, whatever its destination is",
+        ("xfrm.states", "        states = self._arriving.get((destination, spi), ())\n",
+         "        states = [one for (_, other), some in self._arriving.items() if other == spi for one in some]\n"),
+        breaks=("LINUX.xfrm_proc-inbound-no-states",),
+    ),
+    defect(
+        "xfrm-state-limit-of-what-arrives", "ours", "xfrm-state",
+        "what arrives for an SA whose hard limit has been reached is let in",
+        ("xfrm.path", "    return Counter.IN_STATE_EXPIRED if one.host.has_ended(one.state, one.now) else None\n",
+         "    return None\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-expired",),
+    ),
+    defect(
+        "xfrm-state-end-in-silence", "ours", "xfrm-state",
+        "a packet that finds the hard limit of its SA reached is discarded in silence",
+        ("xfrm.path", "    return Counter.OUT_STATE_EXPIRED if one.host.has_ended(one.state, one.now) else None\n",
+         "    return Quiet.DROPPED if one.host.has_ended(one.state, one.now) else None\n"),
+        breaks=("LINUX.xfrm_proc-outbound-state-expired",),
+    ),
+    defect(
+        "xfrm-state-selectors-of-sas-ignored", "ours", "xfrm-state",
+        "that a packet is traffic of the SA that it came out of is left to policies",
+        ("xfrm.path", "    fits = all(state.sa.selects(one.packet) for state in one.through)\n", "    fits = True\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-mismatch",),
+    ),
+    # ---------------------------------------------------------------------------------------------------- xfrm-path
+    defect(
+        "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
+        "what is forwarded is sent on without asking the policies for what leaves",
+        ("xfrm.host", "        return self._leave(ip.forwarded(packet), mark, now, through)\n",
+         "        packet = ip.forwarded(packet)\n"
+         "        return (Emerging(self._side_of(packet), packet, _names(through)),)\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
+        "xfrm-path-first-packet-counted", "ours", "xfrm-path",
+        "the first packet of an SA is counted as one that found none",
+        ("xfrm.path", "    one.state = state\n    return None\n",
+         "    one.state = state\n    if not state.entry.state.packets:\n"
+         "        one.host.counters[Counter.IN_NO_STATES] += 1\n    return None\n"),
+        breaks=("LINUX.xfrm_proc-counters-passed-not-counted",),
+    ),
+    defect(
+        "xfrm-path-replay-not-counted", "ours", "xfrm-path",
+        "a packet that came before is discarded in silence",
+        ("xfrm.path", "    return None if new else Counter.IN_STATE_SEQ_ERROR\n", "    return None if new else Quiet.DROPPED\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-seq-error",),
+    ),
+    defect(
+        "xfrm-path-wrong-icv-is-a-replay", "ours", "xfrm-path",
+        "a packet with a wrong ICV is counted as one that came before",
+        ("xfrm.counters", "    DropReason.INTEGRITY: Counter.IN_STATE_PROTO_ERROR,\n",
+         "    DropReason.INTEGRITY: Counter.IN_STATE_SEQ_ERROR,\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-proto-error",),
+    ),
+    defect(
+        "xfrm-path-mode-counted-twice", "ours", "xfrm-path",
+        "a packet whose inside is none is counted where it is found out, and again where it is thrown away",
+        ("xfrm.path", "        return Quiet.DROPPED if inside in SILENT else INBOUND[inside]\n",
+         "        if inside is DropReason.MODE:\n            one.host.counters[Counter.IN_STATE_MODE_ERROR] += 1\n"
+         "        return Quiet.DROPPED if inside in SILENT else INBOUND[inside]\n"),
+        breaks=("LINUX.xfrm_proc-counters-dropped-counted-once",),
+    ),
+    defect(
+        "xfrm-path-mode-is-the-protocol", "ours", "xfrm-path",
+        "a packet whose inside is none is counted as one that its protocol refuses",
+        ("xfrm.counters", "    DropReason.MODE: Counter.IN_STATE_MODE_ERROR,\n", "    DropReason.MODE: Counter.IN_STATE_PROTO_ERROR,\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-mode-error",),
+    ),
+    defect(
+        "xfrm-path-local-passes", "ours", "xfrm-path",
+        "what is for the host itself is delivered without asking the policies",
+        ("xfrm.host", "        if self._dropped(self._checked(\"in\", parsed, packet, mark, through)):\n            return ()\n", ""),
+        breaks=("RFC4301-5-consulted",),
+    ),
+    defect(
+        "xfrm-path-short-packet-of-nobody", "ours", "xfrm-path",
+        "a packet that is too short for an SPI is counted as one of an unknown SPI",
+        ("xfrm.path", "    return Counter.IN_HDR_ERROR if len(one.esp) < _SHORTEST_ESP else None\n",
+         "    if len(one.esp) < _SHORTEST_ESP:\n        one.host.counters[Counter.IN_NO_STATES] += 1\n"
+         "        return Quiet.DROPPED\n    return None\n"),
+        breaks=("LINUX.xfrm_proc-inbound-hdr-error",),
+    ),
+    defect(
+        "xfrm-path-unknown-spi-not-counted", "ours", "xfrm-path",
+        "a packet of an unknown SPI moves no counter",
+        ("xfrm.path", "    if state is None:\n        return Counter.IN_NO_STATES\n",
+         "    if state is None:\n        return Quiet.DROPPED\n"),
+        breaks=("LINUX.xfrm_proc-inbound-no-states",),
+    ),
+    defect(
+        "xfrm-path-clear-without-sa", "W-004", "xfrm-path",
+        "a packet whose policy asks for an SA that has gone leaves as it is",
+        ("xfrm.path", "            return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES\n",
+         "            if not other and not any(one.host.states):\n                return None\n"
+         "            return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear", "RFC4301-5.1-no-sa-discarded"),
+    ),
+    defect(
+        "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
+        "what is protected is sent where its inner destination would be",
+        ("xfrm.host", "        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)\n",
+         "        return (Emerging(self._side_of(one.packet), packet, _names(one.bundle or through)),)\n"),
+        breaks=("RFC4301-5.1-forwarded",),
+    ),
+    defect(
+        "xfrm-path-last-number-not-counted", "ours", "xfrm-path",
+        "a packet for which there is no number left is discarded in silence",
+        ("xfrm.path", "    if number is None:\n        return Counter.OUT_STATE_SEQ_ERROR\n",
+         "    if number is None:\n        return Quiet.DROPPED\n"),
+        breaks=("LINUX.xfrm_proc-outbound-state-seq-error",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,504 @@
+"""Policies: which one decides about a packet, and that it gets what that one says (RFC 4301 4.4.1, 5).
+
+Traffic goes from the near host to the far one (and is protected) or back; what a policy does is seen at the sides.
+"""
+
+from ipaddress import ip_address
+from typing import Literal
+
+import msgspec
+from hypothesis import strategies as st
+
+from espproof.adapters.case import HostDirection, Policy, Sa, Side, TrafficSelector
+from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import counter_rule
+from espproof.conformance.strategies import packets, upper_layers, wire
+from espproof.reference import ip
+
+ORDERED, ORDER_SET = "RFC4301-4.4.1-ordered", "RFC4301-4.4.1-order-set"
+INBOUND_ORDERED = "RFC4301-4.4.1-inbound-ordered"
+DISCARD, BYPASS, PROTECT = "RFC4301-4.4.1-discard", "RFC4301-4.4.1-bypass", "RFC4301-4.4.1-protect"
+REQUIRED, APART = "RFC4301-4.4.1-protection-required", "RFC4301-4.4.1-directions-apart"
+SELECTION, ANY, IKE = "RFC4301-4.4.1-selection", "RFC4301-4.4.1-any", "RFC4301-4.4.1-ike-consulted"
+VERSION = "RFC4301-4.4.1.1-one-version"
+REMOTE, LOCAL = "RFC4301-4.4.1.1-remote-address", "RFC4301-4.4.1.1-local-address"
+PROTOCOL, BEHIND = "RFC4301-4.4.1.1-protocol", "RFC4301-4.4.1.1-protocol-behind-extensions"
+ESP_NOT_SKIPPED = "RFC4301-4.4.1.1-esp-not-skipped"
+PORTS, NO_PORT, ICMP = "RFC4301-4.4.1.1-ports", "RFC4301-4.4.1.3-no-port", "RFC4301-4.4.1.1-icmp"
+FRAGMENT = "RFC4301-4.4.1.1-fragment-without-ports"
+ENDS, ONE_WAY = "RFC4301-4.4.1.2-tunnel-ends", "RFC4301-4.4.1.3-one-way"
+NO_POLICY, CACHE, NESTED = "RFC4301-5-no-policy-discarded", "RFC4301-5-cache-agrees", "RFC4301-5.1-nested"
+TEMPLATES = counter_rule("XfrmInTmplMismatch")
+NO_POLS = counter_rule("XfrmInNoPols")
+IN_BLOCK, OUT_BLOCK = counter_rule("XfrmInPolBlock"), counter_rule("XfrmOutPolBlock")
+
+DIRECTIONS: tuple[HostDirection, ...] = ("out", "forward", "in")
+WITH_PORTS = (upper_layers.UDP, upper_layers.TCP, upper_layers.SCTP, upper_layers.DCCP, upper_layers.UDP_LITE)
+NAT_T, IKE_PORT = 4500, 500
+
+
+def turned(address: bytes, bit: int) -> bytes:
+    """The address with one bit, counted from the front, turned."""
+    number = int.from_bytes(address, "big") ^ 1 << 8 * len(address) - 1 - bit
+    return number.to_bytes(len(address), "big")
+
+
+def prefix(address: bytes, length: int) -> str:
+    """The prefix of so many bits that the address has."""
+    return f"{ip_address(address)}/{length}"
+
+
+def _ways(version: int, h: HostScenario, direction: HostDirection) -> tuple[Side, bytes]:
+    """Where a packet of that direction enters, and a packet."""
+    if direction == "in":
+        return "wire", h.to_us(version)
+    return ("plain", h.outgoing(version)) if direction == "out" else ("wire", h.incoming(version))
+
+
+# --------------------------------------------------------------------------------------------------------- the order
+
+
+@check(
+    ORDERED,
+    ORDER_SET,
+    weight=3.0,
+    proved_by=(
+        "xfrm-policy-tie-to-the-inexact",
+        "xfrm-policy-youngest-of-equals",
+        "xfrm-policy-most-specific",
+    ),
+)
+def first_decides(s: Scenario) -> None:
+    """Of several policies for a packet the one with the lowest priority decides, of equal ones the oldest."""
+    h = HostScenario(s)
+    one, two = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
+    packet = h.outgoing(h.version_in(one, two))
+    bits = 8 * len(ip.parse(packet).source)
+    lengths = st.sampled_from((bits, bits - 1, bits // 2, 8, 0))
+    protocols = st.sampled_from((None, packets.EXPERIMENTAL, upper_layers.TCP))
+    kinds = st.tuples(lengths, lengths, protocols)
+    for source, destination, protocol in s.draw(st.lists(kinds, min_size=2, max_size=6, unique=True)):
+        templates = s.draw(st.sampled_from(((), (h.template(one),), (h.template(two),))))
+        h.policy(
+            "out", packet, *templates, about=ORDER_SET,
+            action=s.draw(st.sampled_from(("allow", "block"))), priority=s.draw(st.sampled_from((7, 8, 3, 0, 2**31))),
+            selector=within(h, packet, source, destination, protocol),
+        )  # fmt: skip
+        h.enters("plain", packet, ORDERED)
+    h.counters(ORDERED)
+
+
+def within(h: HostScenario, packet: bytes, source: int, destination: int, protocol: int | None) -> TrafficSelector:
+    """Prefixes of these lengths that the packet's addresses have."""
+    parsed = ip.parse(packet)
+    return h.selector(
+        packet,
+        source=prefix(parsed.source, source),
+        destination=prefix(parsed.destination, destination),
+        protocol=protocol,
+    )
+
+
+@check(ORDERED, records=True)
+def set_again(s: Scenario) -> None:
+    """Which of two policies of one priority is the older one, when one of them has been set again."""
+    h = HostScenario(s)
+    packet = h.outgoing(s.choose(h.versions()))
+    bits = 8 * len(ip.parse(packet).source)
+    first = h.policy("out", packet, about=ORDERED, action="block", priority=7)
+    h.policy("out", packet, about=ORDERED, priority=7, selector=within(h, packet, bits, bits - 1, None))
+    h.set(msgspec.structs.replace(first, name="again"), ORDERED, replace=True)
+    h.enters("plain", packet, ORDERED, behaviour="which of equal policies decides when the older one was set again")
+
+
+@check(INBOUND_ORDERED, weight=2.0, proved_by=("xfrm-policy-inbound-in-their-order",))
+def first_decides_inbound(s: Scenario) -> None:
+    """What comes out of an SA is verified by the first policy that it fits, also after changes between packets."""
+    h = HostScenario(s)
+    right, other = h.sa("in", mode="tunnel"), h.sa("in", mode="tunnel")
+    packet = h.incoming(h.version_in(right, other))
+    bits = 8 * len(ip.parse(packet).source)
+    lengths = s.draw(st.lists(st.sampled_from((bits, bits - 1, 8, 0)), min_size=2, max_size=4, unique=True))
+    priorities = s.draw(st.permutations((5, 4, 6, 3)))
+    for number, (length, priority) in enumerate(zip(lengths, priorities, strict=False), 1):
+        templates = s.draw(st.sampled_from(((h.template(right),), (h.template(other),), ())))
+        h.policy(
+            "forward", packet, *templates, about=INBOUND_ORDERED, priority=priority,
+            action=s.draw(st.sampled_from(("allow", "allow", "block"))),
+            selector=within(h, packet, length, bits, None),
+        )  # fmt: skip
+        h.enters("wire", s.peer(right).protect(packet, number), INBOUND_ORDERED)
+    h.counters(INBOUND_ORDERED)
+
+
+@check(CACHE, weight=2.0, proved_by=("xfrm-policy-flow-cache",))
+def changes_between_packets(s: Scenario) -> None:
+    """One flow, while policies and SAs come and go: each packet meets them as they are then."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel")
+    packet = h.outgoing(h.version_in(sa))
+    protecting = h.policy("out", packet, h.template(sa), about=CACHE, priority=10)
+    for _ in range(s.draw(st.integers(1, 4))):
+        h.enters("plain", packet, CACHE)
+        kind = s.draw(st.sampled_from(("in front", "behind", "changed", "gone and back")))
+        if kind == "gone and back":
+            h.delete(protecting, CACHE)
+            h.enters("plain", packet, CACHE)
+            h.set(protecting, CACHE)
+        else:
+            priority = {"in front": 5, "behind": 15, "changed": 10}[kind]
+            action = s.draw(st.sampled_from(("block", "allow")))
+            selector = h.selector(packet, **({} if kind == "changed" else {"source": None}))
+            made = h.policy(
+                "out", packet, about=CACHE, action=action, priority=priority, replace=True, selector=selector
+            )
+            h.enters("plain", packet, CACHE)
+            h.delete(made, CACHE)
+            h.set(protecting, CACHE, replace=True)
+    h.enters("plain", packet, CACHE)
+    h.counters(CACHE)
+
+
+# -------------------------------------------------------------------------------------------------------- the actions
+
+
+@check(
+    DISCARD,
+    BYPASS,
+    IN_BLOCK,
+    OUT_BLOCK,
+    weight=2.0,
+    proved_by=(
+        "xfrm-policy-block-forwarded-only",
+        "xfrm-policy-bypass-discarded",
+    ),
+)
+def discard_and_bypass(s: Scenario) -> None:
+    """A policy that blocks stops packets of its direction, one without templates lets them pass as they are."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    direction = s.choose(DIRECTIONS)
+    side, packet = _ways(version, h, direction)
+    for action, about in s.draw(st.permutations((("block", DISCARD), ("allow", BYPASS)))):
+        h.policy(direction, packet, about=about, action=action, replace=True)
+        h.enters(side, packet, about)
+    h.counters(DISCARD)
+
+
+@check(APART, ONE_WAY, proved_by=("xfrm-policy-forward-is-in",))
+def directions_apart(s: Scenario) -> None:
+    """A policy is for its own direction: the same selector in another says nothing."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    direction = s.choose(DIRECTIONS)
+    everything = TrafficSelector(version=6 if version == 6 else 4)
+    h.set(Policy(name="one", direction=direction, selector=everything, action="block"), APART)
+    for other in s.draw(st.permutations(DIRECTIONS)):
+        side, packet = _ways(version, h, other)
+        h.enters(side, packet, APART if other != direction else ONE_WAY)
+    h.counters(APART)
+
+
+@check(PROTECT, ENDS, weight=2.0, proved_by=("xfrm-policy-sa-of-another",))
+def protected_as_named(s: Scenario) -> None:
+    """Of several SAs a packet gets the one that its policy's template names, by its ends and its request id."""
+    h = HostScenario(s)
+    sas = [h.sa("out", mode="tunnel") for _ in range(3)]
+    packet = h.outgoing(h.version_in(*sas))
+    chosen: Sa = s.draw(st.sampled_from(sas))
+    h.policy("out", packet, h.template(chosen), about=PROTECT)
+    for _ in range(2):
+        h.enters("plain", packet, ENDS)
+    h.counters(PROTECT)
+
+
+@check(
+    NO_POLICY,
+    NO_POLS,
+    weight=2.0,
+    proved_by=(
+        "xfrm-policy-nobodys-tunnel",
+        "xfrm-policy-default-forgotten",
+        "xfrm-policy-bypass-overruled",
+    ),
+)
+def without_policy(s: Scenario) -> None:
+    """Where no policy is for a packet it is discarded if the SPD ends so; what came out of a tunnel is in any case."""
+    blocked = s.draw(st.sets(st.sampled_from(DIRECTIONS)))
+    h = HostScenario(s, blocked=sorted(blocked))
+    sa = h.sa("in", mode="tunnel")
+    version = h.version_in(sa)
+    for direction in s.draw(st.permutations(DIRECTIONS)):
+        side, packet = _ways(version, h, direction)
+        if direction == "out":
+            h.policy("forward", packet, about=NO_POLICY)
+        h.enters(side, packet, NO_POLICY)
+    h.enters("wire", s.peer(sa).protect(h.incoming(version), 1), NO_POLS)
+    h.counters(NO_POLICY)
+
+
+# ------------------------------------------------------------------------------------------------------- the selectors
+
+
+@check(VERSION, proved_by=("xfrm-policy-any-version",))
+def one_version(s: Scenario) -> None:
+    """A policy for all addresses of one IP version is not for packets of the other."""
+    h = HostScenario(s)
+    s.need("both IP versions", len(h.versions()) == 2)
+    version: Literal[4, 6] = s.choose((4, 6))
+    zero = s.draw(st.sampled_from((None, "0.0.0.0/0" if version == 4 else "::/0")))
+    selector = TrafficSelector(version=version, source=zero, destination=zero)
+    h.set(Policy(name="one", direction="out", action="block", selector=selector), VERSION)
+    for each in (4, 6):
+        h.enters("plain", h.outgoing(each), VERSION)
+
+
+@check(
+    REMOTE,
+    LOCAL,
+    weight=3.0,
+    proved_by=(
+        "xfrm-policy-remote-in-octets",
+        "xfrm-policy-local-not-compared",
+    ),
+)
+def prefixes(s: Scenario) -> None:
+    """Each bit of a prefix counts and none behind it, of source and destination, outbound and inbound."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    direction = s.choose(DIRECTIONS[:2])
+    side, packet = _ways(version, h, direction)
+    field = s.choose(("destination", "source"))
+    about = REMOTE if (field == "destination") == (direction == "out") else LOCAL
+    address = getattr(ip.parse(packet), field)
+    bits = 8 * len(address)
+    length = s.draw(st.one_of(st.sampled_from((bits, bits - 1, 1, 8, bits // 2, 0)), st.integers(0, bits)))
+    places = [None, *([length - 1] if length else []), *([length] if length < bits else [])]
+    place = s.draw(st.sampled_from(places))
+    named = address if place is None else turned(address, place)
+    selector = h.selector(packet, **{"source": None, "destination": None, field: prefix(named, length)})
+    h.policy(direction, packet, about=about, action="block", selector=selector)
+    h.enters(side, packet, about)
+
+
+@check(
+    PROTOCOL,
+    ANY,
+    proved_by=(
+        "xfrm-policy-protocol-bits",
+        "xfrm-policy-any-protocol-needs-ports",
+    ),
+)
+def protocols(s: Scenario) -> None:
+    """A protocol is one number or any: neighbouring numbers are others."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    protocol = s.draw(st.sampled_from((253, upper_layers.TCP, upper_layers.UDP, 254, 114)))
+    asked = s.draw(st.sampled_from((protocol, protocol - 1, protocol + 1, None)))
+    packet = h.outgoing(version, protocol=protocol, content=bytes(range(1, 41)))
+    about = ANY if asked is None else PROTOCOL
+    h.policy("out", packet, about=about, action="block", selector=h.selector(packet, protocol=asked))
+    h.enters("plain", packet, about)
+
+
+@check(
+    PORTS,
+    weight=3.0,
+    proved_by=(
+        "xfrm-policy-ports-of-dccp",
+        "xfrm-policy-last-port-left-out",
+    ),
+)
+def ports(s: Scenario) -> None:
+    """Source and destination ports at both edges of a range and just outside, of each protocol that has them."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    protocol = s.choose(WITH_PORTS)
+    width = s.draw(st.sampled_from((1, 2, 16, 256, 1024) if h.caps.ports == "masks" else (1, 2, 16, 100, 777)))
+    first = s.draw(st.integers(1, 60_000 // width)) * width
+    inside = s.draw(st.sampled_from((first, first + width - 1, first - 1, first + width, first + width // 2)))
+    field = s.choose(("destination_ports", "source_ports"))
+    asked = s.draw(st.sampled_from((protocol, None)))
+    direction = s.choose(DIRECTIONS[:2])
+    numbers = (0x1F90, inside) if field == "destination_ports" else (inside, 0x1F90)
+    packet = h.message(version, protocol, *numbers, direction="out" if direction == "out" else "in")
+    selector = h.selector(packet, protocol=asked, **{field: h.ports(first, first + width - 1)})
+    h.policy(direction, packet, about=PORTS, action="block", selector=selector)
+    h.enters("plain" if direction == "out" else "wire", packet, PORTS)
+
+
+@check(NO_PORT, proved_by=("xfrm-policy-ports-of-everything",))
+def no_ports(s: Scenario) -> None:
+    """What has no ports has none that a policy could name, whatever its first octets look like."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    protocol = s.draw(st.sampled_from((packets.EXPERIMENTAL, upper_layers.ESP)))
+    packet = h.outgoing(version, protocol=protocol, content=bytes.fromhex("1f902710") + bytes(range(40)))
+    field, number = s.draw(st.sampled_from((("source_ports", 0x1F90), ("destination_ports", 0x2710))))
+    selector = h.selector(packet, protocol=None, **{field: h.ports(number)})
+    h.policy("out", packet, about=NO_PORT, action="block", selector=selector)
+    h.enters("plain", packet, NO_PORT)
+
+
+@check(ICMP, proved_by=("xfrm-policy-code-not-compared",))
+def icmp_types(s: Scenario) -> None:
+    """ICMP by type, or by type and code."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    protocol = upper_layers.ICMP if version == 4 else upper_layers.ICMPV6
+    kind, code = s.draw(st.sampled_from(((3, 1), (8, 0), (128, 0), (1, 4), (11, 1))))
+    packet = h.message(version, protocol, kind, code)
+    asked = {"source_ports": h.ports(kind + s.draw(st.sampled_from((0, 1))))}
+    if s.draw(st.booleans()):
+        asked["destination_ports"] = h.ports(code + s.draw(st.sampled_from((0, 1))))
+    h.policy("out", packet, about=ICMP, action="block", selector=h.selector(packet, protocol=protocol, **asked))
+    h.enters("plain", packet, ICMP)
+
+
+@check(FRAGMENT, PORTS, weight=2.0, proved_by=("xfrm-policy-ports-of-fragments",))
+def fragments(s: Scenario) -> None:
+    """The first fragment has ports as a whole packet has; one behind it has none, and no policy with ports is for it."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    asked = s.draw(st.sampled_from(({}, {"protocol": upper_layers.UDP})))
+    whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
+    field, number = s.draw(st.sampled_from((("source_ports", 0x1F90), ("destination_ports", 0x2710))))
+    selector = h.selector(whole, **asked, **{field: h.ports(number)})
+    h.policy("out", whole, about=FRAGMENT, action="block", priority=1, selector=selector)
+    h.policy("out", whole, about=FRAGMENT, priority=2)
+    first, last = wire.fragments(whole, (2,))
+    for piece, told in s.draw(st.permutations(((first, PORTS), (last, FRAGMENT)))):
+        h.enters("plain", piece, told)
+
+
+@check(BEHIND, proved_by=("xfrm-policy-next-header-of-ipv6",))
+def behind_extension_headers(s: Scenario) -> None:
+    """The protocol is what stands behind the extension headers, and so do the ports."""
+    h = HostScenario(s)
+    s.need("IPv6", 6 in h.versions())
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    chain = s.draw(st.sampled_from((((60, _OPTIONS),), ((0, _OPTIONS),), ((0, _OPTIONS), (60, _OPTIONS)))))
+    content = upper_layers.upper_layer(upper_layers.UDP, 16, packets.hosts(6, "out"))
+    packet = h.outgoing(6, protocol=upper_layers.UDP, content=content, extensions=chain)
+    asked = s.draw(st.sampled_from((upper_layers.UDP, upper_layers.TCP, 60)))
+    h.policy("out", packet, about=BEHIND, action="block", selector=h.selector(packet, protocol=asked))
+    h.enters("plain", packet, BEHIND)
+
+
+_OPTIONS = bytes((0, 1, 4)) + bytes(4)
+"""An extension header of 8 octets behind the first one: six of padding."""
+
+
+@check(ESP_NOT_SKIPPED, proved_by=("xfrm-policy-esp-passes",))
+def esp_of_others(s: Scenario) -> None:
+    """Somebody else's ESP is protocol 50, and not what is inside."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    content = upper_layers.upper_layer(upper_layers.ESP, 40, packets.hosts(version, "out"))
+    packet = h.outgoing(version, protocol=upper_layers.ESP, content=content)
+    asked = s.draw(st.sampled_from((upper_layers.ESP, upper_layers.UDP, 51)))
+    h.policy("out", packet, about=ESP_NOT_SKIPPED, action="block", selector=h.selector(packet, protocol=asked))
+    h.enters("plain", packet, ESP_NOT_SKIPPED)
+
+
+@check(IKE, proved_by=("xfrm-policy-ike-passes",))
+def ike_is_no_exception(s: Scenario) -> None:
+    """Packets to IKE's ports meet the policies as all others do."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    port = s.draw(st.sampled_from((IKE_PORT, NAT_T)))
+    packet = h.message(version, upper_layers.UDP, port, port)
+    h.policy("out", packet, about=IKE, action=s.draw(st.sampled_from(("block", "allow"))))
+    h.enters("plain", packet, IKE)
+
+
+@check(SELECTION, proved_by=("xfrm-policy-mark-without-mask",))
+def mark_and_interface(s: Scenario) -> None:
+    """Of policies that differ in mark or interface alone each is for its own packets."""
+    h = HostScenario(s)
+    s.need("marks or if_ids", h.caps.marks or h.caps.if_ids)
+    packet = h.outgoing(s.choose(h.versions()))
+    if h.caps.marks:
+        mask = s.draw(st.sampled_from((0xFF, 0xFFFFFFFF, 0xF0)))
+        value = 0x30 & mask
+        h.policy("out", packet, about=SELECTION, action="block", priority=1, mark=h.mark(value, mask))
+    else:
+        h.policy("out", packet, about=SELECTION, action="block", priority=1, if_id=7)
+    marks = (0, 0x30, 0x31, 0x1030) if h.caps.marks else (0,)
+    h.enters("plain", packet, SELECTION, mark=s.draw(st.sampled_from(marks)))
+    h.counters(SELECTION)
+
+
+# ------------------------------------------------------------------------------------------------------ what is required
+
+
+@check(
+    REQUIRED,
+    TEMPLATES,
+    weight=3.0,
+    proved_by=(
+        "xfrm-policy-any-sa-will-do",
+        "xfrm-policy-ends-in-the-wrong-family",
+        "xfrm-policy-clear-is-let-in",
+    ),
+)
+def required_of_what_arrives(s: Scenario) -> None:
+    """What arrives in the clear, or over an SA of another request, mode or end, is not what the policy requires."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel")
+    packet = h.incoming(h.version_in(sa))
+    wanted = h.template(sa)
+    far = s.other_gateways(sa)[1]
+    other = s.draw(
+        st.sampled_from(
+            (
+                wanted,
+                h.template(sa, reqid=sa.reqid + 1),
+                h.template(sa, reqid=0),
+                h.template(sa, source=far),
+                h.template(sa, spi=sa.spi),
+                h.template(sa, spi=sa.spi ^ 0x10000),
+            )
+        )
+    )
+    h.policy("forward", packet, other, about=REQUIRED)
+    h.enters("wire", packet, REQUIRED)
+    h.enters("wire", s.peer(sa).protect(packet, 1), TEMPLATES)
+    h.counters(TEMPLATES)
+
+
+@check(NESTED, weight=2.0, proved_by=("xfrm-policy-bundle-inside-out",))
+def nested(s: Scenario) -> None:
+    """Several templates are several SAs around a packet, the first innermost; it is let in with all of them, in order."""
+    h = HostScenario(s)
+    inner, outer = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
+    s.need("a tunnel in a tunnel", s.outer_version(inner) in s.versions(outer))
+    packet = h.outgoing(h.version_in(inner))
+    h.policy("out", packet, h.template(inner), h.template(outer), about=NESTED)
+    for _ in range(2):
+        h.enters("plain", packet, NESTED)
+    h.counters(NESTED)
+
+
+@check(NESTED, weight=2.0, proved_by=("xfrm-policy-templates-in-any-order",))
+def nested_inbound(s: Scenario) -> None:
+    """What arrives is taken out of its SAs one after the other, and is let in with exactly those that are required."""
+    h = HostScenario(s)
+    inner, outer = h.sa("in", mode="tunnel"), h.sa("in", mode="tunnel")
+    s.need("a tunnel in a tunnel", s.outer_version(inner) in s.versions(outer))
+    packet = h.incoming(h.version_in(inner))
+    asked = s.draw(
+        st.sampled_from(
+            ((inner, outer), (outer, inner), (inner,), (outer,), (inner, outer, inner)),
+        )
+    )
+    h.policy("forward", packet, *map(h.template, asked), about=NESTED)
+    h.enters("wire", s.peer(outer).protect(s.peer(inner).protect(packet, 1), 1), NESTED)
+    h.enters("wire", s.peer(inner).protect(packet, 2), NESTED)
+    h.counters(NESTED)

@@ -1,0 +1,158 @@
+"""The SAs of a host: which one a packet came for, which one it leaves under, and what becomes of it without."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from espproof.adapters.case import Lifetime
+from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.registry import check
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.requirements.ids import counter_rule
+from espproof.reference import ip
+
+OF_ENTRY, REPLACED = "RFC4301-5.1-sa-of-entry", "RFC4301-4.4.2.1-lifetime-replaced"
+OUTLIVE = "RFC4301-5-sas-outlive-entries"
+IN_NO_STATES, OUT_NO_STATES = counter_rule("XfrmInNoStates"), counter_rule("XfrmOutNoStates")
+IN_EXPIRED, OUT_EXPIRED = counter_rule("XfrmInStateExpired"), counter_rule("XfrmOutStateExpired")
+MISMATCH = counter_rule("XfrmInStateMismatch")
+
+
+@check(
+    OF_ENTRY,
+    OUT_NO_STATES,
+    weight=2.0,
+    proved_by=(
+        "xfrm-state-request-not-compared",
+        "xfrm-state-spi-not-compared",
+    ),
+)
+def the_one_that_fits(s: Scenario) -> None:
+    """A template asks for request id, mode, ends, and SPI where it names one: an SA that differs in one is not taken."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel")
+    near, far = s.other_gateways(sa)
+    twin = s.changed(sa, name="twin", spi=sa.spi ^ 0x0101, **s.fresh_keys(sa, 3))
+    changes: tuple[dict[str, Any], ...] = (
+        {"reqid": sa.reqid + 1},
+        {"source": near},
+        {"destination": far},
+        {"spi": sa.spi ^ 0x1100},
+    )
+    twin = s.changed(twin, **s.draw(st.sampled_from(changes)))
+    if s.draw(st.booleans()):
+        s.with_fields(twin)
+    packet = h.outgoing(h.version_in(sa))
+    asked = s.draw(st.sampled_from((sa, twin)))
+    spi = s.draw(st.sampled_from((0, asked.spi)))
+    h.policy("out", packet, h.template(asked, spi=spi), about=OF_ENTRY)
+    for _ in range(2):
+        h.enters("plain", packet, OF_ENTRY)
+    h.counters(OUT_NO_STATES)
+
+
+@check(REPLACED, weight=2.0, proved_by=("xfrm-state-oldest-of-a-request",))
+def rekeyed_outbound(s: Scenario) -> None:
+    """A new SA takes over from the old one as soon as it is there: no packet is lost, or in the clear."""
+    h = HostScenario(s)
+    s.need("delete_sa", s.caps.delete_sa)
+    old = h.sa("out", mode="tunnel")
+    packet = h.outgoing(h.version_in(old))
+    h.policy("out", packet, h.template(old), about=REPLACED)
+    for round_number in range(s.draw(st.integers(1, 3))):
+        for _ in range(s.draw(st.integers(0, 3))):
+            h.enters("plain", packet, REPLACED)
+        new = s.changed(old, name=f"new{round_number}", spi=old.spi ^ 0x2211, **s.fresh_keys(old, round_number))
+        s.add(new, REPLACED)
+        h.enters("plain", packet, REPLACED)
+        s.delete(old, REPLACED)
+        h.enters("plain", packet, REPLACED)
+        old = new
+    h.counters(REPLACED)
+
+
+@check(REPLACED, weight=2.0, proved_by=("xfrm-state-deleted-by-its-twin",))
+def rekeyed_inbound(s: Scenario) -> None:
+    """Packets of the old SA are let in until it is deleted, beside those of the new one."""
+    h = HostScenario(s)
+    s.need("delete_sa", s.caps.delete_sa)
+    old = h.sa("in", mode="tunnel")
+    packet = h.incoming(h.version_in(old))
+    h.policy("forward", packet, h.template(old), about=REPLACED)
+    h.enters("wire", s.peer(old).protect(packet, 1), REPLACED)
+    new = s.changed(old, name="new", spi=old.spi ^ 0x2211, **s.fresh_keys(old, 1))
+    s.add(new, REPLACED)
+    for number in range(1, s.draw(st.integers(2, 4))):
+        h.enters("wire", s.peer(new).protect(packet, number), REPLACED)
+        h.enters("wire", s.peer(old).protect(packet, number + 1), REPLACED)
+    s.delete(old, REPLACED)
+    h.enters("wire", s.peer(old).protect(packet, 9), IN_NO_STATES)
+    h.enters("wire", s.peer(new).protect(packet, 9), REPLACED)
+    h.counters(IN_NO_STATES)
+
+
+@check(IN_NO_STATES, proved_by=("xfrm-state-spi-alone",))
+def nobody_to_receive(s: Scenario) -> None:
+    """Another SPI, or another address of ours, is nobody's packet where the SA is found by both."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel")
+    packet = h.incoming(h.version_in(sa))
+    h.policy("forward", packet, h.template(sa), about=IN_NO_STATES)
+    near = s.other_gateways(sa)[0]
+    others: tuple[dict[str, Any], ...] = ({"spi": sa.spi ^ 0x10001}, {"destination": near})
+    h.enters("wire", s.peer_of(sa, **s.draw(st.sampled_from(others))).protect(packet, 1), IN_NO_STATES)
+    h.enters("wire", s.peer(sa).protect(packet, 1), IN_NO_STATES)
+    h.counters(IN_NO_STATES)
+
+
+@check(
+    IN_EXPIRED,
+    OUT_EXPIRED,
+    weight=2.0,
+    proved_by=(
+        "xfrm-state-limit-of-what-arrives",
+        "xfrm-state-end-in-silence",
+    ),
+)
+def hard_limits(s: Scenario) -> None:
+    """The packet that finds a hard limit reached is discarded and counted as such. What finds its SA gone comes later: how
+    soon it goes is nobody's business."""
+    h = HostScenario(s)
+    s.need("lifetime packets", "packets" in s.caps.lifetimes)
+    direction = s.choose(("out", "in"))
+    limit = s.draw(st.integers(1, 3))
+    sa = h.sa(direction, mode="tunnel", lifetime=Lifetime(hard_packets=limit))
+    about = OUT_EXPIRED if direction == "out" else IN_EXPIRED
+    version = h.version_in(sa)
+    packet = h.outgoing(version) if direction == "out" else h.incoming(version)
+    h.policy("out" if direction == "out" else "forward", packet, h.template(sa), about=about)
+    for number in range(1, limit + 2):
+        sent = packet if direction == "out" else s.peer(sa).protect(packet, number)
+        h.enters("plain" if direction == "out" else "wire", sent, about)
+        h.counters(about)
+
+
+@check(MISMATCH, proved_by=("xfrm-state-selectors-of-sas-ignored",))
+def not_its_traffic(s: Scenario) -> None:
+    """What comes out of an SA and is not what its selectors say is discarded, though a policy would let it in."""
+    h = HostScenario(s)
+    s.need("selectors", s.caps.selectors)
+    sa = h.sa("in", mode="tunnel", add=False)
+    packet = h.incoming(h.version_in(sa))
+    fits = s.draw(st.booleans())
+    sa = s.with_fields(sa, selectors=(s.selector(ip.parse(packet), fits=fits),))
+    h.policy("forward", packet, h.template(sa), about=MISMATCH)
+    h.enters("wire", s.peer(sa).protect(packet, 1), MISMATCH)
+    h.counters(MISMATCH)
+
+
+@check(OUTLIVE, records=True)
+def without_their_policy(s: Scenario) -> None:
+    """Whether an SA is there when the policy that led to it has gone."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel")
+    packet = h.outgoing(h.version_in(sa))
+    made = h.policy("out", packet, h.template(sa), about=OUTLIVE)
+    h.enters("plain", packet, OUTLIVE)
+    h.delete(made, OUTLIVE)
+    s.read(sa, OUTLIVE)
