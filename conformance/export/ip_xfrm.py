@@ -31,6 +31,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
+from espproof.conformance.export import host_script
 from espproof.conformance.export.comment import comment
 from espproof.reference import ip
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -49,8 +50,10 @@ HEAD = """\
 
 def ip_xfrm(case: Case) -> str:
     """The script. It ends at the first command that fails."""
-    done = ReferenceAdapter().execute(case)
     lines = [*HEAD.splitlines(), *comment(f"espproof case {case.id}"), *comment(case.title), "set -eu"]
+    if case.host is not None:
+        return "\n".join([*lines, *host_script.lines(case, _sa)]) + "\n"
+    done = ReferenceAdapter().execute(case)
     policies = _Policies()
     for number, (sa, outcome) in enumerate(zip(case.sas, done.setup, strict=True), 1):
         lines += ["", *_sa(sa, number, outcome)]
@@ -70,7 +73,8 @@ def state(sa: Sa, reqid: int) -> list[str] | None:
     if cipher.names.linux is None:
         return None
     command = ["ip", "xfrm", "state", "add", *_ends(sa), "spi", f"{sa.spi:#010x}"]
-    command += ["reqid", str(reqid), "mode", sa.mode]
+    command += ["reqid", str(reqid), "mode", sa.mode, *host_script.mark(sa.mark)]
+    command += ["if_id", f"{sa.if_id:#x}"] if sa.if_id else []
     key = _hexadecimal(sa.encr_key + sa.salt)
     if cipher.aead:
         command += ["aead", cipher.names.linux, key, str(8 * cipher.icv_size)]
