@@ -44,6 +44,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Packets can be sent by the host itself, whole."""
     counters: bool = False
     """`read_counters` tells them all."""
+    segments: tuple[Literal["tcp", "udp"], ...] = ()
+    """Super-packets of these protocols can enter on the plain side."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,5 +223,7 @@ def everything() -> Capabilities:
         ipv6_extension_headers=True,
         reassembles=True,
         drop_reasons=True,
-        host=HostCapabilities(ports="ranges", marks=True, if_ids=True, local=True, counters=True),
+        host=HostCapabilities(
+            ports="ranges", marks=True, if_ids=True, local=True, counters=True, segments=("tcp", "udp")
+        ),
     )

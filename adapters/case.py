@@ -401,11 +401,16 @@ class DeletePolicy(_Step, tag="delete_policy", frozen=True, kw_only=True):
 
 
 class Enter(_Step, tag="enter", frozen=True, kw_only=True):
-    """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it."""
+    """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it.
+
+    With `segment` it is a super-packet (TCP or UDP): it stands for packets with so many octets of payload each, the last
+    with the rest, and these emerge.
+    """
 
     side: Side
     packet: Octets
     mark: Word = 0
+    segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
 
 
 class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):

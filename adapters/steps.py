@@ -74,6 +74,13 @@ def _protect(step: Outbound) -> str:
     return ", ".join(words)
 
 
+def _enter(step: Enter) -> str:
+    words = [f"{len(step.packet)} octets enter at {step.side}"]
+    words += [f"to be cut up into {step.segment} each"] if step.segment else []
+    words += [f"mark {step.mark:#x}"] if step.mark else []
+    return ", ".join(words)
+
+
 STEPS: dict[type[Step], StepKind] = {
     AddSa: StepKind(
         take=lambda adapter, step: adapter.add_sa(step.sa),
@@ -148,7 +155,7 @@ STEPS: dict[type[Step], StepKind] = {
     Enter: StepKind(
         take=lambda adapter, step: adapter.enter(step),
         outcomes=(Emerged, Unsupported),
-        told=lambda step: f"{len(step.packet)} octets enter at {step.side}",
+        told=_enter,
         packets=lambda step: (step.packet,),
     ),
     ReadCounters: StepKind(

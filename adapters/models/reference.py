@@ -136,7 +136,7 @@ class ReferenceAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Unsupported:
         if self._host is None:
             return _NO_HOST
-        emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now)
+        emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
         return Emerged(
             packets=tuple(
                 EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged

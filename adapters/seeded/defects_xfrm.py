@@ -426,4 +426,82 @@ DEFECTS = (
          "    if number is None:\n        return Quiet.DROPPED\n"),
         breaks=("LINUX.xfrm_proc-outbound-state-seq-error",),
     ),
+    # ----------------------------------------------------------------------------------------------------- xfrm-gso
+    defect(
+        "xfrm-gso-push-in-all", "ours", "xfrm-gso",
+        "each segment has the flags of the whole",
+        ("xfrm.segmentation", "    flags = made[_FLAGS] & ~(0 if last else _FIN | _PSH) & ~(_CWR if at else 0)\n",
+         "    flags = made[_FLAGS]\n"),
+        breaks=("LINUX.segmentation_offloads-tcp-segments",),
+    ),
+    defect(
+        "xfrm-gso-number-of-the-first", "ours", "xfrm-gso",
+        "the TCP sequence number is counted up in segments, not in octets",
+        ("xfrm.segmentation", "    number = int.from_bytes(header[_SEQUENCE], \"big\") + at\n",
+         "    number = int.from_bytes(header[_SEQUENCE], \"big\") + (at > 0)\n"),
+        breaks=("LINUX.segmentation_offloads-tcp-segments",),
+    ),
+    defect(
+        "xfrm-gso-one-identification", "ours", "xfrm-gso",
+        "all segments have one identification",
+        ("xfrm.segmentation", "    identification = int.from_bytes(header[ip.IPV4_IDENTIFICATION], \"big\") + number\n",
+         "    identification = int.from_bytes(header[ip.IPV4_IDENTIFICATION], \"big\")\n"),
+        breaks=("LINUX.segmentation_offloads-tcp-identification",),
+    ),
+    defect(
+        "xfrm-gso-length-of-the-whole", "ours", "xfrm-gso",
+        "the last datagram has the length of the others",
+        ("xfrm.segmentation", "        made = ip.with_field(header, _UDP_LENGTH, len(header) + len(content))\n",
+         "        size = len(content) if not last else min(len(content) + 1, 65527)\n"
+         "        made = ip.with_field(header, _UDP_LENGTH, len(header) + size)\n"),
+        breaks=("LINUX.segmentation_offloads-gso-udp",),
+    ),
+    defect(
+        "xfrm-gso-one-number-for-all", "ours", "xfrm-gso",
+        "the segments of a super-packet go out with one ESP sequence number",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+         "            before = [(state.entry.state, state.entry.state.sequence) for state in self.states]\n"
+         "            sent: list[Emerging] = []\n"
+         "            for piece in pieces:\n"
+         "                for one, number in before:\n"
+         "                    one.sequence = number\n"
+         "                sent += self.enter(side, piece, mark, now)\n"
+         "            return tuple(sent)\n"),
+        breaks=("RFC4303-3.3.3-increment",),
+    ),
+    defect(
+        "xfrm-gso-rest-in-the-clear", "LE-004", "xfrm-gso",
+        "of a super-packet the first segment is protected, and the others are sent as they are",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+         "            rest = tuple(Emerging(self._side_of(piece), ip.forwarded(piece)) for piece in pieces[1:])\n"
+         "            return self.enter(side, pieces[0], mark, now) + rest\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
+        "xfrm-gso-half-of-the-last", "LX-001", "xfrm-gso",
+        "the high half of all segments is that of the last: those in front of the wrap have one that is too high",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+         "            first = {state.sa.name: state.entry.state.sequence for state in self.states}\n"
+         "            for state in self.states:\n"
+         "                low, high = state.entry.state.sequence & 0xFFFFFFFF, state.entry.state.sequence >> 32\n"
+         "                if state.sa.esn and low + len(pieces) > 0xFFFFFFFF and high < 0xFFFFFFFF:\n"
+         "                    state.entry.state.sequence += 1 << 32\n"
+         "            sent = tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"
+         "            for state in self.states:\n"
+         "                if state.entry.state.sequence - first[state.sa.name] > 1 << 32:\n"
+         "                    state.entry.state.sequence -= 1 << 32\n"
+         "            return sent\n"),
+        breaks=("LINUX.segmentation_offloads-gso-as-singles", "RFC4303-2.2.1-icv-covers-high", "RFC4303-3.3.3-increment"),
+    ),
+    defect(
+        "xfrm-gso-wrap-of-the-first", "ours", "xfrm-gso",
+        "a super-packet for which there are not enough numbers is discarded as a whole, and counted once",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+         "            if any(state.entry.state.sequence + len(pieces) >= 1 << (64 if state.sa.esn else 32)\n"
+         "                   for state in self.states):\n"
+         "                self.counters[Counter.OUT_STATE_SEQ_ERROR] += 1\n"
+         "                return ()\n"
+         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"),
+        breaks=("LINUX.segmentation_offloads-gso-as-singles",),
+    ),
 )  # fmt: skip

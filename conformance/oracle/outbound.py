@@ -341,6 +341,9 @@ class OutboundJudge:
         if spi_of(esp) != sa.spi:
             yield SPI, f"the SPI is {spi_of(esp):#010x}, expected {sa.spi:#010x}"
             return None
+        if codec.iv_of(esp) != iv:  # that a Case asks for one IV twice is not the sender's fault
+            self._ivs.append(codec.iv_of(esp))
+            self._tails.append(esp[: len(esp) - codec.icv_size][-codec.iv_size or len(esp) :])
         rule = FIRST_ONE if self._first and expected == 1 else INCREMENT
         self.shown.add(rule)
         if sequence_low(esp) != expected & 0xFFFFFFFF:
@@ -349,9 +352,6 @@ class OutboundJudge:
         self.shown.add(ALIGNMENT)
         if len(esp) % 4:
             yield ALIGNMENT, f"the ESP packet's {len(esp)} octets are no multiple of 4"
-        if codec.iv_of(esp) != iv:  # that a Case asks for one IV twice is not the sender's fault
-            self._ivs.append(codec.iv_of(esp))
-            self._tails.append(esp[: len(esp) - codec.icv_size][-codec.iv_size or len(esp) :])
         if iv is not None and codec.iv_of(esp) != iv:  # with the IV, every octet of a packet that opens is fixed
             yield icv_rule(sa), f"the IV is {codec.iv_of(esp).hex()}, not the one that was given"
         plaintext = codec.open(esp, expected)

@@ -60,6 +60,7 @@ FAMILIES = (
     "xfrm-policy",
     "xfrm-state",
     "xfrm-path",
+    "xfrm-gso",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -90,6 +91,7 @@ _DOCUMENTS = (
     "RFC4868",
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
+    "LINUX.segmentation_offloads",
 )
 _FIELDS = frozenset(
     {

@@ -18,6 +18,7 @@ from espproof.reference import ip
 from espproof.reference.endpoint import PROTOCOL_ESP, Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.reassembly import Reassembly
+from espproof.reference.xfrm import segmentation
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.path import (
     CHECK,
@@ -82,12 +83,18 @@ class Host:
 
     # ------------------------------------------------------------------------------------------------------ packets
 
-    def enter(self, side: Side, packet: bytes, mark: int = 0, now: float = 0) -> tuple[Emerging, ...]:
-        """A whole IP packet enters: what emerges because of it."""
+    def enter(
+        self, side: Side, packet: bytes, mark: int = 0, now: float = 0, *, segment: int = 0
+    ) -> tuple[Emerging, ...]:
+        """A whole IP packet enters: what emerges because of it. With `segment` it is a super-packet, which is cut up into
+        parts of so many octets: they fare as if they had come one by one."""
         try:
             parsed = ip.parse(packet)
         except Malformed:
             return ()
+        if segment and len(parsed.payload) > segment:
+            pieces = segmentation.segments(packet, segment)
+            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))
         if side == "local":
             return self._leave(packet, mark, now)
         return self._arrive(parsed, packet, mark, now, ())

@@ -13,11 +13,12 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side]              ["emerged", [side, …]], with a packet for each
+    ["enter", side, header]      ["emerged", [side, …]], with a packet for each
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
 those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
+The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -231,8 +232,8 @@ class Agent:
         error, text = self._gateway.error(delete)
         return ["errno", error, text] if error else ["done"]
 
-    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str) -> list[Any]:
-        emerged = self._stack().enter(side, next(packets))
+    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
+        emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
         out += [packet for _, packet in emerged]
         return ["emerged", [side for side, _ in emerged]]
 

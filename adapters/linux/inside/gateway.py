@@ -102,7 +102,7 @@ class Gateway:
         _set(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
-        self.wire, self.plain = wire or Tun("wire"), Tun("plain")
+        self.wire, self.plain = wire or Tun("wire"), Tun("plain", super_packets=self.of_host)
         if not self.wire.renewed:
             _set(_SHORT_LIVED_FRAGMENTS)
         for link in (self.wire, self.plain):
@@ -268,20 +268,27 @@ class Gateway:
 
     def originate(self, packet: bytes, source: str, destination: str) -> Result:
         """A packet of our own, header included, goes from one address to another."""
-        version = 6 if ":" in destination else 4
-        ends = [
-            socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, end) for end in (source, destination)
-        ]
-        if version == 4:
-            control = (socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4s", 0, ends[0], bytes(4)))
-        else:
-            control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("=16si", ends[0], 0))
-        try:
-            self._raw[version].sendmsg([packet], [control], 0, (destination, 0))
-        except OSError:
+        if not self.send(packet, source, destination):
             reason = self._new_drop()
             return "dropped", reason or "unspecified"
         return self._told(self.wire, self._fate_of_protected)
+
+    def send(self, packet: bytes, source: str = "", destination: str = "") -> bool:
+        """Send a packet of our own, header included, from one address to another or to those in its header; False if the
+        kernel does not take it."""
+        family, ends = _ends(packet)
+        source, destination = source or ends[0], destination or ends[1]
+        if family == socket.AF_INET:
+            octets = struct.pack("=i4s4s", 0, socket.inet_pton(family, source), bytes(4))
+            control = (socket.IPPROTO_IP, _IP_PKTINFO, octets)
+        else:
+            octets = struct.pack("=16si", socket.inet_pton(family, source), 0)
+            control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, octets)
+        try:
+            self._raw[4 if family == socket.AF_INET else 6].sendmsg([packet], [control], 0, (destination, 0))
+        except OSError:
+            return False
+        return True
 
     def _told(self, where: socket.socket | Link, fate: Callable[[], Result | None]) -> Result:
         result = fate()
@@ -368,6 +375,15 @@ def _inbound_policies() -> list[xfrm.Request]:
         for family in (xfrm.AF_INET, xfrm.AF_INET6)
         for direction in (xfrm.IN, xfrm.FORWARD)
     ]
+
+
+def _ends(packet: bytes) -> tuple[int, tuple[str, str]]:
+    """Address family, source and destination of an IP packet."""
+    if packet[0] >> 4 == 4:
+        return socket.AF_INET, (socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]))
+    ends = (socket.inet_ntop(socket.AF_INET6, octets) for octets in (packet[8:24], packet[24:40]))
+    source, destination = ends
+    return socket.AF_INET6, (source, destination)
 
 
 def _set(settings: Mapping[str, str]) -> None:

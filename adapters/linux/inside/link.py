@@ -15,7 +15,9 @@ from collections.abc import Callable
 from espproof.adapters.linux.netlink import rtnetlink
 
 _CLONE_NEWNET = 0x40000000
-_TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI = 0x400454CA, 0x0001, 0x0010, 0x1000
+_TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454CA, 0x0001, 0x0010, 0x1000, 0x4000
+PLAIN_PACKET = bytes(10)
+"""The `virtio_net_hdr` of a packet that is no super-packet."""
 LARGEST = 65535
 """Octets of the largest packet that goes through a tun device, as its MTU."""
 _BUFFER = 1 << 17
@@ -74,11 +76,12 @@ ROOM = bytearray(_BUFFER)
 
 class Tun(Link):
     """A device that is this process; it ends with its namespace. With `gro` it is polled for what arrives, as a card is,
-    and the kernel's generic receive offload (GRO) sees each packet before IP does."""
+    and the kernel's generic receive offload (GRO) sees each packet before IP does. With `super_packets` it takes them."""
 
-    def __init__(self, name: str, *, gro: bool = False) -> None:
+    def __init__(self, name: str, *, gro: bool = False, super_packets: bool = False) -> None:
         self.name = name
-        self._flags = _IFF_TUN | _IFF_NO_PI | (_IFF_NAPI if gro else 0)
+        self._front = len(PLAIN_PACKET) if super_packets else 0
+        self._flags = _IFF_TUN | _IFF_NO_PI | (_IFF_NAPI if gro else 0) | (_IFF_VNET_HDR if super_packets else 0)
         self._descriptor = -1
 
     def enter(self) -> None:
@@ -92,15 +95,22 @@ class Tun(Link):
         os.close(self._descriptor)
 
     def write(self, packet: bytes) -> bool:
+        return self.write_super(PLAIN_PACKET, packet) if self._front else self._write([packet])
+
+    def write_super(self, header: bytes, packet: bytes) -> bool:
+        """A super-packet arrives; `header` is a `virtio_net_hdr`, which says how it is cut up."""
+        return self._write([header, packet])
+
+    def _write(self, parts: list[bytes]) -> bool:
         try:
-            os.write(self._descriptor, packet)
+            os.writev(self._descriptor, parts)
         except OSError:
             return False
         return True
 
     def read(self) -> bytes | None:
         try:
-            return bytes(memoryview(ROOM)[: os.readv(self._descriptor, [ROOM])])
+            return bytes(memoryview(ROOM)[self._front : os.readv(self._descriptor, [ROOM])])
         except BlockingIOError:
             return None
 

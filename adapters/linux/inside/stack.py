@@ -50,10 +50,13 @@ class Stack(Gateway):
         self.clear()
         self._begin = self._counted()
 
-    def enter(self, side: str, packet: bytes) -> list[Emerged]:
-        """A packet enters at "wire" or "plain": what emerges."""
+    def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
+        """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet
+        enters at "plain" with a `virtio_net_hdr`."""
         before = self._counters()
-        if not (self.wire if side == "wire" else self.plain).write(packet):
+        if side == "local":
+            self.send(packet)
+        elif not (self.plain.write_super(super_header, packet) if super_header else self._side(side).write(packet)):
             return []
         emerged = self._emerged(before)
         for seconds in self.wire.patience:
@@ -63,6 +66,9 @@ class Stack(Gateway):
             emerged = self._emerged(before)
         self._last = self._counters()
         return emerged
+
+    def _side(self, side: str) -> Link:
+        return self.wire if side == "wire" else self.plain
 
     def _emerged(self, before: bytes) -> list[Emerged]:
         found: list[Emerged] = []

@@ -29,7 +29,7 @@ from espproof.conformance.export.pcap import packets
 from espproof.conformance.oracle import outbound as rules
 from espproof.conformance.oracle.judge import judge
 from espproof.conformance.oracle.judgement import Judgement
-from espproof.conformance.oracle.shown import icv_rule
+from espproof.conformance.oracle.shown import icv_rule, iv_rule
 from espproof.conformance.oracle.verdict import Verdict
 from espproof.conformance.replay.walk import walk
 from espproof.conformance.requirements import ids
@@ -93,7 +93,7 @@ def test_a_dummy_is_a_packet() -> None:
 WRONG: list[tuple[str, tuple[bytes, ...], list[str]]] = [
     ("the first has number 0", (right(0), right(1), right(2)), [ids.FIRST_ONE]),
     ("a number is left out", (right(1), right(3)), [ids.INCREMENT, ids.INCREMENT]),
-    ("a number comes twice", (right(1), right(1), right(2)), [ids.INCREMENT]),
+    ("a number comes twice, and its IV", (right(1), right(1), right(2)), [ids.INCREMENT, iv_rule(TUNNEL.encr)]),
     ("they end too late", (right(1), right(2), right(3)), [ids.INCREMENT]),
     ("they end too soon", (right(1),), [ids.INCREMENT]),
     ("there are none", (), [ids.INCREMENT]),

@@ -83,8 +83,12 @@ def drawn(seed: int) -> Capabilities:
         )
     }  # fmt: skip
     host = HostCapabilities(
+        segments=some(rng, ("tcp", "udp"), 0),
         ports=rng.choice(("none", "masks", "ranges")),
-        **{name: rng.random() < 0.5 for name in ("marks", "if_ids", "local", "counters")},
+        marks=rng.random() < 0.5,
+        if_ids=rng.random() < 0.5,
+        local=rng.random() < 0.5,
+        counters=rng.random() < 0.5,
     )
     windows = rng.choice(
         (
