@@ -137,7 +137,7 @@ def _emerged(
         if is_.side != should.side:
             yield None, f"a packet emerges at {is_.side}, expected at {should.side}"
         elif path:
-            if _is_clear(is_.packet, step):
+            if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
                 yield from _protected(number, is_.packet, should.packet, path, numbers, layers)
@@ -154,6 +154,14 @@ def _emerged(
 
 def _is_clear(packet: bytes, step: Enter) -> bool:
     return packet in (step.packet, ip.forwarded(step.packet))
+
+
+def _inmost(packet: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> bytes | None:
+    """What the reference has protected."""
+    inside: bytes | None = packet
+    for layer, number in zip(reversed(path), reversed(numbers), strict=True):
+        inside = layer.inside(inside, number) if inside is not None else None
+    return inside
 
 
 def _protected(

@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import counter_rule
+from espproof.conformance.requirements.ids import IN_THE_CLEAR, INCREMENT, counter_rule
 from espproof.conformance.strategies import packets, upper_layers
 
 TCP_SEGMENTS = "LINUX.segmentation_offloads-tcp-segments"
 IDENTIFICATION = "LINUX.segmentation_offloads-tcp-identification"
+ESN_HIGH = "RFC4303-3.3.2.1-esn-high-appended"
 AS_SINGLES, UDP = "LINUX.segmentation_offloads-gso-as-singles", "LINUX.segmentation_offloads-gso-udp"
 OUT_SEQ = counter_rule("XfrmOutStateSeqError")
 SIZES = (1, 100, 536, 1000, 1400)
@@ -72,7 +73,13 @@ def udp_in_the_clear(s: Scenario) -> None:
     h.counters(UDP)
 
 
-@check(AS_SINGLES, weight=3.0, proved_by=("xfrm-gso-one-number-for-all", "xfrm-gso-rest-in-the-clear"))
+@check(
+    AS_SINGLES,
+    INCREMENT,
+    IN_THE_CLEAR,
+    weight=3.0,
+    proved_by=("xfrm-gso-one-number-for-all", "xfrm-gso-rest-in-the-clear"),
+)
 def protected(s: Scenario) -> None:
     """Super-packets among single packets: each segment is an ESP packet with the next number and an IV of its own."""
     h = HostScenario(s)
@@ -90,7 +97,7 @@ def protected(s: Scenario) -> None:
     h.counters(AS_SINGLES)
 
 
-@check(AS_SINGLES, OUT_SEQ, weight=2.0, proved_by=("xfrm-gso-half-of-the-last", "xfrm-gso-wrap-of-the-first"))
+@check(AS_SINGLES, OUT_SEQ, ESN_HIGH, weight=2.0, proved_by=("xfrm-gso-half-of-the-last", "xfrm-gso-wrap-of-the-first"))
 def across_the_ends_of_numbers(s: Scenario) -> None:
     """The low half wraps inside a super-packet, or the numbers end in it: each segment has the number that it would have
     had alone, and those for which there is none are discarded."""

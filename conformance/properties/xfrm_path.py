@@ -18,7 +18,7 @@ OUT_SEQ = counter_rule("XfrmOutStateSeqError")
 
 
 @check(
-    CONSULTED,
+    IN_THE_CLEAR,
     PASSED_NOT_COUNTED,
     weight=2.0,
     proved_by=(
@@ -46,6 +46,7 @@ def there_and_back(s: Scenario) -> None:
     SEQ,
     MODE,
     HEADER,
+    NO_STATES,
     weight=3.0,
     proved_by=(
         "xfrm-path-replay-not-counted",
