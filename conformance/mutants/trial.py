@@ -39,7 +39,7 @@ OWN_TESTS = {
     "lifetime": ("lifetimes",),
     "nat": ("nat",),
     "reassembly": ("reassembly",),
-    "replay": ("proofs_window",),
+    "replay": ("replay", "proofs_window"),
     "resynchronise": ("resynchronise",),
     "sa": ("sa_parameters", "endpoint"),
     "sad": ("sad_lookup",),
