@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espproof.reference.errors import Misuse
-from espproof.reference.xfrm.policy import DIRECTIONS, MOST_TEMPLATES, Flow, Mark, Policy, Range, Selector, Template
+from espproof.reference.xfrm.policy import (
+    DIRECTIONS,
+    MOST_TEMPLATES,
+    Direction,
+    Flow,
+    Mark,
+    Policy,
+    Range,
+    Selector,
+    Template,
+)
 from espproof.reference.xfrm.spd import Spd, linear_search
 
 NETWORKS = {
@@ -21,9 +31,10 @@ ADDRESSES = {
     6: ("2001:db8::", "2001:db8::1", "2001:db8::2", "2001:db8:8000::1", "2001:db9::1"),
 }
 NAMES = "abcdef"
-MARKS = (Mark(), Mark(1, 1), Mark(2, 3), Mark(0, 2), Mark(3, 3))
+MARKS = (Mark(), Mark(), Mark(), Mark(1, 1), Mark(2, 3), Mark(0, 2), Mark(3, 3))
 RANGES = (Range(0, 0xFFFF), Range(8, 8), Range(8, 80), Range(81, 9000))
-DIRECTION, IF_ID = st.sampled_from(DIRECTIONS), st.sampled_from((0, 7))
+PRIORITIES = (0, 0, 1, 2**31, 2**32 - 1)
+DIRECTION, IF_ID = st.sampled_from((*DIRECTIONS, "out", "out")), st.sampled_from((0, 0, 0, 7))
 VERSION: Any = st.sampled_from((4, 6))
 
 
@@ -47,11 +58,24 @@ policies = st.builds(
     name=st.sampled_from(NAMES),
     direction=DIRECTION,
     selector=VERSION.flatmap(selectors),
-    priority=st.integers(0, 3),
+    priority=st.sampled_from(PRIORITIES),
     mark=st.sampled_from(MARKS),
     if_id=IF_ID,
 )
 packets = st.tuples(DIRECTION, VERSION.flatmap(flows), st.integers(0, 3), IF_ID)
+
+
+def meant_for(policy: Policy) -> tuple[Direction, Flow, int, int]:
+    """A packet that fits a policy: the first address of each prefix, the first of each range."""
+    one = policy.selector
+    source, destination = (
+        ip_address(ADDRESSES[one.version][1]) if network is None else network.network_address
+        for network in (one.source, one.destination)
+    )
+    ports = [8 if numbers is None else numbers.first for numbers in (one.source_ports, one.destination_ports)]
+    protocol = 17 if one.protocol is None else one.protocol
+    flow = Flow(one.version, source.packed, destination.packed, protocol, *ports)
+    return policy.direction, flow, policy.mark.value, policy.if_id
 
 
 class Model:
@@ -89,7 +113,10 @@ class Model:
 
 
 changes = st.tuples(
-    st.sampled_from(("add", "add", "replace", "delete")), st.integers(0, 4), st.sampled_from(NAMES), st.integers(0, 3)
+    st.sampled_from(("add", "add", "replace", "delete")),
+    st.integers(0, 4),
+    st.sampled_from(NAMES),
+    st.sampled_from(PRIORITIES),
 )
 
 
@@ -98,12 +125,13 @@ changes = st.tuples(
 def test_same_answer_as_the_linear_search(
     kinds: list[Policy], done: list[tuple[str, int, str, int]], data: st.DataObject
 ) -> None:
-    """After any additions, replacements and deletions the first policy is found that a packet fits, of whatever packet."""
+    """After any additions, replacements and deletions, what is found for a packet is the first policy that it fits."""
     model = Model()
     for change, kind, name, priority in done:
         getattr(model, change)(replace(kinds[kind], name=name, priority=priority))
     assert sorted(one.name for one in model.spd) == sorted(one.name for one in model.known)
-    for direction, flow, mark, if_id in data.draw(st.lists(packets, min_size=5, max_size=10)):
+    drawn = data.draw(st.lists(packets, min_size=5, max_size=10))
+    for direction, flow, mark, if_id in (*drawn, *map(meant_for, kinds)):
         expected = linear_search(model.known, direction, flow, mark, if_id)
         assert model.spd.find(direction, flow, mark, if_id) is expected
 
@@ -126,6 +154,12 @@ FLOW = Flow(4, ip_address("192.0.2.1").packed, ip_address("198.51.100.7").packed
 ANY = Policy(name="any", direction="out", selector=Selector(version=4))
 NARROW = replace(ANY, name="narrow", selector=Selector(version=4, source=ip_network("192.0.2.1/32"), protocol=17))
 
+EXACT = replace(
+    ANY,
+    name="exact",
+    selector=Selector(version=4, source=ip_network("192.0.2.1/32"), destination=ip_network("198.51.100.7/32")),
+)
+
 
 def spd_of(*several: Policy) -> Spd:
     made = Spd()
@@ -139,7 +173,12 @@ def spd_of(*several: Policy) -> Spd:
     [
         ((ANY, NARROW), "any"),
         ((NARROW, ANY), "narrow"),
+        ((EXACT, ANY), "exact"),
+        ((EXACT, NARROW), "exact"),
+        ((ANY, EXACT), "any"),
         ((replace(ANY, priority=1), NARROW), "narrow"),
+        ((replace(ANY, priority=2**31), NARROW), "narrow"),
+        ((replace(ANY, priority=2**32 - 1), replace(NARROW, priority=2**31 - 1)), "narrow"),
         ((replace(NARROW, priority=1), ANY), "any"),
         ((replace(ANY, mark=Mark(1, 1)), replace(NARROW, priority=1)), "narrow"),
         ((replace(ANY, if_id=7), replace(NARROW, priority=1)), "narrow"),
@@ -153,6 +192,14 @@ def test_order_and_not_detail_decides(several: tuple[Policy, ...], found: str) -
     assert first is not None
     assert first.name == found
     assert linear_search(several, "out", FLOW) is first
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_priorities_count_in_every_direction(direction: Direction) -> None:
+    """The lower number comes first, in whatever order policies were put in."""
+    late, early = (replace(one, direction=direction, priority=number) for one, number in ((ANY, 2), (NARROW, 1)))
+    assert spd_of(late, early).find(direction, FLOW) is early
+    assert spd_of(early, late).find(direction, FLOW) is early
 
 
 def test_what_is_replaced_becomes_the_youngest() -> None:
