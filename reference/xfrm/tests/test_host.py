@@ -41,7 +41,7 @@ OUT_POLICY = Policy(
 
 def host(*policies: Policy, sas: tuple[SecurityAssociation, ...] = (IN, OUT), sequence: int = 0, **fields: Any) -> Host:
     """A gateway with these policies, and SAs that have sent `sequence` last."""
-    made = Host({US.packed}, {PEER.packed, FAR}, **fields)
+    made = Host({US.packed}, {PEER.packed}, **fields)
     for one in policies:
         made.spd.add(one)
     for sa in sas:
@@ -171,6 +171,14 @@ def test_each_counter_of_a_stage_is_moved_by_a_packet() -> None:
     """The packets above move every counter that a stage can raise."""
     moved = {counter for counter, _, _ in (*ARRIVING.values(), *LEAVING.values())}
     assert {counter for stages in path.TABLES.values() for stage in stages for counter in stage.raises} == moved
+
+
+def test_the_first_template_is_the_innermost() -> None:
+    """Two SAs protect in the order of the policy's templates; the last one's header says to which side it goes."""
+    inner = replace(TRANSPORT, name="inner", spi=0x2003)
+    both = replace(OUT_POLICY, templates=(Template(mode="transport"), *OUT_POLICY.templates))
+    sent = host(both, sas=(inner, OUT)).enter("local", LEAVES)
+    assert sent == (Emerging("wire", protected(protected(LEAVES, 1, inner), 1, OUT), ("inner", "out")),)
 
 
 def test_as_many_sas_as_there_may_be() -> None:
