@@ -67,6 +67,16 @@ def test_each_field_of_a_selector_counts(fields: dict[str, Any], matches: bool) 
     assert Selector(**({"version": 4} | fields)).matches(FLOW) == matches
 
 
+def test_type_and_code_stand_for_ports() -> None:
+    """Of ICMP both are compared."""
+    flow = flow_of(ip.parse(ip.build_ipv4(HERE, THERE, 1, bytes([3, 4, 0, 0, 0, 0, 0, 0]))))
+    for number, code, matches in ((3, 4, True), (3, 5, False), (4, 4, False)):
+        selector = Selector(
+            version=4, protocol=1, source_ports=Range(number, number), destination_ports=Range(code, code)
+        )
+        assert selector.matches(flow) == matches
+
+
 def test_ports_that_are_not_told_are_in_no_range() -> None:
     """Not even in the range of all."""
     opaque = FLOW._replace(source_port=None)
