@@ -14,8 +14,6 @@ from enum import Enum
 
 from espproof.reference.errors import Misuse
 
-MIN_SIZE = 1
-"""Smaller than the 32 that must be supported (3.4.3): whether an SA may have less is local."""
 MAX_SIZE = 2**31
 """A2.1 allows 2^32 - 1; beyond half the space, case B would leave less room for loss than for reordering."""
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from espproof.reference import endpoint, ip, udp_encapsulation
+from espproof.reference import endpoint, ip, nat, udp_encapsulation
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import Delivered, Endpoint, Entry, Passed
 from espproof.reference.errors import Misuse
-from espproof.reference.esp import NEXT_HEADER_DUMMY
+from espproof.reference.esp import NEXT_HEADER_DUMMY, Opened
 from espproof.reference.lifetime import Lifetime
 from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation, Selector, UdpEncapsulation
@@ -218,6 +218,43 @@ def test_what_is_sent_arrives() -> None:
     dummy = sender().outbound("out", INNER, dummy=True)
     assert isinstance(dummy, bytes)
     assert receiver(highest=0).inbound(dummy) is DropReason.DUMMY
+
+
+def behind_a_nat(sa: SecurityAssociation, **options: Any) -> tuple[bytes, bytes]:
+    """`SEGMENT` under transport mode whose source a NAT has changed on the way: as it arrives, and as it was made,
+    with the source that it has now."""
+    here, there, changed = HOST["source"].packed, HOST["destination"].packed, bytes([203, 0, 113, 3])
+    sent = protected(1, sa, ip.build_ipv4(here, there, 6, SEGMENT), **options)
+    arrives = ip.with_checksum(ip.with_field(sent[:20], ip.IPV4_SOURCE, int.from_bytes(changed, "big"))) + sent[20:]
+    return arrives, ip.build_ipv4(changed, there, 6, SEGMENT)
+
+
+TRANSPORT = replace(IN, mode="transport", **HOST)
+TRANSPORT_UDP = replace(TRANSPORT, udp=UdpEncapsulation(4500, 4500))
+SEGMENT = bytes.fromhex("1f902710010203040506070850182011 1234 0000") + b"seven o"
+
+
+def test_transport_mode_behind_a_nat_corrects_the_checksum() -> None:
+    """With UDP encapsulation the checksum inside is made right for the addresses in front (RFC 3948 3.1.2)."""
+    arrives, made = behind_a_nat(TRANSPORT_UDP)
+    delivered = receiver(TRANSPORT_UDP, 0).inbound(arrives)
+    assert delivered == Delivered(nat.with_right_checksum(made), "in")
+    assert delivered.packet != made
+
+
+def test_transport_mode_without_a_nat_leaves_the_checksum() -> None:
+    """Without UDP encapsulation nobody has changed an address: what was protected is delivered, right or wrong."""
+    arrives, made = behind_a_nat(TRANSPORT)
+    assert receiver(TRANSPORT, 0).inbound(arrives) == Delivered(made, "in")
+
+
+@pytest.mark.parametrize("sa", [TRANSPORT, TRANSPORT_UDP])
+def test_a_dropped_transport_packet_has_no_checksum(sa: SecurityAssociation) -> None:
+    """The reason why nothing comes out goes through, with UDP encapsulation and without."""
+    arrives, _ = behind_a_nat(sa, dummy=True)
+    assert receiver(sa, 0).inbound(arrives) is DropReason.DUMMY
+    too_large = Opened(bytes(65516), b"", 6)
+    assert endpoint.taken_out(sa, ip.parse(INNER), too_large) is DropReason.TOO_BIG
 
 
 def test_tfc_needs_tunnel_mode() -> None:

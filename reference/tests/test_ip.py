@@ -67,6 +67,7 @@ def test_ipv6_fields_are_where_rfc_8200_puts_them() -> None:
     assert (read.source, read.destination, read.traffic_class, read.hop_limit) == (SOURCE6, DESTINATION6, 0xB9, 61)
     assert (read.dscp, read.ecn, read.flow_label, read.total_length) == (0x2E, 1, 0xABCDE, 63)
     assert read.identification == 0
+    assert read.dont_fragment
 
 
 def test_ipv4_options_belong_to_the_header() -> None:
@@ -128,6 +129,7 @@ def test_ipv4_flags(word: int, expected: tuple[bool, int, bool, bool]) -> None:
         (extended(DESTINATION, HOP_BY_HOP), "not the first"),
         (extended(HOP_BY_HOP, HOP_BY_HOP), "not the first"),
         (ip.build_ipv6(SOURCE6, DESTINATION6, 60, b""), "truncated"),
+        (ip.build_ipv6(SOURCE6, DESTINATION6, 60, bytes(7)), "truncated"),
         (patched(extended(DESTINATION, payload=b""), 41, 2), "runs past"),
         (patched(extended(DESTINATION, payload=b""), 41, 255), "runs past"),
         (patched(extended(ROUTING), 41, 255), "runs past"),
@@ -139,6 +141,13 @@ def test_what_cannot_be_read_is_malformed(packet: bytes, phrase: str) -> None:
     """Each damage is refused with the phrase that names it."""
     with pytest.raises(Malformed, match=phrase):
         ip.parse(packet)
+
+
+@pytest.mark.parametrize("first", [0x3F, 0x44, 0x50])
+def test_an_ipv4_length_is_of_ipv4(first: int) -> None:
+    """Versions beside 4, and less than the fixed header, claim no length."""
+    with pytest.raises(Malformed, match="not IPv4"):
+        ip.ipv4_length(patched(IPV4, 0, first))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +201,14 @@ def test_ipv6_fragments() -> None:
     assert later.payload == b"\xff" * 3
     assert not ip.parse(extended(ATOMIC)).is_fragment
     assert ip.parse(extended(ATOMIC, FIRST)).is_fragment
+
+
+@pytest.mark.parametrize("offset", [8, 2040, 2048, 32768, 65528])
+def test_any_offset_ends_the_walk(offset: int) -> None:
+    """Behind a fragment header with any other offset than 0 nothing is walked."""
+    packet = extended((44, ip.fragment_header(offset, 1, more=True)), upper=60, payload=b"\xff" * 3)
+    assert [header.protocol for header in ip.extension_headers(packet)] == [44]
+    assert ip.parse(packet).fragment_offset == offset
 
 
 @pytest.mark.parametrize("reserved", [2, 4, 6])
@@ -288,6 +305,7 @@ def test_a_wrong_checksum_stays_wrong() -> None:
         (SOURCE4, DESTINATION4, {"payload": bytes(65512), "options": bytes(4)}),
         (SOURCE4, DESTINATION4, {"fragment_offset": 4}),
         (SOURCE4, DESTINATION4, {"fragment_offset": 65536}),
+        (SOURCE4, DESTINATION4, {"fragment_offset": -8}),
         (SOURCE4, DESTINATION4, {"tos": 256}),
         (SOURCE4, DESTINATION4, {"ttl": 256}),
         (SOURCE4, DESTINATION4, {"identification": 65536}),
@@ -306,7 +324,9 @@ def test_ipv4_that_does_not_fit_is_misuse(source: bytes, destination: bytes, arg
     [
         (SOURCE6, DESTINATION6, {"payload": bytes(65536)}),
         (SOURCE6, DESTINATION6, {"traffic_class": 256}),
+        (SOURCE6, DESTINATION6, {"traffic_class": -1}),
         (SOURCE6, DESTINATION6, {"flow_label": 1 << 20}),
+        (SOURCE6, DESTINATION6, {"flow_label": -1}),
         (SOURCE6, DESTINATION6, {"hop_limit": -1}),
         (SOURCE4, DESTINATION6, {}),
     ],
@@ -315,6 +335,13 @@ def test_ipv6_that_does_not_fit_is_misuse(source: bytes, destination: bytes, arg
     """A value that its field cannot hold is the caller's mistake."""
     with pytest.raises(Misuse):
         ip.build_ipv6(source, destination, 50, **({"payload": PAYLOAD} | arguments))  # type: ignore[arg-type]
+
+
+def test_the_largest_values_fit_their_fields() -> None:
+    """All 13 bits of an IPv4 offset, and all 20 of a flow label."""
+    later = ip.parse(ip.build_ipv4(SOURCE4, DESTINATION4, 50, b"", fragment_offset=65528))
+    assert later.fragment_offset == 65528
+    assert ip.parse(ip.build_ipv6(SOURCE6, DESTINATION6, 50, b"", flow_label=0xFFFFF)).flow_label == 0xFFFFF
 
 
 @pytest.mark.parametrize("size", range(24))
@@ -341,6 +368,12 @@ def test_extension_headers_that_do_not_fit_are_misuse() -> None:
     for offset in (-8, 7, 65536):
         with pytest.raises(Misuse):
             ip.fragment_header(offset, 0, more=True)
+
+
+def test_a_header_that_is_built_names_nothing_yet() -> None:
+    """Its next header is 0, until `chain` fills it in."""
+    for _, octets in (HOP_BY_HOP, ROUTING, ATOMIC):
+        assert octets[0] == 0
 
 
 def test_chain_links_headers() -> None:

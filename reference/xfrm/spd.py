@@ -97,9 +97,15 @@ class Spd:
         insort(entries.ranks, rank)
 
     def replace(self, policy: Policy) -> None:
-        """Put a policy in the place of the one for the same traffic, if there is one; among equals it is the youngest."""
+        """Put a policy in the place of the one for the same traffic, if there is one; among equals it is the youngest.
+
+        `Misuse` if it makes no sense or has the name of another; then the old one stays.
+        """
         old = self._by_identity.get(policy.identity)
         if old is not None:
+            _validate(policy)
+            if self._by_name.get(policy.name, old) is not old:
+                raise Misuse(f"another policy named {policy.name} exists")
             self.delete(old.name)
         self.add(policy)
 
