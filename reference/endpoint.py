@@ -290,8 +290,9 @@ def taken_out(sa: SecurityAssociation, outer: ip.Packet, opened: Opened) -> byte
     if opened.next_header == NEXT_HEADER_DUMMY:
         return DropReason.DUMMY
     if sa.mode == "tunnel":
-        return tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
-    result = transport.rebuild(outer, opened.next_header, opened.payload)
-    if sa.udp is not None and isinstance(result, bytes):
-        result = nat.with_right_checksum(result)
+        result = tunnel.decapsulate(outer.traffic_class, opened.payload, opened.next_header)
+    else:
+        result = transport.rebuild(outer, opened.next_header, opened.payload)
+        if sa.udp is not None and isinstance(result, bytes):
+            result = nat.with_right_checksum(result)
     return result

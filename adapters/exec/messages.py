@@ -13,9 +13,11 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     Audit,
     Burst,
+    Counters,
     Delivered,
     Done,
     Dropped,
+    Emerged,
     Host,
     Outcome,
     Passed,
@@ -259,8 +261,13 @@ def problems(caps: Capabilities) -> list[str]:
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one line: a request or an answer."""
     requests = {kind.__name__: kind for kind in (Hello, Batch, *RESULTS)}
-    answers = {kind.__name__: kind for kind in (HelloAnswer, BatchAnswer, Error, Done, Sent, Delivered, Dropped,
-                                                Passed, State, Audit, Refused, Unsupported, Burst)}  # fmt: skip
+    answers = {
+        kind.__name__: kind
+        for kind in (
+            HelloAnswer, BatchAnswer, Error, Done, Sent, Delivered, Dropped, Passed, State, Audit, Emerged, Counters,
+            Refused, Unsupported, Burst,
+        )
+    }  # fmt: skip
     everything: Any = (*requests.values(), *answers.values())
     definitions = json_schema(tuple[everything])["$defs"]
     for name in requests:

@@ -23,7 +23,7 @@ DEFECTS = (
          "        exact = all(end is not None and end.prefixlen == end.max_prefixlen\n"
          "                    for end in (policy.selector.source, policy.selector.destination))\n"
          "        rank = self._ranks[policy.name] = _Rank(policy.priority, self._age + (1 << 32 if exact else 0))\n"),
-        breaks=("RFC4301-4.4.1-ordered", "RFC4301-5-cache-agrees"),
+        breaks=("RFC4301-4.4.1-ordered",),
     ),
     defect(
         "xfrm-policy-youngest-of-equals", "V-041", "xfrm-policy",
@@ -78,6 +78,13 @@ DEFECTS = (
          "    blocks = one.policy is not None and one.policy.action == \"block\" and one.direction == \"forward\"\n"
          "    return Counter.IN_POL_BLOCK if blocks else None\n"),
         breaks=("RFC4301-4.4.1-discard", "LINUX.xfrm_proc-inbound-pol-block"),
+    ),
+    defect(
+        "xfrm-policy-block-in-silence", "linux 6.1", "xfrm-policy",
+        "what is not let out is discarded without being counted",
+        ("xfrm.path", "    return Counter.OUT_POL_BLOCK if blocked else None\n",
+         "    return Quiet.DROPPED if blocked else None\n"),
+        breaks=("LINUX.xfrm_proc-outbound-pol-block",),
     ),
     defect(
         "xfrm-policy-bypass-overruled", "LP-010", "xfrm-policy",

@@ -108,6 +108,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if step.requirement:
             tried.add(step.requirement)
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
+        if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
+            tried.add(IN_THE_CLEAR)
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
             tried.add(DROPPED_COUNTED_ONCE if right.values else PASSED_NOT_COUNTED)

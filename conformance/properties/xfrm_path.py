@@ -93,7 +93,7 @@ def never_in_the_clear(s: Scenario) -> None:
     packet = h.outgoing(h.version_in(sa))
     h.policy("out", packet, h.template(sa), about=NO_SA)
     for _ in range(s.draw(st.integers(1, 3))):
-        h.enters("plain", packet, IN_THE_CLEAR)
+        h.enters("plain", packet, NO_SA)
         s.add(sa, NO_SA)
         for _ in range(s.draw(st.integers(0, 2))):
             h.enters("plain", packet, IN_THE_CLEAR)

@@ -87,6 +87,7 @@ def first_decides(s: Scenario) -> None:
             selector=within(h, packet, source, destination, protocol),
         )  # fmt: skip
         h.enters("plain", packet, ORDERED)
+        h.enters("plain", packet, ORDER_SET)
     h.counters(ORDERED)
 
 
@@ -173,6 +174,7 @@ def changes_between_packets(s: Scenario) -> None:
     proved_by=(
         "xfrm-policy-block-forwarded-only",
         "xfrm-policy-bypass-discarded",
+        "xfrm-policy-block-in-silence",
     ),
 )
 def discard_and_bypass(s: Scenario) -> None:
@@ -209,8 +211,8 @@ def protected_as_named(s: Scenario) -> None:
     packet = h.outgoing(h.version_in(*sas))
     chosen: Sa = s.draw(st.sampled_from(sas))
     h.policy("out", packet, h.template(chosen), about=PROTECT)
-    for _ in range(2):
-        h.enters("plain", packet, ENDS)
+    h.enters("plain", packet, PROTECT)
+    h.enters("plain", packet, ENDS)
     h.counters(PROTECT)
 
 

@@ -64,6 +64,15 @@ FAMILIES = (
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
+GROUPS = ("xfrm",)
+"""Of families whose names begin so."""
+
+
+def group(family: str) -> tuple[str, ...]:
+    """The group of a family, if it is in one."""
+    return tuple(name for name in GROUPS if family.startswith(f"{name}-"))
+
+
 WAIVERS: Mapping[str, str] = MappingProxyType(
     {
         "ike": "negotiation and the life of keys belong to the key management protocol",
@@ -72,6 +81,7 @@ WAIVERS: Mapping[str, str] = MappingProxyType(
         "multicast-only": "group key management and multicast routing",
         "implementation-advice": "a free choice or a way of building it that looks the same from outside",
         "authors": "addressed to those who write the documents of algorithms and protocols",
+        "pending": "a packet shows it, and cases cannot ask for it yet; behind the colon, what they would do",
         "other-protocol": "AH, ICMP, IPComp, TCP or another protocol than ESP has to show it",
     }
 )

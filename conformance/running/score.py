@@ -17,6 +17,7 @@ import msgspec
 from espproof.adapters.seeded import DEFECTS, Defect, SeededAdapter
 from espproof.adapters.selection import chosen
 from espproof.conformance.checks.registry import Check, all_checks
+from espproof.conformance.requirements.catalogue import group
 from espproof.conformance.results.check import Counterexample
 from espproof.conformance.running.check import MAX_FINDINGS, Profile, run_check, target
 from espproof.conformance.running.proof import broken
@@ -63,7 +64,7 @@ def selected(only: str) -> list[str]:
         name
         for name, _ in chosen(
             DEFECTS.items(),
-            lambda one: (one[0], one[1].family, one[1].source),
+            lambda one: (one[0], one[1].family, *group(one[1].family), one[1].source),
             only,
             none="no seeded defect matches {}",
         )

@@ -21,7 +21,7 @@ from espproof.adapters.selection import chosen
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.checks.scenario import Target
 from espproof.conformance.oracle.judge import ESP, Oracle
-from espproof.conformance.requirements.catalogue import levels
+from espproof.conformance.requirements.catalogue import group, levels
 from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.expectations import Expectation
 from espproof.conformance.results.model import RunResult, count, requirement_verdicts, untried
@@ -37,9 +37,10 @@ Progress = Callable[[CheckResult, int, int], None]
 
 
 def selected(only: str) -> list[Check]:
-    """The checks whose id, family or a requirement matches one of the comma-separated patterns ("" for all)."""
+    """The checks whose id, family or a requirement matches one of the comma-separated patterns ("" for all); `xfrm` are
+    all families of a host."""
     return chosen(
-        all_checks().values(), lambda check: (check.id, check.family, *check.verifies), only,
+        all_checks().values(), lambda check: (check.id, check.family, *group(check.family), *check.verifies), only,
         none="no check matches {}; `espproof requirements` lists them",
     )  # fmt: skip
 

@@ -54,7 +54,8 @@ def test_entries_are_of_the_catalogue(path: Path) -> None:
         assert all(fnmatch.filter(all_checks(), pattern) for pattern in entry.checks), f"{entry.id}: no such check"
         assert len(entry.reason) > 30, f"{entry.id}: say what a user notices"
         document = entry.id.partition("-")[0]
-        assert entry.id in VERDICTS_OF_THEIR_OWN or entry.clause.startswith(f"{document[:3]} {document[3:]} ")
+        written = f"{document[:3]} {document[3:]} " if document.startswith("RFC") else document
+        assert entry.id in VERDICTS_OF_THEIR_OWN or entry.clause.startswith(written)
 
 
 def test_files_belong_to_adapters() -> None:
