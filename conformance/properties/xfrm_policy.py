@@ -76,14 +76,14 @@ def first_decides(s: Scenario) -> None:
     one, two = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
     packet = h.outgoing(h.version_in(one, two))
     bits = 8 * len(ip.parse(packet).source)
-    lengths = st.sampled_from((bits, bits - 1, bits // 2, 8, 0))
-    protocols = st.sampled_from((None, packets.EXPERIMENTAL, upper_layers.TCP))
+    lengths = st.sampled_from((bits, bits - 1, bits, bits // 2, bits, 8, 0))
+    protocols = st.sampled_from((None, packets.EXPERIMENTAL, None, upper_layers.TCP))
     kinds = st.tuples(lengths, lengths, protocols)
     for source, destination, protocol in s.draw(st.lists(kinds, min_size=2, max_size=6, unique=True)):
         templates = s.draw(st.sampled_from(((), (h.template(one),), (h.template(two),))))
         h.policy(
             "out", packet, *templates, about=ORDER_SET,
-            action=s.draw(st.sampled_from(("allow", "block"))), priority=s.draw(st.sampled_from((7, 8, 3, 0, 2**31))),
+            action=s.draw(st.sampled_from(("allow", "block"))), priority=s.draw(st.sampled_from((7, 8, 7, 3, 7, 0, 2**31))),
             selector=within(h, packet, source, destination, protocol),
         )  # fmt: skip
         h.enters("plain", packet, ORDERED)
@@ -464,6 +464,7 @@ def required_of_what_arrives(s: Scenario) -> None:
                 h.template(sa, reqid=sa.reqid + 1),
                 h.template(sa, reqid=0),
                 h.template(sa, source=far),
+                h.template(sa, source=far, reqid=0),
                 h.template(sa, spi=sa.spi),
                 h.template(sa, spi=sa.spi ^ 0x10000),
             )
