@@ -346,6 +346,13 @@ DEFECTS = (
         ("xfrm.path", "    fits = all(state.sa.selects(one.packet) for state in one.through)\n", "    fits = True\n"),
         breaks=("LINUX.xfrm_proc-inbound-state-mismatch",),
     ),
+    defect(
+        "xfrm-state-encapsulation-not-compared", "V-021", "xfrm-state",
+        "an SA takes what comes in UDP and what does not",
+        ("xfrm.path", "    return None if (one.state.sa.udp is not None) == one.encapsulated else Counter.IN_STATE_MISMATCH\n",
+         "    return None\n"),
+        breaks=("LINUX.xfrm_proc-inbound-state-mismatch",),
+    ),
     # ---------------------------------------------------------------------------------------------------- xfrm-path
     defect(
         "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
@@ -374,6 +381,7 @@ DEFECTS = (
         "a packet with a wrong ICV is counted as one that came before",
         ("xfrm.counters", "    DropReason.INTEGRITY: Counter.IN_STATE_PROTO_ERROR,\n",
          "    DropReason.INTEGRITY: Counter.IN_STATE_SEQ_ERROR,\n"),
+        ("xfrm.path", "(Counter.IN_STATE_PROTO_ERROR,), _opens)", "(Counter.IN_STATE_SEQ_ERROR,), _opens)"),
         breaks=("LINUX.xfrm_proc-inbound-state-proto-error",),
     ),
     defect(

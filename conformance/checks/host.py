@@ -157,7 +157,9 @@ class HostScenario:
         """An SA out and one in, which can carry the same packets, and the second's peer is there."""
         out = self.sa("out", **fixed)
         inner, outer = self.s.versions(out)[0], self.s.outer_version(out)
-        return out, self.sa("in", **{**fixed, "mode": out.mode, "family": f"{inner}in{outer}"})
+        return out, self.sa(
+            "in", **{**fixed, "mode": out.mode, "family": f"{inner}in{outer}", "udp": out.udp is not None}
+        )
 
     def counters(self, about: str) -> None:
         """Read the counters, where they can be."""

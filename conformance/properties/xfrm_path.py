@@ -29,7 +29,7 @@ OUT_SEQ = counter_rule("XfrmOutStateSeqError")
 def there_and_back(s: Scenario) -> None:
     """A gateway protects what a policy is for and lets in what came protected, and neither counts an error."""
     h = HostScenario(s)
-    out, back = h.pair(mode="tunnel")
+    out, back = h.pair(mode="tunnel", udp=s.draw(st.booleans()) and bool(s.caps.udp))
     version = h.version_in(out, back)
     h.policy("out", h.outgoing(version), h.template(out), about=CONSULTED)
     h.policy("forward", h.incoming(version), h.template(back), about=CONSULTED)

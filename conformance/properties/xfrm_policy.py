@@ -83,7 +83,8 @@ def first_decides(s: Scenario) -> None:
         templates = s.draw(st.sampled_from(((), (h.template(one),), (h.template(two),))))
         h.policy(
             "out", packet, *templates, about=ORDER_SET,
-            action=s.draw(st.sampled_from(("allow", "block"))), priority=s.draw(st.sampled_from((7, 8, 7, 3, 7, 0, 2**31))),
+            action=s.draw(st.sampled_from(("allow", "block"))),
+            priority=s.draw(st.sampled_from((7, 8, 7, 3, 7, 0, 2**31))),
             selector=within(h, packet, source, destination, protocol),
         )  # fmt: skip
         h.enters("plain", packet, ORDERED)

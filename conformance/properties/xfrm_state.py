@@ -156,3 +156,19 @@ def without_their_policy(s: Scenario) -> None:
     h.enters("plain", packet, OUTLIVE)
     h.delete(made, OUTLIVE)
     s.read(sa, OUTLIVE)
+
+
+@check(MISMATCH, IN_NO_STATES, proved_by=("xfrm-state-encapsulation-not-compared",))
+def encapsulated_or_not(s: Scenario) -> None:
+    """An SA in UDP takes no bare ESP; and what comes in UDP to its port is for SAs in UDP alone."""
+    h = HostScenario(s)
+    s.need("udp", s.caps.udp)
+    inside, bare = h.sa("in", mode="tunnel", udp=True), h.sa("in", mode="tunnel", udp=False)
+    s.need("SAs of one IP version", s.outer_version(inside) == s.outer_version(bare))
+    packet = h.incoming(h.version_in(inside, bare))
+    for sa in (inside, bare):
+        h.policy("forward", packet, h.template(sa), about=MISMATCH, replace=True)
+        h.enters("wire", s.peer(sa).protect(packet, 1), MISMATCH)
+        h.counters(MISMATCH)
+        h.enters("wire", s.peer_of(sa, udp=bare.udp if sa is inside else inside.udp).protect(packet, 2), MISMATCH)
+        h.counters(MISMATCH)

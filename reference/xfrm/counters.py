@@ -47,7 +47,6 @@ INBOUND = {
     DropReason.MALFORMED: Counter.IN_STATE_PROTO_ERROR,
     DropReason.INTEGRITY: Counter.IN_STATE_PROTO_ERROR,
     DropReason.PADDING: Counter.IN_STATE_PROTO_ERROR,
-    DropReason.REPLAY: Counter.IN_STATE_SEQ_ERROR,
     DropReason.MODE: Counter.IN_STATE_MODE_ERROR,
     DropReason.ECN: Counter.IN_STATE_MODE_ERROR,
 }

@@ -2,7 +2,7 @@
 
     wire    the network, from which anything can come          plain   what is to be protected        local   itself
 
-    enters from wire or plain ─┬─ for this host: ESP ─► INPUT ─► what was inside, again
+    enters from wire or plain ─┬─ for this host: ESP, in UDP or not ─► INPUT ─► what was inside, again
                                ├─ for this host: anything else ─► CHECK in ─► emerges at `local`
                                └─ for others ─► CHECK forward ─► TTL ─┐
     enters from local ──────────────────────────────────────────────┴─► OUTPUT ─► PROTECT … ─► emerges at wire or plain
@@ -14,10 +14,11 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from espproof.reference import ip
-from espproof.reference.endpoint import PROTOCOL_ESP, Entry
+from espproof.reference import ip, udp_encapsulation
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.reassembly import Reassembly
+from espproof.reference.udp_encapsulation import Kind
 from espproof.reference.xfrm import segmentation
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.path import (
@@ -111,9 +112,26 @@ class Host:
             parsed, packet = ip.parse(whole), whole
         if parsed.protocol == PROTOCOL_ESP:
             return self._take_out(parsed, parsed.payload, mark, now, through, encapsulated=False)
+        if parsed.protocol == PROTOCOL_UDP:
+            kind, esp = self._encapsulated(parsed.payload)
+            if kind is Kind.KEEPALIVE:
+                return ()
+            if kind is Kind.ESP:
+                return self._take_out(parsed, esp, mark, now, through, encapsulated=True)
         if self._dropped(self._checked("in", parsed, packet, mark, through)):
             return ()
         return (Emerging("local", packet, _names(through)),)
+
+    def _encapsulated(self, octets: bytes) -> tuple[Kind | None, bytes]:
+        """What a UDP datagram carries; None if it is not for a port at which an SA receives, or none at all."""
+        try:
+            datagram = udp_encapsulation.open_datagram(octets)
+        except Malformed:
+            return None, b""
+        ports = {state.sa.udp.destination_port for state in self.states if state.sa.udp and state.sa.direction == "in"}
+        if datagram.destination_port not in ports:
+            return None, b""
+        return udp_encapsulation.classify(datagram.payload), datagram.payload
 
     def _take_out(
         self, outer: ip.Packet, esp: bytes, mark: int, now: float, through: tuple[State, ...], *, encapsulated: bool

@@ -137,7 +137,7 @@ INPUT = (
     Stage("encapsulation", (Counter.IN_STATE_MISMATCH,), _is_encapsulated_as_agreed),
     Stage("replay check", (Counter.IN_STATE_SEQ_ERROR,), _is_new),
     Stage("lifetime", (Counter.IN_STATE_EXPIRED,), _may_be_used_in),
-    Stage("ICV, window, trailer", (Counter.IN_STATE_PROTO_ERROR, Counter.IN_STATE_SEQ_ERROR), _opens),
+    Stage("ICV, window, trailer", (Counter.IN_STATE_PROTO_ERROR,), _opens),
     Stage("mode", (Counter.IN_STATE_PROTO_ERROR, Counter.IN_STATE_MODE_ERROR), _comes_out),
 )
 
