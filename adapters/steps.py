@@ -38,6 +38,7 @@ from espproof.adapters.case import (
     Sent,
     State,
     Step,
+    Template,
     Unsupported,
 )
 
@@ -72,6 +73,25 @@ def _protect(step: Outbound) -> str:
     words += [f"{step.tfc} octets of TFC padding"] if step.tfc else []
     words += [f"IV {step.iv.hex()}"] if step.iv is not None else []
     return ", ".join(words)
+
+
+def _policy(step: AddPolicy) -> str:
+    """As `ip xfrm policy` would show it: whose traffic, and what becomes of it."""
+    one, selector = step.policy, step.policy.selector
+    words = [f"{'set' if step.replace else 'add'} policy {one.name}: {one.direction}, priority {one.priority}"]
+    words += [f"IPv{selector.version} {selector.source or 'any'} → {selector.destination or 'any'}"]
+    words += [f"protocol {selector.protocol}"] if selector.protocol is not None else []
+    for name, ports in (("from port", selector.source_ports), ("to port", selector.destination_ports)):
+        words += [f"{name} {ports.first}–{ports.last}"] if ports is not None else []
+    words += [f"mark {one.mark.value:#x}/{one.mark.mask:#x}"] if one.mark is not None else []
+    words += [f"interface {one.if_id}"] if one.if_id else []
+    return ", ".join([*words, *(map(_template, one.templates) if one.templates else [one.action])])
+
+
+def _template(one: Template) -> str:
+    ends = f" {one.source} → {one.destination}" if one.mode == "tunnel" else ""
+    spi = f" SPI {one.spi:#010x}" if one.spi else ""
+    return f"{'optional ' if one.optional else ''}{one.mode}{ends}{spi} request {one.reqid}"
 
 
 def _enter(step: Enter) -> str:
@@ -145,7 +165,7 @@ STEPS: dict[type[Step], StepKind] = {
     AddPolicy: StepKind(
         take=lambda adapter, step: adapter.add_policy(step),
         outcomes=(Done, Refused, Unsupported),
-        told=lambda step: f"{'set' if step.replace else 'add'} policy {step.policy.name}",
+        told=_policy,
     ),
     DeletePolicy: StepKind(
         take=lambda adapter, step: adapter.delete_policy(step.policy),
