@@ -428,6 +428,20 @@ DEFECTS = (
         breaks=("RFC4301-5.1-never-in-the-clear", "RFC4301-5.1-no-sa-discarded"),
     ),
     defect(
+        "xfrm-path-clear-behind-a-policy-that-went", "LS-006", "xfrm-path",
+        "a packet leaves in the clear where a policy that was deleted would have let it, as long as that was in front",
+        ("xfrm.spd", "        del self._by_identity[policy.identity]\n",
+         "        del self._by_identity[policy.identity]\n"
+         "        if policy.action == \"allow\" and not policy.templates:\n"
+         "            self.__dict__.setdefault(\"_gone\", []).append((self._ranks[name], policy))\n"),
+        ("xfrm.spd", "        return best and best[1]\n",
+         "        for rank, policy in self.__dict__.get(\"_gone\", ()):\n"
+         "            if best and rank < best[0] and policy.direction == direction and policy.matches(flow, mark, if_id):\n"
+         "                return policy\n"
+         "        return best and best[1]\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
         "what is protected is sent where its inner destination would be",
         ("xfrm.host", "        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)\n",

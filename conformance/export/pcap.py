@@ -4,7 +4,7 @@ Each record is an IP packet (`adapters.pcap`) with a nanosecond stamp, which is 
 the step, the nanosecond the place inside a burst. An inbound packet stands as it arrives. An outbound one stands as it
 should leave; what the implementation sent instead, where a transcript is given and it is different, follows half a second
 later; so does, where a state is read, what was sent before the case. Packets outside IPsec (what goes in outbound, what
-comes out inbound) were on no wire and are not here.
+comes out inbound) were on no wire and are not here; of a host, what enters and emerges on its other sides is not either.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from espproof.adapters.base import Transcript
 from espproof.adapters.case import (
     Burst,
     Case,
+    Emerged,
+    Enter,
     Outcome,
     Sent,
     State,
@@ -35,6 +37,8 @@ def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, in
     want = expected(case)
     for number, (step, right) in enumerate(zip(case.steps, want, strict=True)):
         kind = STEPS[type(step)]
+        if isinstance(step, Enter) and step.side == "wire":
+            yield number, 0, bytes(step.packet)
         if kind.direction == "in":
             yield from ((number, place, bytes(packet)) for place, packet in enumerate(kind.packets(step)))
         else:
@@ -57,5 +61,7 @@ def sent(outcome: Outcome) -> list[tuple[int, bytes]]:
     """The packets that left, with their place in the burst, or that a state says to have left before the case."""
     if isinstance(outcome, State):
         return [(place, bytes(packet)) for place, packet in enumerate(outcome.early or ())]
+    if isinstance(outcome, Emerged):
+        return [(place, bytes(one.packet)) for place, one in enumerate(outcome.packets, 1) if one.side == "wire"]
     results = outcome.results if isinstance(outcome, Burst) else (outcome,)
     return [(place, bytes(one.packet)) for place, one in enumerate(results) if isinstance(one, Sent)]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.machines.host_life import HostLife
 from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
 from espproof.conformance.strategies import packets
 from espproof.reference.esp import trailer
@@ -143,3 +144,9 @@ def delivered_to_the_host(s: Scenario) -> None:
     h.enters("wire", packet, CONSULTED)
     h.enters("wire", s.peer(sa).protect(packet, 1), CONSULTED)
     h.counters(CONSULTED)
+
+
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-clear-behind-a-policy-that-went",))
+def random_life(s: Scenario) -> None:
+    """Policies and SAs come and go while packets go through, in any order."""
+    HostLife(HostScenario(s, blocked=s.draw(st.sampled_from(((), ("forward",), ("in",))))), CONSULTED).walk()

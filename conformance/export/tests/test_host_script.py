@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     AddSa,
     Case,
     DeletePolicy,
+    Enter,
     Host,
     Mark,
     Octets,
@@ -29,6 +30,8 @@ from espproof.adapters.linux import rehearsal
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.questions import Questions
 from espproof.conformance.export.ip_xfrm import ip_xfrm
+from espproof.conformance.export.pcap import packets
+from espproof.reference import ip
 
 _OUT = Sa(
     name="out", direction="out", spi=0x1000, mode="tunnel", source="192.0.2.17", destination="198.51.100.42",
@@ -128,3 +131,12 @@ def _between(console: str, name: str) -> list[str]:
     lines = [line.rstrip() for line in console.splitlines()]
     begin = lines.index(f"BEGIN {name}")
     return lines[begin + 1 : lines.index("END", begin)]
+
+
+def test_the_capture_has_what_was_on_the_wire() -> None:
+    """What enters there and what emerges there; the plain side is not on it."""
+    inner = ip.build_ipv4(bytes((203, 0, 113, 7)), bytes((198, 51, 100, 9)), 253, b"inside", ttl=9)
+    steps = (Enter(side="plain", packet=Octets(inner)), Enter(side="wire", packet=Octets(inner)))
+    host = Host(addresses=("192.0.2.17",), wire=("198.51.100.9",))
+    case = Case(version=1, id="host/capture", host=host, steps=steps)
+    assert list(packets(case)) == [(0, 1, ip.forwarded(inner)), (1, 0, inner), (1, 1, ip.forwarded(inner))]

@@ -1,0 +1,104 @@
+"""A random life of a host: policies and SAs come and go, packets go through it, and the counters are read.
+
+A pool of tunnels, each for one direction, of which each is there or not; one that is made again has new keys and another
+SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.first-decides`.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from espproof.adapters.case import HostDirection, Policy, Sa
+from espproof.conformance.checks.host import HostScenario
+
+MOST_STEPS = 24
+_WAYS: tuple[HostDirection, ...] = ("out", "forward")
+
+
+class HostLife:
+    """What is there, and the moves that can be made. `about` is the requirement that the steps are held against."""
+
+    def __init__(self, h: HostScenario, about: str) -> None:
+        self._h, self._about = h, about
+        s = h.s
+        s.need("delete_sa", s.caps.delete_sa)
+        pairs = [h.pair(mode="tunnel", add=False) for _ in range(2)]
+        self._pool = [sa for pair in pairs for sa in pair]
+        self._version = h.version_in(*self._pool)
+        self._there: dict[int, Sa] = {}
+        self._made = 0
+        self._numbers: dict[str, int] = {}
+        self._policies: list[Policy] = []
+        self._priorities = s.draw(st.permutations(range(2, 2 + MOST_STEPS)))
+
+    def walk(self) -> None:
+        """A number of moves, each drawn from those that make sense."""
+        s = self._h.s
+        for _ in range(s.draw(st.integers(4, MOST_STEPS))):
+            moves = [self._add_sa, self._add_policy, self._send, self._receive, self._send, self._receive]
+            moves += [self._delete_sa] if self._there else []
+            moves += [self._delete_policy] if self._policies else []
+            s.draw(st.sampled_from(moves))()
+        self._h.counters(self._about)
+
+    def _add_sa(self) -> None:
+        s = self._h.s
+        place = s.draw(st.integers(0, len(self._pool) - 1))
+        if place in self._there:
+            self._delete(place)
+        self._made += 1
+        model = self._pool[place]
+        made = s.changed(
+            model, name=f"sa{place}x{self._made}", spi=(model.spi + (self._made << 8)) & 0xFFFFFFFF or 1,
+            **s.fresh_keys(model, self._made),
+        )  # fmt: skip
+        s.add(made, self._about)
+        self._there[place] = made
+
+    def _delete_sa(self) -> None:
+        self._delete(self._h.s.draw(st.sampled_from(sorted(self._there))))
+
+    def _delete(self, place: int) -> None:
+        self._h.s.delete(self._there.pop(place), self._about)
+
+    def _add_policy(self) -> None:
+        h, s = self._h, self._h.s
+        way = s.draw(st.sampled_from(_WAYS))
+        packet = h.outgoing(self._version) if way == "out" else h.incoming(self._version)
+        fitting = [sa for sa in self._pool if (sa.direction == "out") == (way == "out")]
+        templates = s.draw(st.sampled_from(((), *((h.template(sa),) for sa in fitting))))
+        everything: dict[str, Any] = {
+            "source": None,
+            "destination": None,
+            "protocol": s.draw(st.sampled_from((None, 253, 17))),
+        }
+        whose: dict[str, Any] = s.draw(st.sampled_from(({}, {"source": None}, everything)))
+        made = h.policy(
+            way, packet, *templates, about=self._about, priority=self._priorities[len(self._policies)],
+            action=s.draw(st.sampled_from(("allow", "allow", "block"))), selector=h.selector(packet, **whose),
+            replace=True,
+        )  # fmt: skip
+        taken = (made.direction, made.selector)
+        self._policies = [one for one in self._policies if (one.direction, one.selector) != taken] + [made]
+
+    def _delete_policy(self) -> None:
+        chosen = self._h.s.draw(st.sampled_from(self._policies))
+        self._policies.remove(chosen)
+        self._h.delete(chosen, self._about)
+
+    def _send(self) -> None:
+        self._h.enters("plain", self._h.outgoing(self._version), self._about)
+
+    def _receive(self) -> None:
+        h, s = self._h, self._h.s
+        packet = h.incoming(self._version)
+        inbound = [sa for sa in self._there.values() if sa.direction == "in"]
+        sa = s.draw(st.sampled_from((None, *inbound)))
+        if sa is None:
+            h.enters("wire", packet, self._about)
+            return
+        number = self._numbers[sa.name] = self._numbers.get(sa.name, 0) + s.draw(st.sampled_from((1, 1, 1, 3)))
+        protected = s.peer(sa).protect(packet, number)
+        if s.draw(st.sampled_from((False, False, False, True))):
+            protected = s.forge(protected, sa)
+        h.enters("wire", protected, self._about)
