@@ -110,7 +110,8 @@ def portions(steps: Sequence[Asked]) -> Iterator[list[Asked]]:
     portion: list[Asked] = []
     octets = 0
     for step in steps:
-        mine = 0 if isinstance(step, messages.Reset) else sum(map(len, STEPS[type(step)].packets(step)))
+        kind = None if isinstance(step, messages.Reset) else STEPS.get(type(step))
+        mine = sum(map(len, kind.packets(step))) if kind is not None else 0
         if portion and octets + mine > MOST_OCTETS:
             yield portion
             portion, octets = [], 0
