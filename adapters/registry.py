@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure
 from espproof.reference.errors import Misuse
@@ -27,6 +28,8 @@ class Known:
     paths. `install` is the command that gets them. `variants` are the ways to run it besides the plain one; they are
     opened as `NAME:VARIANT`, and `where` is then called with the variant. `builds` names those of them that run what no
     package brings, each with the command that builds it, and `built` the function that says whether it is there.
+    `labels` is the function that tells of what the user has built under names of their own, which are variants too: name
+    -> what it is, in words.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Known:
     variants: tuple[str, ...] = ()
     builds: tuple[tuple[str, str], ...] = ()
     built: str = ""
+    labels: str = ""
 
     @property
     def folder(self) -> Path:
@@ -86,6 +90,7 @@ KNOWN = (
             ("kcov", "espproof adapters build linux --variant kcov"),
         ),
         built="espproof.adapters.linux.kernel.images:is_built",
+        labels="espproof.adapters.linux.kernel.labels:known",
     ),
 )  # fmt: skip
 _SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -122,19 +127,22 @@ def _variant(known: Known, variant: str) -> str:
     """The variant, if there is one of that name; what follows a `=` is an argument of the adapter's own."""
     if variant.partition("=")[0] in {one.partition("=")[0] for one in known.variants}:
         return variant
-    raise Misuse(f"{known.name} has {'the variants ' + ', '.join(known.variants) if known.variants else 'no variants'}"
-                 f", not {variant!r}")  # fmt: skip
+    if variant in (mine := labels(known)):
+        return variant
+    what = "the variants " + ", ".join((*known.variants, *mine)) if known.variants else "no variants"
+    more = "; `espproof adapters build --help` tells how to have another one" if known.labels else ""
+    raise Misuse(f"{known.name} has {what}, not {variant!r}{more}")
 
 
 def expectations_of(name: str) -> Path | None:
     """The expectation file beside an adapter, the first there is: `expected_VARIANT.toml`, of a variant that is built
-    `expected_built.toml`, `expected.toml`."""
+    or that the user has built `expected_built.toml`, `expected.toml`."""
     base, _, rest = name.partition(":")
     variant = rest.partition("=")[0]
     for known in KNOWN:
         if known.name == base:
             stems = [f"expected_{variant}"] if variant else []
-            stems += ["expected_built"] if variant in dict(known.builds) else []
+            stems += ["expected_built"] if variant in dict(known.builds) or variant in labels(known) else []
             paths = (known.folder / f"{stem}.toml" for stem in (*stems, "expected"))
             return next((path for path in paths if path.is_file()), None)
     return None
@@ -152,8 +160,17 @@ def present(known: Known) -> bool:
 
 def built(known: Known, variant: str) -> bool:
     """Whether what the variant runs has been built."""
-    module, _, function = known.built.partition(":")
-    return bool(getattr(importlib.import_module(module), function)(variant))
+    return bool(_call(known.built, variant))
+
+
+def labels(known: Known) -> dict[str, str]:
+    """What the user has built of it: variant -> what it is, in words."""
+    return dict(_call(known.labels)) if known.labels else {}
+
+
+def _call(place: str, *arguments: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)(*arguments)
 
 
 def _entry_points() -> dict[str, str]:

@@ -1,5 +1,5 @@
 """The Linux kernel's xfrm and ESP as an implementation under test: user-mode Linux, which is a kernel that is a process,
-Debian's or one that was built; or, as `linux:host`, the kernel that this machine runs.
+Debian's or one that was built (`kernel/images.py`); or, as `linux:host`, the kernel that this machine runs.
 
 A Case is one message to a machine (`kernel/`), inside which an agent carries it out on a gateway (`inside/`): SAs and
 policies by netlink, packets through tun devices or a card, and for transport mode through raw sockets. The adapter
@@ -99,12 +99,7 @@ _DECLARED = Capabilities(
     host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",)),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
-exactly: see `ANY_WINDOW`."""
-ANY_WINDOW = "any-window"
-"""The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
-exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
-GRO = "gro"
-"""The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
+exactly: see `images.ANY_WINDOW`."""
 TIME_TRAVEL = "time-travel"
 """The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
@@ -116,10 +111,10 @@ class LinuxAdapter(Adapter):
 
     def __init__(self, variant: str = "") -> None:
         declared = _DECLARED
-        if variant == ANY_WINDOW:
+        if variant == images.ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
-        self._gro = variant == GRO
+        self._gro = variant == images.GRO
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
@@ -129,6 +124,7 @@ class LinuxAdapter(Adapter):
         self._questions = Questions(declared, time_travels=self._time_travels)
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
+        self._origin = images.origin(self._kernel)
         self._processor = Processor()
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
@@ -142,7 +138,7 @@ class LinuxAdapter(Adapter):
 
     @property
     def version(self) -> str:
-        return f"{self._release} ({self._place or 'user-mode Linux'})"
+        return f"{self._release} ({self._place or f'user-mode Linux{self._origin}'})"
 
     def capabilities(self) -> Capabilities:
         assert self._capabilities is not None

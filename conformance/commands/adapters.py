@@ -2,6 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -42,29 +45,80 @@ def build(
     variant: Annotated[
         str, typer.Option(help="plain, kcov (tells coverage) or kasan (finds wrong uses of memory).")
     ] = "plain",
+    tree: Annotated[
+        Path | None, typer.Option(help="A kernel tree of yours; nothing is written into it.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Debian's source of another version, as 7.3: installed, or else fetched.")
+    ] = "",
+    label: Annotated[
+        str, typer.Option("--as", help="The kernel of --tree or --source is then linux:LABEL; by default their name.")
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, help="How many compilers at once.")] = os.cpu_count() or 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the tree in which it was built.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the folder in which it was built, as is done with that of --tree.")
+    ] = False,
 ) -> None:
-    """Build an implementation that no package brings; what was interrupted goes on where it was."""
+    """Build an implementation that no package brings; what was interrupted goes on where it was.
+
+    Without --tree and --source it is linux:built (linux:kcov, linux:kasan). With --tree PATH it is your kernel: build, run
+    linux:LABEL, change, and build again, which compiles what has changed. With --source VERSION it is Debian's of another
+    version, fetched without touching the system.
+    """
     from espproof.adapters.linux.kernel import build as linux
+    from espproof.adapters.linux.kernel import labels
+    from espproof.adapters.linux.kernel.recipe import RECIPES
 
     with errors():
-        if variant not in linux.RECIPES:
-            raise Misuse(f"no variant {variant!r} of a kernel; there are {', '.join(linux.RECIPES)}")
-        began = time.monotonic()
-        step = ""
-
-        def tick(now: str, objects: int) -> None:
-            nonlocal step
-            seconds = time.monotonic() - began
-            if now != step:
-                step = now
-                ERR.print(f"{seconds:4.0f} s  {step}", highlight=False)
-            status.update(f"{step}: {seconds:.0f} s" + (f", {objects} objects" if objects else ""))
-
-        with ERR.status(f"{what}, variant {variant}") as status:
-            kernel = linux.build(variant, jobs, tick, keep=keep)
+        if variant not in RECIPES:
+            raise Misuse(f"no variant {variant!r} of a kernel; there are {', '.join(RECIPES)}")
+        if tree is not None and source:
+            raise Misuse("--tree and --source are two kernels: build one at a time")
+        if label and tree is None and not source:
+            raise Misuse("--as is for a kernel of --tree or --source")
+        name = _label(label, tree, source, variant) if tree is not None or source else ""
+        with _progress(f"{what}, variant {variant}") as tick:
+            if tree is not None:
+                kernel = linux.build_tree(tree, variant, name, jobs, tick)
+            elif source:
+                kernel = linux.build_source(source, variant, name, jobs, tick, keep=keep)
+            else:
+                kernel = linux.build(variant, jobs, tick, keep=keep)
+        if labels.is_labelled(kernel):
+            about = labels.about(kernel)
+            ERR.print(f"{what}:{name} is {about}", highlight=False, soft_wrap=True, markup=False)
+            if about.left_out:
+                ERR.print(f"it does not know {', '.join(about.left_out)}", highlight=False, soft_wrap=True)
         OUT.print(str(kernel), highlight=False, soft_wrap=True)
+
+
+def _label(given: str, tree: Path | None, source: str, variant: str) -> str:
+    """What the kernel is called: as it was said, or after where it comes from. `Misuse` if that is taken."""
+    from espproof.adapters.linux.kernel import labels
+    from espproof.adapters.linux.kernel.recipe import RECIPES
+
+    (known,) = (known for known in registry.KNOWN if known.name == "linux")
+    base = labels.made_of(tree.resolve().name if tree is not None else source)
+    label = given or (base if variant == "plain" else f"{base}-{variant}")
+    return labels.checked(label, tuple(dict.fromkeys((*known.variants, *RECIPES))))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str, int], None]]:
+    """Shows the step, and how many objects it has compiled."""
+    began = time.monotonic()
+    step = ""
+
+    def tick(now: str, objects: int) -> None:
+        nonlocal step
+        seconds = time.monotonic() - began
+        if now != step:
+            step = now
+            ERR.print(f"{seconds:4.0f} s  {step}", highlight=False)
+        status.update(f"{step}: {seconds:.0f} s" + (f", {objects} objects" if objects else ""))
+
+    with ERR.status(what) as status:
+        yield tick
 
 
 def check(
@@ -135,6 +189,8 @@ def _row(known: registry.Known) -> dict[str, Any]:
             {"name": f"{known.name}:{variant}", "present": registry.built(known, variant), "install": command}
             for variant, command in known.builds
         ]
+    if mine := registry.labels(known):
+        row["labels"] = [{"name": f"{known.name}:{label}", "what": what} for label, what in mine.items()]
     if not row["present"]:
         return {**row, "install": known.install}
     try:

@@ -243,6 +243,7 @@ def adapters(console: Console, rows: list[dict[str, Any]]) -> None:
             lines["variants"] = ", ".join(row["variants"])
         for one in row.get("builds", ()):
             lines[one["name"]] = "built" if one["present"] else one["install"]
+        lines |= {one["name"]: one["what"] for one in row.get("labels", ())}
         for title, text in lines.items():
             label = Text(f"{title:>{_LABEL - 2}}  ", "dim")
             table = Table.grid()

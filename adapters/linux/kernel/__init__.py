@@ -1,7 +1,12 @@
 """The kernel that is tested, from outside: where its image comes from, and the process that it is or that runs on it.
 
 images       which image a variant of the adapter boots
-build        makes user-mode Linux of Debian's source and the Kconfig fragments in `fragments/`
+labels       the kernels that the user has built, by label
+build        makes user-mode Linux
+debian       Debian's packages of the source, installed or fetched
+tree         a kernel tree of the user's
+work         the steps of one build
+recipe       what makes a variant: the Kconfig fragments in `fragments/`, changes of the source
 machine      what is asked: started, greeted, limited, listened to, ended
 guest        a machine that is a user-mode Linux; its program is `inside/guest_main.py`
 host         a machine that is a child of this host's kernel; its program is `inside/host_main.py`

@@ -1,12 +1,20 @@
-"""Which kernel a variant runs: Debian's user-mode Linux, or one of those that `build` makes."""
+"""Which kernel a variant runs: Debian's user-mode Linux, one of those that `build` makes, or one under a label."""
 
 import shutil
+from pathlib import Path
 
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux.kernel import build
+from espproof.adapters.linux.kernel import build, labels
 
 STOCK = "linux.uml"
 INSTALL = "apt-get install -y user-mode-linux kmod"
+ANY_WINDOW = "any-window"
+"""The variant with windows of every size that the kernel takes. Sizes above 32 that are no power of two are not honoured
+exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
+GRO = "gro"
+"""The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
+_STOCK = ("", ANY_WINDOW, GRO)
+"""Variants of the adapter that run Debian's."""
 BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "plain"}
 """Variant of the adapter -> variant of the build."""
 
@@ -18,6 +26,14 @@ def path(variant: str) -> str:
         if image is None:
             raise AdapterError(f"linux:{variant}: this kernel is not built; {build.command(BUILT[variant])}")
         return str(image)
+    if variant not in _STOCK:
+        image = labels.image(variant)
+        if image is None:
+            raise AdapterError(
+                f"linux:{variant}: there is no kernel under this label; "
+                f"espproof adapters build linux --tree PATH --as {variant}"
+            )
+        return str(image)
     stock = shutil.which(STOCK) or shutil.which(STOCK, path="/usr/bin")
     if stock is None:
         raise AdapterError(f"linux: there is no {STOCK}; {INSTALL}")
@@ -27,3 +43,11 @@ def path(variant: str) -> str:
 def is_built(variant: str) -> bool:
     """Whether the kernel of a variant in `BUILT` is there."""
     return build.image(BUILT[variant]) is not None
+
+
+def origin(kernel: str) -> str:
+    """Of a kernel under a label, for the adapter's version: the label, and what was built; nothing of any other."""
+    if not labels.is_labelled(Path(kernel)):
+        return ""
+    about = labels.about(Path(kernel))
+    return f", {about.label}: {about.origin}"

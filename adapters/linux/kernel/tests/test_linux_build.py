@@ -10,7 +10,8 @@ import pytest
 
 from espproof.adapters import cache, registry
 from espproof.adapters.base import AdapterError
-from espproof.adapters.linux.kernel import build, images
+from espproof.adapters.linux.kernel import build, debian, images, recipe, work
+from espproof.adapters.linux.kernel.debian import Package
 
 pytestmark = pytest.mark.skipif(bool(build.missing_tools()), reason=f"needs {', '.join(build.missing_tools())}")
 
@@ -29,8 +30,8 @@ linux:
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that becomes the source's archive; `pack` makes it."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(build, "SOURCE", tmp_path / "source.tar.xz")
-    monkeypatch.setattr(build, "source_version", lambda: "6.12.0-1")
+    here = Package(build.PACKAGE, "6.12.0-1", tmp_path / "source.tar.xz")
+    monkeypatch.setattr(debian, "installed", lambda name: here if name == here.name else None)
     folder = tmp_path / build.PACKAGE
     (folder / "kernel").mkdir(parents=True)
     (folder / "Makefile").write_text(MAKEFILE.format(program=sys._base_executable), encoding="utf-8")  # type: ignore[attr-defined]
@@ -69,7 +70,7 @@ def test_a_kernel_of_another_recipe_is_not_taken(source: Path, monkeypatch: pyte
     pack(source)
     made()
     assert build.image("kasan") is None
-    monkeypatch.setitem(build.RECIPES, "plain", build.Recipe(("plain.config",), variables=("X=y",)))
+    monkeypatch.setitem(recipe.RECIPES, "plain", recipe.Recipe(("plain.config",), variables=("X=y",)))
     assert build.image("plain") is None
 
 
@@ -114,14 +115,14 @@ def test_a_source_that_cannot_be_edited_is_an_error(source: Path) -> None:
 def test_two_builds_at_once_are_refused(source: Path) -> None:
     """The second names what the first holds."""
     pack(source)
-    place = cache.folder("linux") / f"plain-{build._digest('plain')}-6.12.0-1"
-    with build._lock(build._at_work(place, "lock")), pytest.raises(AdapterError, match="by another process"):
+    digest = recipe.RECIPES["plain"].digest(build.VERSION)
+    with work.lock(f"plain-{digest}-6.12.0-1"), pytest.raises(AdapterError, match="by another process"):
         made()
 
 
 def test_what_is_missing_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(build, "SOURCE", tmp_path / "none")
+    monkeypatch.setattr(debian, "_INSTALLED", tmp_path)
     with pytest.raises(AdapterError, match=r"no make, gcc, .*linux-source-6\.12; apt-get install -y linux-source"):
         made()
 
@@ -130,7 +131,7 @@ def test_a_full_disk_is_named(source: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Before anything is unpacked, and where make fails of it."""
     pack(source)
     with monkeypatch.context() as context:
-        context.setattr(build, "NEEDED_OCTETS", 1 << 60)
+        context.setattr(work, "NEEDED_OCTETS", 1 << 60)
         with pytest.raises(AdapterError, match=r"is full: .* GiB are free.*ESPPROOF_CACHE"):
             made()
     (source / "Makefile").write_text(
@@ -146,8 +147,9 @@ def test_nothing_runs_on_when_the_build_is_killed(source: Path) -> None:
     (source / "slow").touch()
     pack(source)
     program = (
-        "import pathlib, sys; from espproof.adapters.linux.kernel import build\n"
-        f"build.SOURCE = pathlib.Path({str(build.SOURCE)!r}); build.source_version = lambda: '6.12.0-1'\n"
+        "import pathlib, sys; from espproof.adapters.linux.kernel import build, debian\n"
+        f"archive = pathlib.Path({str(source.parent / 'source.tar.xz')!r})\n"
+        "debian.installed = lambda name: debian.Package(name, '6.12.0-1', archive)\n"
         "build.build('plain', 1, lambda *told: print(*told, flush=True))"
     )
     one = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, encoding="utf-8")
@@ -180,11 +182,11 @@ def test_a_build_that_is_interrupted_leaves_nothing_half_done(source: Path, monk
         if objects:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "_GRACE_SECONDS", 60.0)
+    monkeypatch.setattr(work, "_GRACE_SECONDS", 60.0)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         build.build("plain", 1, interrupt)
-    assert time.monotonic() - began < build._GRACE_SECONDS
+    assert time.monotonic() - began < work._GRACE_SECONDS
     (tree,) = cache.folder("linux", "work").glob("*.tree")
     assert not (tree / "linux").exists()
 
