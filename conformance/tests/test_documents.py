@@ -147,3 +147,4 @@ def test_readme_installs_what_the_registry_does() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| `([^`]+)` \|$", readme, re.MULTILINE))
     assert rows == {known.name: known.install for known in KNOWN if known.install.startswith("apt-get")}
     assert f"| `{build.INSTALL}` |" in readme
+    assert readme.count(f"`{build.INSTALL_TOOLS}`") == 2

@@ -26,7 +26,8 @@ from espproof.adapters.linux.kernel.work import Folders, Tick, Work
 
 VERSION: Version = (6, 12)
 PACKAGE = debian.package("6.12")
-INSTALL = f"apt-get install -y {PACKAGE} make gcc flex bison bc xz-utils"
+INSTALL_TOOLS = "apt-get install -y make gcc flex bison bc xz-utils"
+INSTALL = INSTALL_TOOLS.replace("-y", f"-y {PACKAGE}")
 _TOOLS = ("make", "gcc", "flex", "bison", "bc", "tar", "xz", "strip")
 
 
@@ -72,7 +73,7 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
             )
             made.rename(place)
         if not keep:
-            run.clear("tree", "unpacking")
+            run.clear()
     return place / "linux"
 
 
@@ -85,21 +86,24 @@ def build_source(version: str, variant: str, label: str, jobs: int, tick: Tick, 
     _need_tools()
     recipe = RECIPES[variant]
     digest = recipe.digest(version_of(version))
-    with work.lock("debian") as lock, work.disk():
-        source = debian.find(package, asking := Work("debian", jobs, tick, lock))
-        about = About(label=label, version=version, source=str(source), variant=variant, recipe=digest)
-        if (there := labels.image(label)) and labels.about(there).is_made_like(about):
-            return there
-        run = Work(f"{source.name}_{source.version}-{variant}-{digest}", jobs, tick, lock)
-        began = time.monotonic()
-        if not run.tree.is_dir():
-            run.begin()
-            run.unpack(source.archive or debian.fetch(source, asking), package, recipe.edits)
-            asking.clear("fetched")
-        about = msgspec.structs.replace(about, version=work.kernel_version(run.tree))
-        kernel = _labelled(run, Folders(run.tree, run.tree), about, began)
+    with work.lock("debian", wait=True) as lock, work.disk():
+        asking = Work("debian", jobs, tick, lock)
+        source = debian.find(package, asking)
+        asking.end()
+    about = About(label=label, version=version, source=str(source), variant=variant, recipe=digest)
+    name = f"{source.name}_{source.version}-{variant}-{digest}"
+    with work.lock(name) as lock, work.disk():
+        run = Work(name, jobs, tick, lock)
+        kernel = labels.made_like(about)
+        if kernel is None:
+            began = time.monotonic()
+            if not run.tree.is_dir():
+                run.begin()
+                run.unpack(source.archive or debian.fetch(source, run), package, recipe.edits)
+            about = msgspec.structs.replace(about, version=work.kernel_version(run.tree))
+            kernel = _labelled(run, Folders(run.tree, run.tree), about, began)
         if not keep:
-            run.clear("tree", "unpacking")
+            run.clear()
     return kernel
 
 
@@ -131,7 +135,7 @@ def build_tree(path: Path, variant: str, label: str, jobs: int, tick: Tick) -> P
             recipe=recipe.digest(version_of(version)),
         )
         kernel = _labelled(run, Folders(source, run.objects), about, began)
-        run.clear()
+        run.end()
     return kernel
 
 
@@ -151,4 +155,4 @@ def missing_tools() -> list[str]:
 
 def _need_tools() -> None:
     if missing := missing_tools():
-        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL}")
+        raise AdapterError(f"to build a kernel there is no {', '.join(missing)}; {INSTALL_TOOLS}")

@@ -42,10 +42,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int = 0
     """That the last call took."""
 
-    def is_made_like(self, other: "About") -> bool:
-        """Of the same source by the same recipe."""
-        return (self.source, self.variant, self.recipe) == (other.source, other.variant, other.recipe)
-
     @property
     def origin(self) -> str:
         """Where it comes from, in words."""
@@ -89,6 +85,17 @@ def about(kernel: Path) -> About:
         return msgspec.json.decode(path.read_bytes(), type=About)
     except (OSError, msgspec.DecodeError) as error:
         raise AdapterError(f"{path} is damaged ({error}): build the kernel again") from error
+
+
+def made_like(what: About) -> Path | None:
+    """The kernel under that label, if it is of the same source by the same recipe."""
+    kernel = image(what.label)
+    try:
+        there = about(kernel) if kernel else None
+    except AdapterError:
+        return None
+    same = there and (there.source, there.variant, there.recipe) == (what.source, what.variant, what.recipe)
+    return kernel if same else None
 
 
 def known() -> dict[str, str]:

@@ -44,13 +44,14 @@ def at_work(name: str, suffix: str) -> Path:
 
 
 @contextmanager
-def lock(name: str) -> Iterator[int]:
-    """Nobody else builds what has that name; the descriptor is for those who are started."""
+def lock(name: str, *, wait: bool = False) -> Iterator[int]:
+    """Nobody else builds what has that name; the descriptor is for those who are started. `AdapterError` if somebody does,
+    unless it is worth to `wait`."""
     path = at_work(name, "lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise AdapterError(f"this kernel is being built by another process (it holds {path})") from error
         yield descriptor
@@ -136,11 +137,15 @@ class Work:
         shutil.copyfile(folders.objects / ".config", made / "config")
         return made
 
-    def clear(self, *suffixes: str) -> None:
-        """Remove what is no longer needed; the log always."""
+    def clear(self) -> None:
+        """Remove what was unpacked, and the log."""
         self._tick("remove the tree", 0)
-        for suffix in suffixes:
+        for suffix in ("tree", "unpacking", "fetched"):
             shutil.rmtree(at_work(self.name, suffix), ignore_errors=True)
+        self.end()
+
+    def end(self) -> None:
+        """Nobody will ask how it went."""
         self._log.unlink(missing_ok=True)
 
     def make(self, step: str, folders: Folders, *arguments: str) -> None:
