@@ -148,6 +148,12 @@ def expectations_of(name: str) -> Path | None:
     return None
 
 
+def shown(path: Path) -> str:
+    """Of an expectation file beside an adapter the path in the package, of any other the path as it is."""
+    package = Path(__file__).parents[1]
+    return str(path.relative_to(package)) if path.is_relative_to(package) else str(path)
+
+
 def present(known: Known) -> bool:
     """Whether everything that the adapter needs is on this machine."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), _SYSTEM_PROGRAMS))

@@ -132,8 +132,10 @@ def test_expectations_stand_beside_the_adapters() -> None:
         path = registry.expectations_of(name)
         assert path is not None
         assert path.stem == file
+        assert registry.shown(path) == f"adapters/linux/{file}.toml"
     assert registry.expectations_of("reference") is None
     assert registry.expectations_of("seeded:esn-flag-ignored") is None
+    assert registry.shown(Path("known.toml")) == "known.toml"
 
 
 @pytest.mark.parametrize("known", registry.KNOWN, ids=lambda known: known.name)

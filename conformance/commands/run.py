@@ -128,4 +128,5 @@ def _run_one(
             known=known,
         )
     expectations.compare(result, known)
+    result.expectations = registry.shown(path) if path else ""
     return result

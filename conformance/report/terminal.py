@@ -186,6 +186,8 @@ def _figures(console: Console, result: RunResult) -> None:
         highlight=False,
     )
     recalled = f" ({result.recalled} drawn earlier)" if result.recalled else ""
+    if result.expectations:
+        console.print(f"held against {escape(result.expectations)}", highlight=False, soft_wrap=True)
     console.print(
         f"{result.cases} cases{recalled} in {result.seconds:.1f} s, profile {result.profile}, seed {result.seed}, "
         f"{result.pairs_covered} of {result.pairs_total} pairs of SA options",

@@ -161,7 +161,7 @@ def run(result: RunResult) -> dict[str, Any]:
 
 _FIGURES = (
     "adapter", "adapter_version", "espproof", "profile", "seed", "only", "whole", "not_whole_because", "cases",
-    "seconds", "pairs_covered", "pairs_total", "digest", "drawn_with",
+    "seconds", "pairs_covered", "pairs_total", "digest", "drawn_with", "expectations",
 )  # fmt: skip
 
 

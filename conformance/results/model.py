@@ -42,6 +42,8 @@ class RunResult(msgspec.Struct, kw_only=True):
     requirements: dict[str, Verdict]
     untried: tuple[str, ...] = ()
     """Requirements that the checks verify and that no case has reached: a larger profile draws more."""
+    expectations: str = ""
+    """The expectation file that it was held against; of those beside adapters the path in the package."""
     unexpected: tuple[str, ...] = ()
     """Requirements that are news: a failure that is not expected, or an expected one that did not come."""
     expected: dict[str, str] = {}
