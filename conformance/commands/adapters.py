@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.text import Text
 
 from espproof.adapters import case as cases
 from espproof.adapters import registry
-from espproof.adapters.base import AdapterFailure
+from espproof.adapters.base import AdapterError, AdapterFailure
+from espproof.adapters.printable import printable
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.report import terminal
 from espproof.reference.errors import Misuse
@@ -77,7 +79,7 @@ def build(
         if label and tree is None and not source:
             raise Misuse("--as is for a kernel of --tree or --source")
         name = _label(label, tree, source, variant) if tree is not None or source else ""
-        with _progress(f"{what}, variant {variant}") as tick:
+        with _progress(f"{what}, variant {variant}") as tick, _log_first():
             if tree is not None:
                 kernel = linux.build_tree(tree, variant, name, jobs, tick)
             elif source:
@@ -101,6 +103,18 @@ def _label(given: str, tree: Path | None, source: str, variant: str) -> str:
     base = labels.made_of(tree.resolve().name if tree is not None else source)
     label = given or (base if variant == "plain" else f"{base}-{variant}")
     return labels.checked(label, tuple(dict.fromkeys((*known.variants, *RECIPES))))
+
+
+@contextmanager
+def _log_first() -> Iterator[None]:
+    """The lines of a log that an error quotes are printed as they are; what is wrong is the last line."""
+    try:
+        yield
+    except AdapterError as error:
+        wrong, *lines = str(error).splitlines()
+        for line in lines:
+            ERR.print(Text(printable(line)), soft_wrap=True)
+        raise AdapterError(wrong) from error
 
 
 @contextmanager

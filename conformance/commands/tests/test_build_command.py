@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from espproof.adapters.base import AdapterError
 from espproof.adapters.linux.kernel import build as linux
 from espproof.conformance.commands.cli import build
-from espproof.conformance.commands.shell import EXPECTED, USAGE
+from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, USAGE
 
 
 def espproof(*words: object) -> Result:
@@ -70,3 +71,17 @@ def test_options_that_do_not_go_together_are_told(
     assert done.exit_code == USAGE
     assert complaint in done.stderr
     assert not asked
+
+
+def test_what_the_compiler_said_is_shown_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before what is wrong with the build, and harmless to a terminal."""
+
+    def fails(*_: Any) -> Path:
+        raise AdapterError("compile failed: the log is here\none.c:1: it is wrong [0]\n  1 | \x1b[31mred")
+
+    monkeypatch.setattr(linux, "build_tree", fails)
+    done = espproof("--tree", "/src/net")
+    assert done.exit_code == CANNOT_RUN
+    *said, wrong = done.stderr.splitlines()
+    assert said == ["one.c:1: it is wrong [0]", r"  1 | \x1b[31mred"]
+    assert wrong.endswith("compile failed: the log is here")
