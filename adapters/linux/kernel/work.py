@@ -110,6 +110,7 @@ class Work:
             _change(unpacking / package, edit, package)
         (unpacking / package).rename(self.tree)
         unpacking.rmdir()
+        shutil.rmtree(at_work(self.name, "fetched"), ignore_errors=True)
 
     def configure(self, folders: Folders, made_of: Recipe, version: Version, what: str, *, strict: bool) -> list[str]:
         """Options that the kernel does not know are returned, or, if `strict`, as wrong as those that it does not take."""
