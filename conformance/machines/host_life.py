@@ -29,7 +29,7 @@ class HostLife:
         self._made = 0
         self._numbers: dict[str, int] = {}
         self._policies: list[Policy] = []
-        self._priorities = s.draw(st.permutations(range(2, 2 + MOST_STEPS)))
+        self._priorities = iter(s.draw(st.permutations(range(2, 2 + MOST_STEPS))))
 
     def walk(self) -> None:
         """A number of moves, each drawn from those that make sense."""
@@ -74,7 +74,7 @@ class HostLife:
         }
         whose: dict[str, Any] = s.draw(st.sampled_from(({}, {"source": None}, everything)))
         made = h.policy(
-            way, packet, *templates, about=self._about, priority=self._priorities[len(self._policies)],
+            way, packet, *templates, about=self._about, priority=next(self._priorities),
             action=s.draw(st.sampled_from(("allow", "allow", "block"))), selector=h.selector(packet, **whose),
             replace=True,
         )  # fmt: skip

@@ -33,8 +33,7 @@ _LO = 1
 _SETTINGS = {
     "ipv4/ip_forward": "1",
     "ipv6/conf/all/forwarding": "1",
-    # reports of multicast listeners once and at once: later they would meet the policies of a case
-    "ipv6/mld_qrv": "1",
+    # reports of multicast listeners at once: later they would meet the policies of a case
     "ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
     "ipv6/conf/default/mldv2_unsolicited_report_interval": "1",
 } | {
