@@ -439,7 +439,7 @@ DEFECTS = (
          "            if best and rank < best[0] and policy.direction == direction and policy.matches(flow, mark, if_id):\n"
          "                return policy\n"
          "        return best and best[1]\n"),
-        breaks=("RFC4301-5.1-never-in-the-clear",),
+        breaks=("RFC4301-5-consulted",),
     ),
     defect(
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",

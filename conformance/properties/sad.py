@@ -345,6 +345,7 @@ def after_a_reset(s: Scenario) -> None:
     """Nothing is left of the case before: an SA with the same name and SPI starts afresh; without it, it is unknown."""
     direction = s.choose(tuple(way for way in ("in", "out") if s.can(way)))
     make = s.inbound_sa if direction == "in" else s.outbound_sa
+    s.need("an SA whose options can stand together", s.rows())
     row = next((row for row in s.rows() if row.replay_window), s.rows()[0])  # the same in each case: one SA comes back
     sa = make(add=False, **asdict(row))
     keys = s.fresh_keys(sa, s.draw(st.integers(0, 1)))

@@ -61,7 +61,9 @@ def there_and_back(s: Scenario) -> None:
 def what_is_wrong_is_counted(s: Scenario) -> None:
     """Each packet that is discarded moves one counter, which says why; the right ones between them move none."""
     h = HostScenario(s)
-    sa = h.sa("in", mode="tunnel", replay_window=tuple(size for size in s.windows() if size))
+    sizes = tuple(size for size in s.windows() if size)
+    s.need("anti-replay", sizes)
+    sa = h.sa("in", mode="tunnel", replay_window=sizes)
     packet = h.incoming(h.version_in(sa))
     h.policy("forward", packet, h.template(sa), about=DROPPED_COUNTED_ONCE)
     peer = s.peer(sa)

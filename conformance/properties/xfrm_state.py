@@ -158,7 +158,7 @@ def without_their_policy(s: Scenario) -> None:
     s.read(sa, OUTLIVE)
 
 
-@check(MISMATCH, IN_NO_STATES, proved_by=("xfrm-state-encapsulation-not-compared",))
+@check(MISMATCH, proved_by=("xfrm-state-encapsulation-not-compared",))
 def encapsulated_or_not(s: Scenario) -> None:
     """An SA in UDP takes no bare ESP; and what comes in UDP to its port is for SAs in UDP alone."""
     h = HostScenario(s)
