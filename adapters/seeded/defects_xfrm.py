@@ -442,6 +442,13 @@ DEFECTS = (
         breaks=("RFC4301-5-consulted",),
     ),
     defect(
+        "xfrm-path-own-packets-pass", "W-004", "xfrm-path",
+        "what the host itself sends meets no policy",
+        ("xfrm.host", "            return self._leave(packet, mark, now)\n",
+         "            return (Emerging(self._side_of(packet), packet),)\n"),
+        breaks=("RFC4301-5-consulted", "RFC4301-5.1-never-in-the-clear"),
+    ),
+    defect(
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
         "what is protected is sent where its inner destination would be",
         ("xfrm.host", "        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)\n",

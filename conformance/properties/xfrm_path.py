@@ -152,3 +152,17 @@ def delivered_to_the_host(s: Scenario) -> None:
 def random_life(s: Scenario) -> None:
     """Policies and SAs come and go while packets go through, in any order."""
     HostLife(HostScenario(s, blocked=s.draw(st.sampled_from(((), ("forward",), ("in",))))), CONSULTED).walk()
+
+
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-own-packets-pass",))
+def of_its_own(s: Scenario) -> None:
+    """What the host itself sends meets the policies as what it forwards does, in transport mode and in tunnels."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode=s.caps.modes)
+    packet = h.of_ours(sa)
+    kind = s.draw(st.sampled_from(("protect", "block", "without its SA")))
+    template = h.template(sa, reqid=sa.reqid + (kind == "without its SA"))
+    h.policy("out", packet, template, about=CONSULTED, action="block" if kind == "block" else "allow")
+    for _ in range(2):
+        h.enters("local", packet, CONSULTED)
+    h.counters(CONSULTED)
