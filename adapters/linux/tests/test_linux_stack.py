@@ -1,0 +1,75 @@
+"""The kernel as a host with policies of its own: one check of each family, in one guest."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from espproof.adapters.base import AdapterError
+from espproof.adapters.case import (
+    AddPolicy,
+    Case,
+    Counters,
+    Done,
+    Emerged,
+    EmergedPacket,
+    Enter,
+    Host,
+    Octets,
+    Policy,
+    ReadCounters,
+    TrafficSelector,
+)
+from espproof.adapters.linux.adapter import LinuxAdapter
+from espproof.adapters.linux.kernel import images
+from espproof.conformance.checks.registry import all_checks
+from espproof.conformance.oracle.verdict import Verdict
+from espproof.conformance.running.check import run_check, target
+from espproof.reference import ip
+
+
+def _lacking() -> str | None:
+    try:
+        images.path("")
+    except AdapterError as error:
+        return str(error)
+    return None
+
+
+pytestmark = pytest.mark.skipif(_lacking() is not None, reason=str(_lacking()))
+
+
+@pytest.fixture(scope="module")
+def adapter() -> Iterator[LinuxAdapter]:
+    with LinuxAdapter() as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "xfrm-policy.prefixes", "xfrm-state.rekeyed-outbound", "xfrm-path.there-and-back", "xfrm-path.of-its-own",
+        "xfrm-gso.tcp-in-the-clear",
+    ],
+)  # fmt: skip
+def test_the_kernel_passes(adapter: LinuxAdapter, name: str) -> None:
+    """These checks have never found anything in 6.1."""
+    result = run_check(all_checks()[name], adapter, target(adapter), examples=6, seed=3)
+    assert result.verdict is Verdict.PASS, result.counterexamples
+
+
+def test_a_case_leaves_nothing_to_the_next(adapter: LinuxAdapter) -> None:
+    """Policies, addresses and counts of a host are those of its case."""
+    packet = Octets(ip.build_ipv4(bytes((203, 0, 113, 7)), bytes((198, 51, 100, 9)), 253, b"inside", ttl=9))
+    enters = Enter(side="plain", packet=packet)
+    blocking = AddPolicy(
+        policy=Policy(name="one", direction="out", action="block", selector=TrafficSelector(version=4))
+    )
+    host = Host(addresses=("192.0.2.17",), wire=("198.51.100.9",))
+    blocked = adapter.execute(Case(version=1, host=host, steps=(blocking, enters, ReadCounters())))
+    assert blocked.steps == (Done(), Emerged(packets=()), Counters(values={"XfrmOutPolBlock": 1}))
+    passed = Emerged(packets=(EmergedPacket(side="wire", packet=Octets(ip.forwarded(packet))),))
+    free = adapter.execute(Case(version=1, host=host, steps=(enters, ReadCounters())))
+    assert free.steps == (passed, Counters(values={}))
+    ours = Host(addresses=("198.51.100.9",), blocked=("in",))
+    taken = adapter.execute(Case(version=1, host=ours, steps=(enters, ReadCounters())))
+    assert taken.steps == (Emerged(packets=()), Counters(values={"XfrmInNoPols": 1}))
