@@ -275,6 +275,14 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1-protection-required",),
     ),
     defect(
+        "xfrm-policy-optional-is-all", "ours", "xfrm-policy",
+        "where an optional SA is not there the packet goes on without any",
+        ("xfrm.path", "            return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES\n",
+         "            return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES\n"
+         "        else:\n            one.bundle.clear()\n            break\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
         "xfrm-policy-bundle-inside-out", "ours", "xfrm-policy",
         "of a policy with two templates the second is put on first",
         ("xfrm.host", "        for state in one.bundle:\n", "        for state in reversed(one.bundle):\n"),

@@ -9,11 +9,11 @@ from typing import Literal
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.case import HostDirection, Policy, Sa, Side, TrafficSelector
+from espproof.adapters.case import HostDirection, Policy, Sa, Side, Template, TrafficSelector
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import counter_rule
+from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
 from espproof.conformance.strategies import packets, upper_layers, wire
 from espproof.reference import ip
 
@@ -475,6 +475,21 @@ def required_of_what_arrives(s: Scenario) -> None:
     h.enters("wire", packet, REQUIRED)
     h.enters("wire", s.peer(sa).protect(packet, 1), TEMPLATES)
     h.counters(TEMPLATES)
+
+
+@check(PROTECT, IN_THE_CLEAR, proved_by=("xfrm-policy-optional-is-all",))
+def optional_beside_required(s: Scenario) -> None:
+    """Where an optional SA is not there the packet goes on without it, and without a required one it does not."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel")
+    packet = h.outgoing(h.version_in(sa))
+    missing = Template(mode="transport", reqid=sa.reqid + 500, optional=True)
+    there = s.draw(st.booleans())
+    required = h.template(sa, reqid=sa.reqid if there else sa.reqid + 1)
+    h.policy("out", packet, missing, required, about=PROTECT)
+    for _ in range(2):
+        h.enters("plain", packet, PROTECT if there else IN_THE_CLEAR)
+    h.counters(PROTECT)
 
 
 @check(NESTED, weight=2.0, proved_by=("xfrm-policy-bundle-inside-out",))
