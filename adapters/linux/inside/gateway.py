@@ -279,8 +279,9 @@ class Gateway:
     def send(self, packet: bytes, source: str = "", destination: str = "") -> bool:
         """Send a packet of our own, header included, from one address to another or to those in its header; False if the
         kernel does not take it."""
-        family, ends = _ends(packet)
-        source, destination = source or ends[0], destination or ends[1]
+        if not destination:
+            source, destination = _ends(packet)
+        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
         if family == socket.AF_INET:
             octets = struct.pack("=i4s4s", 0, socket.inet_pton(family, source), bytes(4))
             control = (socket.IPPROTO_IP, _IP_PKTINFO, octets)
@@ -380,13 +381,12 @@ def _inbound_policies() -> list[xfrm.Request]:
     ]
 
 
-def _ends(packet: bytes) -> tuple[int, tuple[str, str]]:
-    """Address family, source and destination of an IP packet."""
+def _ends(packet: bytes) -> tuple[str, str]:
+    """Source and destination of an IP packet, which has a whole header."""
     if packet[0] >> 4 == 4:
-        return socket.AF_INET, (socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]))
-    ends = (socket.inet_ntop(socket.AF_INET6, octets) for octets in (packet[8:24], packet[24:40]))
-    source, destination = ends
-    return socket.AF_INET6, (source, destination)
+        return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+    source, destination = packet[8:24], packet[24:40]
+    return socket.inet_ntop(socket.AF_INET6, source), socket.inet_ntop(socket.AF_INET6, destination)
 
 
 def _set(settings: Mapping[str, str]) -> None:

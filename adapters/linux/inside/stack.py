@@ -6,6 +6,7 @@ told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
 """
 
 import select
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -15,6 +16,10 @@ from espproof.adapters.linux.netlink import firewall, xfrm
 
 _DEFAULT = {False: 2, True: 1}
 """`XFRM_USERPOLICY_…` of packets that no policy is for: accepted, or blocked."""
+
+_SETTLED_SECONDS = 1.2
+"""Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
+the policies of a case and be counted."""
 
 Emerged = tuple[str, bytes]
 """The side, and the packet."""
@@ -36,6 +41,7 @@ class Stack(Gateway):
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         super().__init__(wire, transport)
         silence_icmp()
+        time.sleep(_SETTLED_SECONDS)
 
     def become(self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str]) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already."""
