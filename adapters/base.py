@@ -142,8 +142,8 @@ class Adapter(ABC):
     def delete_policy(self, name: str) -> Done | Refused | Unsupported:
         return Unsupported(what="host")
 
-    def enter(self, step: Enter) -> Emerged | Unsupported:
-        """A packet enters; everything that emerges because of it, in its order."""
+    def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
+        """A packet enters; everything that emerges because of it, in order. `Refused`: it cannot be cut up as asked."""
         return Unsupported(what="host")
 
     def read_counters(self) -> Counters | Unsupported:

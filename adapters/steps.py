@@ -174,7 +174,7 @@ STEPS: dict[type[Step], StepKind] = {
     ),
     Enter: StepKind(
         take=lambda adapter, step: adapter.enter(step),
-        outcomes=(Emerged, Unsupported),
+        outcomes=(Emerged, Refused, Unsupported),
         told=_enter,
         packets=lambda step: (step.packet,),
     ),

@@ -144,8 +144,8 @@ class ExecAdapter(Adapter):
         outcome: Done | Refused | Unsupported = self._do(DeletePolicy(policy=name))
         return outcome
 
-    def enter(self, step: Enter) -> Emerged | Unsupported:
-        outcome: Emerged | Unsupported = self._do(step)
+    def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
+        outcome: Emerged | Refused | Unsupported = self._do(step)
         return outcome
 
     def read_counters(self) -> Counters | Unsupported:

@@ -202,7 +202,7 @@ class LinuxAdapter(Adapter):
     def delete_policy(self, name: str) -> Done | Refused | Unsupported:
         return self._one(DeletePolicy(policy=name))  # type: ignore[return-value]
 
-    def enter(self, step: Enter) -> Emerged | Unsupported:
+    def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         return self._one(step)  # type: ignore[return-value]
 
     def read_counters(self) -> Counters | Unsupported:

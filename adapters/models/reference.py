@@ -133,10 +133,13 @@ class ReferenceAdapter(Adapter):
             return Refused(reason=str(error))
         return Done()
 
-    def enter(self, step: Enter) -> Emerged | Unsupported:
+    def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         if self._host is None:
             return _NO_HOST
-        emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
+        try:
+            emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
         return Emerged(
             packets=tuple(
                 EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged

@@ -88,7 +88,7 @@ class Host:
         self, side: Side, packet: bytes, mark: int = 0, now: float = 0, *, segment: int = 0
     ) -> tuple[Emerging, ...]:
         """A whole IP packet enters: what emerges because of it. With `segment` it is a super-packet, which is cut up into
-        parts of so many octets: they fare as if they had come one by one."""
+        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up."""
         try:
             parsed = ip.parse(packet)
         except Malformed:
@@ -139,7 +139,11 @@ class Host:
         one = Arriving(self, outer, esp, encapsulated, mark, now, through)
         if self._dropped(walk(INPUT, one)):
             return ()
-        return self._arrive(ip.parse(one.inside), one.inside, mark, now, (*through, one.state))
+        try:
+            parsed = ip.parse(one.inside)
+        except Malformed:  # a chain of extension headers that nobody could follow
+            return ()
+        return self._arrive(parsed, one.inside, mark, now, (*through, one.state))
 
     def _forward(
         self, parsed: ip.Packet, packet: bytes, mark: int, now: float, through: tuple[State, ...]

@@ -57,8 +57,12 @@ class States:
         state = self._by_name.pop(name, None)
         if state is None:
             raise Misuse(f"no SA named {name}")
-        self._arriving[state.sa.destination.packed, state.sa.spi].remove(state)
-        self._leaving[_wanted(state)].remove(state)
+        for states, key in (
+            (self._arriving, (state.sa.destination.packed, state.sa.spi)), (self._leaving, _wanted(state)),
+        ):  # fmt: skip
+            states[key].remove(state)  # type: ignore[index]
+            if not states[key]:  # type: ignore[index]
+                del states[key]  # type: ignore[arg-type]
 
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
