@@ -96,7 +96,7 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",)),
+    host=HostCapabilities(ports="masks", if_ids=True, local=True, counters=True, segments=("tcp",)),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
 exactly: see `images.ANY_WINDOW`."""

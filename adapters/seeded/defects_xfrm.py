@@ -224,6 +224,12 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1.1-fragment-without-ports",),
     ),
     defect(
+        "xfrm-policy-first-fragment-without-ports", "linux 6.1", "xfrm-policy",
+        "a first fragment has no ports, as if it were one behind it",
+        ("xfrm.policy", "    if packet.fragment_offset == 0:\n", "    if not packet.fragment:\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
+    ),
+    defect(
         "xfrm-policy-next-header-of-ipv6", "ours", "xfrm-policy",
         "the protocol of an IPv6 packet is what its fixed header names",
         ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",

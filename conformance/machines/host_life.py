@@ -1,7 +1,7 @@
 """A random life of a host: policies and SAs come and go, packets go through it, and the counters are read.
 
 A pool of tunnels, each for one direction, of which each is there or not; one that is made again has new keys and another
-SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.first-decides`.
+SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.oldest-of-equals`.
 """
 
 from typing import Any

@@ -13,7 +13,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, header]      ["emerged", [side, …]], with a packet for each
+    ["enter", side, header]      ["emerged", [side, …]], with a packet for each, ["unsupported", text]
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
@@ -35,7 +35,7 @@ from typing import Any, Never
 
 from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import Stack
+from espproof.adapters.linux.inside.stack import Stack, Untaken
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -233,7 +233,10 @@ class Agent:
         return ["errno", error, text] if error else ["done"]
 
     def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
-        emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
+        try:
+            emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
+        except Untaken:
+            return ["unsupported", "super-packets of this kind"]
         out += [packet for _, packet in emerged]
         return ["emerged", [side for side, _ in emerged]]
 

@@ -33,6 +33,10 @@ def silence_icmp() -> None:
             file.write("0")
 
 
+class Untaken(Exception):
+    """A device does not take a super-packet of this kind."""
+
+
 class Stack(Gateway):
     """The devices of a gateway, around policies that nobody but the case gives."""
 
@@ -58,12 +62,15 @@ class Stack(Gateway):
 
     def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet
-        enters at "plain" with a `virtio_net_hdr`."""
+        enters at "plain" with a `virtio_net_hdr`; `Untaken` if the device knows no such kind."""
         before = self._counters()
         if side == "local":
             with suppress(ValueError, IndexError, OSError):  # octets that are no packet have no ends
                 self.send(packet)
-        elif not (self.plain.write_super(super_header, packet) if super_header else self._side(side).write(packet)):
+        elif super_header:
+            if not self.plain.write_super(super_header, packet):
+                raise Untaken
+        elif not self._side(side).write(packet):
             return []
         emerged = self._emerged(before)
         for seconds in self.wire.patience:
