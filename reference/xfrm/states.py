@@ -5,6 +5,7 @@ ends, request id, mode and mark of the template or its policy; of several SAs th
 a soft limit has been reached (RFC 4301 leaves the choice open; it is what makes a new SA take over from the old).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class States:
         self._by_name: dict[str, State] = {}
         self._arriving: dict[tuple[bytes, int], list[State]] = {}
         self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
+        self._ports: Counter[int] = Counter()
 
     def __iter__(self) -> Iterator[State]:
         return iter(self._by_name.values())
@@ -51,6 +53,7 @@ class States:
         self._by_name[sa.name] = state
         twins.insert(0, state)
         self._leaving.setdefault(_wanted(state), []).insert(0, state)
+        self._ports.update(_port(state))
 
     def delete(self, name: str) -> None:
         """Remove an SA. `Misuse` if there is none of that name."""
@@ -63,6 +66,7 @@ class States:
             states[key].remove(state)  # type: ignore[index]
             if not states[key]:  # type: ignore[index]
                 del states[key]  # type: ignore[arg-type]
+        self._ports.subtract(_port(state))
 
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
@@ -86,9 +90,19 @@ class States:
         lasting = (one for one in fitting if one.entry.state.lifetime_status(now) == "ok")
         return next(lasting, fitting[0] if fitting else None)
 
+    def receives_at(self, port: int) -> bool:
+        """Whether an inbound SA takes ESP in UDP at that port."""
+        return self._ports[port] > 0
+
     def taken(self, spi: int, destination: bytes) -> bool:
         """Whether an SA with that SPI and destination exists, whatever else it is."""
         return bool(self._arriving.get((destination, spi)))
+
+
+def _port(state: State) -> tuple[int, ...]:
+    """Where an inbound SA's UDP datagrams arrive, if it is encapsulated."""
+    sa = state.sa
+    return (sa.udp.destination_port,) if sa.udp is not None and sa.direction == "in" else ()
 
 
 def _wanted(state: State) -> tuple[bytes, bytes, int, str]:
