@@ -316,15 +316,15 @@ DEFECTS = (
     defect(
         "xfrm-state-oldest-of-a-request", "S-009", "xfrm-state",
         "of several SAs of one request the oldest is used: a new one does not take over",
-        ("xfrm.states", "        self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
-         "        self._leaving.setdefault(_wanted(state), []).append(state)\n"),
+        ("xfrm.states", "            self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
+         "            self._leaving.setdefault(_wanted(state), []).append(state)\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
     ),
     defect(
         "xfrm-state-deleted-by-its-twin", "V-040", "xfrm-state",
         "a new SA with the ends of an old one takes the old one's packets away from it",
-        ("xfrm.states", "        return next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n",
-         "        found = next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n"
+        ("xfrm.states", "        return next((one for one in states if one.mark.has(mark)), None)\n",
+         "        found = next((one for one in states if one.mark.has(mark)), None)\n"
          "        kin = [one for one in self if found and one.sa.direction == \"in\" and one.reqid == found.reqid]\n"
          "        return found if kin[-1:] == [found] else None\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
