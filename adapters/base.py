@@ -6,6 +6,7 @@ of the three failures below; anything else that escapes is reported as `adapter-
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -177,6 +178,10 @@ class Adapter(ABC):
         """One step; one that this version of the suite does not know is unsupported."""
         kind = STEPS.get(type(step))
         return kind.take(self, step) if kind else Unsupported(what=f"operation {type(step).__name__}")
+
+    def take_all(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Several steps, one after the other, upon what is there already."""
+        return [self.take(step) for step in steps]
 
     def close(self) -> None:  # noqa: B027 -- most adapters have nothing to release
         """Release everything (processes, sockets, temporary files). Called once; may be called after a failure."""

@@ -215,6 +215,14 @@ class LinuxAdapter(Adapter):
     def take(self, step: Step) -> Outcome:
         return self._do([step])[0]
 
+    def take_all(self, steps: Sequence[Step]) -> list[Outcome]:
+        return self._do(steps)
+
+    def kernel_octets(self) -> int:
+        """What the allocator of a kernel in user mode has handed out."""
+        ((_, octets),), _ = self._ask([["objects"]], [], ANSWER_SECONDS)
+        return int(octets)
+
     def execute(self, case: Case) -> Transcript:
         """The whole case as one message, or several where the guest's memory is too small for it."""
         steps: list[Asked] = [messages.Reset(host=case.host), *[AddSa(sa=sa) for sa in case.sas], *case.steps]

@@ -128,8 +128,7 @@ class Host:
             datagram = udp_encapsulation.open_datagram(octets)
         except Malformed:
             return None, b""
-        ports = {state.sa.udp.destination_port for state in self.states if state.sa.udp and state.sa.direction == "in"}
-        if datagram.destination_port not in ports:
+        if not self.states.receives_at(datagram.destination_port):
             return None, b""
         return udp_encapsulation.classify(datagram.payload), datagram.payload
 

@@ -15,6 +15,9 @@ Each operation has one result, a list too; packets that go with results follow i
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
     ["enter", side, header]      ["emerged", [side, …]], with a packet for each, ["unsupported", text]
     ["counters"]                 ["counters", {name: count}]
+    ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
+    ["flood", count]             ["took", seconds]; of packets of which none comes out
+    ["objects"]                  ["octets", count] that the kernel's allocator has handed out
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
 those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
@@ -33,7 +36,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.inside import channel, measure
 from espproof.adapters.linux.inside.gateway import Gateway, Result
 from espproof.adapters.linux.inside.stack import Stack, Untaken
 from espproof.adapters.linux.netlink import netlink, xfrm
@@ -243,6 +246,18 @@ class Agent:
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
 
+    # ------------------------------------------------------------------------------------------- measured
+
+    def _batch(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        seconds, error = measure.batch(self._gateway, [next(packets) for _ in range(count)])
+        return ["errno", error, ""] if error else ["took", seconds]
+
+    def _flood(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        return ["took", measure.flood([next(packets) for _ in range(count)])]
+
+    def _objects(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["octets", measure.kernel_objects()]
+
     def _stack(self) -> Stack:
         if isinstance(self._gateway, Stack):
             return self._gateway
@@ -278,4 +293,7 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "unpolicy": Agent._delete_policy,
     "enter": Agent._enter,
     "counters": Agent._counters,
+    "batch": Agent._batch,
+    "flood": Agent._flood,
+    "objects": Agent._objects,
 }
