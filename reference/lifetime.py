@@ -26,29 +26,13 @@ class Lifetime:
 
     def status(self, packets: int, octets: int, seconds: float, used: float | None = None) -> LifetimeStatus:
         """Where an SA stands that has carried so much for so long; `used`: seconds since its first packet, if any."""
-        if _reached(
-            packets,
-            self.hard_packets,
-            octets,
-            self.hard_octets,
-            seconds,
-            self.hard_seconds,
-            used,
-            self.hard_use_seconds,
-        ):
+        if _reached(used, self.hard_use_seconds):
             return "hard"
-        if _reached(
-            packets,
-            self.soft_packets,
-            octets,
-            self.soft_octets,
-            seconds,
-            self.soft_seconds,
-            used,
-            self.soft_use_seconds,
-        ):
+        if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):
+            return "hard"
+        if _reached(packets, self.soft_packets, octets, self.soft_octets, seconds, self.soft_seconds):
             return "soft"
-        return "ok"
+        return "soft" if _reached(used, self.soft_use_seconds) else "ok"
 
     def has_room_for(self, octets: int, more: int) -> bool:
         """Whether a packet of `more` octets can be processed whole within the lifetime; otherwise it is discarded."""

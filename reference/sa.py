@@ -139,7 +139,7 @@ class SaState:
 
     def lifetime_status(self, now: float) -> LifetimeStatus:
         used = None if self.used_at is None else now - self.used_at
-        return self.lifetime.status(self.packets, self.octets, now - self.added_at, used)
+        return self.lifetime.status(self.packets, self.octets, used=used, seconds=now - self.added_at)
 
     def use(self, now: float) -> None:
         """A packet has passed: its first use, if none has before."""

@@ -87,9 +87,10 @@ def _has_header(one: Arriving) -> Fate:
 
 def _finds_state(one: Arriving) -> Fate:
     state = one.host.states.arrived(one.outer.destination, spi_of(one.esp), one.mark)
+    if state is None and one.host.states.is_reserved(one.outer.destination, spi_of(one.esp), one.now):
+        return Counter.ACQUIRE_ERROR
     if state is None:
-        reserved = one.host.states.is_reserved(one.outer.destination, spi_of(one.esp), one.now)
-        return Counter.ACQUIRE_ERROR if reserved else Counter.IN_NO_STATES
+        return Counter.IN_NO_STATES
     one.state = state
     return None
 
