@@ -8,6 +8,7 @@ be told or not.
 from collections.abc import Collection
 
 from espproof.adapters.case import Event, Events, TrafficSelector
+from espproof.conformance.oracle.compare import event
 from espproof.conformance.oracle.outbound import Judged
 
 _Subject = tuple[str | None, str | None]
@@ -20,13 +21,13 @@ def judge_events(got: Events, want: Events, kinds: Collection[str]) -> Judged:
     for right in (one for one in want.events if _counts(one, kinds)):
         place = next((at for at, one in left.items() if _is_the_same(one, right)), None)
         if place is None:
-            yield None, f"not told: {words(right)}"
+            yield None, f"not told: {event(right)}"
             continue
         if place < seen.get(_subject(right), place):
-            yield None, f"told too early: {words(right)}"
+            yield None, f"told too early: {event(right)}"
         seen[_subject(right)] = place
         del left[place]
-    yield from ((None, f"told, though it is not so: {words(one)}") for one in left.values())
+    yield from ((None, f"told, though it is not so: {event(one)}") for one in left.values())
 
 
 def _counts(one: Event, kinds: Collection[str]) -> bool:
@@ -58,13 +59,3 @@ def _is_the_flow(got: TrafficSelector, want: TrafficSelector) -> bool:
     return (got.version, got.source, got.destination, got.protocol) == (
         want.version, want.source, want.destination, want.protocol,
     ) and all(is_ is None or is_ == should for is_, should in ports)  # fmt: skip
-
-
-def words(one: Event) -> str:
-    """An event in words."""
-    if one.kind == "acquire":
-        flow = one.flow
-        whose = "" if flow is None else f" for {flow.source} → {flow.destination} protocol {flow.protocol}"
-        return f"an SA {one.source} → {one.destination} is wanted by policy {one.policy}{whose}"
-    what = f"SA {one.sa}" if one.sa is not None else f"policy {one.policy}"
-    return f"the {one.kind} limit of {what}"

@@ -41,6 +41,7 @@ from espproof.adapters.case import (
     TrafficSelector,
     UdpEncapsulation,
 )
+from espproof.conformance.selfcheck import key_manager
 from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
 from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of, refused
 from espproof.conformance.strategies import packets, wire
@@ -633,6 +634,8 @@ def _host(caps: Capabilities) -> Iterator[Probe]:
         return Case(version=1, id=ABOUT, host=host, steps=(entering, adding, entering))
 
     yield Probe("host", caps.host is not None, make)
+    if caps.host is not None:
+        yield from (Probe(*one) for one in key_manager.cases(caps.host))
 
 
 PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyType(
