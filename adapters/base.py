@@ -24,6 +24,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    Events,
     Host,
     InboundBurst,
     Octets,
@@ -149,6 +150,24 @@ class Adapter(ABC):
 
     def read_counters(self) -> Counters | Unsupported:
         return Unsupported(what="counters")
+
+    def read_events(self) -> Events | Refused | Unsupported:
+        """What the key manager was told since the last time; `Refused` where the host has none."""
+        return Unsupported(what="events")
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        """A new lifetime for an SA, or the SA for which its SPI is reserved; see `case.UpdateSa`."""
+        return Unsupported(what="update_sa")
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        """Keep an SPI for an SA to come. `Refused` if it is taken."""
+        return Unsupported(what="reserve_spi")
+
+    def flush_sas(self) -> Done | Unsupported:
+        return Unsupported(what="flush")
+
+    def flush_policies(self) -> Done | Unsupported:
+        return Unsupported(what="flush")
 
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""

@@ -37,6 +37,9 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
@@ -46,18 +49,22 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sa,
     Sent,
     State,
     Step,
     Unsupported,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome
 from espproof.adapters.linux.association import Untold
+from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host as RealHost
@@ -96,7 +103,19 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", if_ids=True, local=True, counters=True, segments=("tcp",)),
+    host=HostCapabilities(
+        ports="masks",
+        if_ids=True,
+        local=True,
+        counters=True,
+        segments=("tcp",),
+        events=("acquire", "soft", "hard"),
+        use_lifetimes=True,
+        policy_lifetimes=True,
+        update_sa=True,
+        reserve_spi=True,
+        flush=True,
+    ),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
 exactly: see `images.ANY_WINDOW`."""
@@ -121,6 +140,7 @@ class LinuxAdapter(Adapter):
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
+        self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
@@ -208,6 +228,21 @@ class LinuxAdapter(Adapter):
     def read_counters(self) -> Counters | Unsupported:
         return self._one(ReadCounters())  # type: ignore[return-value]
 
+    def read_events(self) -> Events | Refused | Unsupported:
+        return self._one(ReadEvents())  # type: ignore[return-value]
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(UpdateSa(sa=sa))  # type: ignore[return-value]
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(ReserveSpi(sa=sa))  # type: ignore[return-value]
+
+    def flush_sas(self) -> Done | Unsupported:
+        return self._one(FlushSas())  # type: ignore[return-value]
+
+    def flush_policies(self) -> Done | Unsupported:
+        return self._one(FlushPolicies())  # type: ignore[return-value]
+
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
@@ -254,8 +289,10 @@ class LinuxAdapter(Adapter):
         outcomes = []
         try:
             for number, step in enumerate(steps):
-                outcomes.append(known.get(number) or self._declined(step, outcome(step, next(told), queue)))
+                its = known.get(number) or self._declined(step, outcome(step, next(told), queue, self._names))
+                outcomes.append(its)
                 messages.fits(step, outcomes[-1])
+                self._names.learn(step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes

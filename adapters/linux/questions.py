@@ -11,15 +11,20 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Enter,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
     Outbound,
     OutboundBurst,
     ReadCounters,
+    ReadEvents,
     ReadState,
+    ReserveSpi,
     Sa,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
@@ -55,22 +60,31 @@ class Questions:
                 return ["add", self._described(sa)], ()
             case DeleteSa(sa=name):
                 return ["delete", name], ()
+            case UpdateSa(sa=sa):
+                return ["update", self._described(sa, update=True)], ()
             case ReadState(sa=name):
                 return ["read", name], ()
             case AdvanceTime(seconds=seconds) if self._time_travels:
                 return ["wait", seconds], ()
         return _with_packets(step) or _about_policies(step)
 
-    def _described(self, sa: Sa) -> dict[str, Any]:
+    def _described(self, sa: Sa, *, update: bool = False) -> dict[str, Any]:
         missing = self.declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
         if missing and not missing.startswith(("encryption", "integrity")):
             raise Untold(missing)
         self._reqid += 1
-        return association.describe(sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host)
+        return association.describe(
+            sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host, update=update
+        )
 
 
 def _described_host(host: Host) -> dict[str, Any]:
-    return {"addresses": host.addresses, "wire": host.wire, "blocked": host.blocked}
+    return {
+        "addresses": host.addresses,
+        "wire": host.wire,
+        "blocked": host.blocked,
+        "key_manager": host.key_manager,
+    }
 
 
 def _with_packets(step: Asked) -> Question | None:
@@ -102,6 +116,14 @@ def _about_policies(step: Asked) -> Question:
             return ["unpolicy", name], ()
         case ReadCounters():
             return ["counters"], ()
+        case ReadEvents():
+            return ["events"], ()
+        case ReserveSpi(sa=sa):
+            return ["reserve", association.reserve(sa).hex()], ()
+        case FlushSas():
+            return ["flush", "sas"], ()
+        case FlushPolicies():
+            return ["flush", "policies"], ()
     raise Untold(f"operation {type(step).__name__}")
 
 

@@ -6,7 +6,7 @@ off, and what is inside is the next one's packet. Nothing may emerge that the re
 that leaves in the clear though it is to be protected is a finding of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -20,15 +20,18 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    Events,
     Octets,
     Outbound,
     Outcome,
     Sa,
     Sent,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import difference, tell
+from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
@@ -98,11 +101,13 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if sa.direction == "out" and isinstance(right, Done)
     }
     everyone = list(layers.values())
+    kinds = caps.host.events if caps.host is not None else ()
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
-        if isinstance(step, AddSa) and step.sa.direction == "out" and isinstance(right, Done):
+        if _makes_a_sender(step, right, layers):
+            assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers))
+        told = list(_step(number, step, outcome, right, layers, kinds))
         if step.behaviour:
             continue
         if step.requirement:
@@ -121,11 +126,21 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
     return Judgement(tuple(findings), frozenset(tried))
 
 
-def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer]) -> Judged:
+def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bool:
+    if not isinstance(step, AddSa | UpdateSa) or step.sa.direction == "in" or not isinstance(right, Done):
+        return False
+    return isinstance(step, AddSa) or step.sa.name not in layers
+
+
+def _step(
+    number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer], kinds: Collection[str]
+) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         yield from _emerged(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
+    elif isinstance(want, Events) and isinstance(got, Events):
+        yield from judge_events(got, want, kinds)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
 

@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-life",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -99,8 +100,10 @@ _DOCUMENTS = (
     "RFC7634",
     "RFC8750",
     "RFC4868",
+    "RFC2367",
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
+    "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
 )
 _FIELDS = frozenset(

@@ -19,6 +19,7 @@ from espproof.adapters.case import (
     Step,
     TrafficSelector,
 )
+from espproof.conformance.selfcheck import key_manager
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
 from espproof.conformance.strategies import packets, upper_layers
@@ -40,6 +41,7 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("host counters", host.counters, _blocks(ReadCounters(requirement=ABOUT)))
     for name, protocol in (("tcp", upper_layers.TCP), ("udp", upper_layers.UDP)):
         yield Probe(f"host segments {name}", name in host.segments, _segments(protocol))
+    yield from (Probe(*one) for one in key_manager.cases(host))
 
 
 def _blocks(

@@ -21,6 +21,7 @@ from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
 from espproof.reference.xfrm import segmentation
 from espproof.reference.xfrm.counters import Counter
+from espproof.reference.xfrm.events import KeyManager, Wanted
 from espproof.reference.xfrm.path import (
     CHECK,
     INPUT,
@@ -33,7 +34,7 @@ from espproof.reference.xfrm.path import (
     Protecting,
     walk,
 )
-from espproof.reference.xfrm.policy import Direction, flow_of
+from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of
 from espproof.reference.xfrm.spd import Spd
 from espproof.reference.xfrm.states import State, States
 
@@ -53,7 +54,12 @@ class Host:
     """Policies, SAs and counters, and what becomes of packets."""
 
     def __init__(
-        self, addresses: Iterable[bytes] = (), wire: Iterable[bytes] = (), blocked: Iterable[Direction] = ()
+        self,
+        addresses: Iterable[bytes] = (),
+        wire: Iterable[bytes] = (),
+        blocked: Iterable[Direction] = (),
+        *,
+        key_manager: bool = False,
     ) -> None:
         """`addresses` are the host's own, `wire` those behind the wire (network order); `blocked` are the directions in
         which packets that no policy is for are discarded."""
@@ -65,17 +71,58 @@ class Host:
         self.spd = Spd()
         self.states = States()
         self.counters: Tally[Counter] = Tally()
+        self.key_manager = KeyManager() if key_manager else None
 
     def blocks(self, direction: Direction) -> bool:
         """Whether packets of that direction are discarded where no policy is for them."""
         return direction in self._blocked
 
     def has_ended(self, state: State, now: float) -> bool:
-        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1)."""
-        if state.entry.state.lifetime_status(now) != "hard":
+        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1). The key manager is told of it,
+        and of a soft one."""
+        status = state.entry.state.lifetime_status(now)
+        if status == "soft" and self.key_manager is not None:
+            self.key_manager.warn(state)
+        if status != "hard":
             return False
         self.states.delete(state.sa.name)
+        if self.key_manager is not None:
+            self.key_manager.end(state)
         return True
+
+    # -------------------------------------------------------------------------------------------------- key manager
+
+    def wants(
+        self, template: Template, policy: Policy, source: bytes, destination: bytes, flow: Flow, now: float
+    ) -> None:
+        """A packet of that flow is without the SA that a template asks for."""
+        if self.key_manager is not None:
+            wanted = Wanted(source, destination, template.reqid, template.mode, policy.mark, policy.if_id)
+            self.key_manager.ask(wanted, policy.name, flow, now)
+
+    def add(self, state: State, now: float = 0) -> None:
+        """Install an SA, which may be one that was asked for. `Misuse` as `States.add`."""
+        self.states.add(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(state)
+
+    def update(self, state: State, now: float = 0) -> None:
+        """Another lifetime for an SA, or the SA for which its SPI is reserved. `Misuse` as `States.update`."""
+        changed = self.states.update(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(changed)
+            self.key_manager.renew(changed)
+
+    def flush(self) -> None:
+        """Remove all SAs, and what was asked for."""
+        self.states.clear()
+        if self.key_manager is not None:
+            self.key_manager.forget()
+
+    def pass_time(self, now: float) -> None:
+        """With a key manager, SAs and policies end when their time is over, and not with the next packet."""
+        if self.key_manager is not None:
+            self.key_manager.pass_time(self.states, self.spd, now)
 
     def iv(self, entry: Entry) -> bytes:
         """An IV that no packet under that key has had."""

@@ -171,6 +171,11 @@ class Spd:
         if not shapes:
             del self._groups[group]
 
+    def clear(self) -> None:
+        """Take all policies out."""
+        for name in list(self._by_name):
+            self.delete(name)
+
     def find(self, direction: Direction, flow: Flow, mark: int = 0, if_id: int = 0) -> Policy | None:
         """The first policy that a packet fits, or None."""
         best: tuple[_Rank, Policy] | None = None

@@ -7,7 +7,7 @@ a soft limit has been reached (RFC 4301 leaves the choice open; it is what makes
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from espproof.reference.endpoint import Entry
@@ -16,6 +16,9 @@ from espproof.reference.sa import SecurityAssociation
 from espproof.reference.xfrm.policy import ANY_MARK, Mark, Policy, Template
 
 _Key = TypeVar("_Key")
+
+LARVAL_SECONDS = 30
+"""How long an SPI stays reserved, and a request for an SA open, for an SA that does not come (`xfrm_acq_expires`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,14 +44,18 @@ class States:
         self._sending: dict[bytes, list[State]] = {}
         self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
         self._ports: Counter[int] = Counter()
+        self._reserved: dict[tuple[bytes, int], float] = {}
 
     def __iter__(self) -> Iterator[State]:
         return iter(self._by_name.values())
 
-    def add(self, state: State) -> None:
-        """Install an SA. `Misuse` if the RFCs do not allow it, its name is in use, or no packet could tell it apart."""
+    def add(self, state: State, now: float = 0) -> None:
+        """Install an SA. `Misuse` if the RFCs do not allow it, its name is in use, its SPI is reserved, or no packet could
+        tell it apart."""
         sa = state.sa
         sa.validate()
+        if self.is_reserved(sa.destination.packed, sa.spi, now):
+            raise Misuse(f"SPI {sa.spi:#010x} is reserved")
         if sa.name in self._by_name:
             raise Misuse(f"an SA named {sa.name} exists")
         place = _place(sa.destination.packed, sa.spi)
@@ -73,6 +80,37 @@ class States:
             _take_out(self._sending, place, state)
             _take_out(self._leaving, _wanted(state), state)
         self._ports.subtract(_port(state))
+
+    def clear(self) -> None:
+        """Remove all SAs, and what is reserved."""
+        for name in list(self._by_name):
+            self.delete(name)
+        self._reserved.clear()
+
+    def reserve(self, sa: SecurityAssociation, now: float = 0) -> None:
+        """Keep an SPI for an SA to come (RFC 2367 3.1.1). `Misuse` if it is taken."""
+        destination = sa.destination.packed
+        if self.taken(sa.spi, destination) or self.is_reserved(destination, sa.spi, now):
+            raise Misuse(f"SPI {sa.spi:#010x} is taken")
+        self._reserved[destination, sa.spi] = now + LARVAL_SECONDS
+
+    def is_reserved(self, destination: bytes, spi: int, now: float) -> bool:
+        """Whether an SPI is kept for an SA that is not there yet."""
+        return self._reserved.get((destination, spi), now) > now
+
+    def update(self, state: State, now: float = 0) -> State:
+        """Make the SA for which its SPI is reserved; or give one that is there another lifetime, and change nothing else
+        (RFC 2367 3.1.2). The SA. `Misuse` if there is none, or more is to be changed."""
+        sa = state.sa
+        if self.is_reserved(sa.destination.packed, sa.spi, now):
+            del self._reserved[sa.destination.packed, sa.spi]
+            self.add(state, now)
+            return state
+        old = self.named(sa.name)
+        if replace(sa, lifetime=old.sa.lifetime) != old.sa or not _same_ties(state, old):
+            raise Misuse(f"only the lifetime of {sa.name} can change")
+        old.entry.state.lifetime, old.entry.state.limited = sa.lifetime, True
+        return old
 
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
@@ -125,6 +163,10 @@ def _port(state: State) -> tuple[int, ...]:
 
 def _wanted(state: State) -> tuple[bytes, bytes, int, str]:
     return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode
+
+
+def _same_ties(one: State, other: State) -> bool:
+    return (one.reqid, one.mark, one.if_id) == (other.reqid, other.mark, other.if_id)
 
 
 def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:

@@ -18,9 +18,13 @@ Each operation has one result, a list too; packets that go with results follow i
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out
     ["objects"]                  ["octets", count] that the kernel's allocator has handed out
+    ["events"]                   ["events", [message in hexadecimal, …]], ["refused", text]
+    ["update", description]      ["done"], ["errno", number, text]
+    ["reserve", message]         ["done"], ["errno", number, text]
+    ["flush", "sas"], or "policies" ["done"]
 
-A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
-those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
+A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`): the gateway becomes that host, whose
+policies are those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
 The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
@@ -122,7 +126,7 @@ class Agent:
         self._sas, self._policy, self._policies = {}, "", {}
         self._gateway.clear()
         if isinstance(self._gateway, Stack) and host is not None:
-            self._gateway.become(host["addresses"], host["wire"], host["blocked"])
+            self._gateway.become(host["addresses"], host["wire"], host["blocked"], host["key_manager"])
         if on_the_second:
             time.sleep(1 - time.time() % 1)
         return ["done"]
@@ -258,6 +262,33 @@ class Agent:
     def _objects(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["octets", measure.kernel_objects()]
 
+    def _events(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        told = self._stack().events()
+        return ["refused", "no key manager"] if told is None else ["events", [message.hex() for message in told]]
+
+    def _update(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
+        sa = Association(description)
+        error, text = self._gateway.error(sa.new)
+        if error:
+            return ["errno", error, text]
+        self._sas[description["name"]] = sa
+        self._open_ports()
+        return ["done"]
+
+    def _reserve(self, packets: Iterator[bytes], out: list[bytes], message: str) -> list[Any]:
+        error, text = self._gateway.error(bytes.fromhex(message))
+        return ["errno", error, text] if error else ["done"]
+
+    def _flush(self, packets: Iterator[bytes], out: list[bytes], what: str) -> list[Any]:
+        if what == "sas":
+            self._gateway.errno(_FLUSH)
+            self._sas = {}
+            self._open_ports()
+        else:
+            self._stack().flush_policies()
+            self._policies = {}
+        return ["done"]
+
     def _stack(self) -> Stack:
         if isinstance(self._gateway, Stack):
             return self._gateway
@@ -296,4 +327,8 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "batch": Agent._batch,
     "flood": Agent._flood,
     "objects": Agent._objects,
+    "events": Agent._events,
+    "update": Agent._update,
+    "reserve": Agent._reserve,
+    "flush": Agent._flush,
 }

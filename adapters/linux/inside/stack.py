@@ -6,6 +6,7 @@ told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
 """
 
 import select
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,11 @@ _DEFAULT = {False: 2, True: 1}
 _SETTLED_SECONDS = 1.2
 """Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
 the policies of a case and be counted."""
+
+_ACQUIRE_AND_EXPIRE = 0b11
+"""Multicast groups (XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE), as bits."""
+_TOLD_SECONDS = 0.02
+"""Behind which the timers have run that a packet has set."""
 
 Emerged = tuple[str, bytes]
 """The side, and the packet."""
@@ -43,13 +49,18 @@ class Stack(Gateway):
     of_host = True
 
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+        self._key_manager: socket.socket | None = None
         super().__init__(wire, transport)
         silence_icmp()
         time.sleep(_SETTLED_SECONDS)
 
-    def become(self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str]) -> None:
-        """Be this host, without policies; SAs are forgotten by `reset` already."""
-        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+    def become(
+        self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str], key_manager: bool = False
+    ) -> None:
+        """Be this host, without policies; SAs are forgotten by `reset` already. With a key manager that listens the kernel
+        asks for SAs, and keeps larval ones."""
+        self.flush_policies()
+        self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
         wanted = dict.fromkeys(wire, False) | dict.fromkeys(addresses, True)
@@ -59,6 +70,34 @@ class Stack(Gateway):
             self.end(host, ours=ours)
         self.clear()
         self._begin = self._counted()
+
+    def flush_policies(self) -> None:
+        """Remove all policies."""
+        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+
+    def _listen(self, key_manager: bool) -> None:
+        if self._key_manager is not None:
+            self._key_manager.close()
+            self._key_manager = None
+        if key_manager:
+            self._key_manager = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrm.NETLINK_XFRM)
+            self._key_manager.bind((0, _ACQUIRE_AND_EXPIRE))
+            self._key_manager.setblocking(False)
+
+    def close(self) -> None:
+        self._listen(False)
+        super().close()
+
+    def events(self) -> list[bytes] | None:
+        """What the kernel has told since the last time; None without a key manager."""
+        if self._key_manager is None:
+            return None
+        time.sleep(_TOLD_SECONDS)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(self._key_manager.recv(1 << 16))
+        return told
 
     def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet
