@@ -46,6 +46,11 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    mtus: bool = False
+    """Links have the MTU of the host's `mtus`: what is too long is cut up, or its sender told, and a message about an ESP
+    packet that was too long is taken notice of."""
+    fragments: tuple[Literal["outside", "inside"], ...] = ("outside",)
+    """Where packets can be cut up, with `mtus`."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +229,13 @@ def everything() -> Capabilities:
         reassembles=True,
         drop_reasons=True,
         host=HostCapabilities(
-            ports="ranges", marks=True, if_ids=True, local=True, counters=True, segments=("tcp", "udp")
+            ports="ranges",
+            marks=True,
+            if_ids=True,
+            local=True,
+            counters=True,
+            segments=("tcp", "udp"),
+            mtus=True,
+            fragments=("outside", "inside"),
         ),
     )

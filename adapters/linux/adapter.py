@@ -96,7 +96,7 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",)),
+    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",), mtus=True),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
 exactly: see `images.ANY_WINDOW`."""
@@ -149,7 +149,9 @@ class LinuxAdapter(Adapter):
             return probe.narrowed(self._declared, self._takes)
         self._start()
         assert self._machine is not None
-        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
+        assert self._declared.host is not None
+        links = msgspec.structs.replace(self._declared.host, mtus=False)  # a card has an MTU of its own
+        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._questions.declared = self._declared

@@ -14,6 +14,7 @@ from espproof.adapters.case import (
     Host,
     Inbound,
     InboundBurst,
+    Mtus,
     Outbound,
     OutboundBurst,
     ReadCounters,
@@ -50,7 +51,7 @@ class Questions:
         match step:
             case messages.Reset(host=host):
                 self._of_host = host is not None
-                return ["reset", self._time_travels, host and _described_host(host)], ()
+                return ["reset", self._time_travels, host and self._described_host(host)], ()
             case AddSa(sa=sa):
                 return ["add", self._described(sa)], ()
             case DeleteSa(sa=name):
@@ -68,9 +69,12 @@ class Questions:
         self._reqid += 1
         return association.describe(sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host)
 
-
-def _described_host(host: Host) -> dict[str, Any]:
-    return {"addresses": host.addresses, "wire": host.wire, "blocked": host.blocked}
+    def _described_host(self, host: Host) -> dict[str, Any]:
+        its = self.declared.host
+        if host.mtus != Mtus() and not (its and its.mtus and host.fragments in its.fragments):
+            raise Untold("mtus")
+        mtus = [host.mtus.wire, host.mtus.plain]
+        return {"addresses": host.addresses, "wire": host.wire, "blocked": host.blocked, "mtus": mtus}
 
 
 def _with_packets(step: Asked) -> Question | None:

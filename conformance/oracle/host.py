@@ -20,6 +20,7 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    Host,
     Octets,
     Outbound,
     Outcome,
@@ -28,6 +29,7 @@ from espproof.adapters.case import (
     Step,
 )
 from espproof.adapters.translate import entry
+from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
@@ -102,7 +104,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if isinstance(step, AddSa) and step.sa.direction == "out" and isinstance(right, Done):
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers))
+        told = list(_step(number, step, outcome, right, layers, case.host))
         if step.behaviour:
             continue
         if step.requirement:
@@ -121,9 +123,13 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
     return Judgement(tuple(findings), frozenset(tried))
 
 
-def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer]) -> Judged:
+def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer], host: Host | None) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from _emerged(number, step, got.packets, want.packets, layers)
+        assert host is not None
+        is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
+        for (_, mine), (_, right) in zip(is_, should, strict=False):
+            yield from too_long.judge_pieces(mine, right)
+        yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif type(got) is not type(want):
@@ -131,7 +137,12 @@ def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str
 
 
 def _emerged(
-    number: int, step: Enter, got: Sequence[EmergedPacket], want: Sequence[EmergedPacket], layers: dict[str, _Layer]
+    number: int,
+    step: Enter,
+    got: Sequence[EmergedPacket],
+    want: Sequence[EmergedPacket],
+    layers: dict[str, _Layer],
+    host: Host,
 ) -> Judged:
     for is_, should in zip(got, want, strict=False):
         path = [layers[name] for name in should.through if name in layers] if should.side != "local" else []
@@ -142,7 +153,9 @@ def _emerged(
             if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers)
+                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, host)
+        elif should.side != "local" and too_long.is_message(should.packet, host):
+            yield from too_long.judge_message(is_.packet, should.packet, host)
         elif is_.packet != should.packet:
             yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
     for lost in want[len(got) :]:
@@ -167,7 +180,13 @@ def _inmost(packet: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> by
 
 
 def _protected(
-    number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int], layers: dict[str, _Layer]
+    number: int,
+    got: bytes,
+    want: bytes,
+    path: Sequence[_Layer],
+    numbers: Sequence[int],
+    layers: dict[str, _Layer],
+    host: Host,
 ) -> Judged:
     """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
 
@@ -182,6 +201,9 @@ def _protected(
         assert right is not None
         mine = layer.inside(got, sequence)
         innermost = layer is path[0]
+        if innermost and mine is not None and too_long.is_message(right, host):
+            yield from too_long.judge_message(mine, right, host)
+            right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
         yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:

@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-mtu",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 

@@ -1,0 +1,87 @@
+"""The verbs of checks about a host whose links have an MTU: packets that just fit or just do not, and messages from the
+path that one did not.
+"""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any, Literal
+
+import msgspec
+from hypothesis import strategies as st
+
+from espproof.adapters.case import Mtus, Sa
+from espproof.adapters.translate import state_of
+from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.strategies import packets
+from espproof.reference import ip
+from espproof.reference.xfrm import icmp, mtu
+
+ROUTERS = {4: "198.51.100.7", 6: "2001:db8:2:3::77"}
+"""On the path behind the wire; it tells what it cannot carry."""
+WIDE = (1400, 1427, 1492, 1500)
+"""MTUs that leave room for an IPv6 packet of 1280 octets in every SA."""
+NARROW = (1280, 1281, 1300)
+BORDER = (-8, -1, 0, 1, 8)
+"""Octets more than fit."""
+
+
+class LinkedHost(HostScenario):
+    """A host of which the sides have an MTU."""
+
+    def __init__(
+        self,
+        s: Scenario,
+        *,
+        wire: Sequence[int] | None = None,
+        plain: Sequence[int] | None = None,
+        fragments: Literal["outside", "inside"] = "outside",
+        **more: Any,
+    ) -> None:
+        """Each side has one of these MTUs."""
+        super().__init__(s, **more)
+        s.need("mtus", self.caps.mtus)
+        s.need(f"fragments {fragments}", fragments in self.caps.fragments)
+        self.wire = s.choose(wire) if wire else None
+        self.plain = s.choose(plain) if plain else None
+        assert s.host is not None
+        mtus = Mtus(wire=self.wire, plain=self.plain)
+        s.host = msgspec.structs.replace(s.host, mtus=mtus, fragments=fragments)
+
+    @staticmethod
+    def room(packet: bytes, sas: Sequence[Sa], most: int) -> int:
+        """Octets of the largest packet that behind these SAs (the innermost first) has no more than `most`."""
+        return mtu.room(packet, [state_of(sa) for sa in sas], most)
+
+    def near(self, size: int, border: Sequence[int] = BORDER) -> int:
+        """A size at a border, or far above it."""
+        return self.s.draw(st.sampled_from([*(size + by for by in border), 2 * size + 3, 4 * size]))
+
+    @staticmethod
+    def sized(make: Any, version: int, size: int, **fields: Any) -> bytes:
+        """What `outgoing`, `incoming` or `to_us` makes, with so many octets in all."""
+        front = ip.IPV4_HEADER_SIZE if version == 4 else ip.IPV6_HEADER_SIZE
+        return make(version, length=size - front - sum(len(one) for _, one in fields.get("extensions", ())), **fields)
+
+    def of_size(self, version: int, size: int, **fields: Any) -> bytes:
+        """A packet from the near host to the far one with so many octets in all."""
+        return self.sized(self.outgoing, version, size, **fields)
+
+    @staticmethod
+    def too_big(sa: Sa, most: int, *, spi: int | None = None, protocol: int = 50) -> bytes:
+        """What a router says of an ESP packet of an SA that was longer than `most`: header and eight octets of it."""
+        version = 6 if ":" in sa.destination else 4
+        source, destination = ip_address(sa.source).packed, ip_address(sa.destination).packed
+        front = (sa.spi if spi is None else spi).to_bytes(4, "big") + bytes(3) + b"\x09"
+        if sa.udp is not None:
+            protocol = packets.UDP
+            ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
+            front = ports + bytes((5, 0xDC, 0, 0)) + front + bytes(16)
+        octets = front + bytes(64)
+        if version == 4:
+            sent = ip.build_ipv4(source, destination, protocol, octets, identification=0x2B1A, dont_fragment=True)
+        else:
+            sent = ip.build_ipv6(source, destination, protocol, octets)
+        told = icmp.message(ip_address(ROUTERS[version]).packed, sent, most)
+        assert told is not None
+        return told
