@@ -9,12 +9,12 @@ from typing import Any, Literal
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Mtus, Sa
+from espproof.adapters.case import Mtus, Sa, Side
 from espproof.adapters.translate import state_of
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.strategies import packets
-from espproof.reference import ip
+from espproof.reference import ip, udp_encapsulation
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.xfrm import icmp, mtu
 
 ROUTERS = {4: "198.51.100.7", 6: "2001:db8:2:3::77"}
@@ -24,6 +24,8 @@ WIDE = (1400, 1427, 1492, 1500)
 NARROW = (1280, 1281, 1300)
 BORDER = (-8, -1, 0, 1, 8)
 """Octets more than fit."""
+_NUMBER = bytes.fromhex("00000109")
+_CHECKSUM = slice(2, 4)
 
 
 class LinkedHost(HostScenario):
@@ -61,27 +63,37 @@ class LinkedHost(HostScenario):
     def sized(make: Any, version: int, size: int, **fields: Any) -> bytes:
         """What `outgoing`, `incoming` or `to_us` makes, with so many octets in all."""
         front = ip.IPV4_HEADER_SIZE if version == 4 else ip.IPV6_HEADER_SIZE
-        return make(version, length=size - front - sum(len(one) for _, one in fields.get("extensions", ())), **fields)
+        made: bytes = make(
+            version, length=size - front - sum(len(one) for _, one in fields.get("extensions", ())), **fields
+        )
+        return made
 
     def of_size(self, version: int, size: int, **fields: Any) -> bytes:
         """A packet from the near host to the far one with so many octets in all."""
         return self.sized(self.outgoing, version, size, **fields)
 
-    @staticmethod
-    def too_big(sa: Sa, most: int, *, spi: int | None = None, protocol: int = 50) -> bytes:
-        """What a router says of an ESP packet of an SA that was longer than `most`: header and eight octets of it."""
-        version = 6 if ":" in sa.destination else 4
-        source, destination = ip_address(sa.source).packed, ip_address(sa.destination).packed
-        front = (sa.spi if spi is None else spi).to_bytes(4, "big") + bytes(3) + b"\x09"
-        if sa.udp is not None:
-            protocol = packets.UDP
-            ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
-            front = ports + bytes((5, 0xDC, 0, 0)) + front + bytes(16)
-        octets = front + bytes(64)
-        if version == 4:
-            sent = ip.build_ipv4(source, destination, protocol, octets, identification=0x2B1A, dont_fragment=True)
-        else:
-            sent = ip.build_ipv6(source, destination, protocol, octets)
-        told = icmp.message(ip_address(ROUTERS[version]).packed, sent, most)
-        assert told is not None
-        return told
+    def told(self, sa: Sa, most: int, about: str, side: Side = "wire", **wrong: Any) -> None:
+        """A router says of an ESP packet of that SA that it was longer than `most`; `wrong` is wrong in what it says."""
+        self.enters(side, too_big(sa, most, **wrong), about)
+
+
+def too_big(sa: Sa, most: int, *, spi: int | None = None, source: str | None = None, code: int | None = None) -> bytes:
+    """The message of a router to the sender of an SA: an ESP packet, of which it quotes the beginning, was longer than
+    `most`. The packet has that SPI and source, the message that code, where they are given."""
+    version = 6 if ":" in sa.destination else 4
+    ends = ip_address(source or sa.source).packed, ip_address(sa.destination).packed
+    octets = (sa.spi if spi is None else spi).to_bytes(4, "big") + _NUMBER + bytes(64)
+    protocol = PROTOCOL_ESP
+    if sa.udp is not None:
+        protocol = PROTOCOL_UDP
+        octets = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, octets, ends)
+    make = ip.build_ipv4 if version == 4 else ip.build_ipv6
+    router, us = ip_address(ROUTERS[version]).packed, ip_address(sa.source).packed
+    if version == 4:
+        front = bytes((3, 4 if code is None else code, 0, 0, 0, 0)) + most.to_bytes(2, "big")
+    else:
+        front = bytes((2, code or 0, 0, 0)) + most.to_bytes(4, "big")
+    body = front + make(*ends, protocol, octets)
+    pseudo = b"" if version == 4 else icmp.pseudo_header(router, us, len(body))
+    body = ip.with_field(body, _CHECKSUM, ip.checksum(pseudo + body))
+    return make(router, us, icmp.PROTOCOL_ICMP if version == 4 else icmp.PROTOCOL_ICMPV6, body)

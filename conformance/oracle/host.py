@@ -127,8 +127,12 @@ def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         assert host is not None
         is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
-        for (_, mine), (_, right) in zip(is_, should, strict=False):
-            yield from too_long.judge_pieces(mine, right)
+        if broken := too_long.left_over(is_, step.packet):
+            yield None, f"{len(broken)} fragments leave that do not make a packet"
+            is_ = [one for at, one in enumerate(is_) if at not in broken]
+        for (one, mine), (other, right) in zip(is_, should, strict=False):
+            if one.side == other.side:
+                yield from too_long.judge_pieces(mine, right)
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)

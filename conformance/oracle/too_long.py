@@ -63,6 +63,20 @@ def _whole(group: Sequence[EmergedPacket]) -> bytes | None:
     return wholes[0] if len(wholes) == 1 else None
 
 
+def left_over(found: Wholes, packet: bytes) -> list[int]:
+    """Where fragments stand that have not become a packet, though what has entered was no fragment."""
+    if _is_fragment(packet):
+        return []
+    return [at for at, (one, _) in enumerate(found) if one.side != "local" and _is_fragment(one.packet)]
+
+
+def _is_fragment(packet: bytes) -> bool:
+    try:
+        return ip.parse(packet).is_fragment
+    except Malformed:
+        return False
+
+
 def judge_pieces(got: Sequence[bytes], want: Sequence[bytes]) -> Judged:
     """The sizes of what one packet left in. The reference's pieces are as long as they can be."""
     if len(want) == 1:
@@ -102,6 +116,8 @@ def judge_message(got: bytes, want: bytes, host: Host) -> Judged:
         yield None, f"the message is for {_text(is_.destination)}, expected {_text(should.destination)}"
     if is_.source not in _addresses(host):
         yield None, f"the message is from {_text(is_.source)}, which is no address of this host"
+    if is_.payload[1] != should.payload[1]:
+        yield None, f"the message has code {is_.payload[1]}, expected {should.payload[1]}"
     if said.mtu != right.mtu:
         yield None, f"the message tells an MTU of {said.mtu}, expected {right.mtu}"
     yield from _quoted(said.quoted, right.quoted, should.version)

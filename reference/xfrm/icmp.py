@@ -49,10 +49,14 @@ def read(packet: ip.Packet) -> TooBig | None:
     octets = packet.payload
     if len(octets) < _HEADER_SIZE:
         return None
-    if packet.version == 4 and packet.protocol == PROTOCOL_ICMP and octets[:2] == bytes((3, 4)):
+    if (
+        packet.version == 4
+        and packet.protocol == PROTOCOL_ICMP
+        and octets[:2] == bytes((_UNREACHABLE, _FRAGMENTATION_NEEDED))
+    ):
         wrong = ip.checksum(octets)
         return None if wrong else TooBig(int.from_bytes(octets[6:8], "big"), octets[_HEADER_SIZE:])
-    if packet.version == 6 and packet.protocol == PROTOCOL_ICMPV6 and octets[:2] == bytes((2, 0)):
+    if packet.version == 6 and packet.protocol == PROTOCOL_ICMPV6 and octets[0] == _TOO_BIG:  # whatever its code
         wrong = ip.checksum(pseudo_header(packet.source, packet.destination, len(octets)) + octets)
         return None if wrong else TooBig(int.from_bytes(octets[4:8], "big"), octets[_HEADER_SIZE:])
     return None
