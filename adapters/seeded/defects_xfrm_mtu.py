@@ -77,7 +77,7 @@ DEFECTS: tuple[Defect, ...] = (
         "xfrm-mtu-below-1280", "LE-031", "xfrm-mtu",
         "an IPv6 sender is told less than 1280, and its packets of that size are discarded",
         ("xfrm.host", "            room = max(room, mtu.IPV6_LEAST)\n", "            room = max(room, 1)\n"),
-        breaks=("RFC4301-8.2.1-pmtu-handled",),
+        breaks=("RFC4301-8.2.1-pmtu-ipv6", "RFC4301-8.2.1-pmtu-ipv6-least"),
     ),
     defect(
         "xfrm-mtu-message-to-the-far-end", "ours", "xfrm-mtu",
@@ -108,13 +108,13 @@ DEFECTS: tuple[Defect, ...] = (
         ("xfrm.host", _REFUSED,
          "            end = one.bundle[-1].sa.destination.packed if one.bundle else b''\n"
          "            return self._refused(arrived, self._paths.to(end, now) or room, now)\n"),
-        breaks=("RFC4301-8.2.1-pmtu-wait",),
+        breaks=("RFC4301-8.2.1-pmtu-wait", "RFC4301-8.2.1-pmtu-handled"),
     ),
     defect(
         "xfrm-mtu-not-learned", "ours", "xfrm-mtu",
         "messages about packets in UDP are for nobody",
         ("xfrm.host", "        return sent.protocol == PROTOCOL_UDP and octets[:4] == ports\n", "        return False\n"),
-        breaks=("RFC4301-8.2.1-pmtu-wait", "RFC4301-8.2.1-pmtu-handled"),
+        breaks=("RFC4301-8.2.1-pmtu-wait",),
     ),
     defect(
         "xfrm-mtu-learned-of-any-spi", "ours", "xfrm-mtu",

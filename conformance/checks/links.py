@@ -77,18 +77,18 @@ class LinkedHost(HostScenario):
         self.enters(side, too_big(sa, most, **wrong), about)
 
 
-def too_big(sa: Sa, most: int, *, spi: int | None = None, source: str | None = None, code: int | None = None) -> bytes:
+def too_big(sa: Sa, most: int, *, spi: int | None = None, code: int | None = None) -> bytes:
     """The message of a router to the sender of an SA: an ESP packet, of which it quotes the beginning, was longer than
-    `most`. The packet has that SPI and source, the message that code, where they are given."""
+    `most`. The packet has that SPI, the message that code, where they are given."""
     version = 6 if ":" in sa.destination else 4
-    ends = ip_address(source or sa.source).packed, ip_address(sa.destination).packed
+    ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
     octets = (sa.spi if spi is None else spi).to_bytes(4, "big") + _NUMBER + bytes(64)
     protocol = PROTOCOL_ESP
     if sa.udp is not None:
         protocol = PROTOCOL_UDP
         octets = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, octets, ends)
     make = ip.build_ipv4 if version == 4 else ip.build_ipv6
-    router, us = ip_address(ROUTERS[version]).packed, ip_address(sa.source).packed
+    router, us = ip_address(ROUTERS[version]).packed, ends[0]
     if version == 4:
         front = bytes((3, 4 if code is None else code, 0, 0, 0, 0)) + most.to_bytes(2, "big")
     else:
