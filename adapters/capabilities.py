@@ -58,6 +58,11 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """An SPI can be reserved before its SA is there."""
     flush: bool = False
     """All SAs, or all policies, can be removed at once."""
+    mtus: bool = False
+    """Links have the MTU of the host's `mtus`: what is too long is cut up, or its sender told, and a message about an ESP
+    packet that was too long is taken notice of."""
+    fragments: tuple[Literal["outside", "inside"], ...] = ("outside",)
+    """Where packets can be cut up, with `mtus`."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,5 +258,7 @@ def everything() -> Capabilities:
             update_sa=True,
             reserve_spi=True,
             flush=True,
+            mtus=True,
+            fragments=("outside", "inside"),
         ),
     )

@@ -100,15 +100,31 @@ class Mark(_Data, frozen=True, kw_only=True):
     mask: Word = 2**32 - 1
 
 
+Mtu = Annotated[int, msgspec.Meta(ge=68, le=65535)]
+
+
+class Mtus(_Data, frozen=True, kw_only=True):
+    """Octets of the largest IP packet on each side of a host; `None` for any."""
+
+    wire: Mtu | None = None
+    plain: Mtu | None = None
+
+
 class Host(_Data, frozen=True, kw_only=True):
     """The host around ESP: its own addresses, those of hosts that it reaches over the wire (all others are on its plain
     side), the directions in which packets that no policy is for are discarded, and whether a key manager is there, whose
-    events `read_events` reads."""
+    events `read_events` reads.
+
+    `mtus` say how long packets may be; `fragments` where IPv4 packets are cut up that are too long and may be: the ESP
+    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1).
+    """
 
     addresses: tuple[Address, ...]
     wire: tuple[Address, ...] = ()
     blocked: tuple[HostDirection, ...] = ()
     key_manager: bool = False
+    mtus: Mtus = Mtus()
+    fragments: Literal["outside", "inside"] = "outside"
 
 
 class PortRange(_Data, frozen=True, kw_only=True):

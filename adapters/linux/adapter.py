@@ -115,6 +115,7 @@ _DECLARED = Capabilities(
         update_sa=True,
         reserve_spi=True,
         flush=True,
+        mtus=True,
     ),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
@@ -169,7 +170,9 @@ class LinuxAdapter(Adapter):
             return probe.narrowed(self._declared, self._takes)
         self._start()
         assert self._machine is not None
-        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
+        assert self._declared.host is not None
+        links = msgspec.structs.replace(self._declared.host, mtus=False)  # a card has an MTU of its own
+        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._questions.declared = self._declared

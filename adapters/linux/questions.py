@@ -16,6 +16,7 @@ from espproof.adapters.case import (
     Host,
     Inbound,
     InboundBurst,
+    Mtus,
     Outbound,
     OutboundBurst,
     ReadCounters,
@@ -55,7 +56,7 @@ class Questions:
         match step:
             case messages.Reset(host=host):
                 self._of_host = host is not None
-                return ["reset", self._time_travels, host and _described_host(host)], ()
+                return ["reset", self._time_travels, host and self._described_host(host)], ()
             case AddSa(sa=sa):
                 return ["add", self._described(sa)], ()
             case DeleteSa(sa=name):
@@ -77,14 +78,17 @@ class Questions:
             sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host, update=update
         )
 
-
-def _described_host(host: Host) -> dict[str, Any]:
-    return {
-        "addresses": host.addresses,
-        "wire": host.wire,
-        "blocked": host.blocked,
-        "key_manager": host.key_manager,
-    }
+    def _described_host(self, host: Host) -> dict[str, Any]:
+        its = self.declared.host
+        if host.mtus != Mtus() and not (its and its.mtus and host.fragments in its.fragments):
+            raise Untold("mtus")
+        return {
+            "addresses": host.addresses,
+            "wire": host.wire,
+            "blocked": host.blocked,
+            "mtus": [host.mtus.wire, host.mtus.plain],
+            "key_manager": host.key_manager,
+        }
 
 
 def _with_packets(step: Asked) -> Question | None:

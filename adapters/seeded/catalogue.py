@@ -22,6 +22,7 @@ from espproof.adapters.seeded import (
     defects_refusals,
     defects_xfrm,
     defects_xfrm_life,
+    defects_xfrm_mtu,
 )
 from espproof.adapters.seeded.model import Defect
 
@@ -40,6 +41,7 @@ _ALL = (
     *defects_associations.DEFECTS,
     *defects_xfrm.DEFECTS,
     *defects_xfrm_life.DEFECTS,
+    *defects_xfrm_mtu.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -147,14 +147,14 @@ class HostScenario:
         near = ip_address(packets.GATEWAYS[version][0][0]).packed
         return packets.build(packets.Recipe(version=version, **fields), packets.hosts(version, "in")[0], near)
 
-    def of_ours(self, sa: Sa) -> bytes:
+    def of_ours(self, sa: Sa, **fields: Any) -> bytes:
         """A packet of the host's own that an SA can carry: between its ends, or from the host to the far one."""
         ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
         version = self.s.outer_version(sa)
         if sa.mode == "tunnel":
             version = self.version_in(sa)
             ends = ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1]
-        return packets.build(packets.Recipe(version=version), *ends)
+        return packets.build(packets.Recipe(version=version, **fields), *ends)
 
     @staticmethod
     def message(version: int, protocol: int, first: int, second: int, direction: str = "out") -> bytes:

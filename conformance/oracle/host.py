@@ -21,6 +21,7 @@ from espproof.adapters.case import (
     EmergedPacket,
     Enter,
     Events,
+    Host,
     Octets,
     Outbound,
     Outcome,
@@ -30,6 +31,7 @@ from espproof.adapters.case import (
     UpdateSa,
 )
 from espproof.adapters.translate import entry
+from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
@@ -107,7 +109,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
             assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers, kinds))
+        told = list(_step(number, step, outcome, right, layers, case.host, kinds))
         if step.behaviour:
             continue
         if step.requirement:
@@ -133,10 +135,24 @@ def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bo
 
 
 def _step(
-    number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer], kinds: Collection[str]
+    number: int,
+    step: Step,
+    got: Outcome,
+    want: Outcome,
+    layers: dict[str, _Layer],
+    host: Host | None,
+    kinds: Collection[str],
 ) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from _emerged(number, step, got.packets, want.packets, layers)
+        assert host is not None
+        is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
+        if broken := too_long.left_over(is_, step.packet):
+            yield None, f"{len(broken)} fragments leave that do not make a packet"
+            is_ = [one for at, one in enumerate(is_) if at not in broken]
+        for (one, mine), (other, right) in zip(is_, should, strict=False):
+            if one.side == other.side:
+                yield from too_long.judge_pieces(mine, right)
+        yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):
@@ -146,7 +162,12 @@ def _step(
 
 
 def _emerged(
-    number: int, step: Enter, got: Sequence[EmergedPacket], want: Sequence[EmergedPacket], layers: dict[str, _Layer]
+    number: int,
+    step: Enter,
+    got: Sequence[EmergedPacket],
+    want: Sequence[EmergedPacket],
+    layers: dict[str, _Layer],
+    host: Host,
 ) -> Judged:
     for is_, should in zip(got, want, strict=False):
         path = [layers[name] for name in should.through if name in layers] if should.side != "local" else []
@@ -157,7 +178,9 @@ def _emerged(
             if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers)
+                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, host)
+        elif should.side != "local" and too_long.is_message(should.packet, host):
+            yield from too_long.judge_message(is_.packet, should.packet, host)
         elif is_.packet != should.packet:
             yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
     for lost in want[len(got) :]:
@@ -182,7 +205,13 @@ def _inmost(packet: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> by
 
 
 def _protected(
-    number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int], layers: dict[str, _Layer]
+    number: int,
+    got: bytes,
+    want: bytes,
+    path: Sequence[_Layer],
+    numbers: Sequence[int],
+    layers: dict[str, _Layer],
+    host: Host,
 ) -> Judged:
     """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
 
@@ -197,6 +226,9 @@ def _protected(
         assert right is not None
         mine = layer.inside(got, sequence)
         innermost = layer is path[0]
+        if innermost and mine is not None and too_long.is_message(right, host):
+            yield from too_long.judge_message(mine, right, host)
+            right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
         yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:

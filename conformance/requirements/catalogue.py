@@ -62,6 +62,7 @@ FAMILIES = (
     "xfrm-path",
     "xfrm-gso",
     "xfrm-life",
+    "xfrm-mtu",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 

@@ -17,9 +17,10 @@ from typing import Literal, NamedTuple
 from espproof.reference import ip, udp_encapsulation
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
+from espproof.reference.esp import spi_of
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
-from espproof.reference.xfrm import segmentation
+from espproof.reference.xfrm import icmp, mtu, segmentation
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.events import KeyManager, Wanted
 from espproof.reference.xfrm.path import (
@@ -58,14 +59,18 @@ class Host:
         addresses: Iterable[bytes] = (),
         wire: Iterable[bytes] = (),
         blocked: Iterable[Direction] = (),
+        links: mtu.Links = mtu.Links(),  # noqa: B008 -- a tuple
         *,
         key_manager: bool = False,
     ) -> None:
         """`addresses` are the host's own, `wire` those behind the wire (network order); `blocked` are the directions in
-        which packets that no policy is for are discarded."""
-        self._addresses = frozenset(addresses)
+        which packets that no policy is for are discarded; `links` say how long packets may be."""
+        self._addresses = dict.fromkeys(addresses)
         self._wire = frozenset(wire)
         self._blocked = frozenset(blocked)
+        self._links = links
+        self._paths = mtu.PathMtus()
+        self._identification = 0
         self._reassembly = Reassembly()
         self._ivs: Tally[bytes] = Tally()
         self.spd = Spd()
@@ -167,6 +172,7 @@ class Host:
                 return self._take_out(parsed, esp, mark, now, through, encapsulated=True)
         if self._dropped(self._checked("in", parsed, packet, mark, through)):
             return ()
+        self._learn(parsed, now)
         return (Emerging("local", packet, _names(through)),)
 
     def _encapsulated(self, octets: bytes) -> tuple[Kind | None, bytes]:
@@ -196,18 +202,72 @@ class Host:
     ) -> tuple[Emerging, ...]:
         if self._dropped(self._checked("forward", parsed, packet, mark, through)) or parsed.hop_limit <= 1:
             return ()
-        return self._leave(ip.forwarded(packet), mark, now, through)
+        return self._leave(ip.forwarded(packet), mark, now, through, arrived=packet)
 
-    def _leave(self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = ()) -> tuple[Emerging, ...]:
-        one = Leaving(self, packet, flow_of(ip.parse(packet)), mark, now)
+    def _leave(
+        self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = (), *, arrived: bytes = b""
+    ) -> tuple[Emerging, ...]:
+        """A packet leaves; one that is forwarded had `arrived`."""
+        parsed = ip.parse(packet)
+        one = Leaving(self, packet, flow_of(parsed), mark, now)
         if self._dropped(walk(OUTPUT, one)):
             return ()
-        for state in one.bundle:
+        room = self._room(packet, one.bundle, now)
+        if room is None or len(packet) <= room:
+            return self._sent(packet, one.bundle, through, now)
+        if parsed.version == 6:
+            room = max(room, mtu.IPV6_LEAST)
+        if parsed.dont_fragment and len(packet) > room:
+            return self._refused(arrived, room, now)
+        if parsed.version == 4 and (self._links.fragments == "inside" or mtu.must_be_cut_inside(one.bundle)):
+            pieces = mtu.fragments(packet, room, 0)
+            return tuple(sent for piece in pieces for sent in self._sent(piece, one.bundle, through, now))
+        return self._sent(packet, one.bundle, through, now)
+
+    def _sent(self, packet: bytes, bundle: list[State], through: tuple[State, ...], now: float) -> tuple[Emerging, ...]:
+        """Through its SAs and out, in fragments if its link asks for them."""
+        for state in bundle:
             step = Protecting(self, packet, state, now)
             if self._dropped(walk(PROTECT, step)):
                 return ()
             packet = step.packet
-        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)
+        side, names = self._side_of(packet), _names(bundle or through)
+        most = self._path_mtu(side, ip.parse(packet).destination, now)
+        if most is None or len(packet) <= most:
+            return (Emerging(side, packet, names),)
+        self._identification += 1
+        return tuple(Emerging(side, piece, names) for piece in mtu.fragments(packet, most, self._identification))
+
+    # ---------------------------------------------------------------------------------------------------- path MTU
+
+    def _room(self, packet: bytes, bundle: list[State], now: float) -> int | None:
+        """Octets of the largest packet that goes this way, `None` for any."""
+        end = next((state.sa.destination.packed for state in reversed(bundle) if state.sa.mode == "tunnel"), None)
+        destination = end or ip.parse(packet).destination
+        most = self._path_mtu(self._side_to(destination), destination, now)
+        return None if most is None else mtu.room(packet, bundle, most)
+
+    def _path_mtu(self, side: Side, destination: bytes, now: float) -> int | None:
+        link = {"wire": self._links.wire, "plain": self._links.plain}.get(side)
+        return mtu.narrowest(link, self._paths.to(destination, now))
+
+    def _refused(self, arrived: bytes, room: int, now: float) -> tuple[Emerging, ...]:
+        """A packet that is too long is discarded, and who sent it is told (RFC 4301 8.2.1); the host itself, whose packet
+        has not `arrived`, without a message."""
+        if not arrived:
+            return ()
+        source = next((one for one in self._addresses if len(one) == len(ip.parse(arrived).source)), None)
+        told = None if source is None else icmp.message(source, arrived, room)
+        return () if told is None else self._leave(told, 0, now)
+
+    def _learn(self, parsed: ip.Packet, now: float) -> None:
+        """From a message about an ESP packet of ours (RFC 4301 8.2.1); policies have let it in (6.1.1)."""
+        said = icmp.read(parsed)
+        sent = None if said is None else icmp.quoted(said.quoted)
+        if said is None or sent is None or sent.source not in self._addresses:
+            return
+        if any(_has_sent(state, sent) for state in self.states):
+            self._paths.learn(sent.destination, said.mtu, now)
 
     def _checked(
         self, direction: Direction, parsed: ip.Packet, packet: bytes, mark: int, through: tuple[State, ...]
@@ -220,10 +280,23 @@ class Host:
         return fate is not None
 
     def _side_of(self, packet: bytes) -> Side:
-        destination = ip.parse(packet).destination
+        return self._side_to(ip.parse(packet).destination)
+
+    def _side_to(self, destination: bytes) -> Side:
         if destination in self._addresses:
             return "local"
         return "wire" if destination in self._wire else "plain"
+
+
+def _has_sent(state: State, sent: ip.Packet) -> bool:
+    """Whether a packet, of which only the beginning is there, is one of that SA: by SPI, in UDP by ports."""
+    sa, octets = state.sa, sent.payload
+    if sa.direction != "out" or sa.destination.packed != sent.destination:
+        return False
+    if sa.udp is not None:
+        ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
+        return sent.protocol == PROTOCOL_UDP and octets[:4] == ports
+    return sent.protocol == PROTOCOL_ESP and len(octets) >= 4 and spi_of(octets) == sa.spi
 
 
 def _names(states: Iterable[State]) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ Each operation has one result, a list too; packets that go with results follow i
     ["reserve", message]         ["done"], ["errno", number, text]
     ["flush", "sas"], or "policies" ["done"]
 
-A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`): the gateway becomes that host, whose
-policies are those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
+A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), and mtus (of wire and plain, null for
+any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
+`new` and `delete`.
 The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
@@ -126,7 +127,7 @@ class Agent:
         self._sas, self._policy, self._policies = {}, "", {}
         self._gateway.clear()
         if isinstance(self._gateway, Stack) and host is not None:
-            self._gateway.become(host["addresses"], host["wire"], host["blocked"], host["key_manager"])
+            self._gateway.become(**host)
         if on_the_second:
             time.sleep(1 - time.time() % 1)
         return ["done"]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
-from espproof.adapters.linux.inside.link import Link
-from espproof.adapters.linux.netlink import firewall, xfrm
+from espproof.adapters.linux.inside.link import LARGEST, Link
+from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
 """`XFRM_USERPOLICY_…` of packets that no policy is for: accepted, or blocked."""
@@ -26,6 +26,8 @@ _ACQUIRE_AND_EXPIRE = 0b11
 """Multicast groups (XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE), as bits."""
 _TOLD_SECONDS = 0.02
 """Behind which the timers have run that a packet has set."""
+_ANY = (None, None)
+"""Links that carry what there is."""
 
 Emerged = tuple[str, bytes]
 """The side, and the packet."""
@@ -33,7 +35,7 @@ Emerged = tuple[str, bytes]
 
 def silence_icmp() -> None:
     """No errors to senders, in this namespace or on the whole machine: they are nobody's packets, and would meet policies
-    and be counted."""
+    and be counted. Those that say that a packet was too long are never held back (`icmpv4_mask_allow` and its sister)."""
     for name in ("icmp_msgs_per_sec", "icmp_msgs_burst"):
         with suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="utf-8") as file:
             file.write("0")
@@ -52,20 +54,27 @@ class Stack(Gateway):
         self._key_manager: socket.socket | None = None
         super().__init__(wire, transport)
         silence_icmp()
+        self._mtus: tuple[int | None, int | None] = _ANY
         time.sleep(_SETTLED_SECONDS)
 
     def become(
-        self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str], key_manager: bool = False
+        self,
+        addresses: Sequence[str],
+        wire: Sequence[str],
+        blocked: Sequence[str],
+        mtus: Sequence[int | None],
+        key_manager: bool,
     ) -> None:
-        """Be this host, without policies; SAs are forgotten by `reset` already. With a key manager that listens the kernel
-        asks for SAs, and keeps larval ones."""
+        """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
+        key manager that listens the kernel asks for SAs, and keeps larval ones."""
         self.flush_policies()
         self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
         wanted = dict.fromkeys(wire, False) | dict.fromkeys(addresses, True)
-        for host in [host for host in self.hosts if host not in wanted]:
-            self.forget(host)
+        for host in [host for host in self.hosts if host not in wanted or not (self.hosts[host] or self._mtus == _ANY)]:
+            self.forget(host)  # with a route goes what was learned of its path
+        self._resize((mtus[0], mtus[1]))
         for host, ours in wanted.items():
             self.end(host, ours=ours)
         self.clear()
@@ -98,6 +107,12 @@ class Stack(Gateway):
             while True:
                 told.append(self._key_manager.recv(1 << 16))
         return told
+
+    def _resize(self, mtus: tuple[int | None, int | None]) -> None:
+        for link, old, mtu in zip((self.wire, self.plain), self._mtus, mtus, strict=True):
+            if mtu != old:
+                self._must(rtnetlink.resized(link.index, mtu or LARGEST))
+        self._mtus = mtus
 
     def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet

@@ -47,12 +47,13 @@ def table(
     """The table for an IP version, and how many entries it has.
 
     `ports` open UDP encapsulation. `entries` is how many the table had before, and `counters` the address of memory for
-    a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded
-    or protected goes out.
+    a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded,
+    protected, or tells that a packet was too long goes out.
     """
     hooks = _hooks(plain_interface, ports)
     if of_host:
         protected = [_Rule(_verdict(_ACCEPT), protocol=protocol) for protocol in (_PROTOCOL_ESP, _PROTOCOL_UDP)]
+        protected.append(_too_big(version))
         hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + hooks[HOOK_OUTPUT]}
         hooks[HOOK_INPUT].insert(0, protected[0])
     starts, ends, blob, count = [], [], b"", 0
@@ -131,6 +132,12 @@ def _mark(mark: int, *, invert: bool = False) -> bytes:
 
 def _udp(port: int) -> bytes:
     return _extension("udp", 0, struct.pack("=4HB", 0, 0xFFFF, port, port, 0))
+
+
+def _too_big(version: int) -> _Rule:
+    """What tells a sender that a packet was too long goes out."""
+    name, protocol, kind, code = ("icmp6", 58, 2, 0) if version == 6 else ("icmp", 1, 3, 4)
+    return _Rule(_verdict(_ACCEPT), (_extension(name, 0, bytes((kind, code, code, 0))),), protocol)
 
 
 _POLICY_ELEMENT = 76
