@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Policy, PortRange, Sa, UdpEncapsulation
+from espproof.adapters.case import AuditField, Policy, PortRange, Sa, Side, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.reference.xfrm import buffers
 
 Direction = Literal["in", "out"]
 Mode = Literal["transport", "tunnel"]
 Family = Literal["4in4", "6in4", "4in6", "6in6"]
 """Inner in outer IP version; transport mode uses 4in4 and 6in6."""
+WAYS = tuple(way for way in buffers.WAYS if way)
+"""Of the reference."""
 FIXED_DSCP = 0x2B
 """Of tunnel headers, where it is not copied: none that a packet inside has by chance."""
 
@@ -46,6 +49,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    ways: dict[Side, tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...]] = {}
+    """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
+    layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
+    """What can be said of the buffer of a packet that enters at wire or plain."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +231,13 @@ def everything() -> Capabilities:
         reassembles=True,
         drop_reasons=True,
         host=HostCapabilities(
-            ports="ranges", marks=True, if_ids=True, local=True, counters=True, segments=("tcp", "udp")
+            ports="ranges",
+            marks=True,
+            if_ids=True,
+            local=True,
+            counters=True,
+            segments=("tcp", "udp"),
+            ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
+            layouts=("pieces", "room", "shared"),
         ),
     )

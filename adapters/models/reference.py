@@ -31,7 +31,7 @@ from espproof.adapters.case import (
     State,
     Unsupported,
 )
-from espproof.adapters.translate import TRUE, host_of, policy_of, security_association, starting_state, state_of
+from espproof.adapters.translate import TRUE, host_of, layout_of, policy_of, security_association, starting_state, state_of
 
 
 class ReferenceAdapter(Adapter):
@@ -136,14 +136,20 @@ class ReferenceAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         if self._host is None:
             return _NO_HOST
+        if step.way not in self._modules.xfrm.buffers.WAYS:
+            return Unsupported(what=f"way {step.way}")
         try:
-            emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
+            emerged = self._host.enter(
+                step.side, bytes(step.packet), step.mark, self._now, segment=step.segment, way=step.way,
+                layout=layout_of(step.layout, self._modules),
+            )  # fmt: skip
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         return Emerged(
             packets=tuple(
                 EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            )
+            ),
+            seen=None if self._host.memory.seen is None else Octets(self._host.memory.seen),
         )
 
     def read_counters(self) -> Counters | Unsupported:

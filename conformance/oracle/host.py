@@ -31,7 +31,14 @@ from espproof.adapters.translate import entry
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
-from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
+from espproof.conformance.requirements.ids import (
+    CLONES_UNCHANGED,
+    DROPPED_COUNTED_ONCE,
+    FRAGMENTS_READ_ONLY,
+    IN_THE_CLEAR,
+    PASSED_NOT_COUNTED,
+    counter_rule,
+)
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
@@ -110,6 +117,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
+        if isinstance(step, Enter) and isinstance(right, Emerged) and right.seen is not None:
+            tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
             tried.add(DROPPED_COUNTED_ONCE if right.values else PASSED_NOT_COUNTED)
@@ -124,6 +133,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
 def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer]) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         yield from _emerged(number, step, got.packets, want.packets, layers)
+        yield from _seen(step, got.seen, want.seen)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif type(got) is not type(want):
@@ -152,6 +162,21 @@ def _emerged(
     for more in got[len(want) :]:
         clear = " in the clear" if more.side != "local" and _is_clear(more.packet, step) else ""
         yield None, f"a packet emerges at {more.side}{clear}, expected {'no other' if want else 'it discarded'}"
+
+
+def _seen(step: Enter, got: Octets | None, want: Octets | None) -> Iterator[tuple[str | None, str]]:
+    """What the other owner of the packet's memory sees in it afterwards."""
+    if got == want:
+        return
+    if got is None or want is None:
+        told, right = ("nothing" if one is None else f"{len(one)} octets" for one in (got, want))
+        yield _about_memory(step), f"the other owner of its memory sees {told}, expected {right}"
+    else:
+        yield _about_memory(step), f"the other owner of its memory sees other octets afterwards: {difference(got, want)}"
+
+
+def _about_memory(step: Enter) -> str:
+    return FRAGMENTS_READ_ONLY if step.layout is not None and step.layout.pieces else CLONES_UNCHANGED
 
 
 def _is_clear(packet: bytes, step: Enter) -> bool:

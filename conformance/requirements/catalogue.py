@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-way",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -102,6 +103,7 @@ _DOCUMENTS = (
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
     "LINUX.segmentation_offloads",
+    "LINUX.skbuff",
 )
 _FIELDS = frozenset(
     {

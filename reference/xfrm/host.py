@@ -14,12 +14,13 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from espproof.reference import ip, udp_encapsulation
+from espproof.reference import esp, ip, udp_encapsulation
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
 from espproof.reference.xfrm import segmentation
+from espproof.reference.xfrm.buffers import Layout, Memory
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.path import (
     CHECK,
@@ -65,6 +66,7 @@ class Host:
         self.spd = Spd()
         self.states = States()
         self.counters: Tally[Counter] = Tally()
+        self.memory = Memory()
 
     def blocks(self, direction: Direction) -> bool:
         """Whether packets of that direction are discarded where no policy is for them."""
@@ -85,17 +87,28 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ packets
 
     def enter(
-        self, side: Side, packet: bytes, mark: int = 0, now: float = 0, *, segment: int = 0
+        self,
+        side: Side,
+        packet: bytes,
+        mark: int = 0,
+        now: float = 0,
+        *,
+        segment: int = 0,
+        way: str = "",
+        layout: Layout | None = None,
     ) -> tuple[Emerging, ...]:
         """A whole IP packet enters: what emerges because of it. With `segment` it is a super-packet, which is cut up into
-        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up."""
+        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up.
+
+        `way` (one of `buffers.WAYS`) and `layout` say where its octets lie, which changes nothing of what emerges."""
+        packet = self.memory.take(packet, way, layout)
         try:
             parsed = ip.parse(packet)
         except Malformed:
             return ()
         if segment and len(parsed.payload) > segment:
             pieces = segmentation.segments(packet, segment)
-            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))
+            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))
         if side == "local":
             return self._leave(packet, mark, now)
         return self._arrive(parsed, packet, mark, now, ())
@@ -139,18 +152,20 @@ class Host:
         one = Arriving(self, outer, esp, encapsulated, mark, now, through)
         if self._dropped(walk(INPUT, one)):
             return ()
+        front = _front(one.state) + (len(outer.header) if one.state.sa.mode == "tunnel" else 0)
+        inside = self.memory.become(outer.header + outer.payload, one.inside, -front)
         try:
-            parsed = ip.parse(one.inside)
+            parsed = ip.parse(inside)
         except Malformed:  # a chain of extension headers that nobody could follow
             return ()
-        return self._arrive(parsed, one.inside, mark, now, (*through, one.state))
+        return self._arrive(parsed, inside, mark, now, (*through, one.state))
 
     def _forward(
         self, parsed: ip.Packet, packet: bytes, mark: int, now: float, through: tuple[State, ...]
     ) -> tuple[Emerging, ...]:
         if self._dropped(self._checked("forward", parsed, packet, mark, through)) or parsed.hop_limit <= 1:
             return ()
-        return self._leave(ip.forwarded(packet), mark, now, through)
+        return self._leave(self.memory.become(packet, ip.forwarded(packet)), mark, now, through)
 
     def _leave(self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = ()) -> tuple[Emerging, ...]:
         one = Leaving(self, packet, flow_of(ip.parse(packet)), mark, now)
@@ -160,7 +175,8 @@ class Host:
             step = Protecting(self, packet, state, now)
             if self._dropped(walk(PROTECT, step)):
                 return ()
-            packet = step.packet
+            front = _front(state) + (len(ip.parse(step.packet).header) if state.sa.mode == "tunnel" else 0)
+            packet = self.memory.become(packet, step.packet, front)
         return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)
 
     def _checked(
@@ -178,6 +194,12 @@ class Host:
         if destination in self._addresses:
             return "local"
         return "wire" if destination in self._wire else "plain"
+
+
+def _front(state: State) -> int:
+    """Octets in front of what an SA protects, in tunnel mode behind a header that it adds."""
+    udp = 0 if state.sa.udp is None else udp_encapsulation.HEADER_SIZE
+    return udp + esp.HEADER_SIZE + state.entry.codec.iv_size
 
 
 def _names(states: Iterable[State]) -> tuple[str, ...]:
