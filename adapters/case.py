@@ -406,8 +406,9 @@ class DeletePolicy(_Step, tag="delete_policy", frozen=True, kw_only=True):
 
 
 class Layout(_Data, frozen=True, kw_only=True):
-    """Of what the buffer of a packet is made: pieces of memory of these sizes in octets, the last with the rest, and `room`
-    octets behind that (`None`: as it comes). `shared`: somebody else has the same memory, and must not see it change."""
+    """Of what the buffer of a packet is made: pieces of memory of these sizes in octets, the last with the rest, and
+    `room` octets behind that (`None`: as it comes). `shared`: somebody else has the same memory, and must not see it
+    change."""
 
     pieces: Annotated[
         tuple[Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)], ...], msgspec.Meta(max_length=MOST_PIECES - 1)
@@ -420,8 +421,8 @@ class Enter(_Step, tag="enter", frozen=True, kw_only=True):
     """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it.
 
     With `segment` it is a super-packet (TCP or UDP): it stands for packets with so many octets of payload each, the last
-    with the rest, and these emerge. `way` is one of those in which an implementation says that packets enter there, ""
-    the usual one; it and `layout` say where the octets lie, and nothing about what is to become of them.
+    with the rest, and these emerge. `way` is one of those in which an implementation says that packets enter there,
+    "" the usual one; it and `layout` say where the octets lie, and nothing about what is to become of them.
     """
 
     side: Side

@@ -24,7 +24,7 @@ from espproof.adapters.case import (
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.super_packet import super_packet
+from espproof.adapters.linux.entering import entering
 from espproof.adapters.steps import STEPS
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -86,11 +86,8 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter(side=side, packet=packet, mark=0, segment=0):
-            return ["enter", side, ""], [packet]
-        case Enter(side="plain", packet=packet, mark=0, segment=size):
-            header, changed = super_packet(packet, size)
-            return ["enter", "plain", header.hex()], [changed]
+        case Enter():
+            return entering(step)
     return None
 
 

@@ -31,7 +31,15 @@ from espproof.adapters.case import (
     State,
     Unsupported,
 )
-from espproof.adapters.translate import TRUE, host_of, layout_of, policy_of, security_association, starting_state, state_of
+from espproof.adapters.translate import (
+    TRUE,
+    host_of,
+    layout_of,
+    policy_of,
+    security_association,
+    starting_state,
+    state_of,
+)
 
 
 class ReferenceAdapter(Adapter):
@@ -136,8 +144,6 @@ class ReferenceAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         if self._host is None:
             return _NO_HOST
-        if step.way not in self._modules.xfrm.buffers.WAYS:
-            return Unsupported(what=f"way {step.way}")
         try:
             emerged = self._host.enter(
                 step.side, bytes(step.packet), step.mark, self._now, segment=step.segment, way=step.way,

@@ -4,14 +4,26 @@ from espproof.adapters.seeded.model import defect
 
 _GEOMETRY, _ROOM = "LINUX.skbuff-geometry-wherever-it-lies", "LINUX.skbuff-geometry-room"
 _CLONES, _FRAGMENTS = "LINUX.skbuff-shared-clones-unchanged", "LINUX.skbuff-geometry-fragments-read-only"
-_ICV = "RFC4303-3.3.2-icv"
 
-_WRITE = "        at = 0\n        for piece in self.pieces:\n            size = len(piece)\n"
 _OWN = "        if octets != self.octets:\n            self.make_own()\n"
 _PULL = "            taken = min(size, len(first))\n"
 _TRIM = "            taken = min(size, len(last))\n"
 _HAS_ROOM = "        if last.tailroom >= size and last.is_own:\n"
+_WRITE = "        for piece in self.pieces:\n            size = len(piece)\n"
 _ANOTHER = "        elif len(self.pieces) < MOST_PIECES:\n"
+
+_BEYOND = (
+    "xfrm.buffers", "            self.block.octets[self.start : self.end] = octets\n",
+    "            fits = len(self.block.octets) - self.start\n"
+    "            self.block.octets[self.start : self.end] = octets[:fits] + bytes(max(0, len(octets) - fits))\n",
+)  # fmt: skip
+"""What is written beyond the end of a block is lost: the memory is somebody else's, who writes there too."""
+
+_LEFT = (
+    "xfrm.buffers", "            self.block.octets[self.start : self.end] = octets\n",
+    "            self.block.octets[self.start : self.start + len(octets)] = octets\n",
+)  # fmt: skip
+"""What is not written stays."""
 
 DEFECTS = (
     defect(
@@ -41,19 +53,20 @@ DEFECTS = (
         breaks=(_CLONES,),
     ),
     defect(
-        "xfrm-way-header-in-the-first-piece", "VR-012", "xfrm-way",
+        "xfrm-way-header-in-the-first-piece", "ours", "xfrm-way",
         "headers are taken off the first piece alone, which may end within them",
         ("xfrm.buffers", _PULL, "            taken = min(size, len(first))\n            size = taken\n"),
         breaks=(_GEOMETRY,),
     ),
     defect(
-        "xfrm-way-trailer-in-the-last-piece", "D-031", "xfrm-way",
+        "xfrm-way-trailer-in-the-last-piece", "ours", "xfrm-way",
         "trailer and ICV are taken off the last piece alone, which may hold less than both",
         ("xfrm.buffers", _TRIM, "            taken = min(size, len(last))\n            size = taken\n"),
+        _LEFT,
         breaks=(_GEOMETRY,),
     ),
     defect(
-        "xfrm-way-border-octets-twice", "LE-023", "xfrm-way",
+        "xfrm-way-border-octets-twice", "LE-024", "xfrm-way",
         "when octets are taken off in front, those of the piece behind are counted from its first octet again",
         ("xfrm.buffers", "            first.start += taken\n            size -= taken\n",
          "            first.start += taken\n            size -= taken\n"
@@ -63,35 +76,37 @@ DEFECTS = (
     defect(
         "xfrm-way-written-in-the-first-piece", "ours", "xfrm-way",
         "what a cipher has made is written into the first two pieces, and into none behind them",
-        ("xfrm.buffers", "        for piece in self.pieces:\n            size = len(piece)\n",
+        ("xfrm.buffers", _WRITE,
          "        for piece in self.pieces if len(self.pieces) < 4 else self.pieces[:2]:\n            size = len(piece)\n"),
-        breaks=(_ICV, _GEOMETRY),
+        breaks=(_GEOMETRY,),
     ),
     defect(
         "xfrm-way-one-octet-skipped", "ours", "xfrm-way",
         "a piece of one octet is taken for an empty one: what should stand in it is not written",
         ("xfrm.buffers", "            piece.write(octets[at : at + size])\n",
          "            if size != 1:\n                piece.write(octets[at : at + size])\n"),
-        breaks=(_ICV, _GEOMETRY),
+        breaks=(_GEOMETRY,),
     ),
     defect(
-        "xfrm-way-room-of-the-first-piece", "DR-008", "xfrm-way",
+        "xfrm-way-room-of-the-first-piece", "V-006", "xfrm-way",
         "whether there is room for trailer and ICV is asked of the first piece, and they are put behind the last",
         ("xfrm.buffers", _HAS_ROOM, "        if self.pieces[0].tailroom + last.tailroom >= size and last.is_own:\n"),
-        breaks=(_ICV,),
+        _BEYOND,
+        breaks=(_ROOM,),
     ),
     defect(
-        "xfrm-way-room-without-what-is-in-front", "VP-013", "xfrm-way",
+        "xfrm-way-room-without-what-is-in-front", "V-007", "xfrm-way",
         "the room behind a packet is computed without what lies in front of it in its memory",
         ("xfrm.buffers", _HAS_ROOM, "        if len(last.block.octets) - len(last) >= size and last.is_own:\n"),
-        breaks=(_ICV,),
+        _BEYOND,
+        breaks=(_ROOM,),
     ),
     defect(
         "xfrm-way-one-piece-too-many", "ours", "xfrm-way",
         "the piece with trailer and ICV is one more than a buffer can have, and is lost",
-        ("xfrm.buffers", _ANOTHER,
-         "        elif len(self.pieces) == MOST_PIECES:\n            return\n" + _ANOTHER),
-        breaks=(_ICV,),
+        ("xfrm.buffers", _ANOTHER, "        elif len(self.pieces) <= MOST_PIECES:\n"),
+        ("xfrm.buffers", _WRITE, "        for piece in self.pieces[:MOST_PIECES]:\n            size = len(piece)\n"),
+        breaks=(_ROOM,),
     ),
     defect(
         "xfrm-way-short-in-its-first-piece", "ours", "xfrm-way",
@@ -102,11 +117,10 @@ DEFECTS = (
         ("xfrm.buffers", "    @property\n    def seen(self)",
          "    @property\n    def in_first(self) -> int:\n        return len(self._buffer.pieces[0])\n\n"
          "    @property\n    def seen(self)"),
-        breaks=("LINUX.xfrm_proc-inbound-state-proto-error", "LINUX.xfrm_proc-inbound-state-seq-error",
-                "LINUX.xfrm_proc-inbound-no-states", _GEOMETRY),
+        breaks=(_GEOMETRY,),
     ),
     defect(
-        "xfrm-way-another-tail-in-a-chain", "D-030", "xfrm-way",
+        "xfrm-way-another-tail-in-a-chain", "ours", "xfrm-way",
         "in a chain of buffers trailer and ICV are cut off at the size of one of them",
         ("xfrm.buffers", "            last.end -= taken\n",
          "            last.end -= taken if len(self.pieces) == 1 or taken < size else taken - 1\n"),

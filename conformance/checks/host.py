@@ -146,10 +146,11 @@ class HostScenario:
         no identification, as it is not to be fragmented, and no flow label."""
         version, ends = self._ends_of_ours(sa)
         content = upper_layers.upper_layer(upper_layers.UDP, length, ends)
-        plainest = {"dont_fragment": True, "identification": 0, "flow_label": 0, "ttl": 64}
-        return packets.build(
-            packets.Recipe(version=version, protocol=upper_layers.UDP, content=content, **plainest), *ends
-        )
+        recipe = packets.Recipe(
+            version=version, protocol=upper_layers.UDP, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        return packets.build(recipe, *ends)
 
     def _ends_of_ours(self, sa: Sa) -> tuple[int, tuple[bytes, bytes]]:
         if sa.mode == "transport":

@@ -152,7 +152,8 @@ def _emerged(
             if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers)
+                is_special = bool(step.way) or step.layout is not None
+                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, is_special=is_special)
         elif is_.packet != should.packet:
             yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
     for lost in want[len(got) :]:
@@ -172,7 +173,10 @@ def _seen(step: Enter, got: Octets | None, want: Octets | None) -> Iterator[tupl
         told, right = ("nothing" if one is None else f"{len(one)} octets" for one in (got, want))
         yield _about_memory(step), f"the other owner of its memory sees {told}, expected {right}"
     else:
-        yield _about_memory(step), f"the other owner of its memory sees other octets afterwards: {difference(got, want)}"
+        yield (
+            _about_memory(step),
+            f"the other owner of its memory sees other octets afterwards: {difference(got, want)}",
+        )
 
 
 def _about_memory(step: Enter) -> str:
@@ -192,9 +196,17 @@ def _inmost(packet: bytes, path: Sequence[_Layer], numbers: Sequence[int]) -> by
 
 
 def _protected(
-    number: int, got: bytes, want: bytes, path: Sequence[_Layer], numbers: Sequence[int], layers: dict[str, _Layer]
+    number: int,
+    got: bytes,
+    want: bytes,
+    path: Sequence[_Layer],
+    numbers: Sequence[int],
+    layers: dict[str, _Layer],
+    *,
+    is_special: bool,
 ) -> Judged:
-    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
+    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside. Where
+    it came in a special way or buffer, that is what the step is about, and not the algorithms.
 
     Another SA than the right one is a finding of its own: nothing of it fits the right one.
     """
@@ -208,9 +220,11 @@ def _protected(
         mine = layer.inside(got, sequence)
         innermost = layer is path[0]
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
-        yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
+        told = layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:
+            yield from ((None, message) for _, message in told) if is_special else told
             return
+        yield from told
         got, want = mine, right
 
 

@@ -1,14 +1,14 @@
-"""However a packet comes, and of whatever its buffer is made: what emerges and what is counted is the same, and nobody else
-sees memory change that is theirs too.
+"""However a packet comes, and of whatever its buffer is made: what emerges and what is counted is the same, and nobody
+else sees memory change that is theirs too.
 
-Each check has packets in the usual buffer between the others: what is wrong with all of them alike is no affair of buffers.
+Checks have packets in the usual buffer between the others: what is wrong with all of them alike is no affair of buffers.
 """
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Layout, Side
+from espproof.adapters.case import HostDirection, Layout, Side
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -16,12 +16,11 @@ from espproof.conformance.properties.xfrm_gso import AS_SINGLES, SIZES, super_pa
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
     FRAGMENTS_READ_ONLY,
-    ICV,
     IN_THE_CLEAR,
     PASSED_NOT_COUNTED,
     counter_rule,
 )
-from espproof.conformance.strategies import packets, upper_layers
+from espproof.conformance.strategies import upper_layers
 from espproof.reference.xfrm.buffers import MOST_PIECES
 
 ANYWHERE, ROOM = "LINUX.skbuff-geometry-wherever-it-lies", "LINUX.skbuff-geometry-room"
@@ -31,6 +30,7 @@ PROTO, SEQ = counter_rule("XfrmInStateProtoError"), counter_rule("XfrmInStateSeq
 NO_STATES = counter_rule("XfrmInNoStates")
 _EDGES = (1, 2, 8, 13, 16, 20, 21, 28, 36, 40, 64, 100, 333, 512)
 _LENGTHS = st.one_of(st.integers(0, 80), st.integers(80, 1300))
+_SIDES: tuple[Side, ...] = ("plain", "wire")
 _MARKS = (0x30, 0x31, 0x1030, 0xC0000001)
 
 
@@ -67,7 +67,6 @@ def _gateway(s: Scenario, h: HostScenario, about: str, **fixed: Any) -> tuple[An
 
 @check(
     ANYWHERE,
-    ICV,
     weight=3.0,
     proved_by=("xfrm-way-written-in-the-first-piece", "xfrm-way-one-octet-skipped"),
 )
@@ -85,12 +84,15 @@ def in_pieces_out(s: Scenario) -> None:
 
 @check(
     ROOM,
-    ICV,
     weight=2.0,
-    proved_by=("xfrm-way-room-of-the-first-piece", "xfrm-way-room-without-what-is-in-front", "xfrm-way-one-piece-too-many"),
+    proved_by=(
+        "xfrm-way-room-of-the-first-piece",
+        "xfrm-way-room-without-what-is-in-front",
+        "xfrm-way-one-piece-too-many",
+    ),
 )
 def room_behind(s: Scenario) -> None:
-    """Trailer and ICV find room behind the packet or not: none, less than they need, or as many pieces as there may be."""
+    """Trailer and ICV find room behind the packet or not: none, too little, or as many pieces as there may be."""
     h = HostScenario(s)
     s.need("layouts: room", "room" in h.caps.layouts)
     _, _, version = _gateway(s, h, ROOM)
@@ -112,17 +114,14 @@ def room_behind(s: Scenario) -> None:
     ),
 )
 def in_pieces_in(s: Scenario) -> None:
-    """ESP arrives in pieces, with borders in its header, IV, ciphertext and ICV: in a tunnel for others, or for the host."""
+    """ESP arrives in pieces, with borders in header, IV, ciphertext and ICV: in a tunnel for others, or for the host."""
     h = HostScenario(s)
     s.need("layouts: pieces", "pieces" in h.caps.layouts)
     sa = h.sa("in", mode=s.caps.modes, udp=s.draw(st.booleans()) and bool(s.caps.udp))
     for number in range(1, s.draw(st.integers(2, 4))):
         length = s.draw(_LENGTHS)
-        if sa.mode == "tunnel":
-            version = h.version_in(sa)
-            plain, direction = h.incoming(version, length=length), "forward"
-        else:
-            plain, direction = s.packet(sa, length=length), "in"
+        direction: HostDirection = "forward" if sa.mode == "tunnel" else "in"
+        plain = h.incoming(h.version_in(sa), length=length) if sa.mode == "tunnel" else s.packet(sa, length=length)
         if number == 1:
             h.policy(direction, plain, h.template(sa), about=ANYWHERE)
         packet = s.peer(sa).protect(plain, 2 * number)
@@ -132,6 +131,7 @@ def in_pieces_in(s: Scenario) -> None:
 
 
 @check(
+    ANYWHERE,
     PROTO,
     SEQ,
     NO_STATES,
@@ -200,7 +200,7 @@ def shared_in_the_clear(s: Scenario) -> None:
 def by_every_way(s: Scenario) -> None:
     """The same traffic by the ways in that there are, in any order: what emerges is the same."""
     h = HostScenario(s)
-    sides = [side for side in ("plain", "wire") if h.caps.ways.get(side)]
+    sides: list[Side] = [side for side in _SIDES if h.caps.ways.get(side)]
     s.need("ways", sides)
     _, back, version = _gateway(s, h, ANYWHERE)
     number = 0
@@ -220,7 +220,7 @@ def by_every_way(s: Scenario) -> None:
 def of_its_own(s: Scenario) -> None:
     """What the host sends itself, by each way in which it can: a datagram as it makes it, with no identification."""
     h = HostScenario(s)
-    s.need("ways of the host's own", ways := h.caps.ways.get("local"))
+    s.need("ways of the host's own", ways := h.caps.ways.get("local", ()))
     sa = h.sa("out", mode=s.caps.modes)
     model = h.of_ours(sa)
     h.policy("out", model, h.template(sa), about=ANYWHERE)
@@ -235,7 +235,7 @@ def super_packets_by_every_way(s: Scenario) -> None:
     """Super-packets by the ways in of the plain side: cut up as those that come as usual."""
     h = HostScenario(s)
     s.need("super-packets", h.caps.segments)
-    s.need("ways", ways := h.caps.ways.get("plain"))
+    s.need("ways", ways := h.caps.ways.get("plain", ()))
     _, _, version = _gateway(s, h, AS_SINGLES)
     for _ in range(s.draw(st.integers(1, 3))):
         protocol = upper_layers.TCP if s.choose(h.caps.segments) == "tcp" else upper_layers.UDP

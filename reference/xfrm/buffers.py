@@ -220,8 +220,8 @@ class Memory:
         self._other: Buffer | None = None
 
     def take(self, packet: bytes, way: str = "", layout: Layout | None = None) -> bytes:
-        """A packet comes: what stands in its buffer."""
-        self._buffer = WAYS[way](packet)
+        """A packet comes: what stands in its buffer. A way that is not among `WAYS` is an implementation's own."""
+        self._buffer = WAYS.get(way, WAYS[""])(packet)
         if layout is not None:
             self._buffer = Buffer.of(packet, layout.pieces, _HEADROOM if layout.room is None else layout.room)
         self._other = self._buffer.shared() if layout is not None and layout.shared else None

@@ -13,12 +13,16 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, header]      ["emerged", [side, …]], with a packet for each
+    ["enter", side, how]         ["emerged", [side, …], seen], with a packet for each, and one more if seen;
+                                 ["unsupported", text]
+    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …]]
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
 those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
-The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
+How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
+`way`, `mark`, `pieces` (sizes) and `shared` (see `stack.How`); `seen` says whether another owner of its memory tells
+what it sees.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -33,9 +37,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.inside import channel, ways
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import Stack
+from espproof.adapters.linux.inside.stack import How, Stack, Unasked
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -232,10 +236,17 @@ class Agent:
         error, text = self._gateway.error(delete)
         return ["errno", error, text] if error else ["done"]
 
-    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
-        emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
-        out += [packet for _, packet in emerged]
-        return ["emerged", [side for side, _ in emerged]]
+    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, how: dict[str, Any]) -> list[Any]:
+        header, pieces = bytes.fromhex(how.pop("header", "")), tuple(how.pop("pieces", ()))
+        try:
+            emerged, seen = self._stack().enter(side, next(packets), How(header=header, pieces=pieces, **how))
+        except Unasked as lacking:
+            return ["unsupported", str(lacking)]
+        out += [packet for _, packet in emerged] + ([] if seen is None else [seen])
+        return ["emerged", [side for side, _ in emerged], seen is not None]
+
+    def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["ways", *ways.found()]
 
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
@@ -275,4 +286,5 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "unpolicy": Agent._delete_policy,
     "enter": Agent._enter,
     "counters": Agent._counters,
+    "ways": Agent._ways,
 }

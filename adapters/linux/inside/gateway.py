@@ -294,6 +294,11 @@ class Gateway:
             return False
         return True
 
+    def mark_own(self, mark: int) -> None:
+        """From now on packets of our own have this mark."""
+        for one in self._raw.values():
+            one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
+
     def _told(self, where: socket.socket | Link, fate: Callable[[], Result | None]) -> Result:
         result = fate()
         for seconds in self.wire.patience:

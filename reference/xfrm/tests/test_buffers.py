@@ -11,7 +11,9 @@ PACKETS = st.binary(max_size=400)
 
 
 @given(PACKETS, SIZES, st.integers(0, 40), st.booleans(), st.booleans(), st.data())
-def test_any_layout_gives_the_octets_that_are_wanted(packet, sizes, room, is_shared, scatter_gather, data):
+def test_any_layout_gives_the_octets_that_are_wanted(
+    packet: bytes, sizes: list[int], room: int, is_shared: bool, scatter_gather: bool, data: st.DataObject
+) -> None:
     """Octets come and go at both ends, several times, and what stands there is what was to be."""
     buffer = Buffer.of(packet, sizes, room)
     other = buffer.shared() if is_shared else None
@@ -26,13 +28,13 @@ def test_any_layout_gives_the_octets_that_are_wanted(packet, sizes, room, is_sha
 
 
 @given(PACKETS, SIZES, st.sampled_from(sorted(WAYS)))
-def test_however_it_comes_it_is_the_packet(packet, sizes, way):
+def test_however_it_comes_it_is_the_packet(packet: bytes, sizes: list[int], way: str) -> None:
     """Sizes beyond the octets are cut off; each way in has all of them."""
     assert Buffer.of(packet, sizes).octets == packet
     assert WAYS[way](packet).octets == packet
 
 
-def test_what_fits_is_written_where_it_is():
+def test_what_fits_is_written_where_it_is() -> None:
     """With room at both ends no memory is asked for."""
     buffer = Buffer.of(b"packet")
     block = buffer.pieces[0].block
@@ -40,7 +42,7 @@ def test_what_fits_is_written_where_it_is():
     assert [piece.block for piece in buffer.pieces] == [block]
 
 
-def test_what_does_not_fit_gets_a_piece_of_its_own():
+def test_what_does_not_fit_gets_a_piece_of_its_own() -> None:
     """Behind the last piece there is no room, so another follows, as long as there may be another."""
     buffer = Buffer.of(bytes(MOST_PIECES - 1), (1,) * (MOST_PIECES - 2), 0)
     buffer.put(4)
@@ -51,7 +53,7 @@ def test_what_does_not_fit_gets_a_piece_of_its_own():
     assert (buffer.linearised, len(buffer)) == (1, MOST_PIECES + 3 + 5000)
 
 
-def test_a_cipher_that_wants_one_piece_gets_one():
+def test_a_cipher_that_wants_one_piece_gets_one() -> None:
     """And that is counted."""
     buffer = Buffer.of(b"abcdef", (2, 2))
     assert buffer.rewrite(b"ABCDEFgh", 0, scatter_gather=False) == b"ABCDEFgh"
@@ -60,7 +62,7 @@ def test_a_cipher_that_wants_one_piece_gets_one():
     assert buffer.linearised == 1
 
 
-def test_only_what_changes_is_copied():
+def test_only_what_changes_is_copied() -> None:
     """A piece that somebody else has too stays common as long as nobody writes to it."""
     buffer = Buffer.of(b"headbody", (4,))
     other = buffer.shared()
@@ -69,7 +71,7 @@ def test_only_what_changes_is_copied():
     assert buffer.pieces[1].block is other.pieces[1].block
 
 
-def test_a_room_that_is_somebody_elses_is_not_used():
+def test_a_room_that_is_somebody_elses_is_not_used() -> None:
     """The octets behind a shared piece may be the other owner's."""
     buffer = Buffer.of(b"abc", (), 50)
     other = buffer.shared()
@@ -80,27 +82,27 @@ def test_a_room_that_is_somebody_elses_is_not_used():
 class TestMemory:
     """The packet that is on its way through a host."""
 
-    def test_another_owner_sees_what_it_saw(self):
+    def test_another_owner_sees_what_it_saw(self) -> None:
         """Whatever becomes of the packet."""
         memory = Memory()
         memory.take(b"outerINNERtrailer", layout=Layout((5, 3), 4, shared=True))
         assert memory.become(b"outerINNERtrailer", b"inner", -5) == b"inner"
         assert memory.seen == b"outerINNERtrailer"
 
-    def test_nobody_else_sees_nothing(self):
+    def test_nobody_else_sees_nothing(self) -> None:
         """Without another owner there is nothing to be told."""
         memory = Memory()
         memory.take(b"packet", "tight")
         assert memory.seen is None
 
-    def test_padding_of_the_link_is_cut_off(self):
+    def test_padding_of_the_link_is_cut_off(self) -> None:
         """It lies in the buffer, and is no part of the packet."""
         memory = Memory()
         memory.take(b"packet\0\0\0", "tight")
         assert memory.become(b"packet", b"PACKET") == b"PACKET"
 
     @pytest.mark.parametrize("before", [b"", b"another"])
-    def test_another_packet_lies_elsewhere(self, before):
+    def test_another_packet_lies_elsewhere(self, before: bytes) -> None:
         """One that was put together, or is a part of the one that came."""
         memory = Memory()
         memory.take(b"packet", "tight")
