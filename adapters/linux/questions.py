@@ -44,15 +44,20 @@ class Questions:
         self._time_travels = time_travels
         self._reqid = 0
         self._of_host = False
+        self._keeps_headers = False
+        """Whether an SA in transport mode may bring out the outer header of a packet."""
 
     def of(self, step: Asked) -> Question:
         """What to ask for. `Untold` for what xfrm has no words for."""
         match step:
             case messages.Reset(host=host):
-                self._of_host = host is not None
+                self._of_host, self._keeps_headers = host is not None, False
                 return ["reset", self._time_travels, host and _described_host(host)], ()
             case AddSa(sa=sa):
+                self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
+            case Enter(side="wire", way="splice") if self._keeps_headers:
+                raise Untold("packets out of a file, where their own headers come out")
             case DeleteSa(sa=name):
                 return ["delete", name], ()
             case ReadState(sa=name):

@@ -117,7 +117,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
-        if isinstance(step, Enter) and isinstance(right, Emerged) and right.seen is not None:
+        if isinstance(step, Enter) and isinstance(outcome, Emerged) and outcome.seen is not None:
             tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
@@ -166,17 +166,12 @@ def _emerged(
 
 
 def _seen(step: Enter, got: Octets | None, want: Octets | None) -> Iterator[tuple[str | None, str]]:
-    """What the other owner of the packet's memory sees in it afterwards."""
-    if got == want:
-        return
-    if got is None or want is None:
-        told, right = ("nothing" if one is None else f"{len(one)} octets" for one in (got, want))
-        yield _about_memory(step), f"the other owner of its memory sees {told}, expected {right}"
-    else:
-        yield (
-            _about_memory(step),
-            f"the other owner of its memory sees other octets afterwards: {difference(got, want)}",
-        )
+    """What the other owner of the packet's memory sees in it afterwards: the packet, also where nobody has asked."""
+    if got is None and want is not None:
+        yield _about_memory(step), "it is not told what the other owner of its memory sees"
+    elif got is not None and got != step.packet:
+        told = difference(got, step.packet)
+        yield _about_memory(step), f"the other owner of its memory sees other octets afterwards: {told}"
 
 
 def _about_memory(step: Enter) -> str:

@@ -117,9 +117,10 @@ def in_pieces_in(s: Scenario) -> None:
     """ESP arrives in pieces, with borders in header, IV, ciphertext and ICV: in a tunnel for others, or for the host."""
     h = HostScenario(s)
     s.need("layouts: pieces", "pieces" in h.caps.layouts)
-    sa = h.sa("in", mode=s.caps.modes, udp=s.draw(st.booleans()) and bool(s.caps.udp))
+    mode = s.choose(s.caps.modes)
+    sa = h.sa("in", mode=mode, udp=mode == "tunnel" and bool(s.caps.udp) and s.draw(st.booleans()))
     for number in range(1, s.draw(st.integers(2, 4))):
-        length = s.draw(_LENGTHS)
+        length = max(1, s.draw(_LENGTHS))  # what is empty is the affair of others
         direction: HostDirection = "forward" if sa.mode == "tunnel" else "in"
         plain = h.incoming(h.version_in(sa), length=length) if sa.mode == "tunnel" else s.packet(sa, length=length)
         if number == 1:

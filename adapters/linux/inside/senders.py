@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from espproof.adapters.linux.netlink import xfrm
 
@@ -62,7 +62,7 @@ class Made:
             self.ports, self.front = (first, second), self.front + _UDP_HEADER
         self.content = packet[self.front :]
 
-    def socket(self, mark: int) -> socket.socket:
+    def opened(self, mark: int) -> socket.socket:
         """A socket that makes it, and has its source."""
         family = socket.AF_INET if self.version == 4 else socket.AF_INET6
         kind = (socket.SOCK_DGRAM, 0) if self.protocol == _UDP else (socket.SOCK_RAW, self.protocol)
@@ -79,12 +79,19 @@ class Made:
         one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
         return one
 
+    def bind(self, one: socket.socket) -> None:
+        """Give it the source. That it cannot have it is a mistake of ours."""
+        try:
+            one.bind((self.ends[0], self.ports[0]))
+        except OSError as error:
+            raise RuntimeError(f"bind to {self.ends[0]} port {self.ports[0]}: {error.strerror}") from error
+
 
 def send(packet: bytes, way: str, mark: int) -> bytes | None:
     """A packet of the host's own leaves: of one out of a file, what stands in the file afterwards behind its headers."""
     made = Made(packet, whole=True)
-    with made.socket(mark) as one:
-        one.bind((made.ends[0], made.ports[0]))
+    with made.opened(mark) as one:
+        made.bind(one)
         to = (made.ends[1], made.ports[1])
         if way == "udp" or len(made.content) < _PARTS:
             one.sendto(made.content, to)
@@ -99,10 +106,13 @@ def send(packet: bytes, way: str, mark: int) -> bytes | None:
     return packet if way == "splice" else None
 
 
-def arrive(packet: bytes, mark: int) -> bytes:
-    """A packet for the host comes from its peer, out of a file: its headers, and what stands in the file afterwards."""
+def arrive(packet: bytes, mark: int, ports: Collection[int]) -> bytes:
+    """A packet for an SA comes from its peer, out of a file: its headers, and what stands in the file afterwards. `ports`
+    are those that open UDP encapsulation."""
     made = Made(packet, whole=False)
-    with made.socket(mark) as one:
+    if made.protocol == _UDP and made.ports[1] not in ports:
+        raise Unsendable("packets that no SA takes apart")
+    with made.opened(mark) as one:
         level, transparent, policy = (
             (socket.IPPROTO_IP, _IP_TRANSPARENT, _IP_XFRM_POLICY)
             if made.version == 4
@@ -112,7 +122,7 @@ def arrive(packet: bytes, mark: int) -> bytes:
         one.setsockopt(level, policy, _past_all_policies(made.version))
         if made.protocol == _UDP and not made.checksum:
             one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
-        one.bind((made.ends[0], made.ports[0]))
+        made.bind(one)
         one.connect((made.ends[1], made.ports[1]))
         return packet[: made.front] + _splice(one, made.content)
 

@@ -110,7 +110,7 @@ class Stack(Gateway):
             raise Unasked("that of a socket")
         try:
             if side == "wire":
-                seen = senders.arrive(packet, how.mark)
+                seen = senders.arrive(packet, how.mark, {port for _, port in self._open_ports})
             elif how.way:
                 seen = senders.send(packet, how.way, how.mark)
             else:
