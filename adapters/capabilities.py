@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Policy, PolicyLifetime, PortRange, Sa, UdpEncapsulation
+from espproof.adapters.case import AuditField, Policy, PolicyLifetime, PortRange, Sa, Side, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
+from espproof.reference.xfrm import buffers
 
 Direction = Literal["in", "out"]
 Mode = Literal["transport", "tunnel"]
 Family = Literal["4in4", "6in4", "4in6", "6in6"]
 """Inner in outer IP version; transport mode uses 4in4 and 6in6."""
+WAYS = tuple(way for way in buffers.WAYS if way)
+"""Of the reference."""
 FIXED_DSCP = 0x2B
 """Of tunnel headers, where it is not copied: none that a packet inside has by chance."""
 
@@ -63,6 +66,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     packet that was too long is taken notice of."""
     fragments: tuple[Literal["outside", "inside"], ...] = ("outside",)
     """Where packets can be cut up, with `mtus`."""
+    ways: dict[Side, tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...]] = {}
+    """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
+    layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
+    """What can be said of the buffer of a packet that enters at wire or plain."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -260,5 +267,7 @@ def everything() -> Capabilities:
             flush=True,
             mtus=True,
             fragments=("outside", "inside"),
+            ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
+            layouts=("pieces", "room", "shared"),
         ),
     )

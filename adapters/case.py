@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import msgspec
 
 from espproof.reference.errors import Misuse
+from espproof.reference.xfrm.buffers import MOST_PIECES
 
 FORMAT = "espproof-case"
 VERSION = 1
@@ -338,9 +339,13 @@ class EmergedPacket(_Data, frozen=True, kw_only=True):
 
 
 class Emerged(_Outcome, tag="emerged", frozen=True, kw_only=True):
-    """What came of a packet that entered a host, in order; nothing if it was discarded."""
+    """What came of a packet that entered a host, in order; nothing if it was discarded.
+
+    `seen`, of a packet whose memory is shared: what its other owner sees in it afterwards.
+    """
 
     packets: tuple[EmergedPacket, ...]
+    seen: Octets | None = None
 
 
 class Counters(_Outcome, tag="counters", frozen=True, kw_only=True):
@@ -462,17 +467,32 @@ class DeletePolicy(_Step, tag="delete_policy", frozen=True, kw_only=True):
     policy: Name
 
 
+class Layout(_Data, frozen=True, kw_only=True):
+    """Of what the buffer of a packet is made: pieces of memory of these sizes in octets, the last with the rest, and
+    `room` octets behind that (`None`: as it comes). `shared`: somebody else has the same memory, and must not see it
+    change."""
+
+    pieces: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)], ...], msgspec.Meta(max_length=MOST_PIECES - 1)
+    ] = ()
+    room: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] | None = None
+    shared: bool = False
+
+
 class Enter(_Step, tag="enter", frozen=True, kw_only=True):
     """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it.
 
     With `segment` it is a super-packet (TCP or UDP): it stands for packets with so many octets of payload each, the last
-    with the rest, and these emerge.
+    with the rest, and these emerge. `way` is one of those in which an implementation says that packets enter there,
+    "" the usual one; it and `layout` say where the octets lie, and nothing about what is to become of them.
     """
 
     side: Side
     packet: Octets
     mark: Word = 0
     segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+    way: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    layout: Layout | None = None
 
 
 class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from espproof.adapters.case import (
     FlushSas,
     Inbound,
     InboundBurst,
+    Layout,
     Octets,
     Outbound,
     OutboundBurst,
@@ -106,7 +107,16 @@ def _enter(step: Enter) -> str:
     words = [f"{len(step.packet)} octets enter at {step.side}"]
     words += [f"to be cut up into {step.segment} each"] if step.segment else []
     words += [f"mark {step.mark:#x}"] if step.mark else []
-    return ", ".join(words)
+    words += [f"by way of {step.way}"] if step.way else []
+    return ", ".join([*words, *_layout(step.layout)])
+
+
+def _layout(one: Layout | None) -> list[str]:
+    if one is None:
+        return []
+    words = [f"in pieces of {', '.join(map(str, one.pieces))} and the rest"] if one.pieces else []
+    words += [f"{one.room} octets of room behind it"] if one.room is not None else []
+    return words + (["in memory that somebody else has too"] if one.shared else [])
 
 
 STEPS: dict[type[Step], StepKind] = {

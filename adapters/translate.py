@@ -9,13 +9,13 @@ from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
 
-from espproof.adapters.case import Host, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
+from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.xfrm import host, mtu, policy, states
+from espproof.reference.xfrm import buffers, host, mtu, policy, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
-    xfrm=SimpleNamespace(host=host, mtu=mtu, policy=policy, states=states),
+    xfrm=SimpleNamespace(buffers=buffers, host=host, mtu=mtu, policy=policy, states=states),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
 
@@ -102,6 +102,11 @@ def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:
     parameters = security_association(one, modules)
     its_entry = modules.endpoint.Entry(parameters, starting_state(one, parameters, now, modules))
     return modules.xfrm.states.State(its_entry, one.reqid, _mark(one.mark, modules), one.if_id)
+
+
+def layout_of(one: Layout | None, modules: Any = TRUE) -> Any:
+    """`reference.xfrm.buffers.Layout`."""
+    return one and modules.xfrm.buffers.Layout(one.pieces, one.room, one.shared)
 
 
 def policy_of(one: Policy, now: int = 0, modules: Any = TRUE) -> Any:

@@ -65,6 +65,7 @@ from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.events import Names
+from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host as RealHost
@@ -108,7 +109,6 @@ _DECLARED = Capabilities(
         if_ids=True,
         local=True,
         counters=True,
-        segments=("tcp",),
         events=("acquire", "soft", "hard"),
         use_lifetimes=True,
         policy_lifetimes=True,
@@ -118,8 +118,8 @@ _DECLARED = Capabilities(
         mtus=True,
     ),
 )
-"""Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
-exactly: see `images.ANY_WINDOW`."""
+"""Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
+takes, and marks. Windows are the two ends of what works exactly: see `images.ANY_WINDOW`."""
 TIME_TRAVEL = "time-travel"
 """The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
@@ -167,6 +167,8 @@ class LinuxAdapter(Adapter):
 
     def _probed(self) -> Capabilities:
         if self._place is None:
+            self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
+            self._questions.declared = self._declared
             return probe.narrowed(self._declared, self._takes)
         self._start()
         assert self._machine is not None
@@ -175,8 +177,24 @@ class LinuxAdapter(Adapter):
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
+        self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
         self._questions.declared = self._declared
         return probe.narrowed(self._declared, self._takes)
+
+    def _host_with_ways(self) -> HostCapabilities:
+        """What is known of the host, with its ways in: those that this kernel has and this gateway can use."""
+        ((_, sides, segments),), _ = self._ask([["ways"]], [], START_SECONDS)
+        assert self._declared.host is not None
+        if self._place is not None and self._place.card:
+            sides = {side: names for side, names in sides.items() if side != "wire"}
+        in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
+        return msgspec.structs.replace(
+            self._declared.host,
+            ways={side: tuple(name for name in names if name != PIECES) for side, names in sides.items()},
+            layouts=("pieces", "shared") if in_pieces else ("shared",),
+            segments=tuple(segments),
+            marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
+        )
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
         """One after the other: the tables of devices are small."""

@@ -57,9 +57,9 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Nam
                 return Burst(results=tuple(fates))
             (fate,) = fates
             return fate
-        case ["emerged", list(sides)] if all(side in _SIDES for side in sides):
+        case ["emerged", list(sides), bool(is_seen)] if all(side in _SIDES for side in sides):
             emerged = [EmergedPacket(side=side, packet=Octets(next(packets))) for side in sides]
-            return Emerged(packets=tuple(emerged))
+            return Emerged(packets=tuple(emerged), seen=Octets(next(packets)) if is_seen else None)
         case ["counters", dict(values)] if all(isinstance(count, int) and count > 0 for count in values.values()):
             return Counters(values=values)
         case ["events", list(told)]:

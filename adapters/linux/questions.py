@@ -30,7 +30,7 @@ from espproof.adapters.case import (
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.super_packet import super_packet
+from espproof.adapters.linux.entering import entering
 from espproof.adapters.steps import STEPS
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -50,15 +50,20 @@ class Questions:
         self._time_travels = time_travels
         self._reqid = 0
         self._of_host = False
+        self._keeps_headers = False
+        """Whether an SA in transport mode may bring out the outer header of a packet."""
 
     def of(self, step: Asked) -> Question:
         """What to ask for. `Untold` for what xfrm has no words for."""
         match step:
             case messages.Reset(host=host):
-                self._of_host = host is not None
+                self._of_host, self._keeps_headers = host is not None, False
                 return ["reset", self._time_travels, host and self._described_host(host)], ()
             case AddSa(sa=sa):
+                self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
+            case Enter(side="wire", way="splice") if self._keeps_headers:
+                raise Untold("packets out of a file, where their own headers come out")
             case DeleteSa(sa=name):
                 return ["delete", name], ()
             case UpdateSa(sa=sa):
@@ -104,11 +109,8 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter(side=side, packet=packet, mark=0, segment=0):
-            return ["enter", side, ""], [packet]
-        case Enter(side="plain", packet=packet, mark=0, segment=size):
-            header, changed = super_packet(packet, size)
-            return ["enter", "plain", header.hex()], [changed]
+        case Enter():
+            return entering(step)
     return None
 
 

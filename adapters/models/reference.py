@@ -37,6 +37,7 @@ from espproof.adapters.case import (
 from espproof.adapters.translate import (
     TRUE,
     host_of,
+    layout_of,
     policy_of,
     security_association,
     selector_of,
@@ -148,13 +149,17 @@ class ReferenceAdapter(Adapter):
         if self._host is None:
             return _NO_HOST
         try:
-            emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
+            emerged = self._host.enter(
+                step.side, bytes(step.packet), step.mark, self._now, segment=step.segment, way=step.way,
+                layout=layout_of(step.layout, self._modules),
+            )  # fmt: skip
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         return Emerged(
             packets=tuple(
                 EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            )
+            ),
+            seen=None if self._host.memory.seen is None else Octets(self._host.memory.seen),
         )
 
     def read_counters(self) -> Counters | Unsupported:

@@ -23,6 +23,7 @@ from espproof.adapters.seeded import (
     defects_xfrm,
     defects_xfrm_life,
     defects_xfrm_mtu,
+    defects_xfrm_way,
 )
 from espproof.adapters.seeded.model import Defect
 
@@ -42,6 +43,7 @@ _ALL = (
     *defects_xfrm.DEFECTS,
     *defects_xfrm_life.DEFECTS,
     *defects_xfrm_mtu.DEFECTS,
+    *defects_xfrm_way.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -149,12 +149,25 @@ class HostScenario:
 
     def of_ours(self, sa: Sa, **fields: Any) -> bytes:
         """A packet of the host's own that an SA can carry: between its ends, or from the host to the far one."""
-        ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
-        version = self.s.outer_version(sa)
-        if sa.mode == "tunnel":
-            version = self.version_in(sa)
-            ends = ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1]
+        version, ends = self._ends_of_ours(sa)
         return packets.build(packets.Recipe(version=version, **fields), *ends)
+
+    def datagram_of_ours(self, sa: Sa, length: int) -> bytes:
+        """The same as a UDP datagram of so many octets, with nothing in its headers that a host would not write itself:
+        no identification, as it is not to be fragmented, and no flow label."""
+        version, ends = self._ends_of_ours(sa)
+        content = upper_layers.upper_layer(upper_layers.UDP, length, ends)
+        recipe = packets.Recipe(
+            version=version, protocol=upper_layers.UDP, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        return packets.build(recipe, *ends)
+
+    def _ends_of_ours(self, sa: Sa) -> tuple[int, tuple[bytes, bytes]]:
+        if sa.mode == "transport":
+            return self.s.outer_version(sa), (ip_address(sa.source).packed, ip_address(sa.destination).packed)
+        version = self.version_in(sa)
+        return version, (ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1])
 
     @staticmethod
     def message(version: int, protocol: int, first: int, second: int, direction: str = "out") -> bytes:

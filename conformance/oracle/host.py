@@ -36,7 +36,14 @@ from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
-from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
+from espproof.conformance.requirements.ids import (
+    CLONES_UNCHANGED,
+    DROPPED_COUNTED_ONCE,
+    FRAGMENTS_READ_ONLY,
+    IN_THE_CLEAR,
+    PASSED_NOT_COUNTED,
+    counter_rule,
+)
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
@@ -117,6 +124,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
+        if isinstance(step, Enter) and isinstance(outcome, Emerged) and outcome.seen is not None:
+            tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
             tried.add(DROPPED_COUNTED_ONCE if right.values else PASSED_NOT_COUNTED)
@@ -153,6 +162,7 @@ def _step(
             if one.side == other.side:
                 yield from too_long.judge_pieces(mine, right)
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
+        yield from _seen(step, got.seen, want.seen)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):
@@ -178,7 +188,10 @@ def _emerged(
             if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, host)
+                is_special = bool(step.way) or step.layout is not None
+                yield from _protected(
+                    number, is_.packet, should.packet, path, numbers, layers, host, is_special=is_special
+                )
         elif should.side != "local" and too_long.is_message(should.packet, host):
             yield from too_long.judge_message(is_.packet, should.packet, host)
         elif is_.packet != should.packet:
@@ -190,6 +203,19 @@ def _emerged(
     for more in got[len(want) :]:
         clear = " in the clear" if more.side != "local" and _is_clear(more.packet, step) else ""
         yield None, f"a packet emerges at {more.side}{clear}, expected {'no other' if want else 'it discarded'}"
+
+
+def _seen(step: Enter, got: Octets | None, want: Octets | None) -> Iterator[tuple[str | None, str]]:
+    """What the other owner of the packet's memory sees in it afterwards: the packet, also where nobody has asked."""
+    if got is None and want is not None:
+        yield _about_memory(step), "it is not told what the other owner of its memory sees"
+    elif got is not None and got != step.packet:
+        told = difference(got, step.packet)
+        yield _about_memory(step), f"the other owner of its memory sees other octets afterwards: {told}"
+
+
+def _about_memory(step: Enter) -> str:
+    return FRAGMENTS_READ_ONLY if step.layout is not None and step.layout.pieces else CLONES_UNCHANGED
 
 
 def _is_clear(packet: bytes, step: Enter) -> bool:
@@ -212,8 +238,11 @@ def _protected(
     numbers: Sequence[int],
     layers: dict[str, _Layer],
     host: Host,
+    *,
+    is_special: bool,
 ) -> Judged:
-    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
+    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside. Where
+    it came in a special way or buffer, that is what the step is about, and not the algorithms.
 
     Another SA than the right one is a finding of its own: nothing of it fits the right one.
     """
@@ -230,9 +259,11 @@ def _protected(
             yield from too_long.judge_message(mine, right, host)
             right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
-        yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
+        told = layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:
+            yield from ((None, message) for _, message in told) if is_special else told
             return
+        yield from told
         got, want = mine, right
 
 

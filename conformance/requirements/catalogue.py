@@ -63,6 +63,7 @@ FAMILIES = (
     "xfrm-gso",
     "xfrm-life",
     "xfrm-mtu",
+    "xfrm-way",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -106,6 +107,7 @@ _DOCUMENTS = (
     "LINUX.xfrm_sysctl",
     "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
+    "LINUX.skbuff",
 )
 _FIELDS = frozenset(
     {

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
@@ -10,13 +12,16 @@ from espproof.adapters.case import (
     Case,
     Enter,
     Host,
+    Layout,
     Mark,
+    Mtus,
     Octets,
     Policy,
     PortRange,
     ReadCounters,
     Side,
     Step,
+    Template,
     TrafficSelector,
 )
 from espproof.conformance.selfcheck import key_manager
@@ -42,6 +47,15 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     for name, protocol in (("tcp", upper_layers.TCP), ("udp", upper_layers.UDP)):
         yield Probe(f"host segments {name}", name in host.segments, _segments(protocol))
     yield from (Probe(*one) for one in key_manager.cases(host))
+    yield Probe("host mtus", host.mtus, _too_long("outside"))
+    for place in ("outside", "inside"):
+        yield Probe(f"host fragments {place}", host.mtus and place in host.fragments, _too_long(place))
+    for side, names in host.ways.items():
+        for way in names:
+            yield Probe(f"host ways {side} {way}", True, _by(side, way=way))
+    layouts = {"pieces": Layout(pieces=(20, 1)), "room": Layout(room=0), "shared": Layout(shared=True)}
+    for kind, layout in layouts.items():
+        yield Probe(f"host layouts {kind}", kind in host.layouts, _by("plain", layout=layout), optional=True)
 
 
 def _blocks(
@@ -88,6 +102,58 @@ def _segments(protocol: int) -> Callable[[Rig], Case]:
         return _case(rig, Enter(side="plain", packet=Octets(packet), segment=1000, requirement=ABOUT))
 
     return make
+
+
+def _too_long(place: Literal["outside", "inside"]) -> Callable[[Rig], Case]:
+    """Three packets into a tunnel over a narrow wire: one that fits, one that is to be cut up, one that must not be."""
+
+    def make(rig: Rig) -> Case:
+        tunnel = key_manager.tunnel(rig)
+        rig.need("IPv4 in a tunnel", tunnel.flow.version == 4)
+        host = replace(tunnel.host, mtus=Mtus(wire=1400), fragments=place, key_manager=False)
+        sizes = ((600, False), (1450, False), (1450, True))
+        entering = [
+            Enter(side="plain", packet=Octets(tunnel.flow.plain(length=size, dont_fragment=whole)), requirement=ABOUT)
+            for size, whole in sizes
+        ]
+        adding = AddPolicy(policy=tunnel.policy, requirement=ABOUT)
+        return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, *entering))
+
+    return make
+
+
+def _by(side: Side, **how: Any) -> Callable[[Rig], Case]:
+    """A datagram comes so, at the wire in a tunnel; a host's own has nothing in its headers that it would not write."""
+
+    def make(rig: Rig) -> Case:
+        version = _version(rig)
+        ends = packets.hosts(version, "out")
+        if side == "local":
+            ends = _near(rig), _far(rig)
+        if side == "wire":
+            return _arriving(rig, **how)
+        content = upper_layers.upper_layer(upper_layers.UDP, 40, ends)
+        recipe = packets.Recipe(
+            version=version, protocol=upper_layers.UDP, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        return _case(rig, Enter(side=side, packet=Octets(packets.build(recipe, *ends)), requirement=ABOUT, **how))
+
+    return make
+
+
+def _arriving(rig: Rig, **how: Any) -> Case:
+    """One packet out of a tunnel."""
+    flow = rig.flow("in", mode="tunnel")
+    sa = replace(flow.sa, reqid=0x102)
+    selector = TrafficSelector(version=6 if flow.version == 6 else 4)
+    template = Template(mode="tunnel", source=sa.source, destination=sa.destination, reqid=sa.reqid)
+    policy = Policy(name="policy", direction="forward", selector=selector, templates=(template,))
+    host = Host(addresses=(sa.destination,), wire=(sa.source,))
+    entering = Enter(side="wire", packet=Octets(flow.protected(1)), requirement=ABOUT, **how)
+    return Case(
+        version=1, id=ABOUT, host=host, sas=(sa,), steps=(AddPolicy(policy=policy, requirement=ABOUT), entering)
+    )
 
 
 def _policy(version: int, *, mark: Mark | None = None, if_id: int = 0, **selector: Any) -> AddPolicy:

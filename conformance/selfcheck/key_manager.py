@@ -30,16 +30,17 @@ from espproof.adapters.case import (
     UpdateSa,
 )
 from espproof.conformance.checks.host import EventKind
-from espproof.conformance.selfcheck.rig import ABOUT, Rig
+from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig
 from espproof.conformance.strategies import packets
 
 Make = Callable[[Rig], Case]
 
 
 @dataclass(frozen=True, slots=True)
-class _Host:
+class Tunnel:
     """A tunnel out of a host, its policy, and a packet for it."""
 
+    flow: Flow
     sa: Sa
     policy: Policy
     sending: Enter
@@ -50,7 +51,7 @@ class _Host:
         return Case(version=1, id=ABOUT, host=self.host, sas=(sa,) if sa is not None else (), steps=(first, *steps))
 
 
-def _of(rig: Rig) -> _Host:
+def tunnel(rig: Rig) -> Tunnel:
     rig.need("a tunnel out", "tunnel" in rig.caps.modes and "out" in rig.caps.directions)
     flow = rig.flow("out", mode="tunnel")
     sa = replace(flow.sa, reqid=0x102)
@@ -59,7 +60,8 @@ def _of(rig: Rig) -> _Host:
     selector = TrafficSelector(version=6 if flow.version == 6 else 4, source=str(ip_address(source)))
     template = Template(mode="tunnel", source=sa.source, destination=sa.destination, reqid=sa.reqid)
     wire = (sa.destination, str(ip_address(destination)))
-    return _Host(
+    return Tunnel(
+        flow,
         sa,
         Policy(name="policy", direction="out", selector=selector, templates=(template,)),
         Enter(side="plain", packet=Octets(packet), requirement=ABOUT),
@@ -71,14 +73,14 @@ _READ = ReadEvents(requirement=ABOUT)
 
 
 def _acquire(rig: Rig) -> Case:
-    one = _of(rig)
+    one = tunnel(rig)
     return one.case(one.sending, one.sending, _READ, sa=None)
 
 
 def _limited(kind: str) -> Make:
     def make(rig: Rig) -> Case:
         rig.need("lifetime packets", "packets" in rig.caps.lifetimes)
-        one = _of(rig)
+        one = tunnel(rig)
         limited = replace(one.sa, lifetime=Lifetime(**{f"{kind}_packets": 2}))
         return one.case(*(one.sending,) * 3, _READ, sa=limited)
 
@@ -87,7 +89,7 @@ def _limited(kind: str) -> Make:
 
 def _of_use(rig: Rig) -> Case:
     rig.need("lifetime seconds", "seconds" in rig.caps.lifetimes)
-    one = _of(rig)
+    one = tunnel(rig)
     limited = replace(one.sa, lifetime=Lifetime(hard_use_seconds=10))
     wait = AdvanceTime(seconds=20, requirement=ABOUT)
     return one.case(wait, one.sending, wait, one.sending, sa=limited)
@@ -95,26 +97,26 @@ def _of_use(rig: Rig) -> Case:
 
 def _of_policies(rig: Rig) -> Case:
     rig.need("lifetime seconds", "seconds" in rig.caps.lifetimes)
-    one = _of(rig)
+    one = tunnel(rig)
     limited = replace(one.policy, action="block", templates=(), lifetime=PolicyLifetime(hard_seconds=10))
     return one.case(one.sending, AdvanceTime(seconds=20, requirement=ABOUT), one.sending, sa=None, policy=limited)
 
 
 def _update(rig: Rig) -> Case:
     rig.need("lifetime packets", "packets" in rig.caps.lifetimes)
-    one = _of(rig)
+    one = tunnel(rig)
     limited = replace(one.sa, lifetime=Lifetime(hard_packets=2))
     return one.case(one.sending, UpdateSa(sa=one.sa, requirement=ABOUT), *(one.sending,) * 3, sa=limited)
 
 
 def _reserve(rig: Rig) -> Case:
-    one = _of(rig)
+    one = tunnel(rig)
     reserving = ReserveSpi(sa=one.sa, requirement=ABOUT)
     return one.case(reserving, reserving, sa=None)
 
 
 def _flush(rig: Rig) -> Case:
-    one = _of(rig)
+    one = tunnel(rig)
     all_sas, all_policies = FlushSas(requirement=ABOUT), FlushPolicies(requirement=ABOUT)
     return one.case(one.sending, all_sas, one.sending, all_policies, one.sending, sa=one.sa)
 

@@ -13,7 +13,9 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, header]      ["emerged", [side, …]], with a packet for each, ["unsupported", text]
+    ["enter", side, how]         ["emerged", [side, …], seen], with a packet for each, and one more if seen;
+                                 ["unsupported", text]
+    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …]]
     ["counters"]                 ["counters", {name: count}]
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out
@@ -26,7 +28,9 @@ Each operation has one result, a list too; packets that go with results follow i
 A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), and mtus (of wire and plain, null for
 any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
 `new` and `delete`.
-The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
+How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
+`way`, `mark`, `pieces` (sizes) and `shared` (see `stack.How`); `seen` says whether another owner of its memory tells
+what it sees.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -41,9 +45,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel, measure
+from espproof.adapters.linux.inside import channel, measure, ways
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import Stack, Untaken
+from espproof.adapters.linux.inside.stack import How, Stack, Unasked
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -240,13 +244,17 @@ class Agent:
         error, text = self._gateway.error(delete)
         return ["errno", error, text] if error else ["done"]
 
-    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
+    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, how: dict[str, Any]) -> list[Any]:
+        header, pieces = bytes.fromhex(how.pop("header", "")), tuple(how.pop("pieces", ()))
         try:
-            emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
-        except Untaken:
-            return ["unsupported", "super-packets of this kind"]
-        out += [packet for _, packet in emerged]
-        return ["emerged", [side for side, _ in emerged]]
+            emerged, seen = self._stack().enter(side, next(packets), How(header=header, pieces=pieces, **how))
+        except Unasked as lacking:
+            return ["unsupported", str(lacking)]
+        out += [packet for _, packet in emerged] + ([] if seen is None else [seen])
+        return ["emerged", [side for side, _ in emerged], seen is not None]
+
+    def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["ways", *ways.found()]
 
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
@@ -332,4 +340,5 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "update": Agent._update,
     "reserve": Agent._reserve,
     "flush": Agent._flush,
+    "ways": Agent._ways,
 }
