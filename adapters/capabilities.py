@@ -46,6 +46,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    bursts: bool = False
+    """Packets can enter together, before anything is waited for."""
+    asynchronous: bool = False
+    """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +228,13 @@ def everything() -> Capabilities:
         reassembles=True,
         drop_reasons=True,
         host=HostCapabilities(
-            ports="ranges", marks=True, if_ids=True, local=True, counters=True, segments=("tcp", "udp")
+            ports="ranges",
+            marks=True,
+            if_ids=True,
+            local=True,
+            counters=True,
+            segments=("tcp", "udp"),
+            bursts=True,
+            asynchronous=True,
         ),
     )

@@ -24,6 +24,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Inbound,
     InboundBurst,
     Octets,
@@ -99,6 +100,18 @@ def _enter(step: Enter) -> str:
     words += [f"to be cut up into {step.segment} each"] if step.segment else []
     words += [f"mark {step.mark:#x}"] if step.mark else []
     return ", ".join(words)
+
+
+def _enter_burst(step: EnterBurst) -> str:
+    places = sorted({one.side for one in step.packets})
+    words = [f"{len(step.packets)} packets enter together at {' and '.join(places)}"]
+    words += ["then " + ", ".join(map(_event, step.completions))] if step.completions else []
+    words += [f"the cipher has room for {step.room}"] if step.room else []
+    return ", ".join(words)
+
+
+def _event(event: int | str) -> str:
+    return f"packet {event} is done" if isinstance(event, int) else f"SA {event} is deleted"
 
 
 STEPS: dict[type[Step], StepKind] = {
@@ -177,6 +190,12 @@ STEPS: dict[type[Step], StepKind] = {
         outcomes=(Emerged, Refused, Unsupported),
         told=_enter,
         packets=lambda step: (step.packet,),
+    ),
+    EnterBurst: StepKind(
+        take=lambda adapter, step: adapter.enter_burst(step),
+        outcomes=(Emerged, Refused, Unsupported),
+        told=_enter_burst,
+        packets=lambda step: tuple(one.packet for one in step.packets),
     ),
     ReadCounters: StepKind(
         take=lambda adapter, step: adapter.read_counters(),

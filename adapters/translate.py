@@ -11,11 +11,11 @@ from typing import Any
 
 from espproof.adapters.case import Host, Lifetime, Mark, Policy, PortRange, Sa
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.xfrm import host, policy, states
+from espproof.reference.xfrm import asynchrony, host, policy, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
-    xfrm=SimpleNamespace(host=host, policy=policy, states=states),
+    xfrm=SimpleNamespace(asynchrony=asynchrony, host=host, policy=policy, states=states),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
 
@@ -89,9 +89,9 @@ def entry(one: Sa) -> endpoint.Entry:
 
 
 def host_of(one: Host, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.host.Host`. `ValueError` for an address that is none."""
+    """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
-    return modules.xfrm.host.Host(addresses, wire, one.blocked)
+    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

@@ -4,6 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +21,7 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    EnterBurst,
     Host,
     Octets,
     Outbound,
@@ -140,11 +142,17 @@ class ReferenceAdapter(Adapter):
             emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
-        return Emerged(
-            packets=tuple(
-                EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            )
-        )
+        return _emerged(emerged)
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        arrival = self._modules.xfrm.asynchrony.Arrival
+        arrivals = [arrival(one.side, bytes(one.packet), one.mark, one.segment) for one in step.packets]
+        try:
+            return _emerged(self._host.enter_burst(arrivals, step.completions, step.room, self._now))
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
 
     def read_counters(self) -> Counters | Unsupported:
         if self._host is None:
@@ -157,6 +165,15 @@ class ReferenceAdapter(Adapter):
 
 
 _NO_HOST = Unsupported(what="a case without a host")
+
+
+def _emerged(packets: Iterable[Any]) -> Emerged:
+    return Emerged(
+        packets=tuple(
+            EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through, segment=one.segment)
+            for one in packets
+        )
+    )
 
 
 def _record(one: Any) -> AuditRecord:

@@ -31,7 +31,8 @@ from espproof.reference.errors import Misuse
 
 PREFIX = "espproof_seeded_"
 MODULES = (
-    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.host", "xfrm.policy", "xfrm.states",
+    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.asynchrony", "xfrm.host",
+    "xfrm.policy", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
 

@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-burst",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 

@@ -45,6 +45,7 @@ KEEPALIVE = "RFC3948-2.3-keepalive"
 COUNTS = "RFC4303-3.4.3-validated-counts"
 NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_THE_CLEAR = "RFC4301-5.1-never-in-the-clear"
+MERGED = "LINUX.segmentation_offloads-gro-cut-up-again"
 DROPPED_COUNTED_ONCE = "LINUX.xfrm_proc-counters-dropped-counted-once"
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 

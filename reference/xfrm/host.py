@@ -42,11 +42,13 @@ Side = Literal["wire", "plain", "local"]
 
 class Emerging(NamedTuple):
     """A packet that leaves the host, or reaches it. `through`: the names of the SAs that it was protected with last,
-    the innermost first; of one that arrives, those that it came through, the outermost first."""
+    the innermost first; of one that arrives, those that it came through, the outermost first. With `segment` it stands
+    for several, which arrived together."""
 
     side: Side
     packet: bytes
     through: tuple[str, ...] = ()
+    segment: int = 0
 
 
 class Host:

@@ -64,6 +64,10 @@ class States:
             if not states[key]:  # type: ignore[index]
                 del states[key]  # type: ignore[arg-type]
 
+    def has(self, state: State) -> bool:
+        """Whether that very SA is still there, and no other under its name."""
+        return self._by_name.get(state.sa.name) is state
+
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
         try:
