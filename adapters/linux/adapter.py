@@ -37,6 +37,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Host,
     Inbound,
     InboundBurst,
@@ -96,7 +97,7 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",)),
+    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",), bursts=True),
 )
 """Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
 exactly: see `images.ANY_WINDOW`."""
@@ -114,7 +115,8 @@ class LinuxAdapter(Adapter):
         if variant == images.ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
-        self._gro = variant == images.GRO
+        way = variant.partition("=")[0]
+        self._gro, self._later = way == images.GRO, way == images.ASYNC
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
@@ -205,6 +207,9 @@ class LinuxAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         return self._one(step)  # type: ignore[return-value]
 
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
     def read_counters(self) -> Counters | Unsupported:
         return self._one(ReadCounters())  # type: ignore[return-value]
 
@@ -282,7 +287,12 @@ class LinuxAdapter(Adapter):
         for left in reversed(range(_STARTS)):
             try:
                 self._machine = Guest(
-                    self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
+                    self._kernel,
+                    self._processor,
+                    START_SECONDS,
+                    time_travel=self._time_travels,
+                    gro=self._gro,
+                    later=self._later,
                 )
             except AdapterFailure:
                 if not left:

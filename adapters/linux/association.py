@@ -42,6 +42,7 @@ def describe(sa: Sa, reqid: int, *, of_host: bool = False) -> dict[str, Any]:
         "local": sa.source if outbound else sa.destination,
         "remote": sa.destination if outbound else sa.source,
         "port": sa.udp and sa.udp.destination_port,
+        "cipher": _cipher(sa),
         "new": xfrm.encode(_new(sa, reqid)).hex(),
         "get": xfrm.encode(xfrm.Request(Type.GETSA, identity, mark)).hex(),
         "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity, mark)).hex(),
@@ -112,6 +113,12 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
             integrity.names.linux, bytes(sa.auth_key), 8 * integrity.icv_size
         )
     return attributes
+
+
+def _cipher(sa: Sa) -> str:
+    """What the kernel calls the SA's algorithms together, as esp_init_aead() and esp_init_authenc() put it."""
+    encr, auth = ENCRYPTION[sa.encr], INTEGRITY[sa.auth].names.linux or "digest_null"
+    return encr.names.linux or "" if encr.aead else f"authenc{'esn' if sa.esn else ''}({auth},{encr.names.linux})"
 
 
 def _selector(sa: Sa) -> tuple[xfrm.Selector, bool]:

@@ -11,6 +11,8 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Enter,
+    EnterBurst,
+    Entering,
     Host,
     Inbound,
     InboundBurst,
@@ -86,12 +88,27 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter(side=side, packet=packet, mark=0, segment=0):
-            return ["enter", side, ""], [packet]
-        case Enter(side="plain", packet=packet, mark=0, segment=size):
-            header, changed = super_packet(packet, size)
-            return ["enter", "plain", header.hex()], [changed]
+        case Enter(side=side):
+            header, entering = _entering(step)
+            return ["enter", side, header], [entering]
+        case EnterBurst(packets=burst):
+            if step.completions or step.room:
+                raise Untold("asynchronous")
+            all_of_them = [(one.side, *_entering(one)) for one in burst]
+            return ["together", [(side, header) for side, header, _ in all_of_them]], [one for *_, one in all_of_them]
     return None
+
+
+def _entering(one: Enter | Entering) -> tuple[str, bytes]:
+    """The header of a super-packet, "" of any other, and the packet."""
+    if one.mark:
+        raise Untold("marks")
+    if not one.segment:
+        return "", one.packet
+    if one.side != "plain":
+        raise Untold(f"super-packets at {one.side}")
+    header, changed = super_packet(one.packet, one.segment)
+    return header.hex(), changed
 
 
 def _about_policies(step: Asked) -> Question:

@@ -283,7 +283,7 @@ def _beyond(version: int) -> bytes:
 
 @check(MARKER, KEEPALIVE, BURST, weight=2.0, proved_by=("xfrm-burst-ike-behind-esp", "xfrm-burst-keepalive-is-esp"))
 def ike_among_esp(s: Scenario) -> None:
-    """ESP in UDP with IKE's messages and keepalives of the same ports between: these stay whole, and nothing else stays."""
+    """ESP in UDP with IKE's messages and keepalives of the same ports between: only these stay, and whole."""
     h = HostScenario(s)
     s.need("udp", s.caps.udp)
     sa, version = _receiver(h, MARKER, udp=True)

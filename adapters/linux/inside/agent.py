@@ -13,15 +13,17 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, header]      ["emerged", [side, …]], with a packet for each
+    ["enter", side, header]      ["emerged", [[side, header], …]], with a packet for each
+    ["together", [[side, header], …]] the same, or ["unsupported", text]
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
 those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
-The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
+The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet; that of one which emerges is
+told where its device takes super-packets.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
-local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
-of an outbound SA the policies that lead packets to it.
+local and remote address, encapsulation port or null, the cipher's name, and messages for the kernel in hexadecimal: new,
+get, delete, and of an outbound SA the policies that lead packets to it.
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
@@ -35,7 +37,8 @@ from typing import Any, Never
 
 from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import Stack
+from espproof.adapters.linux.inside.later import Later
+from espproof.adapters.linux.inside.stack import AMBIGUOUS, Emerged, Stack
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -58,15 +61,20 @@ class Association:
         self.port = None if description["port"] is None else (int(description["version"]), int(description["port"]))
         self.new, self.get, self.delete = (bytes.fromhex(description[what]) for what in ("new", "get", "delete"))
         self.policies = [bytes.fromhex(text) for text in description["policies"]]
+        self.cipher = str(description["cipher"])
         self.integrity_failures = 0
 
 
 class Agent:
-    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device."""
+    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device;
+    `later`: their ciphers finish later."""
 
-    def __init__(self, kinds: Kinds = (Gateway, Stack), offload: Offload | None = None) -> None:
+    def __init__(
+        self, kinds: Kinds = (Gateway, Stack), offload: Offload | None = None, later: Later | None = None
+    ) -> None:
         self._kinds = kinds
         self._offload = offload
+        self._later = later
         self._sas: dict[str, Association] = {}
         self._policy = ""
         self._policies: dict[str, bytes] = {}
@@ -160,6 +168,9 @@ class Agent:
         """Add an SA; the result if that fails, else nothing."""
         if self._offload is None:
             error, text = self._gateway.error(sa.new)
+            if not error and self._later is not None and self._later.is_new(sa.cipher):
+                self._gateway.error(sa.delete)
+                error, text = self._gateway.error(sa.new)
             return ["errno", error, text] if error else []
         error, text = self._gateway.error(self._offload.sa(sa.new, self._gateway.wire.index, outbound=sa.outbound))
         if not error and self._offload.was_taken(self._gateway.ask(sa.get)):
@@ -233,9 +244,11 @@ class Agent:
         return ["errno", error, text] if error else ["done"]
 
     def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
-        emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
-        out += [packet for _, packet in emerged]
-        return ["emerged", [side for side, _ in emerged]]
+        return _told(self._stack().enter(side, next(packets), bytes.fromhex(header)), out)
+
+    def _together(self, packets: Iterator[bytes], out: list[bytes], burst: list[tuple[str, str]]) -> list[Any]:
+        emerged = self._stack().enter_burst([(side, next(packets), bytes.fromhex(header)) for side, header in burst])
+        return ["unsupported", AMBIGUOUS] if emerged is None else _told(emerged, out)
 
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
@@ -263,6 +276,11 @@ class Agent:
         return False
 
 
+def _told(emerged: list[Emerged], out: list[bytes]) -> list[Any]:
+    out += [one.packet for one in emerged]
+    return ["emerged", [[one.side, one.header.hex()] for one in emerged]]
+
+
 _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "reset": Agent._reset,
     "add": Agent._add,
@@ -274,5 +292,6 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "policy": Agent._add_policy,
     "unpolicy": Agent._delete_policy,
     "enter": Agent._enter,
+    "together": Agent._together,
     "counters": Agent._counters,
 }

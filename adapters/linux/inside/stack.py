@@ -1,17 +1,20 @@
 """A host with policies of its own, in the place of the gateway: packets enter at a side, and emerge at one.
 
 What emerges on `wire` and `plain` is read from these devices, what reaches the host itself is told by a rule of
-`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back. Counters are
-told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
+`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back; at a port that
+opens UDP encapsulation by its reader. Counters are told as they stand in `/proc/net/xfrm_stat`, from the beginning of a
+case.
 """
 
 import select
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
-from espproof.adapters.linux.inside.link import Link
+from espproof.adapters.linux.inside.link import ROOM, Link
 from espproof.adapters.linux.netlink import firewall, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -21,8 +24,19 @@ _SETTLED_SECONDS = 1.2
 """Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
 the policies of a case and be counted."""
 
-Emerged = tuple[str, bytes]
-"""The side, and the packet."""
+AMBIGUOUS = "bursts of which some packets reach the host, and some are discarded there"
+_AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
+"""What can be counted behind the rule that sees packets for the host."""
+_QUIET_SECONDS = 0.006
+"""Behind which nothing more comes of a burst."""
+
+
+class Emerged(NamedTuple):
+    """A packet, and where it emerged. `header`: the `virtio_net_hdr` that it came with, nothing of a plain packet."""
+
+    side: str
+    packet: bytes
+    header: bytes = b""
 
 
 def silence_icmp() -> None:
@@ -38,7 +52,11 @@ class Stack(Gateway):
 
     of_host = True
 
-    def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+    def __init__(
+        self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket, *, merges: bool = False
+    ) -> None:
+        self.merges = merges
+        self._to_ports: list[bytes] = []
         super().__init__(wire, transport)
         silence_icmp()
         time.sleep(_SETTLED_SECONDS)
@@ -54,16 +72,14 @@ class Stack(Gateway):
         for host, ours in wanted.items():
             self.end(host, ours=ours)
         self.clear()
+        self._to_ports.clear()
         self._begin = self._counted()
 
     def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet
         enters at "plain" with a `virtio_net_hdr`."""
         before = self._counters()
-        if side == "local":
-            with suppress(ValueError, IndexError, OSError):  # octets that are no packet have no ends
-                self.send(packet)
-        elif not (self.plain.write_super(super_header, packet) if super_header else self._side(side).write(packet)):
+        if not self._take(side, packet, super_header):
             return []
         emerged = self._emerged(before)
         for seconds in self.wire.patience:
@@ -74,22 +90,64 @@ class Stack(Gateway):
         self._last = self._counters()
         return emerged
 
+    def enter_burst(self, burst: Sequence[tuple[str, bytes, bytes]]) -> list[Emerged] | None:
+        """Packets enter together, each at its side and with its header: what emerges until it is quiet. None where it
+        cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
+        before, counted = self._counters(), self._counted()
+        with self.wire.together():
+            for side, packet, header in burst:
+                self._take(side, packet, header)
+        emerged: list[Emerged] = []
+        last = before
+        while True:
+            found = self._emerged(None)
+            now = self._counters()
+            emerged += found
+            if not found and now == last and not self._hears(_QUIET_SECONDS):
+                break
+            last = now
+        self._last = last
+        ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
+        return None if ambiguous and any(one.side == "local" for one in emerged) else emerged
+
+    def _take(self, side: str, packet: bytes, header: bytes) -> bool:
+        """Hand a packet over; False if no device takes it."""
+        if side == "local":
+            with suppress(ValueError, IndexError, OSError):  # octets that are no packet have no ends
+                self.send(packet)
+            return True
+        return self.plain.write_super(header, packet) if header else self._side(side).write(packet)
+
+    def _hears(self, seconds: float) -> bool:
+        """Whether something comes within that time."""
+        return bool(select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)[0])
+
     def _side(self, side: str) -> Link:
         return self.wire if side == "wire" else self.plain
 
-    def _emerged(self, before: bytes) -> list[Emerged]:
+    def _emerged(self, before: bytes | None) -> list[Emerged]:
+        """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
         found: list[Emerged] = []
         while (seen := self._logged()) is not None:
-            if seen.hook == firewall.HOOK_INPUT and self._counters() == before:
-                found.append(("local", seen.packet))
-        for one in self._udp.values():
-            with suppress(BlockingIOError):
-                while True:
-                    one.recv(1)
+            if seen.group == firewall.ENCAPSULATED:
+                self._to_ports.append(seen.packet)
+            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()):
+                found.append(Emerged("local", seen.packet))
+        found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
         for side, link in (("wire", self.wire), ("plain", self.plain)):
             while (packet := link.read()) is not None:
-                found.append((side, packet))
+                found.append(Emerged(side, packet, link.header))
         return found
+
+    def _read_by(self, one: socket.socket) -> Iterator[bytes]:
+        """The packets to an encapsulation port that are given to its reader: those that neither ESP nor a policy took."""
+        with suppress(BlockingIOError):
+            while True:
+                message = bytes(memoryview(ROOM)[: one.recv_into(ROOM)])
+                packet = next((packet for packet in self._to_ports if packet.endswith(message)), None)
+                if packet is not None:
+                    self._to_ports.remove(packet)
+                    yield packet
 
     def counters(self) -> Mapping[str, int]:
         """What has been counted since `become`, but zeros."""
