@@ -24,6 +24,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Events,
     Host,
     InboundBurst,
@@ -147,6 +148,11 @@ class Adapter(ABC):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         """A packet enters; everything that emerges because of it, in order. `Refused`: it cannot be cut up as asked."""
         return Unsupported(what="host")
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        """Packets enter together; everything that emerges because of them. `Refused`: one cannot be cut up as asked, or an
+        SA that is to be deleted does not exist."""
+        return Unsupported(what="bursts")
 
     def read_counters(self) -> Counters | Unsupported:
         return Unsupported(what="counters")

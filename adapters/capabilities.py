@@ -70,6 +70,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
     layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
     """What can be said of the buffer of a packet that enters at wire or plain."""
+    bursts: bool = False
+    """Packets can enter together, before anything is waited for."""
+    asynchronous: bool = False
+    """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -269,5 +273,7 @@ def everything() -> Capabilities:
             fragments=("outside", "inside"),
             ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
             layouts=("pieces", "room", "shared"),
+            bursts=True,
+            asynchronous=True,
         ),
     )

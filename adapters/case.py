@@ -336,6 +336,8 @@ class EmergedPacket(_Data, frozen=True, kw_only=True):
     side: Side
     packet: Octets
     through: tuple[Name, ...] = ()
+    segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+    """Of a super-packet, which packets that arrived together were merged into: octets of payload of each, but the last."""
 
 
 class Emerged(_Outcome, tag="emerged", frozen=True, kw_only=True):
@@ -495,6 +497,29 @@ class Enter(_Step, tag="enter", frozen=True, kw_only=True):
     layout: Layout | None = None
 
 
+class Entering(_Data, frozen=True, kw_only=True):
+    """One packet of a burst, as in `Enter`."""
+
+    side: Side
+    packet: Octets
+    mark: Word = 0
+    segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+
+
+class EnterBurst(_Step, tag="enter_burst", frozen=True, kw_only=True):
+    """Packets enter the host together, before anything is waited for; what emerges because of them all, in any order.
+
+    `completions` and `room` (capability `asynchronous`) are about a cipher that finishes later: what happens, in order,
+    behind the arrival of the last. A number is the place of a packet (from 0): of what the cipher has of it, the oldest
+    is done. A name is that of an SA: it is deleted. What is left then is done in its order. `room` is how many packets
+    the cipher takes before one is done, 0 for any number.
+    """
+
+    packets: tuple[Entering, ...]
+    completions: tuple[Count | Name, ...] = ()
+    room: Count = 0
+
+
 class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):
     """Read how many packets the host has discarded, by reason."""
 
@@ -542,6 +567,7 @@ Step = (
     | AddPolicy
     | DeletePolicy
     | Enter
+    | EnterBurst
     | ReadCounters
     | ReadEvents
     | UpdateSa

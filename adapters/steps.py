@@ -24,6 +24,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Events,
     FlushPolicies,
     FlushSas,
@@ -119,6 +120,18 @@ def _layout(one: Layout | None) -> list[str]:
     return words + (["in memory that somebody else has too"] if one.shared else [])
 
 
+def _enter_burst(step: EnterBurst) -> str:
+    places = sorted({one.side for one in step.packets})
+    words = [f"{len(step.packets)} packets enter together at {' and '.join(places)}"]
+    words += ["then " + ", ".join(map(_event, step.completions))] if step.completions else []
+    words += [f"the cipher has room for {step.room}"] if step.room else []
+    return ", ".join(words)
+
+
+def _event(event: int | str) -> str:
+    return f"packet {event} is done" if isinstance(event, int) else f"SA {event} is deleted"
+
+
 STEPS: dict[type[Step], StepKind] = {
     AddSa: StepKind(
         take=lambda adapter, step: adapter.add_sa(step.sa),
@@ -195,6 +208,12 @@ STEPS: dict[type[Step], StepKind] = {
         outcomes=(Emerged, Refused, Unsupported),
         told=_enter,
         packets=lambda step: (step.packet,),
+    ),
+    EnterBurst: StepKind(
+        take=lambda adapter, step: adapter.enter_burst(step),
+        outcomes=(Emerged, Refused, Unsupported),
+        told=_enter_burst,
+        packets=lambda step: tuple(one.packet for one in step.packets),
     ),
     ReadCounters: StepKind(
         take=lambda adapter, step: adapter.read_counters(),

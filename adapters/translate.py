@@ -11,11 +11,13 @@ from typing import Any
 
 from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.xfrm import buffers, host, mtu, policy, states
+from espproof.reference.xfrm import asynchrony, buffers, host, mtu, policy, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
-    xfrm=SimpleNamespace(buffers=buffers, host=host, mtu=mtu, policy=policy, states=states),
+    xfrm=SimpleNamespace(
+        asynchrony=asynchrony, buffers=buffers, host=host, mtu=mtu, policy=policy, states=states,
+    ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
 
@@ -91,10 +93,10 @@ def entry(one: Sa) -> endpoint.Entry:
 
 
 def host_of(one: Host, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.host.Host`. `ValueError` for an address that is none."""
+    """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
     links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
-    return modules.xfrm.host.Host(addresses, wire, one.blocked, links, key_manager=one.key_manager)
+    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked, links, key_manager=one.key_manager)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

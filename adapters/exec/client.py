@@ -28,6 +28,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Events,
     FlushPolicies,
     FlushSas,
@@ -151,6 +152,10 @@ class ExecAdapter(Adapter):
         return outcome
 
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
+        outcome: Emerged | Refused | Unsupported = self._do(step)
+        return outcome
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
         outcome: Emerged | Refused | Unsupported = self._do(step)
         return outcome
 

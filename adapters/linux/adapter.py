@@ -37,6 +37,7 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
     Events,
     FlushPolicies,
     FlushSas,
@@ -116,6 +117,7 @@ _DECLARED = Capabilities(
         reserve_spi=True,
         flush=True,
         mtus=True,
+        bursts=True,
     ),
 )
 """Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
@@ -134,7 +136,8 @@ class LinuxAdapter(Adapter):
         if variant == images.ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
-        self._gro = variant == images.GRO
+        way = variant.partition("=")[0]
+        self._gro, self._later = way == images.GRO, way == images.ASYNC
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
@@ -246,6 +249,9 @@ class LinuxAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         return self._one(step)  # type: ignore[return-value]
 
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
     def read_counters(self) -> Counters | Unsupported:
         return self._one(ReadCounters())  # type: ignore[return-value]
 
@@ -348,7 +354,12 @@ class LinuxAdapter(Adapter):
         for left in reversed(range(_STARTS)):
             try:
                 self._machine = Guest(
-                    self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
+                    self._kernel,
+                    self._processor,
+                    START_SECONDS,
+                    time_travel=self._time_travels,
+                    gro=self._gro,
+                    later=self._later,
                 )
             except AdapterFailure:
                 if not left:

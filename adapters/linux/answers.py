@@ -28,6 +28,7 @@ from espproof.adapters.case import (
 from espproof.adapters.linux import association
 from espproof.adapters.linux.events import Names, events
 from espproof.adapters.linux.questions import Asked
+from espproof.adapters.linux.super_packet import merged
 
 _LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
 """What the kernel answers where it lacks an algorithm."""
@@ -57,8 +58,8 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Nam
                 return Burst(results=tuple(fates))
             (fate,) = fates
             return fate
-        case ["emerged", list(sides), bool(is_seen)] if all(side in _SIDES for side in sides):
-            emerged = [EmergedPacket(side=side, packet=Octets(next(packets))) for side in sides]
+        case ["emerged", list(told), bool(is_seen)] if all(side in _SIDES for side, _ in told):
+            emerged = [_emerged(side, bytes.fromhex(header), next(packets)) for side, header in told]
             return Emerged(packets=tuple(emerged), seen=Octets(next(packets)) if is_seen else None)
         case ["counters", dict(values)] if all(isinstance(count, int) and count > 0 for count in values.values()):
             return Counters(values=values)
@@ -67,6 +68,11 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Nam
         case ["state", str(answer)]:
             return association.state(bytes.fromhex(answer))
     raise ValueError(f"no result: {result!s:.200}")
+
+
+def _emerged(side: Any, header: bytes, packet: bytes) -> EmergedPacket:
+    size, whole = merged(header, packet) if header else (0, packet)
+    return EmergedPacket(side=side, packet=Octets(whole), segment=size)
 
 
 def _refusal(step: Asked, number: int, words: str) -> Outcome:

@@ -47,6 +47,7 @@ def describe(sa: Sa, reqid: int, *, of_host: bool = False, update: bool = False)
         "get": xfrm.encode(xfrm.Request(Type.GETSA, identity, mark)).hex(),
         "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity, mark)).hex(),
         "policies": [xfrm.encode(policy).hex() for policy in _policies(sa, reqid)] if outbound and not of_host else [],
+        "cipher": _cipher(sa),
     }
 
 
@@ -113,6 +114,12 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
             integrity.names.linux, bytes(sa.auth_key), 8 * integrity.icv_size
         )
     return attributes
+
+
+def _cipher(sa: Sa) -> str:
+    """What the kernel calls the SA's algorithms together, as esp_init_aead() and esp_init_authenc() put it."""
+    encr, auth = ENCRYPTION[sa.encr], INTEGRITY[sa.auth].names.linux or "digest_null"
+    return encr.names.linux or "" if encr.aead else f"authenc{'esn' if sa.esn else ''}({auth},{encr.names.linux})"
 
 
 def _selector(sa: Sa) -> tuple[xfrm.Selector, bool]:

@@ -11,6 +11,7 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Enter,
+    EnterBurst,
     FlushPolicies,
     FlushSas,
     Host,
@@ -109,8 +110,14 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter():
-            return entering(step)
+        case Enter(side=side):
+            how, octets = entering(step)
+            return ["enter", side, how], [octets]
+        case EnterBurst(packets=burst):
+            if step.completions or step.room:
+                raise Untold("asynchronous")
+            asked = [(one.side, *entering(one)) for one in burst]
+            return ["together", [(side, how) for side, how, _ in asked]], [packet for *_, packet in asked]
     return None
 
 

@@ -4,7 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,6 +21,7 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    EnterBurst,
     Event,
     Events,
     Host,
@@ -155,12 +156,17 @@ class ReferenceAdapter(Adapter):
             )  # fmt: skip
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
-        return Emerged(
-            packets=tuple(
-                EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            ),
-            seen=None if self._host.memory.seen is None else Octets(self._host.memory.seen),
-        )
+        return _emerged(emerged, self._host.memory.seen)
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        arrival = self._modules.xfrm.asynchrony.Arrival
+        arrivals = [arrival(one.side, bytes(one.packet), one.mark, one.segment) for one in step.packets]
+        try:
+            return _emerged(self._host.enter_burst(arrivals, step.completions, step.room, self._now))
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
 
     def read_counters(self) -> Counters | Unsupported:
         if self._host is None:
@@ -216,6 +222,14 @@ def _event(one: Any) -> Event:
     ends = [None if end is None else str(ip_address(end)) for end in (one.source, one.destination)]
     flow = None if one.flow is None else selector_of(one.flow)
     return Event(kind=one.kind.value, sa=one.sa, policy=one.policy, source=ends[0], destination=ends[1], flow=flow)
+
+
+def _emerged(packets: Iterable[Any], seen: bytes | None = None) -> Emerged:
+    told = [
+        EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through, segment=one.segment)
+        for one in packets
+    ]
+    return Emerged(packets=tuple(told), seen=None if seen is None else Octets(seen))
 
 
 def _record(one: Any) -> AuditRecord:

@@ -21,6 +21,7 @@ from espproof.adapters.seeded import (
     defects_proofs_state,
     defects_refusals,
     defects_xfrm,
+    defects_xfrm_burst,
     defects_xfrm_life,
     defects_xfrm_mtu,
     defects_xfrm_way,
@@ -44,6 +45,7 @@ _ALL = (
     *defects_xfrm_life.DEFECTS,
     *defects_xfrm_mtu.DEFECTS,
     *defects_xfrm_way.DEFECTS,
+    *defects_xfrm_burst.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

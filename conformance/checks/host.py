@@ -6,7 +6,7 @@ The host has both near gateways' addresses; the far gateways and the far hosts l
 nobody protects leaves there too, and can be seen. Whoever sends to the host is the scenario's `peer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from espproof.adapters.case import (
     AddPolicy,
     DeletePolicy,
     Enter,
+    EnterBurst,
+    Entering,
     FlushPolicies,
     FlushSas,
     Host,
@@ -133,6 +135,13 @@ class HostScenario:
         self.s.need("packets of the host's own", side != "local" or self.caps.local)
         self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
         return packet
+
+    def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:
+        """Packets enter before anything is waited for; `fields` are those of `EnterBurst`."""
+        self.s.need("bursts", self.caps.bursts)
+        self.s.need("asynchronous", self.caps.asynchronous or not fields)
+        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in burst)
+        self.s.step(EnterBurst(packets=packets, requirement=about, **fields))
 
     def outgoing(self, version: int, **fields: Any) -> bytes:
         """A packet from the near host to the far one; see `packets.Recipe` for the fields."""

@@ -6,6 +6,7 @@ off, and what is inside is the next one's packet. Nothing may emerge that the re
 that leaves in the clear though it is to be protected is a finding of its own.
 """
 
+import struct
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
@@ -20,6 +21,7 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    EnterBurst,
     Events,
     Host,
     Octets,
@@ -34,6 +36,7 @@ from espproof.adapters.translate import entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
+from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.requirements.ids import (
@@ -46,7 +49,7 @@ from espproof.conformance.requirements.ids import (
 )
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import Opened, take_trailer
+from espproof.reference.esp import Opened, sequence_low, take_trailer
 from espproof.reference.sequence import next_sequence
 
 
@@ -65,6 +68,10 @@ class _Layer:
         self._number = number
         return number
 
+    def has_sent(self, number: int) -> None:
+        """The reference has given numbers up to that one."""
+        self._number = max(self._number, number)
+
     @property
     def name(self) -> str:
         return self._entry.sa.name
@@ -79,14 +86,22 @@ class _Layer:
         spi = outer.payload[front : front + 4]
         return spi == self._entry.sa.spi.to_bytes(4, "big") and outer.destination == self._entry.sa.destination.packed
 
+    def number_of(self, packet: bytes, near: int) -> int:
+        """The whole number of a packet that this SA has made, from its low half: the one nearest to `near`."""
+        try:
+            low = sequence_low(self._esp(ip.parse(packet)))
+        except (Malformed, struct.error):
+            return near
+        return min(max(0, near + (low - near + 2**31) % 2**32 - 2**31), 2**64 - 1)
+
+    def _esp(self, outer: ip.Packet) -> bytes:
+        return outer.payload if self._entry.sa.udp is None else udp_encapsulation.open_datagram(outer.payload).payload
+
     def inside(self, packet: bytes, number: int) -> bytes | None:
         """What was protected; None if it cannot be opened."""
         try:
             outer = ip.parse(packet)
-            esp = outer.payload
-            if self._entry.sa.udp is not None:
-                esp = udp_encapsulation.open_datagram(esp).payload
-            plaintext = self._entry.codec.open(esp, number)
+            plaintext = self._entry.codec.open(self._esp(outer), number)
         except Malformed:
             return None
         opened = take_trailer(plaintext) if isinstance(plaintext, bytes) else plaintext
@@ -163,6 +178,8 @@ def _step(
                 yield from too_long.judge_pieces(mine, right)
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
         yield from _seen(step, got.seen, want.seen)
+    elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
+        yield from burst(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):

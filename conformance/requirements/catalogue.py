@@ -64,6 +64,7 @@ FAMILIES = (
     "xfrm-life",
     "xfrm-mtu",
     "xfrm-way",
+    "xfrm-burst",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 

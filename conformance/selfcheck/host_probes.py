@@ -11,6 +11,8 @@ from espproof.adapters.case import (
     AddPolicy,
     Case,
     Enter,
+    EnterBurst,
+    Entering,
     Host,
     Layout,
     Mark,
@@ -47,6 +49,8 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     for name, protocol in (("tcp", upper_layers.TCP), ("udp", upper_layers.UDP)):
         yield Probe(f"host segments {name}", name in host.segments, _segments(protocol))
     yield from (Probe(*one) for one in key_manager.cases(host))
+    yield Probe("host bursts", host.bursts, _burst())
+    yield Probe("host asynchronous", host.asynchronous, _burst(completions=(1, 0)))
     yield Probe("host mtus", host.mtus, _too_long("outside"))
     for place in ("outside", "inside"):
         yield Probe(f"host fragments {place}", host.mtus and place in host.fragments, _too_long(place))
@@ -100,6 +104,20 @@ def _segments(protocol: int) -> Callable[[Rig], Case]:
         content = upper_layers.upper_layer(protocol, 2500, ends)
         packet = packets.build(packets.Recipe(version=version, protocol=protocol, content=content), *ends)
         return _case(rig, Enter(side="plain", packet=Octets(packet), segment=1000, requirement=ABOUT))
+
+    return make
+
+
+def _burst(**fields: Any) -> Callable[[Rig], Case]:
+    """Two packets enter together, for one tunnel."""
+
+    def make(rig: Rig) -> Case:
+        tunnel = key_manager.tunnel(rig)
+        entering = tuple(Entering(side="plain", packet=Octets(tunnel.flow.plain(length=size))) for size in (40, 41))
+        adding = AddPolicy(policy=tunnel.policy, requirement=ABOUT)
+        burst = EnterBurst(packets=entering, requirement=ABOUT, **fields)
+        host = replace(tunnel.host, key_manager=False)
+        return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, burst))
 
     return make
 

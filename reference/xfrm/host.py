@@ -45,11 +45,13 @@ Side = Literal["wire", "plain", "local"]
 
 class Emerging(NamedTuple):
     """A packet that leaves the host, or reaches it. `through`: the names of the SAs that it was protected with last,
-    the innermost first; of one that arrives, those that it came through, the outermost first."""
+    the innermost first; of one that arrives, those that it came through, the outermost first. With `segment` it stands
+    for several, which arrived together."""
 
     side: Side
     packet: bytes
     through: tuple[str, ...] = ()
+    segment: int = 0
 
 
 class Host:
@@ -248,12 +250,15 @@ class Host:
                 return ()
             front = _front(state) + (len(ip.parse(step.packet).header) if state.sa.mode == "tunnel" else 0)
             packet = self.memory.become(packet, step.packet, front)
-        side, names = self._side_of(packet), _names(bundle or through)
+        return self._out(packet, _names(bundle or through), now)
+
+    def _out(self, packet: bytes, through: tuple[str, ...], now: float) -> tuple[Emerging, ...]:
+        side = self._side_of(packet)
         most = self._path_mtu(side, ip.parse(packet).destination, now)
         if most is None or len(packet) <= most:
-            return (Emerging(side, packet, names),)
+            return (Emerging(side, packet, through),)
         self._identification += 1
-        return tuple(Emerging(side, piece, names) for piece in mtu.fragments(packet, most, self._identification))
+        return tuple(Emerging(side, piece, through) for piece in mtu.fragments(packet, most, self._identification))
 
     # ---------------------------------------------------------------------------------------------------- path MTU
 

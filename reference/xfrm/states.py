@@ -112,6 +112,10 @@ class States:
         old.entry.state.lifetime, old.entry.state.limited = sa.lifetime, True
         return old
 
+    def has(self, state: State) -> bool:
+        """Whether that very SA is still there, and no other under its name."""
+        return self._by_name.get(state.sa.name) is state
+
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
         try:

@@ -1,21 +1,23 @@
 """A host with policies of its own, in the place of the gateway: packets enter at a side, and emerge at one.
 
 What emerges on `wire` and `plain` is read from these devices, what reaches the host itself is told by a rule of
-`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back. Counters are
-told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
+`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back; at a port that
+opens UDP encapsulation by its reader. Counters are told as they stand in `/proc/net/xfrm_stat`, from the beginning of a
+case.
 """
 
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from espproof.adapters.linux.inside import senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
-from espproof.adapters.linux.inside.link import LARGEST, Link, Tun
+from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -34,9 +36,18 @@ _ANY = (None, None)
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
+_AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
+"""What can be counted behind the rule that sees packets for the host."""
+_QUIET_SECONDS = 0.006
+"""Behind which nothing more comes of a burst."""
 
-Emerged = tuple[str, bytes]
-"""The side, and the packet."""
+
+class Emerged(NamedTuple):
+    """A packet, and where it emerged. `header`: the `virtio_net_hdr` that it came with, nothing of a plain packet."""
+
+    side: str
+    packet: bytes
+    header: bytes = b""
 
 
 class Unasked(Exception):
@@ -77,8 +88,12 @@ class Stack(Gateway):
 
     of_host = True
 
-    def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+    def __init__(
+        self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket, *, merges: bool = False
+    ) -> None:
+        self.merges = merges
         self._key_manager: socket.socket | None = None
+        self._to_ports: list[bytes] = []
         super().__init__(wire, transport)
         silence_icmp()
         self._mtus: tuple[int | None, int | None] = _ANY
@@ -108,6 +123,7 @@ class Stack(Gateway):
         for host, ours in wanted.items():
             self.end(host, ours=ours)
         self.clear()
+        self._to_ports.clear()
         self._begin = self._counted()
 
     def flush_policies(self) -> None:
@@ -150,17 +166,38 @@ class Stack(Gateway):
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
         other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
         before = self._counters()
-        if side == "local" or how.way == "splice":
-            return self._socket_sends(side, packet, how, before)
-        device = self._device(side, how.entry)
-        listener = Listener(device.name) if how.shared else None
-        taken = self._put(device, packet, how)
-        if how.header and not taken:
-            raise Unasked("super-packets of this kind")
+        if _is_of_a_socket(side, how):
+            seen = self._socket_sends(side, packet, how)
+            return self._await(before), seen
+        listener = Listener(self._device(side, how.entry).name) if how.shared else None
+        taken = self._put(side, packet, how)
         emerged = self._await(before) if taken else []
         return emerged, listener.seen() if listener else None
 
-    def _socket_sends(self, side: str, packet: bytes, how: How, before: bytes) -> tuple[list[Emerged], bytes | None]:
+    def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
+        """Packets enter together, each at its side and in its way: what emerges until it is quiet. `Unasked` where it
+        cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
+        before, counted = self._counters(), self._counted()
+        with self.wire.together():
+            for side, packet, how in burst:
+                (self._socket_sends if _is_of_a_socket(side, how) else self._put)(side, packet, how)
+        emerged: list[Emerged] = []
+        last = before
+        while True:
+            found = self._emerged(None)
+            now = self._counters()
+            emerged += found
+            if not found and now == last and not self._hears(_QUIET_SECONDS):
+                break
+            last = now
+        self._last = last
+        ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
+        if ambiguous and any(one.side == "local" for one in emerged):
+            raise Unasked("bursts of which some packets reach the host, and some are discarded there")
+        return emerged
+
+    def _socket_sends(self, side: str, packet: bytes, how: How) -> bytes | None:
+        """What the other owner of the packet's memory sees afterwards, if there is one."""
         seen = None
         if how.pieces or how.header or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
@@ -176,7 +213,7 @@ class Stack(Gateway):
             raise Unasked(str(error)) from error
         except (ValueError, IndexError, OSError):  # octets that are no packet have no ends
             pass
-        return self._await(before), seen
+        return seen
 
     def _mark_as(self, packet: bytes, mark: int) -> None:
         """The mark that a packet of the host's own has in the case; `TO_PROTECT` where rules ask for that."""
@@ -197,13 +234,18 @@ class Stack(Gateway):
             raise Unasked(f"way {entry} at {side}")
         return found
 
-    @staticmethod
-    def _put(device: "Link | Entry", packet: bytes, how: How) -> bool:
+    def _put(self, side: str, packet: bytes, how: How) -> bool:
+        """Hand a packet over to its device; False if that does not take it."""
+        device = self._device(side, how.entry)
         if not isinstance(device, Link):
-            return device.write(packet, how.header, how.mark, how.pieces)
-        if how.header and isinstance(device, Tun):
-            return device.write_super(how.header, packet)
-        return device.write(packet)
+            taken = device.write(packet, how.header, how.mark, how.pieces)
+        elif how.header and isinstance(device, Tun):
+            taken = device.write_super(how.header, packet)
+        else:
+            taken = device.write(packet)
+        if how.header and not taken:
+            raise Unasked("super-packets of this kind")
+        return taken
 
     def _await(self, before: bytes) -> list[Emerged]:
         """What emerges; if nothing does and nothing is counted, after a moment."""
@@ -216,19 +258,33 @@ class Stack(Gateway):
         self._last = self._counters()
         return emerged
 
-    def _emerged(self, before: bytes) -> list[Emerged]:
+    def _hears(self, seconds: float) -> bool:
+        """Whether something comes within that time."""
+        return bool(select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)[0])
+
+    def _emerged(self, before: bytes | None) -> list[Emerged]:
+        """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
         found: list[Emerged] = []
         while (seen := self._logged()) is not None:
-            if seen.hook == firewall.HOOK_INPUT and self._counters() == before:
-                found.append(("local", seen.packet))
-        for one in self._udp.values():
-            with suppress(BlockingIOError):
-                while True:
-                    one.recv(1)
+            if seen.group == firewall.ENCAPSULATED:
+                self._to_ports.append(seen.packet)
+            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()):
+                found.append(Emerged("local", seen.packet))
+        found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
         for side, link in (("wire", self.wire), ("plain", self.plain)):
             while (packet := link.read()) is not None:
-                found.append((side, packet))
+                found.append(Emerged(side, packet, link.header))
         return found
+
+    def _read_by(self, one: socket.socket) -> Iterator[bytes]:
+        """The packets to an encapsulation port that are given to its reader: those that neither ESP nor a policy took."""
+        with suppress(BlockingIOError):
+            while True:
+                message = bytes(memoryview(ROOM)[: one.recv_into(ROOM)])
+                packet = next((packet for packet in self._to_ports if packet.endswith(message)), None)
+                if packet is not None:
+                    self._to_ports.remove(packet)
+                    yield packet
 
     def counters(self) -> Mapping[str, int]:
         """What has been counted since `become`, but zeros."""
@@ -238,3 +294,7 @@ class Stack(Gateway):
     def _counted(self) -> dict[str, int]:
         words = self._counters().decode().split()
         return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}
+
+
+def _is_of_a_socket(side: str, how: How) -> bool:
+    return side == "local" or how.way == "splice"

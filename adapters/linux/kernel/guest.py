@@ -25,18 +25,26 @@ _TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
 
 
 class Guest(Machine):
-    """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload."""
+    """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
+    ciphers finish later."""
 
     who, dies = "guest", "kernel"
 
     def __init__(
-        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False,
+        self,
+        kernel: str,
+        processor: Processor,
+        seconds: float,
+        *,
+        time_travel: bool = False,
+        gro: bool = False,
+        later: bool = False,
         memory: str = _MEMORY,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._kernel = kernel
         self._memory = memory
         self._time_travel = time_travel
-        self._arguments = ("gro",) if gro else ()
+        self._arguments = (*(("gro",) if gro else ()), *(("async",) if later else ()))
         super().__init__(processor, seconds, pauses=time_travel)
 
     def _command(self, descriptor: int) -> list[str]:
