@@ -149,7 +149,8 @@ class LinuxAdapter(Adapter):
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
         self._origin = images.origin(self._kernel)
-        self._processor = Processor()
+        self._several = images.has_processors(self._kernel)
+        self._processor = Processor(all_of_them=self._several)
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._release = "?"
@@ -360,6 +361,7 @@ class LinuxAdapter(Adapter):
                     time_travel=self._time_travels,
                     gro=self._gro,
                     later=self._later,
+                    several=self._several,
                 )
             except AdapterFailure:
                 if not left:

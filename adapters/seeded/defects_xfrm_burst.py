@@ -79,6 +79,19 @@ DEFECTS = (
         breaks=("RFC4303-3.4.3-duplicate-rejected",),
     ),
     defect(
+        "xfrm-burst-duplicate-inside-of-many", "LX-005", "xfrm-burst",
+        "of more than 64 packets that come together the 65th meets the replay check that those in front have not passed yet",
+        ("xfrm.asynchrony", _TOGETHER,
+         _LOOP.replace("each in", "place, each in enumerate(").replace("arrivals:", "arrivals):") +
+         "                self.__dict__[\"_blind\"] = place >= 64\n"
+         "                emerged += self._enters(each, now)\n"
+         "            return _in_fewer(emerged)\n"),
+        ("xfrm.path", "    return None if new else Counter.IN_STATE_SEQ_ERROR\n",
+         "    return None if new or one.host.__dict__.get(\"_blind\") else Counter.IN_STATE_SEQ_ERROR\n"),
+        ("endpoint", "    if replay.check(sequence) is not ReplayVerdict.NEW:\n        return DropReason.REPLAY\n", ""),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
+    ),
+    defect(
         "xfrm-burst-counted-once-for-all", "ours", "xfrm-burst",
         "several packets of a burst that are discarded for one reason are counted as one",
         ("xfrm.asynchrony", _TOGETHER,

@@ -34,6 +34,8 @@ SEQ, PROTO = counter_rule("XfrmInStateSeqError"), counter_rule("XfrmInStateProto
 INVALID, OUT_INVALID = counter_rule("XfrmInStateInvalid"), counter_rule("XfrmOutStateInvalid")
 OUT_PROTO = counter_rule("XfrmOutStateProtoError")
 AS_SINGLES = "LINUX.segmentation_offloads-gso-as-singles"
+_CROWD = 120
+"""Packets each way: fewer than a device keeps that is not read meanwhile."""
 _PROTOCOLS = (packets.EXPERIMENTAL, packets.EXPERIMENTAL + 1)
 
 
@@ -147,6 +149,25 @@ def together_both_ways(s: Scenario) -> None:
     h.counters(BURST)
 
 
+@check(DUPLICATE, INCREMENT, SEQ, weight=0.2, proved_by=("xfrm-burst-duplicate-inside-of-many",))
+def crowds(s: Scenario) -> None:
+    """Hundreds of packets through one SA in and one out, each of the former twice: numbers and packets are there once."""
+    h = HostScenario(s)
+    sizes = tuple(size for size in s.windows() if size >= _CROWD)
+    s.need(f"a window of {_CROWD}", sizes)
+    back, version = _receiver(h, DUPLICATE, replay_window=sizes)
+    _, version_out = _sender(h, DUPLICATE, sequence=None)
+    behind = s.draw(st.integers(1, 40))
+    burst: list[tuple[Side, bytes]] = []
+    for number in range(1, _CROWD + 1):
+        right = s.peer(back).protect(h.incoming(version, length=number % 60), number)
+        burst += [("wire", right), ("plain", h.outgoing(version_out, length=number))]
+        burst.insert(max(0, len(burst) - behind), ("wire", right))
+    h.together(burst, DUPLICATE)
+    h.counters(SEQ)
+    h.together(burst[:3], INCREMENT)
+
+
 @check(NO_CYCLE, counter_rule("XfrmOutStateSeqError"), proved_by=("xfrm-burst-numbers-checked-once",))
 def numbers_end_inside(s: Scenario) -> None:
     """The last number is given inside of a burst: what comes behind it is discarded and counted."""
@@ -155,7 +176,7 @@ def numbers_end_inside(s: Scenario) -> None:
     esn = s.choose(s.caps.esn)
     left = s.draw(st.integers(0, 3))
     _, version = _sender(h, NO_CYCLE, esn=esn, sequence=(2**64 if esn else 2**32) - 1 - left)
-    h.together([("plain", h.outgoing(version, length=16 + at)) for at in range(s.draw(st.integers(2, 5)))], NO_CYCLE)
+    h.together([("plain", h.outgoing(version))] * s.draw(st.integers(2, 5)), NO_CYCLE)
     h.counters(counter_rule("XfrmOutStateSeqError"))
 
 

@@ -51,6 +51,11 @@ def is_built(variant: str) -> bool:
     return build.image(BUILT[variant]) is not None
 
 
+def has_processors(kernel: str) -> bool:
+    """Whether a kernel under a label is one for several processors."""
+    return labels.is_labelled(Path(kernel)) and labels.about(Path(kernel)).variant == "smp"
+
+
 def origin(kernel: str) -> str:
     """Of a kernel under a label, for the adapter's version: the label, and what was built; nothing of any other."""
     if not labels.is_labelled(Path(kernel)):
