@@ -21,6 +21,7 @@ from espproof.adapters.seeded import (
     defects_proofs_state,
     defects_refusals,
     defects_xfrm,
+    defects_xfrm_rekey,
 )
 from espproof.adapters.seeded.model import Defect
 
@@ -38,6 +39,7 @@ _ALL = (
     *defects_audit.DEFECTS,
     *defects_associations.DEFECTS,
     *defects_xfrm.DEFECTS,
+    *defects_xfrm_rekey.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})
