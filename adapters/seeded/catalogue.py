@@ -24,6 +24,7 @@ from espproof.adapters.seeded import (
     defects_xfrm_burst,
     defects_xfrm_life,
     defects_xfrm_mtu,
+    defects_xfrm_rekey,
     defects_xfrm_way,
 )
 from espproof.adapters.seeded.model import Defect
@@ -46,6 +47,7 @@ _ALL = (
     *defects_xfrm_mtu.DEFECTS,
     *defects_xfrm_way.DEFECTS,
     *defects_xfrm_burst.DEFECTS,
+    *defects_xfrm_rekey.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -40,6 +40,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.translate import entry
+from espproof.conformance.oracle.compare import tell
 from espproof.conformance.strategies import packets
 from espproof.conformance.strategies.values import octets
 from espproof.reference import endpoint, ip
@@ -68,10 +69,6 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float
     wrong: tuple[str, ...]
     kept: float | None = None
-
-
-class Wrong(AdapterError):
-    """What an implementation did in a storm is not right; `str` tells all."""
 
 
 @dataclass(slots=True)
@@ -209,14 +206,14 @@ class _Storm:
             self._receives(tunnel, tunnel.arriving)
             self._ask()
 
-    def rage(self, tell: Tell) -> None:
+    def rage(self, progress: Tell) -> None:
         """Replace each pair, in any order."""
         free = (next(self._spis), next(self._spis))
         for number, tunnel in enumerate(self._rng.sample(self._tunnels, len(self._tunnels))):
             if len(self.wrong) >= _MOST_WRONG:
                 return
             if number % 100 == 0:
-                tell(f"{2 * number:,} SAs replaced")
+                progress(f"{2 * number:,} SAs replaced")
             free = self._replace(tunnel, free)
             self._ask()
 
@@ -248,7 +245,7 @@ class _Storm:
 
         def fault(outcome: Outcome) -> str:
             if not isinstance(outcome, Counters):
-                return f"{outcome}"
+                return tell(outcome)
             return "" if outcome.values == self._expected else f"{outcome.values}, expected {self._expected}"
 
         caps = self._adapter.capabilities().host
@@ -261,7 +258,7 @@ class _Storm:
     def _done(self, *steps: Step) -> None:
         for step in steps:
             what = f"{type(step).__name__} {_name(step)}"
-            self._asked.append((step, what, lambda outcome: "" if isinstance(outcome, Done) else f"{outcome}"))
+            self._asked.append((step, what, lambda outcome: "" if isinstance(outcome, Done) else tell(outcome)))
 
     def _sends(self, tunnel: _Tunnel) -> None:
         packet = tunnel.packet("out", next(self._contents))
@@ -283,7 +280,7 @@ class _Storm:
     def _is_dropped(self, packet: bytes, counter: str, what: str) -> None:
         self._expected[counter] = self._expected.get(counter, 0) + 1
         self._enters("wire", packet, f"a packet {what}",
-                     lambda outcome: "" if outcome == Emerged(packets=()) else f"let in: {outcome!r:.200}")  # fmt: skip
+                     lambda outcome: "" if outcome == Emerged(packets=()) else f"let in: {tell(outcome)}")  # fmt: skip
 
     def _enters(self, side: Side, packet: bytes, what: str, fault: Fault) -> None:
         self.packets += 1
@@ -301,7 +298,7 @@ class _Storm:
 
 def _fault(outcome: Outcome, side: str, of_packet: Callable[[bytes], str]) -> str:
     if not isinstance(outcome, Emerged):
-        return f"{outcome}"
+        return tell(outcome)
     if len(outcome.packets) != 1:
         return "lost" if not outcome.packets else f"{len(outcome.packets)} packets emerge"
     (one,) = outcome.packets
@@ -324,13 +321,13 @@ def _name(step: Step) -> str:
     return ""
 
 
-def storm(adapter: Adapter, sas: int = SAS, seed: int = 1, tell: Tell = lambda what: None) -> Storm:
+def storm(adapter: Adapter, sas: int = SAS, seed: int = 1, progress: Tell = lambda what: None) -> Storm:
     """Replace so many SAs, half of which send. `AdapterError` from one that is no host."""
     began = time.perf_counter()
     one = _Storm(adapter, sas, seed)
     one.begin()
     before = _octets(adapter)
-    one.rage(tell)
+    one.rage(progress)
     after = _octets(adapter)
     one.end()
     kept = None if before is None or after is None else round((after - before) / sas, 1)

@@ -59,7 +59,7 @@ def _storms(names: Sequence[str], sas: int, tell: storm.Tell) -> tuple[list[Stor
     for name in names:
         try:
             with open_adapter(name) as adapter:
-                storms.append(storm.storm(adapter, sas, tell=lambda what, name=name: tell(f"{name}, {what}")))  # type: ignore[misc]
+                storms.append(storm.storm(adapter, sas, progress=lambda what, name=name: tell(f"{name}, {what}")))  # type: ignore[misc]
         except AdapterFailure as failure:
             failures[name] = str(failure)
     return storms, failures

@@ -59,6 +59,7 @@ FAMILIES = (
     "life",
     "xfrm-policy",
     "xfrm-state",
+    "xfrm-rekey",
     "xfrm-path",
     "xfrm-gso",
     "xfrm-life",
