@@ -49,8 +49,8 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     defect(
         "xfrm-mtu-offset-in-octets", "ours", "xfrm-mtu",
-        "the offset of fragments is that of what they would be with their headers",
-        ("xfrm.mtu", "content[size:], offset + size, ", "content[size:], offset + size + len(front) // 8 * 8 - 16, "),
+        "the offset of a fragment counts the header of the one before it",
+        ("xfrm.mtu", "        word = offset // 8 & _OFFSET ", "        word = (offset + len(front) * (offset > 0)) // 8 & _OFFSET "),
         breaks=("RFC4301-8.2.1-pmtu-ipv4-fragment",),
     ),
     defect(

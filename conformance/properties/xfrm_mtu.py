@@ -1,5 +1,7 @@
 """Packets that are too long for a link or a path: cut up where they may be, else discarded, and their sender is told."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
@@ -21,7 +23,7 @@ NOT_SET = ("copy", "clear")
 """Treatments of DF that leave it clear outside where it is inside."""
 
 
-@check(DF_SET, weight=2.0, proved_by=("xfrm-mtu-one-too-long",))
+@check(DF_SET, weight=2.0, proved_by=("xfrm-mtu-one-too-long", "xfrm-mtu-udp-forgotten"))
 def df_set(s: Scenario) -> None:
     """IPv4 with DF through a tunnel: what fits is protected, of the rest the sender is told how much would have fitted."""
     h = LinkedHost(s, wire=NARROW + WIDE)
@@ -59,7 +61,7 @@ def df_clear(s: Scenario) -> None:
     h.counters(about)
 
 
-@check(IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up",))
+@check(IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up", "xfrm-mtu-padding-forgotten"))
 def ipv6(s: Scenario) -> None:
     """IPv6: as IPv4 with DF."""
     h = LinkedHost(s, wire=WIDE)
@@ -214,7 +216,7 @@ def learned_of_nobody(s: Scenario) -> None:
     h, sa, version = _learner(s)
     packet = h.outgoing(version)
     h.policy("out", packet, h.template(sa), about=MAPPED)
-    wrong: list[dict[str, int]] = [{"spi": sa.spi ^ 0x0110}]
+    wrong: list[dict[str, Any]] = [{"spi": sa.spi ^ 0x0110}]
     wrong += [{"code": 3}] if s.outer_version(sa) == 4 else []  # ICMPv6 is to be read whatever its code is
     h.told(sa, 1380, MAPPED, **s.draw(st.sampled_from(wrong)))
     h.enters("plain", h.of_size(version, h.room(packet, [sa], LINK), dont_fragment=True), MAPPED)

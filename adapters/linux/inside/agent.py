@@ -17,7 +17,8 @@ Each operation has one result, a list too; packets that go with results follow i
     ["counters"]                 ["counters", {name: count}]
 
 A `host` is null, or has addresses, wire and blocked (as `case.Host`), and mtus (of wire and plain, null for any): the
-gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
+gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages `new`
+and `delete`.
 The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
