@@ -38,6 +38,10 @@ def _packet(size: int, *, options: bytes = b"", dont_fragment: bool = False) -> 
     )
 
 
+def _packet6(size: int) -> bytes:
+    return ip.build_ipv6(_NEAR6, _FAR6, 253, bytes(size - 40))
+
+
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("udp", [False, True])
 @pytest.mark.parametrize("mode", ["tunnel", "transport"])
@@ -45,11 +49,9 @@ def _packet(size: int, *, options: bytes = b"", dont_fragment: bool = False) -> 
 def test_what_has_room_fits_and_one_octet_more_does_not(outer: int, udp: bool, mode: str, encr: str) -> None:
     """The room is exact, for every length of the link."""
     state = state_of(_sa(mode, outer=outer, udp=udp, encr=encr))
+    make = _packet if outer == 4 or mode == "tunnel" else _packet6
     for most in range(1280, 1300):
-        small = _packet(60) if outer == 4 or mode == "tunnel" else ip.build_ipv6(_NEAR6, _FAR6, 253, bytes(20))
-        room = mtu.room(small, [state], most)
-        make = (lambda size: small[:4] + (size - 40).to_bytes(2, "big") + small[6:40] + bytes(size - 40)) \
-            if small[0] >> 4 == 6 else _packet  # fmt: skip
+        room = mtu.room(make(60), [state], most)
         for size, fits in ((room, True), (room + 1, False)):
             protected = encapsulate(state.entry, make(size), 1)
             assert isinstance(protected, bytes)
@@ -113,10 +115,8 @@ def test_nobody_is_told_about_errors_and_later_fragments() -> None:
 
 def test_a_message_with_a_wrong_checksum_says_nothing() -> None:
     """Of IPv4 and IPv6; and one that is cut short."""
-    for told in (
-        icmp.message(_ROUTER, _packet(1400), 1280),
-        icmp.message(_FAR6, ip.build_ipv6(_NEAR6, _FAR6, 9, b""), 1280),
-    ):
+    for router, packet in ((_ROUTER, _packet(1400)), (_FAR6, _packet6(1400))):
+        told = icmp.message(router, packet, 1280)
         assert told is not None
         said = icmp.read(ip.parse(told))
         assert said is not None
