@@ -143,4 +143,26 @@ DEFECTS: tuple[Defect, ...] = (
          "        return mtu or None\n"),
         breaks=("RFC4301-8.2.2-pmtu-aged",),
     ),
+    defect(
+        "xfrm-mtu-room-of-the-last-alone", "ours", "xfrm-mtu",
+        "of several SAs the outermost alone is counted",
+        ("xfrm.mtu", "    for place in reversed(range(len(bundle))):\n",
+         "    for place in range(len(bundle) - 1, len(bundle)):\n"),
+        breaks=("RFC4301-8.2.1-pmtu-ipv4-df-set",),
+    ),
+    defect(
+        "xfrm-mtu-later-fragments-pass", "ours", "xfrm-mtu",
+        "fragments behind the first are not held against policies that block",
+        ("xfrm.path", '    return Counter.OUT_POL_BLOCK if blocked else None\n',
+         "    later = ip.parse(one.packet).fragment_offset\n"
+         "    return Counter.OUT_POL_BLOCK if blocked and not later else None\n"),
+        breaks=("RFC4301-7.4-fragments-discard-rule",),
+    ),
+    defect(
+        "xfrm-mtu-no-ports-are-any", "ours", "xfrm-mtu",
+        "a packet whose ports cannot be seen fits any ports",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return number is None or self.first <= number <= self.last\n"),
+        breaks=("RFC4301-7.3-fragments-not-sent", "RFC4301-7.3-fragments-discarded"),
+    ),
 )  # fmt: skip
