@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import msgspec
 
 from espproof.reference.errors import Misuse
+from espproof.reference.xfrm.buffers import MOST_PIECES
 
 FORMAT = "espproof-case"
 VERSION = 1
@@ -66,7 +67,8 @@ class UdpEncapsulation(_Data, frozen=True, kw_only=True):
 
 
 class Lifetime(_Data, frozen=True, kw_only=True):
-    """RFC 4301 4.4.2.1. A soft limit asks for a new SA, a hard one ends this one; `None` means no limit."""
+    """RFC 4301 4.4.2.1. A soft limit asks for a new SA, a hard one ends this one; `None` means no limit. Seconds count
+    since the SA was added; those of use, which SAs in a host have, since its first packet passed (RFC 2367 2.3.2)."""
 
     soft_packets: Count | None = None
     hard_packets: Count | None = None
@@ -74,6 +76,8 @@ class Lifetime(_Data, frozen=True, kw_only=True):
     hard_octets: Count | None = None
     soft_seconds: Count | None = None
     hard_seconds: Count | None = None
+    soft_use_seconds: Count | None = None
+    hard_use_seconds: Count | None = None
 
 
 class Selector(_Data, frozen=True, kw_only=True):
@@ -109,7 +113,8 @@ class Mtus(_Data, frozen=True, kw_only=True):
 
 class Host(_Data, frozen=True, kw_only=True):
     """The host around ESP: its own addresses, those of hosts that it reaches over the wire (all others are on its plain
-    side), and the directions in which packets that no policy is for are discarded.
+    side), the directions in which packets that no policy is for are discarded, and whether a key manager is there, whose
+    events `read_events` reads.
 
     `mtus` say how long packets may be; `fragments` where IPv4 packets are cut up that are too long and may be: the ESP
     packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1).
@@ -118,6 +123,7 @@ class Host(_Data, frozen=True, kw_only=True):
     addresses: tuple[Address, ...]
     wire: tuple[Address, ...] = ()
     blocked: tuple[HostDirection, ...] = ()
+    key_manager: bool = False
     mtus: Mtus = Mtus()
     fragments: Literal["outside", "inside"] = "outside"
 
@@ -155,6 +161,13 @@ class Template(_Data, frozen=True, kw_only=True):
     optional: bool = False
 
 
+class PolicyLifetime(_Data, frozen=True, kw_only=True):
+    """Seconds since a policy was added: at a soft limit the key manager is told, at a hard one the policy ends too."""
+
+    soft_seconds: Count | None = None
+    hard_seconds: Count | None = None
+
+
 class Policy(_Data, frozen=True, kw_only=True):
     """One entry of the SPD: traffic, and what is to become of it. The lowest `priority` comes first, then the oldest.
 
@@ -170,6 +183,7 @@ class Policy(_Data, frozen=True, kw_only=True):
     mark: Mark | None = None
     if_id: Word = 0
     templates: tuple[Template, ...] = ()
+    lifetime: PolicyLifetime = PolicyLifetime()
 
 
 class Sa(_Data, frozen=True, kw_only=True):
@@ -325,9 +339,13 @@ class EmergedPacket(_Data, frozen=True, kw_only=True):
 
 
 class Emerged(_Outcome, tag="emerged", frozen=True, kw_only=True):
-    """What came of a packet that entered a host, in order; nothing if it was discarded."""
+    """What came of a packet that entered a host, in order; nothing if it was discarded.
+
+    `seen`, of a packet whose memory is shared: what its other owner sees in it afterwards.
+    """
 
     packets: tuple[EmergedPacket, ...]
+    seen: Octets | None = None
 
 
 class Counters(_Outcome, tag="counters", frozen=True, kw_only=True):
@@ -337,8 +355,41 @@ class Counters(_Outcome, tag="counters", frozen=True, kw_only=True):
     values: dict[str, Count]
 
 
+class Event(_Data, frozen=True, kw_only=True):
+    """What a key manager was told; `None` where it was not.
+
+    "acquire": a packet of that `flow` (its addresses, protocol and ports) under that policy wants an SA between two ends.
+    "soft" and "hard": a limit of the SA, or of the policy, was reached; without either, a request for an SA has run out.
+    """
+
+    kind: Literal["acquire", "soft", "hard"]
+    sa: Name | None = None
+    policy: Name | None = None
+    source: Address | None = None
+    destination: Address | None = None
+    flow: TrafficSelector | None = None
+
+
+class Events(_Outcome, tag="events", frozen=True, kw_only=True):
+    """What the key manager was told since its events were last read, in order."""
+
+    events: tuple[Event, ...]
+
+
 Outcome = (
-    Done | Sent | Delivered | Dropped | Passed | State | Audit | Emerged | Counters | Refused | Unsupported | Burst
+    Done
+    | Sent
+    | Delivered
+    | Dropped
+    | Passed
+    | State
+    | Audit
+    | Emerged
+    | Counters
+    | Events
+    | Refused
+    | Unsupported
+    | Burst
 )
 
 # ------------------------------------------------------------------------------------------------------------- steps
@@ -416,21 +467,60 @@ class DeletePolicy(_Step, tag="delete_policy", frozen=True, kw_only=True):
     policy: Name
 
 
+class Layout(_Data, frozen=True, kw_only=True):
+    """Of what the buffer of a packet is made: pieces of memory of these sizes in octets, the last with the rest, and
+    `room` octets behind that (`None`: as it comes). `shared`: somebody else has the same memory, and must not see it
+    change."""
+
+    pieces: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=2**16 - 1)], ...], msgspec.Meta(max_length=MOST_PIECES - 1)
+    ] = ()
+    room: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] | None = None
+    shared: bool = False
+
+
 class Enter(_Step, tag="enter", frozen=True, kw_only=True):
     """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it.
 
     With `segment` it is a super-packet (TCP or UDP): it stands for packets with so many octets of payload each, the last
-    with the rest, and these emerge.
+    with the rest, and these emerge. `way` is one of those in which an implementation says that packets enter there,
+    "" the usual one; it and `layout` say where the octets lie, and nothing about what is to become of them.
     """
 
     side: Side
     packet: Octets
     mark: Word = 0
     segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+    way: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    layout: Layout | None = None
 
 
 class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):
     """Read how many packets the host has discarded, by reason."""
+
+
+class ReadEvents(_Step, tag="read_events", frozen=True, kw_only=True):
+    """Read what the key manager of the host has been told, as far as it is new."""
+
+
+class UpdateSa(_Step, tag="update_sa", frozen=True, kw_only=True):
+    """Give the SA of that name its new lifetime, or make the SA for which an SPI is reserved (RFC 2367 3.1.2)."""
+
+    sa: Sa
+
+
+class ReserveSpi(_Step, tag="reserve_spi", frozen=True, kw_only=True):
+    """Keep an SPI for an SA to come (RFC 2367 3.1.1): that SA as far as it is known, without its keys."""
+
+    sa: Sa
+
+
+class FlushSas(_Step, tag="flush_sas", frozen=True, kw_only=True):
+    """Remove all SAs, and what is reserved or asked for."""
+
+
+class FlushPolicies(_Step, tag="flush_policies", frozen=True, kw_only=True):
+    """Remove all policies."""
 
 
 class AdvanceTime(_Step, tag="advance_time", frozen=True, kw_only=True):
@@ -453,6 +543,11 @@ Step = (
     | DeletePolicy
     | Enter
     | ReadCounters
+    | ReadEvents
+    | UpdateSa
+    | ReserveSpi
+    | FlushSas
+    | FlushPolicies
 )
 
 
@@ -474,8 +569,8 @@ class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
     def every_sa(self) -> tuple[Sa, ...]:
-        """The SAs that the case begins with and those that its steps add, in that order, each once."""
-        added = (step.sa for step in self.steps if isinstance(step, AddSa))
+        """The SAs that the case begins with and those that its steps add or reserve, in that order, each once."""
+        added = (step.sa for step in self.steps if isinstance(step, AddSa | ReserveSpi))
         return tuple(dict.fromkeys((*self.sas, *added)))
 
 

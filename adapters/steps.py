@@ -24,8 +24,12 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Inbound,
     InboundBurst,
+    Layout,
     Octets,
     Outbound,
     OutboundBurst,
@@ -33,13 +37,16 @@ from espproof.adapters.case import (
     Passed,
     ReadAudit,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sent,
     State,
     Step,
     Template,
     Unsupported,
+    UpdateSa,
 )
 
 
@@ -85,6 +92,8 @@ def _policy(step: AddPolicy) -> str:
         words += [f"{name} {ports.first}–{ports.last}"] if ports is not None else []
     words += [f"mark {one.mark.value:#x}/{one.mark.mask:#x}"] if one.mark is not None else []
     words += [f"interface {one.if_id}"] if one.if_id else []
+    for name, seconds in (("warns", one.lifetime.soft_seconds), ("ends", one.lifetime.hard_seconds)):
+        words += [f"{name} after {seconds} s"] if seconds is not None else []
     return ", ".join([*words, *(map(_template, one.templates) if one.templates else [one.action])])
 
 
@@ -98,7 +107,16 @@ def _enter(step: Enter) -> str:
     words = [f"{len(step.packet)} octets enter at {step.side}"]
     words += [f"to be cut up into {step.segment} each"] if step.segment else []
     words += [f"mark {step.mark:#x}"] if step.mark else []
-    return ", ".join(words)
+    words += [f"by way of {step.way}"] if step.way else []
+    return ", ".join([*words, *_layout(step.layout)])
+
+
+def _layout(one: Layout | None) -> list[str]:
+    if one is None:
+        return []
+    words = [f"in pieces of {', '.join(map(str, one.pieces))} and the rest"] if one.pieces else []
+    words += [f"{one.room} octets of room behind it"] if one.room is not None else []
+    return words + (["in memory that somebody else has too"] if one.shared else [])
 
 
 STEPS: dict[type[Step], StepKind] = {
@@ -182,6 +200,33 @@ STEPS: dict[type[Step], StepKind] = {
         take=lambda adapter, step: adapter.read_counters(),
         outcomes=(Counters, Unsupported),
         told=lambda step: "read the counters",
+    ),
+    ReadEvents: StepKind(
+        take=lambda adapter, step: adapter.read_events(),
+        outcomes=(Events, Refused, Unsupported),
+        told=lambda step: "read what the key manager was told",
+    ),
+    UpdateSa: StepKind(
+        take=lambda adapter, step: adapter.update_sa(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"update SA {step.sa.name}",
+        sa=lambda step: step.sa.name,
+    ),
+    ReserveSpi: StepKind(
+        take=lambda adapter, step: adapter.reserve_spi(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"reserve SPI {step.sa.spi:#010x} for SA {step.sa.name}",
+        sa=lambda step: step.sa.name,
+    ),
+    FlushSas: StepKind(
+        take=lambda adapter, step: adapter.flush_sas(),
+        outcomes=(Done, Unsupported),
+        told=lambda step: "remove all SAs",
+    ),
+    FlushPolicies: StepKind(
+        take=lambda adapter, step: adapter.flush_policies(),
+        outcomes=(Done, Unsupported),
+        told=lambda step: "remove all policies",
     ),
 }
 

@@ -37,6 +37,9 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
@@ -46,18 +49,23 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sa,
     Sent,
     State,
     Step,
     Unsupported,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome
 from espproof.adapters.linux.association import Untold
+from espproof.adapters.linux.events import Names
+from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host as RealHost
@@ -96,10 +104,22 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", local=True, counters=True, segments=("tcp",), mtus=True),
+    host=HostCapabilities(
+        ports="masks",
+        if_ids=True,
+        local=True,
+        counters=True,
+        events=("acquire", "soft", "hard"),
+        use_lifetimes=True,
+        policy_lifetimes=True,
+        update_sa=True,
+        reserve_spi=True,
+        flush=True,
+        mtus=True,
+    ),
 )
-"""Algorithms are those that the kernel could have; which it has is found out. Windows are the two ends of what works
-exactly: see `images.ANY_WINDOW`."""
+"""Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
+takes, and marks. Windows are the two ends of what works exactly: see `images.ANY_WINDOW`."""
 TIME_TRAVEL = "time-travel"
 """The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
@@ -121,6 +141,7 @@ class LinuxAdapter(Adapter):
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
+        self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
@@ -146,6 +167,8 @@ class LinuxAdapter(Adapter):
 
     def _probed(self) -> Capabilities:
         if self._place is None:
+            self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
+            self._questions.declared = self._declared
             return probe.narrowed(self._declared, self._takes)
         self._start()
         assert self._machine is not None
@@ -154,8 +177,24 @@ class LinuxAdapter(Adapter):
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
+        self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
         self._questions.declared = self._declared
         return probe.narrowed(self._declared, self._takes)
+
+    def _host_with_ways(self) -> HostCapabilities:
+        """What is known of the host, with its ways in: those that this kernel has and this gateway can use."""
+        ((_, sides, segments),), _ = self._ask([["ways"]], [], START_SECONDS)
+        assert self._declared.host is not None
+        if self._place is not None and self._place.card:
+            sides = {side: names for side, names in sides.items() if side != "wire"}
+        in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
+        return msgspec.structs.replace(
+            self._declared.host,
+            ways={side: tuple(name for name in names if name != PIECES) for side, names in sides.items()},
+            layouts=("pieces", "shared") if in_pieces else ("shared",),
+            segments=tuple(segments),
+            marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
+        )
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
         """One after the other: the tables of devices are small."""
@@ -210,12 +249,35 @@ class LinuxAdapter(Adapter):
     def read_counters(self) -> Counters | Unsupported:
         return self._one(ReadCounters())  # type: ignore[return-value]
 
+    def read_events(self) -> Events | Refused | Unsupported:
+        return self._one(ReadEvents())  # type: ignore[return-value]
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(UpdateSa(sa=sa))  # type: ignore[return-value]
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(ReserveSpi(sa=sa))  # type: ignore[return-value]
+
+    def flush_sas(self) -> Done | Unsupported:
+        return self._one(FlushSas())  # type: ignore[return-value]
+
+    def flush_policies(self) -> Done | Unsupported:
+        return self._one(FlushPolicies())  # type: ignore[return-value]
+
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
 
     def take(self, step: Step) -> Outcome:
         return self._do([step])[0]
+
+    def take_all(self, steps: Sequence[Step]) -> list[Outcome]:
+        return self._do(steps)
+
+    def kernel_octets(self) -> int:
+        """What the allocator of a kernel in user mode has handed out."""
+        ((_, octets),), _ = self._ask([["objects"]], [], ANSWER_SECONDS)
+        return int(octets)
 
     def execute(self, case: Case) -> Transcript:
         """The whole case as one message, or several where the guest's memory is too small for it."""
@@ -248,8 +310,10 @@ class LinuxAdapter(Adapter):
         outcomes = []
         try:
             for number, step in enumerate(steps):
-                outcomes.append(known.get(number) or self._declined(step, outcome(step, next(told), queue)))
+                its = known.get(number) or self._declined(step, outcome(step, next(told), queue, self._names))
+                outcomes.append(its)
                 messages.fits(step, outcomes[-1])
+                self._names.learn(step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes

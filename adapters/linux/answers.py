@@ -21,10 +21,12 @@ from espproof.adapters.case import (
     Passed,
     ReadState,
     Refused,
+    ReserveSpi,
     Sent,
     Unsupported,
 )
 from espproof.adapters.linux import association
+from espproof.adapters.linux.events import Names, events
 from espproof.adapters.linux.questions import Asked
 
 _LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
@@ -36,8 +38,8 @@ OF_THE_GATEWAY = "an address that is ours"
 _SIDES = ("wire", "plain", "local")
 
 
-def outcome(step: Asked, result: list[Any], packets: Iterator[bytes]) -> Outcome:
-    """What the agent's result means."""
+def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Names) -> Outcome:
+    """What the agent's result means; `names` are those of the case."""
     match result:
         case ["done"]:
             return Done()
@@ -55,11 +57,13 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes]) -> Outcome
                 return Burst(results=tuple(fates))
             (fate,) = fates
             return fate
-        case ["emerged", list(sides)] if all(side in _SIDES for side in sides):
+        case ["emerged", list(sides), bool(is_seen)] if all(side in _SIDES for side in sides):
             emerged = [EmergedPacket(side=side, packet=Octets(next(packets))) for side in sides]
-            return Emerged(packets=tuple(emerged))
+            return Emerged(packets=tuple(emerged), seen=Octets(next(packets)) if is_seen else None)
         case ["counters", dict(values)] if all(isinstance(count, int) and count > 0 for count in values.values()):
             return Counters(values=values)
+        case ["events", list(told)]:
+            return events(told, names)
         case ["state", str(answer)]:
             return association.state(bytes.fromhex(answer))
     raise ValueError(f"no result: {result!s:.200}")
@@ -69,6 +73,8 @@ def _refusal(step: Asked, number: int, words: str) -> Outcome:
     if isinstance(step, ReadState | DeleteSa) and number == errno.ESRCH:
         return Refused(reason="the kernel has deleted the SA")
     text = _text(number, words)
+    if isinstance(step, ReserveSpi) and number == errno.ENOENT:
+        return Refused(reason=text)
     return Unsupported(what=text) if number in _LACKING else Refused(reason=text)
 
 

@@ -11,6 +11,8 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Enter,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
@@ -18,14 +20,17 @@ from espproof.adapters.case import (
     Outbound,
     OutboundBurst,
     ReadCounters,
+    ReadEvents,
     ReadState,
+    ReserveSpi,
     Sa,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.super_packet import super_packet
+from espproof.adapters.linux.entering import entering
 from espproof.adapters.steps import STEPS
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -45,36 +50,50 @@ class Questions:
         self._time_travels = time_travels
         self._reqid = 0
         self._of_host = False
+        self._keeps_headers = False
+        """Whether an SA in transport mode may bring out the outer header of a packet."""
 
     def of(self, step: Asked) -> Question:
         """What to ask for. `Untold` for what xfrm has no words for."""
         match step:
             case messages.Reset(host=host):
-                self._of_host = host is not None
+                self._of_host, self._keeps_headers = host is not None, False
                 return ["reset", self._time_travels, host and self._described_host(host)], ()
             case AddSa(sa=sa):
+                self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
+            case Enter(side="wire", way="splice") if self._keeps_headers:
+                raise Untold("packets out of a file, where their own headers come out")
             case DeleteSa(sa=name):
                 return ["delete", name], ()
+            case UpdateSa(sa=sa):
+                return ["update", self._described(sa, update=True)], ()
             case ReadState(sa=name):
                 return ["read", name], ()
             case AdvanceTime(seconds=seconds) if self._time_travels:
                 return ["wait", seconds], ()
         return _with_packets(step) or _about_policies(step)
 
-    def _described(self, sa: Sa) -> dict[str, Any]:
+    def _described(self, sa: Sa, *, update: bool = False) -> dict[str, Any]:
         missing = self.declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
         if missing and not missing.startswith(("encryption", "integrity")):
             raise Untold(missing)
         self._reqid += 1
-        return association.describe(sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host)
+        return association.describe(
+            sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host, update=update
+        )
 
     def _described_host(self, host: Host) -> dict[str, Any]:
         its = self.declared.host
         if host.mtus != Mtus() and not (its and its.mtus and host.fragments in its.fragments):
             raise Untold("mtus")
-        mtus = [host.mtus.wire, host.mtus.plain]
-        return {"addresses": host.addresses, "wire": host.wire, "blocked": host.blocked, "mtus": mtus}
+        return {
+            "addresses": host.addresses,
+            "wire": host.wire,
+            "blocked": host.blocked,
+            "mtus": [host.mtus.wire, host.mtus.plain],
+            "key_manager": host.key_manager,
+        }
 
 
 def _with_packets(step: Asked) -> Question | None:
@@ -90,11 +109,8 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter(side=side, packet=packet, mark=0, segment=0):
-            return ["enter", side, ""], [packet]
-        case Enter(side="plain", packet=packet, mark=0, segment=size):
-            header, changed = super_packet(packet, size)
-            return ["enter", "plain", header.hex()], [changed]
+        case Enter():
+            return entering(step)
     return None
 
 
@@ -106,6 +122,14 @@ def _about_policies(step: Asked) -> Question:
             return ["unpolicy", name], ()
         case ReadCounters():
             return ["counters"], ()
+        case ReadEvents():
+            return ["events"], ()
+        case ReserveSpi(sa=sa):
+            return ["reserve", association.reserve(sa).hex()], ()
+        case FlushSas():
+            return ["flush", "sas"], ()
+        case FlushPolicies():
+            return ["flush", "policies"], ()
     raise Untold(f"operation {type(step).__name__}")
 
 

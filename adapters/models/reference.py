@@ -4,6 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +21,8 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    Event,
+    Events,
     Host,
     Octets,
     Outbound,
@@ -31,7 +34,16 @@ from espproof.adapters.case import (
     State,
     Unsupported,
 )
-from espproof.adapters.translate import TRUE, host_of, policy_of, security_association, starting_state, state_of
+from espproof.adapters.translate import (
+    TRUE,
+    host_of,
+    layout_of,
+    policy_of,
+    security_association,
+    selector_of,
+    starting_state,
+    state_of,
+)
 
 
 class ReferenceAdapter(Adapter):
@@ -65,7 +77,7 @@ class ReferenceAdapter(Adapter):
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         try:
             if self._host is not None:
-                self._host.states.add(state_of(sa, self._now, self._modules))
+                self._host.add(state_of(sa, self._now, self._modules), self._now)
                 return Done()
             parameters = security_association(sa, self._modules)
             self._endpoint.add(parameters, starting_state(sa, parameters, self._now, self._modules))
@@ -118,7 +130,7 @@ class ReferenceAdapter(Adapter):
         if self._host is None:
             return _NO_HOST
         try:
-            policy = policy_of(step.policy, self._modules)
+            policy = policy_of(step.policy, self._now, self._modules)
             (self._host.spd.replace if step.replace else self._host.spd.add)(policy)
         except ValueError as error:
             return Refused(reason=str(error))
@@ -137,13 +149,17 @@ class ReferenceAdapter(Adapter):
         if self._host is None:
             return _NO_HOST
         try:
-            emerged = self._host.enter(step.side, bytes(step.packet), step.mark, self._now, segment=step.segment)
+            emerged = self._host.enter(
+                step.side, bytes(step.packet), step.mark, self._now, segment=step.segment, way=step.way,
+                layout=layout_of(step.layout, self._modules),
+            )  # fmt: skip
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         return Emerged(
             packets=tuple(
                 EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            )
+            ),
+            seen=None if self._host.memory.seen is None else Octets(self._host.memory.seen),
         )
 
     def read_counters(self) -> Counters | Unsupported:
@@ -151,12 +167,55 @@ class ReferenceAdapter(Adapter):
             return _NO_HOST
         return Counters(values={counter.value: count for counter, count in self._host.counters.items()})
 
+    def read_events(self) -> Events | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        if self._host.key_manager is None:
+            return Refused(reason="the host has no key manager")
+        return Events(events=tuple(map(_event, self._host.key_manager.read())))
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._of_sa(sa, lambda state: self._host.update(state, self._now))
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._of_sa(sa, lambda state: self._host.states.reserve(state.sa, self._now))
+
+    def _of_sa(self, sa: Sa, change: Callable[[Any], None]) -> Done | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        try:
+            change(state_of(sa, self._now, self._modules))
+        except (self._modules.errors.Misuse, ValueError) as error:
+            return Refused(reason=str(error))
+        return Done()
+
+    def flush_sas(self) -> Done | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        self._host.flush()
+        return Done()
+
+    def flush_policies(self) -> Done | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        self._host.spd.clear()
+        return Done()
+
     def advance_time(self, seconds: int) -> Done | Unsupported:
         self._now += seconds
+        if self._host is not None:
+            self._host.pass_time(self._now)
         return Done()
 
 
 _NO_HOST = Unsupported(what="a case without a host")
+
+
+def _event(one: Any) -> Event:
+    """An event of `reference.xfrm.events` in the words of a Case."""
+    ends = [None if end is None else str(ip_address(end)) for end in (one.source, one.destination)]
+    flow = None if one.flow is None else selector_of(one.flow)
+    return Event(kind=one.kind.value, sa=one.sa, policy=one.policy, source=ends[0], destination=ends[1], flow=flow)
 
 
 def _record(one: Any) -> AuditRecord:

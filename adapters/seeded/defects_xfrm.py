@@ -4,6 +4,9 @@ from espproof.adapters.seeded.model import defect
 
 _BEST = "            if found and (best is None or found[0] < best[0]):\n"
 _RANK = "        rank = self._ranks[policy.name] = _Rank(policy.priority, self._age)\n"
+_GROUP = "        for shape, entries in self._groups.get((direction, flow.version, if_id), {}).items():\n"
+_DESTINATION_MASK = "        _mask(one.destination),\n"
+_DESTINATION_BITS = "        0 if one.destination is None else int(one.destination.network_address),\n"
 _MATCH = "            flow.version == self.version\n"
 _OF_SOURCE = "            and _within(self.source, flow.source)\n"
 _OF_DESTINATION = "            and _within(self.destination, flow.destination)\n"
@@ -133,7 +136,9 @@ DEFECTS = (
         "xfrm-policy-any-version", "LP-012", "xfrm-policy",
         "a policy for all addresses of one IP version is taken for packets of the other too",
         ("xfrm.policy", _MATCH, "            (flow.version == self.version or not (self.source or self.destination))\n"),
-        ("xfrm.spd", "            if shape.version != flow.version or shape.if_id", "            if shape.if_id"),
+        ("xfrm.spd", _GROUP,
+         "        shapes = [one for version in (4, 6) for one in self._groups.get((direction, version, if_id), {}).items()]\n"
+         "        for shape, entries in shapes:\n"),
         breaks=("RFC4301-4.4.1.1-one-version",),
     ),
     defect(
@@ -146,13 +151,11 @@ DEFECTS = (
         ("xfrm.policy", "def _within(",
          "def _cut(octets: bytes, count: int) -> bytes:\n    return octets[:count].ljust(len(octets), b\"\\0\")\n\n\n"
          "def _within("),
-        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
-         "        bits = self.destination if self.destination < 0 else self.destination // 8 * 8\n"
-         "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, bits) + protocol\n"),
-        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
-         "    octets = b\"\" if one.source is None else one.source.network_address.packed\n"
-         "    if one.destination is not None:\n"
-         "        octets += _first_bits(one.destination.network_address.packed, one.destination.prefixlen // 8 * 8)\n"),
+        ("xfrm.spd", _DESTINATION_MASK,
+         "        _mask(one.destination and one.destination.supernet(new_prefix=one.destination.prefixlen // 8 * 8)),\n"),
+        ("xfrm.spd", _DESTINATION_BITS,
+         "        0 if one.destination is None else int(\n"
+         "            one.destination.supernet(new_prefix=one.destination.prefixlen // 8 * 8).network_address\n        ),\n"),
         breaks=("RFC4301-4.4.1.1-remote-address",),
     ),
     defect(
@@ -160,26 +163,20 @@ DEFECTS = (
         "a prefix of the near side is not looked at where it is longer than 64 bits, or 24 of IPv4",
         ("xfrm.policy", _OF_SOURCE,
          "            and (_within(self.source, flow.source) or self.source.prefixlen > (24, 64)[flow.version == 6])\n"),
-        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
-         "        bits = min(self.source, 24 if flow.version == 4 else 64)\n"
-         "        return _first_bits(flow.source, bits) + _first_bits(flow.destination, self.destination) + protocol\n"),
-        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
-         "    octets = b\"\"\n"
-         "    if one.source is not None:\n"
-         "        bits = min(one.source.prefixlen, 24 if one.version == 4 else 64)\n"
-         "        octets += _first_bits(one.source.network_address.packed, bits)\n"
-         "    if one.destination is not None:\n"
-         "        octets += one.destination.network_address.packed\n"),
+        ("xfrm.spd", "        _mask(one.source),\n",
+         "        _mask(one.source and one.source.supernet(new_prefix=min(one.source.prefixlen, (24, 64)[one.version == 6]))),\n"),
+        ("xfrm.spd", "        0 if one.source is None else int(one.source.network_address),\n",
+         "        0 if one.source is None else int(\n"
+         "            one.source.supernet(new_prefix=min(one.source.prefixlen, (24, 64)[one.version == 6])).network_address\n"
+         "        ),\n"),
         breaks=("RFC4301-4.4.1.1-local-address",),
     ),
     defect(
         "xfrm-policy-protocol-bits", "ours", "xfrm-policy",
         "of a protocol the last bit is not compared",
         ("xfrm.policy", _OF_PROTOCOL, "            and (self.protocol is None or self.protocol | 1 == flow.protocol | 1)\n"),
-        ("xfrm.spd", "        protocol = bytes((flow.protocol,)) if self.protocol else b\"\"\n",
-         "        protocol = bytes((flow.protocol | 1,)) if self.protocol else b\"\"\n"),
-        ("xfrm.spd", "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol,)))\n",
-         "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol | 1,)))\n"),
+        ("xfrm.spd", "        0 if one.protocol is None else 0xFF,\n", "        0 if one.protocol is None else 0xFE,\n"),
+        ("xfrm.spd", "        one.protocol or 0,\n", "        (one.protocol or 0) & 0xFE,\n"),
         breaks=("RFC4301-4.4.1.1-protocol",),
     ),
     defect(
@@ -214,6 +211,11 @@ DEFECTS = (
         ("xfrm.policy", _TO_PORT,
          "            and (flow.protocol in _ICMP or self.destination_ports is None\n"
          "                 or self.destination_ports.has(flow.destination_port))\n"),
+        ("xfrm.spd", "        _common(one.destination_ports),\n",
+         "        0 if one.protocol in (1, 58) else _common(one.destination_ports),\n"),
+        ("xfrm.spd", "        0 if one.destination_ports is None else one.destination_ports.first & _common(one.destination_ports),\n",
+         "        0 if one.destination_ports is None or one.protocol in (1, 58)\n"
+         "        else one.destination_ports.first & _common(one.destination_ports),\n"),
         breaks=("RFC4301-4.4.1.1-icmp",),
     ),
     defect(
@@ -222,6 +224,12 @@ DEFECTS = (
         ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
          "        return number is None or self.first <= number <= self.last\n"),
         breaks=("RFC4301-4.4.1.1-fragment-without-ports",),
+    ),
+    defect(
+        "xfrm-policy-first-fragment-without-ports", "linux 6.1", "xfrm-policy",
+        "a first fragment has no ports, as if it were one behind it",
+        ("xfrm.policy", "    if packet.fragment_offset == 0:\n", "    if not packet.fragment:\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
     ),
     defect(
         "xfrm-policy-next-header-of-ipv6", "ours", "xfrm-policy",
@@ -314,15 +322,15 @@ DEFECTS = (
     defect(
         "xfrm-state-oldest-of-a-request", "S-009", "xfrm-state",
         "of several SAs of one request the oldest is used: a new one does not take over",
-        ("xfrm.states", "        self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
-         "        self._leaving.setdefault(_wanted(state), []).append(state)\n"),
+        ("xfrm.states", "            self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
+         "            self._leaving.setdefault(_wanted(state), []).append(state)\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
     ),
     defect(
         "xfrm-state-deleted-by-its-twin", "V-040", "xfrm-state",
         "a new SA with the ends of an old one takes the old one's packets away from it",
-        ("xfrm.states", "        return next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n",
-         "        found = next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n"
+        ("xfrm.states", "        return next((one for one in states if one.mark.has(mark)), None)\n",
+         "        found = next((one for one in states if one.mark.has(mark)), None)\n"
          "        kin = [one for one in self if found and one.sa.direction == \"in\" and one.reqid == found.reqid]\n"
          "        return found if kin[-1:] == [found] else None\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),

@@ -31,7 +31,7 @@ from espproof.reference.errors import Misuse
 
 PREFIX = "espproof_seeded_"
 MODULES = (
-    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.host", "xfrm.mtu", "xfrm.policy",
+    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.buffers", "xfrm.host", "xfrm.mtu", "xfrm.policy",
     "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""

@@ -8,13 +8,15 @@ nobody protects leaves there too, and can be seen. Whoever sends to the host is 
 
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 from espproof.adapters.capabilities import HostCapabilities
 from espproof.adapters.case import (
     AddPolicy,
     DeletePolicy,
     Enter,
+    FlushPolicies,
+    FlushSas,
     Host,
     HostDirection,
     Mark,
@@ -22,21 +24,27 @@ from espproof.adapters.case import (
     Policy,
     PortRange,
     ReadCounters,
+    ReadEvents,
+    ReserveSpi,
     Sa,
     Side,
     Template,
     TrafficSelector,
+    UpdateSa,
 )
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference import ip
 from espproof.reference.xfrm.policy import flow_of
 
+EventKind = Literal["acquire", "soft", "hard"]
+
 
 class HostScenario:
     """A host in the making, around a `Scenario` that it writes into."""
 
-    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = ()) -> None:
+    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = (), events: Sequence[EventKind] = ()) -> None:
+        """With `events`, a key manager is told these."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
@@ -49,7 +57,10 @@ class HostScenario:
             addresses=tuple(near for near, _ in pairs),
             wire=(*(far for _, far in pairs), *far_hosts),
             blocked=tuple(blocked),
+            key_manager=bool(events),
         )
+        for kind in events:
+            s.need(f"events {kind}", kind in self.caps.events)
 
     # ---------------------------------------------------------------------------------------------------------- SAs
 
@@ -138,12 +149,25 @@ class HostScenario:
 
     def of_ours(self, sa: Sa, **fields: Any) -> bytes:
         """A packet of the host's own that an SA can carry: between its ends, or from the host to the far one."""
-        ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
-        version = self.s.outer_version(sa)
-        if sa.mode == "tunnel":
-            version = self.version_in(sa)
-            ends = ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1]
+        version, ends = self._ends_of_ours(sa)
         return packets.build(packets.Recipe(version=version, **fields), *ends)
+
+    def datagram_of_ours(self, sa: Sa, length: int) -> bytes:
+        """The same as a UDP datagram of so many octets, with nothing in its headers that a host would not write itself:
+        no identification, as it is not to be fragmented, and no flow label."""
+        version, ends = self._ends_of_ours(sa)
+        content = upper_layers.upper_layer(upper_layers.UDP, length, ends)
+        recipe = packets.Recipe(
+            version=version, protocol=upper_layers.UDP, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        return packets.build(recipe, *ends)
+
+    def _ends_of_ours(self, sa: Sa) -> tuple[int, tuple[bytes, bytes]]:
+        if sa.mode == "transport":
+            return self.s.outer_version(sa), (ip_address(sa.source).packed, ip_address(sa.destination).packed)
+        version = self.version_in(sa)
+        return version, (ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1])
 
     @staticmethod
     def message(version: int, protocol: int, first: int, second: int, direction: str = "out") -> bytes:
@@ -174,3 +198,23 @@ class HostScenario:
         """Read the counters, where they can be."""
         if self.caps.counters:
             self.s.step(ReadCounters(requirement=about))
+
+    # --------------------------------------------------------------------------------------------------- key manager
+
+    def events(self, about: str) -> None:
+        """Read what the key manager was told."""
+        self.s.step(ReadEvents(requirement=about))
+
+    def update(self, sa: Sa, about: str) -> None:
+        """A new lifetime for an SA, or the SA for which its SPI is reserved."""
+        self.s.need("update_sa", self.caps.update_sa)
+        self.s.step(UpdateSa(sa=sa, requirement=about))
+
+    def reserve(self, sa: Sa, about: str) -> None:
+        self.s.need("reserve_spi", self.caps.reserve_spi)
+        self.s.step(ReserveSpi(sa=sa, requirement=about))
+
+    def flush(self, what: Literal["sas", "policies"], about: str) -> None:
+        """Remove all SAs, or all policies."""
+        self.s.need("flush", self.caps.flush)
+        self.s.step(FlushSas(requirement=about) if what == "sas" else FlushPolicies(requirement=about))

@@ -1,14 +1,14 @@
 """A random life of a host: policies and SAs come and go, packets go through it, and the counters are read.
 
 A pool of tunnels, each for one direction, of which each is there or not; one that is made again has new keys and another
-SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.first-decides`.
+SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.oldest-of-equals`.
 """
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import HostDirection, Policy, Sa
+from espproof.adapters.case import HostDirection, Policy, Sa, Side
 from espproof.conformance.checks.host import HostScenario
 
 MOST_STEPS = 24
@@ -87,7 +87,7 @@ class HostLife:
         self._h.delete(chosen, self._about)
 
     def _send(self) -> None:
-        self._h.enters("plain", self._h.outgoing(self._version), self._about)
+        self._h.enters("plain", self._h.outgoing(self._version), self._about, **self._way("plain"))
 
     def _receive(self) -> None:
         h, s = self._h, self._h.s
@@ -101,4 +101,10 @@ class HostLife:
         protected = s.peer(sa).protect(packet, number)
         if s.draw(st.sampled_from((False, False, False, True))):
             protected = s.forge(protected, sa)
-        h.enters("wire", protected, self._about)
+        h.enters("wire", protected, self._about, **self._way("wire"))
+
+    def _way(self, side: Side) -> dict[str, Any]:
+        """Mostly the usual one; in the clear nobody enters from the wire by another."""
+        ways = self._h.caps.ways.get(side, ())
+        way = self._h.s.draw(st.sampled_from(("", *ways))) if ways else ""
+        return {"way": way} if way else {}

@@ -6,7 +6,7 @@ off, and what is inside is the next one's packet. Nothing may emerge that the re
 that leaves in the clear though it is to be protected is a finding of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    Events,
     Host,
     Octets,
     Outbound,
@@ -27,13 +28,22 @@ from espproof.adapters.case import (
     Sa,
     Sent,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
+from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
-from espproof.conformance.requirements.ids import DROPPED_COUNTED_ONCE, IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
+from espproof.conformance.requirements.ids import (
+    CLONES_UNCHANGED,
+    DROPPED_COUNTED_ONCE,
+    FRAGMENTS_READ_ONLY,
+    IN_THE_CLEAR,
+    PASSED_NOT_COUNTED,
+    counter_rule,
+)
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, take_trailer
@@ -100,11 +110,13 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if sa.direction == "out" and isinstance(right, Done)
     }
     everyone = list(layers.values())
+    kinds = caps.host.events if caps.host is not None else ()
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
-        if isinstance(step, AddSa) and step.sa.direction == "out" and isinstance(right, Done):
+        if _makes_a_sender(step, right, layers):
+            assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers, case.host))
+        told = list(_step(number, step, outcome, right, layers, case.host, kinds))
         if step.behaviour:
             continue
         if step.requirement:
@@ -112,6 +124,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
+        if isinstance(step, Enter) and isinstance(outcome, Emerged) and outcome.seen is not None:
+            tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
             tried |= {counter_rule(name) for name in right.values}
             tried.add(DROPPED_COUNTED_ONCE if right.values else PASSED_NOT_COUNTED)
@@ -123,7 +137,21 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
     return Judgement(tuple(findings), frozenset(tried))
 
 
-def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer], host: Host | None) -> Judged:
+def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bool:
+    if not isinstance(step, AddSa | UpdateSa) or step.sa.direction == "in" or not isinstance(right, Done):
+        return False
+    return isinstance(step, AddSa) or step.sa.name not in layers
+
+
+def _step(
+    number: int,
+    step: Step,
+    got: Outcome,
+    want: Outcome,
+    layers: dict[str, _Layer],
+    host: Host | None,
+    kinds: Collection[str],
+) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         assert host is not None
         is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
@@ -134,8 +162,11 @@ def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str
             if one.side == other.side:
                 yield from too_long.judge_pieces(mine, right)
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
+        yield from _seen(step, got.seen, want.seen)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
+    elif isinstance(want, Events) and isinstance(got, Events):
+        yield from judge_events(got, want, kinds)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
 
@@ -157,7 +188,10 @@ def _emerged(
             if is_.packet == _inmost(should.packet, path, numbers):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, host)
+                is_special = bool(step.way) or step.layout is not None
+                yield from _protected(
+                    number, is_.packet, should.packet, path, numbers, layers, host, is_special=is_special
+                )
         elif should.side != "local" and too_long.is_message(should.packet, host):
             yield from too_long.judge_message(is_.packet, should.packet, host)
         elif is_.packet != should.packet:
@@ -169,6 +203,19 @@ def _emerged(
     for more in got[len(want) :]:
         clear = " in the clear" if more.side != "local" and _is_clear(more.packet, step) else ""
         yield None, f"a packet emerges at {more.side}{clear}, expected {'no other' if want else 'it discarded'}"
+
+
+def _seen(step: Enter, got: Octets | None, want: Octets | None) -> Iterator[tuple[str | None, str]]:
+    """What the other owner of the packet's memory sees in it afterwards: the packet, also where nobody has asked."""
+    if got is None and want is not None:
+        yield _about_memory(step), "it is not told what the other owner of its memory sees"
+    elif got is not None and got != step.packet:
+        told = difference(got, step.packet)
+        yield _about_memory(step), f"the other owner of its memory sees other octets afterwards: {told}"
+
+
+def _about_memory(step: Enter) -> str:
+    return FRAGMENTS_READ_ONLY if step.layout is not None and step.layout.pieces else CLONES_UNCHANGED
 
 
 def _is_clear(packet: bytes, step: Enter) -> bool:
@@ -191,8 +238,11 @@ def _protected(
     numbers: Sequence[int],
     layers: dict[str, _Layer],
     host: Host,
+    *,
+    is_special: bool,
 ) -> Judged:
-    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside.
+    """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside. Where
+    it came in a special way or buffer, that is what the step is about, and not the algorithms.
 
     Another SA than the right one is a finding of its own: nothing of it fits the right one.
     """
@@ -209,9 +259,11 @@ def _protected(
             yield from too_long.judge_message(mine, right, host)
             right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
-        yield from layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
+        told = layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:
+            yield from ((None, message) for _, message in told) if is_special else told
             return
+        yield from told
         got, want = mine, right
 
 

@@ -61,7 +61,9 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-life",
     "xfrm-mtu",
+    "xfrm-way",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -100,9 +102,12 @@ _DOCUMENTS = (
     "RFC7634",
     "RFC8750",
     "RFC4868",
+    "RFC2367",
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
+    "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
+    "LINUX.skbuff",
 )
 _FIELDS = frozenset(
     {

@@ -46,6 +46,8 @@ COUNTS = "RFC4303-3.4.3-validated-counts"
 NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_THE_CLEAR = "RFC4301-5.1-never-in-the-clear"
 DROPPED_COUNTED_ONCE = "LINUX.xfrm_proc-counters-dropped-counted-once"
+CLONES_UNCHANGED = "LINUX.skbuff-shared-clones-unchanged"
+FRAGMENTS_READ_ONLY = "LINUX.skbuff-geometry-fragments-read-only"
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 
 

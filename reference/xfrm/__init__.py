@@ -5,6 +5,7 @@
     states      the SAs of a host: which one a packet came for, which one a template asks for
     counters    the reasons to drop a packet, as `/proc/net/xfrm_stat` counts them
     path        input, policy check and output, each an ordered table of stages with the counters that they can raise
+    buffers        where the octets of a packet lie, and who else has them
     segmentation   super-packets: the packets that one stands for
     host        the whole: a packet enters at one side, packets emerge
 

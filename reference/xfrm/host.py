@@ -14,14 +14,16 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from espproof.reference import ip, udp_encapsulation
+from espproof.reference import esp, ip, udp_encapsulation
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import spi_of
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
 from espproof.reference.xfrm import icmp, mtu, segmentation
+from espproof.reference.xfrm.buffers import Layout, Memory
 from espproof.reference.xfrm.counters import Counter
+from espproof.reference.xfrm.events import KeyManager, Wanted
 from espproof.reference.xfrm.path import (
     CHECK,
     INPUT,
@@ -34,7 +36,7 @@ from espproof.reference.xfrm.path import (
     Protecting,
     walk,
 )
-from espproof.reference.xfrm.policy import Direction, flow_of
+from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of
 from espproof.reference.xfrm.spd import Spd
 from espproof.reference.xfrm.states import State, States
 
@@ -59,6 +61,8 @@ class Host:
         wire: Iterable[bytes] = (),
         blocked: Iterable[Direction] = (),
         links: mtu.Links = mtu.Links(),  # noqa: B008 -- a tuple
+        *,
+        key_manager: bool = False,
     ) -> None:
         """`addresses` are the host's own, `wire` those behind the wire (network order); `blocked` are the directions in
         which packets that no policy is for are discarded; `links` say how long packets may be."""
@@ -73,17 +77,59 @@ class Host:
         self.spd = Spd()
         self.states = States()
         self.counters: Tally[Counter] = Tally()
+        self.key_manager = KeyManager() if key_manager else None
+        self.memory = Memory()
 
     def blocks(self, direction: Direction) -> bool:
         """Whether packets of that direction are discarded where no policy is for them."""
         return direction in self._blocked
 
     def has_ended(self, state: State, now: float) -> bool:
-        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1)."""
-        if state.entry.state.lifetime_status(now) != "hard":
+        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1). The key manager is told of it,
+        and of a soft one."""
+        status = state.entry.state.lifetime_status(now)
+        if status == "soft" and self.key_manager is not None:
+            self.key_manager.warn(state)
+        if status != "hard":
             return False
         self.states.delete(state.sa.name)
+        if self.key_manager is not None:
+            self.key_manager.end(state)
         return True
+
+    # -------------------------------------------------------------------------------------------------- key manager
+
+    def wants(
+        self, template: Template, policy: Policy, source: bytes, destination: bytes, flow: Flow, now: float
+    ) -> None:
+        """A packet of that flow is without the SA that a template asks for."""
+        if self.key_manager is not None:
+            wanted = Wanted(source, destination, template.reqid, template.mode, policy.mark, policy.if_id)
+            self.key_manager.ask(wanted, policy.name, flow, now)
+
+    def add(self, state: State, now: float = 0) -> None:
+        """Install an SA, which may be one that was asked for. `Misuse` as `States.add`."""
+        self.states.add(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(state)
+
+    def update(self, state: State, now: float = 0) -> None:
+        """Another lifetime for an SA, or the SA for which its SPI is reserved. `Misuse` as `States.update`."""
+        changed = self.states.update(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(changed)
+            self.key_manager.renew(changed)
+
+    def flush(self) -> None:
+        """Remove all SAs, and what was asked for."""
+        self.states.clear()
+        if self.key_manager is not None:
+            self.key_manager.forget()
+
+    def pass_time(self, now: float) -> None:
+        """With a key manager, SAs and policies end when their time is over, and not with the next packet."""
+        if self.key_manager is not None:
+            self.key_manager.pass_time(self.states, self.spd, now)
 
     def iv(self, entry: Entry) -> bytes:
         """An IV that no packet under that key has had."""
@@ -93,17 +139,28 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ packets
 
     def enter(
-        self, side: Side, packet: bytes, mark: int = 0, now: float = 0, *, segment: int = 0
+        self,
+        side: Side,
+        packet: bytes,
+        mark: int = 0,
+        now: float = 0,
+        *,
+        segment: int = 0,
+        way: str = "",
+        layout: Layout | None = None,
     ) -> tuple[Emerging, ...]:
         """A whole IP packet enters: what emerges because of it. With `segment` it is a super-packet, which is cut up into
-        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up."""
+        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up.
+
+        `way` (one of `buffers.WAYS`) and `layout` say where its octets lie, which changes nothing of what emerges."""
+        packet = self.memory.take(packet, way, layout)
         try:
             parsed = ip.parse(packet)
         except Malformed:
             return ()
         if segment and len(parsed.payload) > segment:
             pieces = segmentation.segments(packet, segment)
-            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))
+            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))
         if side == "local":
             return self._leave(packet, mark, now)
         return self._arrive(parsed, packet, mark, now, ())
@@ -137,8 +194,7 @@ class Host:
             datagram = udp_encapsulation.open_datagram(octets)
         except Malformed:
             return None, b""
-        ports = {state.sa.udp.destination_port for state in self.states if state.sa.udp and state.sa.direction == "in"}
-        if datagram.destination_port not in ports:
+        if not self.states.receives_at(datagram.destination_port):
             return None, b""
         return udp_encapsulation.classify(datagram.payload), datagram.payload
 
@@ -148,18 +204,21 @@ class Host:
         one = Arriving(self, outer, esp, encapsulated, mark, now, through)
         if self._dropped(walk(INPUT, one)):
             return ()
+        front = _front(one.state) + (len(outer.header) if one.state.sa.mode == "tunnel" else 0)
+        inside = self.memory.become(outer.header + outer.payload, one.inside, -front)
         try:
-            parsed = ip.parse(one.inside)
+            parsed = ip.parse(inside)
         except Malformed:  # a chain of extension headers that nobody could follow
             return ()
-        return self._arrive(parsed, one.inside, mark, now, (*through, one.state))
+        return self._arrive(parsed, inside, mark, now, (*through, one.state))
 
     def _forward(
         self, parsed: ip.Packet, packet: bytes, mark: int, now: float, through: tuple[State, ...]
     ) -> tuple[Emerging, ...]:
         if self._dropped(self._checked("forward", parsed, packet, mark, through)) or parsed.hop_limit <= 1:
             return ()
-        return self._leave(ip.forwarded(packet), mark, now, through, arrived=packet)
+        forwarded = self.memory.become(packet, ip.forwarded(packet))
+        return self._leave(forwarded, mark, now, through, arrived=packet)
 
     def _leave(
         self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = (), *, arrived: bytes = b""
@@ -187,7 +246,8 @@ class Host:
             step = Protecting(self, packet, state, now)
             if self._dropped(walk(PROTECT, step)):
                 return ()
-            packet = step.packet
+            front = _front(state) + (len(ip.parse(step.packet).header) if state.sa.mode == "tunnel" else 0)
+            packet = self.memory.become(packet, step.packet, front)
         side, names = self._side_of(packet), _names(bundle or through)
         most = self._path_mtu(side, ip.parse(packet).destination, now)
         if most is None or len(packet) <= most:
@@ -254,6 +314,12 @@ def _has_sent(state: State, sent: ip.Packet) -> bool:
         ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
         return sent.protocol == PROTOCOL_UDP and octets[:4] == ports
     return sent.protocol == PROTOCOL_ESP and len(octets) >= 4 and spi_of(octets) == sa.spi
+
+
+def _front(state: State) -> int:
+    """Octets in front of what an SA protects, in tunnel mode behind a header that it adds."""
+    udp = 0 if state.sa.udp is None else udp_encapsulation.HEADER_SIZE
+    return udp + esp.HEADER_SIZE + state.entry.codec.iv_size
 
 
 def _names(states: Iterable[State]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""How long packets may be: links, paths and what SAs leave of them, and fragments (RFC 4301 8, RFC 791 3.2, RFC 8200 4.5).
+"""How long packets may be: links, paths and what SAs leave of them, and fragments (RFC 4301 8, RFC 791, RFC 8200 4.5).
 
     packet ─► [ room of its SAs, the innermost first ] ─► ESP ─► link
                  fits                              ─► as it is
-                 IPv4 that may be fragmented       ─► ESP, whose packet is cut up (outside), or pieces in ESP (inside)
+                 IPv4 that may be fragmented       ─► ESP, which is cut up (outside), or pieces, each in ESP (inside)
                  other                             ─► discarded, and its sender is told how long one may be
 
 An IPv6 packet of up to 1280 octets is never too long: what carries it is cut up then (RFC 8200 5, RFC 2473 7.1).

@@ -87,6 +87,8 @@ def _has_header(one: Arriving) -> Fate:
 
 def _finds_state(one: Arriving) -> Fate:
     state = one.host.states.arrived(one.outer.destination, spi_of(one.esp), one.mark)
+    if state is None and one.host.states.is_reserved(one.outer.destination, spi_of(one.esp), one.now):
+        return Counter.ACQUIRE_ERROR
     if state is None:
         return Counter.IN_NO_STATES
     one.state = state
@@ -126,6 +128,7 @@ def _comes_out(one: Arriving) -> Fate:
     if isinstance(inside, DropReason):
         return Quiet.DROPPED if inside in SILENT else INBOUND[inside]
     one.inside = inside
+    one.state.entry.state.use(one.now)
     one.state.entry.state.count(len(inside))
     return None
 
@@ -133,7 +136,7 @@ def _comes_out(one: Arriving) -> Fate:
 INPUT = (
     Stage("room for another SA", (Counter.IN_BUFFER_ERROR,), _has_room),
     Stage("SPI and number", (Counter.IN_HDR_ERROR,), _has_header),
-    Stage("the SA", (Counter.IN_NO_STATES,), _finds_state),
+    Stage("the SA", (Counter.IN_NO_STATES, Counter.ACQUIRE_ERROR), _finds_state),
     Stage("encapsulation", (Counter.IN_STATE_MISMATCH,), _is_encapsulated_as_agreed),
     Stage("replay check", (Counter.IN_STATE_SEQ_ERROR,), _is_new),
     Stage("lifetime", (Counter.IN_STATE_EXPIRED,), _may_be_used_in),
@@ -258,6 +261,8 @@ def _finds_its_sas(one: Leaving) -> Fate:
             one.bundle.append(state)
         elif not template.optional:
             other = template.spi and one.host.states.taken(template.spi, destination)
+            if not other:
+                one.host.wants(template, one.policy, source, destination, one.flow, one.now)
             return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES
     return None
 
@@ -301,6 +306,7 @@ def _is_protected(one: Protecting) -> Fate:
         return OUTBOUND[result]
     one.packet = result
     entry.state.sequence = one.sequence
+    entry.state.use(one.now)
     entry.state.count(len(before))
     return None
 

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from espproof.reference import ip
+from espproof.reference.lifetime import UNLIMITED, Lifetime
 from espproof.reference.sa import Address
 
 Direction = Literal["in", "out", "forward"]
@@ -121,7 +122,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One entry of an SPD. The lowest `priority` comes first; of equal ones the oldest."""
+    """One entry of an SPD. The lowest `priority` comes first; of equal ones the oldest. Of its lifetime, only seconds
+    since `added_at` count."""
 
     name: str
     direction: Direction
@@ -131,6 +133,8 @@ class Policy:
     mark: Mark = ANY_MARK
     if_id: int = 0
     templates: tuple[Template, ...] = ()
+    lifetime: Lifetime = UNLIMITED
+    added_at: float = 0
 
     @property
     def identity(self) -> tuple[object, ...]:

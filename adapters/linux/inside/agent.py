@@ -13,13 +13,24 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, header]      ["emerged", [side, …]], with a packet for each
+    ["enter", side, how]         ["emerged", [side, …], seen], with a packet for each, and one more if seen;
+                                 ["unsupported", text]
+    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …]]
     ["counters"]                 ["counters", {name: count}]
+    ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
+    ["flood", count]             ["took", seconds]; of packets of which none comes out
+    ["objects"]                  ["octets", count] that the kernel's allocator has handed out
+    ["events"]                   ["events", [message in hexadecimal, …]], ["refused", text]
+    ["update", description]      ["done"], ["errno", number, text]
+    ["reserve", message]         ["done"], ["errno", number, text]
+    ["flush", "sas"], or "policies" ["done"]
 
-A `host` is null, or has addresses, wire and blocked (as `case.Host`), and mtus (of wire and plain, null for any): the
-gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages `new`
-and `delete`.
-The header of a super-packet is a `virtio_net_hdr` in hexadecimal, "" of any other packet.
+A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), and mtus (of wire and plain, null for
+any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
+`new` and `delete`.
+How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
+`way`, `mark`, `pieces` (sizes) and `shared` (see `stack.How`); `seen` says whether another owner of its memory tells
+what it sees.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
 of an outbound SA the policies that lead packets to it.
@@ -34,9 +45,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.inside import channel, measure, ways
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import Stack
+from espproof.adapters.linux.inside.stack import How, Stack, Unasked
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -120,7 +131,7 @@ class Agent:
         self._sas, self._policy, self._policies = {}, "", {}
         self._gateway.clear()
         if isinstance(self._gateway, Stack) and host is not None:
-            self._gateway.become(host["addresses"], host["wire"], host["blocked"], host["mtus"])
+            self._gateway.become(**host)
         if on_the_second:
             time.sleep(1 - time.time() % 1)
         return ["done"]
@@ -233,13 +244,59 @@ class Agent:
         error, text = self._gateway.error(delete)
         return ["errno", error, text] if error else ["done"]
 
-    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, header: str) -> list[Any]:
-        emerged = self._stack().enter(side, next(packets), bytes.fromhex(header))
-        out += [packet for _, packet in emerged]
-        return ["emerged", [side for side, _ in emerged]]
+    def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, how: dict[str, Any]) -> list[Any]:
+        header, pieces = bytes.fromhex(how.pop("header", "")), tuple(how.pop("pieces", ()))
+        try:
+            emerged, seen = self._stack().enter(side, next(packets), How(header=header, pieces=pieces, **how))
+        except Unasked as lacking:
+            return ["unsupported", str(lacking)]
+        out += [packet for _, packet in emerged] + ([] if seen is None else [seen])
+        return ["emerged", [side for side, _ in emerged], seen is not None]
+
+    def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["ways", *ways.found()]
 
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
+
+    # ------------------------------------------------------------------------------------------- measured
+
+    def _batch(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        seconds, error = measure.batch(self._gateway, [next(packets) for _ in range(count)])
+        return ["errno", error, ""] if error else ["took", seconds]
+
+    def _flood(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        return ["took", measure.flood([next(packets) for _ in range(count)])]
+
+    def _objects(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["octets", measure.kernel_objects()]
+
+    def _events(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        told = self._stack().events()
+        return ["refused", "no key manager"] if told is None else ["events", [message.hex() for message in told]]
+
+    def _update(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
+        sa = Association(description)
+        error, text = self._gateway.error(sa.new)
+        if error:
+            return ["errno", error, text]
+        self._sas[description["name"]] = sa
+        self._open_ports()
+        return ["done"]
+
+    def _reserve(self, packets: Iterator[bytes], out: list[bytes], message: str) -> list[Any]:
+        error, text = self._gateway.error(bytes.fromhex(message))
+        return ["errno", error, text] if error else ["done"]
+
+    def _flush(self, packets: Iterator[bytes], out: list[bytes], what: str) -> list[Any]:
+        if what == "sas":
+            self._gateway.errno(_FLUSH)
+            self._sas = {}
+            self._open_ports()
+        else:
+            self._stack().flush_policies()
+            self._policies = {}
+        return ["done"]
 
     def _stack(self) -> Stack:
         if isinstance(self._gateway, Stack):
@@ -276,4 +333,12 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "unpolicy": Agent._delete_policy,
     "enter": Agent._enter,
     "counters": Agent._counters,
+    "batch": Agent._batch,
+    "flood": Agent._flood,
+    "objects": Agent._objects,
+    "events": Agent._events,
+    "update": Agent._update,
+    "reserve": Agent._reserve,
+    "flush": Agent._flush,
+    "ways": Agent._ways,
 }

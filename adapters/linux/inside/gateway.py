@@ -294,6 +294,11 @@ class Gateway:
             return False
         return True
 
+    def mark_own(self, mark: int) -> None:
+        """From now on packets of our own have this mark."""
+        for one in self._raw.values():
+            one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
+
     def _told(self, where: socket.socket | Link, fate: Callable[[], Result | None]) -> Result:
         result = fate()
         for seconds in self.wire.patience:
@@ -408,6 +413,7 @@ def _udp_socket(version: int, port: int) -> socket.socket:
     one = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM)
     if version == 6:
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a peer's port may be the same, see `senders`
     one.bind(("", port))
     one.setblocking(False)
     return one

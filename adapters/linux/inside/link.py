@@ -85,8 +85,7 @@ class Tun(Link):
         self._descriptor = -1
 
     def enter(self) -> None:
-        self._descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-        fcntl.ioctl(self._descriptor, _TUNSETIFF, struct.pack("16sH22x", self.name.encode(), self._flags))
+        self._descriptor = open_tun(self.name, self._flags)
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(self.index, LARGEST))
@@ -116,6 +115,17 @@ class Tun(Link):
 
     def fileno(self) -> int:
         return self._descriptor
+
+
+def open_tun(name: str, flags: int) -> int:
+    """A tun or tap device of that name, new in this namespace: the descriptor that is its other end."""
+    descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def fresh_namespace() -> None:

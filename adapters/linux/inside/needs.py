@@ -19,14 +19,14 @@ _CLONE_NEWNET = 0x40000000
 def lacking() -> list[str]:
     """What is missing, in words; with the rights missing, that alone."""
     try:
-        with _elsewhere():
+        with elsewhere():
             return [what for what, there in _NEEDS if not there()]
     except PermissionError:
         return ["root's rights: it makes network namespaces (CAP_SYS_ADMIN, CAP_NET_ADMIN)"]
 
 
 @contextmanager
-def _elsewhere() -> Iterator[None]:
+def elsewhere() -> Iterator[None]:
     """In a network namespace that ends afterwards."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -6,12 +6,16 @@ told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
 """
 
 import select
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
+from espproof.adapters.linux.inside import senders
+from espproof.adapters.linux.inside.entries import Entry, Listener, entries
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
-from espproof.adapters.linux.inside.link import LARGEST, Link
+from espproof.adapters.linux.inside.link import LARGEST, Link, Tun
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -21,11 +25,39 @@ _SETTLED_SECONDS = 1.2
 """Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
 the policies of a case and be counted."""
 
+_ACQUIRE_AND_EXPIRE = 0b11
+"""Multicast groups (XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE), as bits."""
+_TOLD_SECONDS = 0.02
+"""Behind which the timers have run that a packet has set."""
 _ANY = (None, None)
 """Links that carry what there is."""
+_OF_ITS_OWN = {1, 2, 6, 58}
+"""Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
+_EXTENSIONS = {0, 43, 44, 60}
 
 Emerged = tuple[str, bytes]
 """The side, and the packet."""
+
+
+class Unasked(Exception):
+    """There is no such way in, or no such packet by it; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a packet enters: a super-packet with a `virtio_net_hdr`; the way, "" the usual one; its mark; sizes of the
+    pieces that its buffer is made of, the last has the rest; whether somebody else has the same memory."""
+
+    header: bytes = b""
+    way: str = ""
+    mark: int = 0
+    pieces: tuple[int, ...] = ()
+    shared: bool = False
+
+    @property
+    def entry(self) -> str:
+        """The entry by which it comes, "" for the side's own device."""
+        return "pieces" if self.pieces else self.way or ("veth" if self.mark else "")
 
 
 def silence_icmp() -> None:
@@ -36,22 +68,37 @@ def silence_icmp() -> None:
             file.write("0")
 
 
+class Untaken(Exception):
+    """A device does not take a super-packet of this kind."""
+
+
 class Stack(Gateway):
     """The devices of a gateway, around policies that nobody but the case gives."""
 
     of_host = True
 
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+        self._key_manager: socket.socket | None = None
         super().__init__(wire, transport)
         silence_icmp()
         self._mtus: tuple[int | None, int | None] = _ANY
+        sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
+        self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
+        self._marked = firewall.TO_PROTECT
         time.sleep(_SETTLED_SECONDS)
 
     def become(
-        self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str], mtus: Sequence[int | None]
+        self,
+        addresses: Sequence[str],
+        wire: Sequence[str],
+        blocked: Sequence[str],
+        mtus: Sequence[int | None],
+        key_manager: bool,
     ) -> None:
-        """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain."""
-        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+        """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
+        key manager that listens the kernel asks for SAs, and keeps larval ones."""
+        self.flush_policies()
+        self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
         wanted = dict.fromkeys(wire, False) | dict.fromkeys(addresses, True)
@@ -63,21 +110,103 @@ class Stack(Gateway):
         self.clear()
         self._begin = self._counted()
 
+    def flush_policies(self) -> None:
+        """Remove all policies."""
+        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+
+    def _listen(self, key_manager: bool) -> None:
+        if self._key_manager is not None:
+            self._key_manager.close()
+            self._key_manager = None
+        if key_manager:
+            self._key_manager = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrm.NETLINK_XFRM)
+            self._key_manager.bind((0, _ACQUIRE_AND_EXPIRE))
+            self._key_manager.setblocking(False)
+
+    def close(self) -> None:
+        self._listen(False)
+        for entry in (one for side in self._ways_in.values() for one in side.values()):
+            entry.close()
+        super().close()
+
+    def events(self) -> list[bytes] | None:
+        """What the kernel has told since the last time; None without a key manager."""
+        if self._key_manager is None:
+            return None
+        time.sleep(_TOLD_SECONDS)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(self._key_manager.recv(1 << 16))
+        return told
+
     def _resize(self, mtus: tuple[int | None, int | None]) -> None:
         for link, old, mtu in zip((self.wire, self.plain), self._mtus, mtus, strict=True):
             if mtu != old:
                 self._must(rtnetlink.resized(link.index, mtu or LARGEST))
         self._mtus = mtus
 
-    def enter(self, side: str, packet: bytes, super_header: bytes = b"") -> list[Emerged]:
-        """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges. A super-packet
-        enters at "plain" with a `virtio_net_hdr`."""
+    def enter(self, side: str, packet: bytes, how: How) -> tuple[list[Emerged], bytes | None]:
+        """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
+        other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
         before = self._counters()
-        if side == "local":
-            with suppress(ValueError, IndexError, OSError):  # octets that are no packet have no ends
+        if side == "local" or how.way == "splice":
+            return self._socket_sends(side, packet, how, before)
+        device = self._device(side, how.entry)
+        listener = Listener(device.name) if how.shared else None
+        taken = self._put(device, packet, how)
+        if how.header and not taken:
+            raise Unasked("super-packets of this kind")
+        emerged = self._await(before) if taken else []
+        return emerged, listener.seen() if listener else None
+
+    def _socket_sends(self, side: str, packet: bytes, how: How, before: bytes) -> tuple[list[Emerged], bytes | None]:
+        seen = None
+        if how.pieces or how.header or (how.shared and how.way != "splice"):
+            raise Unasked("that of a socket")
+        try:
+            if side == "wire":
+                seen = senders.arrive(packet, how.mark, {port for _, port in self._open_ports})
+            elif how.way:
+                seen = senders.send(packet, how.way, how.mark)
+            else:
+                self._mark_as(packet, how.mark)
                 self.send(packet)
-        elif not (self.plain.write_super(super_header, packet) if super_header else self._side(side).write(packet)):
-            return []
+        except senders.Unsendable as error:
+            raise Unasked(str(error)) from error
+        except (ValueError, IndexError, OSError):  # octets that are no packet have no ends
+            pass
+        return self._await(before), seen
+
+    def _mark_as(self, packet: bytes, mark: int) -> None:
+        """The mark that a packet of the host's own has in the case; `TO_PROTECT` where rules ask for that."""
+        protocol = packet[9] if packet[0] >> 4 == 4 else packet[6]
+        if protocol in _OF_ITS_OWN | (_EXTENSIONS if packet[0] >> 4 == 6 else set()):
+            if mark:
+                raise Unasked(f"marks of the host's own packets of protocol {protocol}")
+            mark = firewall.TO_PROTECT
+        if mark != self._marked:
+            self.mark_own(mark)
+            self._marked = mark
+
+    def _device(self, side: str, entry: str) -> Link | Entry:
+        if not entry:
+            return self.wire if side == "wire" else self.plain
+        found = self._ways_in.get(side, {}).get(entry)
+        if found is None:
+            raise Unasked(f"way {entry} at {side}")
+        return found
+
+    @staticmethod
+    def _put(device: "Link | Entry", packet: bytes, how: How) -> bool:
+        if not isinstance(device, Link):
+            return device.write(packet, how.header, how.mark, how.pieces)
+        if how.header and isinstance(device, Tun):
+            return device.write_super(how.header, packet)
+        return device.write(packet)
+
+    def _await(self, before: bytes) -> list[Emerged]:
+        """What emerges; if nothing does and nothing is counted, after a moment."""
         emerged = self._emerged(before)
         for seconds in self.wire.patience:
             if emerged or self._counters() != before:
@@ -86,9 +215,6 @@ class Stack(Gateway):
             emerged = self._emerged(before)
         self._last = self._counters()
         return emerged
-
-    def _side(self, side: str) -> Link:
-        return self.wire if side == "wire" else self.plain
 
     def _emerged(self, before: bytes) -> list[Emerged]:
         found: list[Emerged] = []

@@ -30,9 +30,11 @@ class Guest(Machine):
     who, dies = "guest", "kernel"
 
     def __init__(
-        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False
-    ) -> None:
+        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False,
+        memory: str = _MEMORY,
+    ) -> None:  # fmt: skip
         self._kernel = kernel
+        self._memory = memory
         self._time_travel = time_travel
         self._arguments = ("gro",) if gro else ()
         super().__init__(processor, seconds, pauses=time_travel)
@@ -41,7 +43,7 @@ class Guest(Machine):
         python, *arguments = map(quoted, program_inside("guest_main.py"))
         return [
             self._kernel,
-            f"mem={_MEMORY}",
+            f"mem={self._memory}",
             "root=/dev/root",
             "rootfstype=hostfs",
             "rootflags=/",

@@ -10,7 +10,7 @@ As octets, because neither the iptables program nor nf_tables for IP is in Debia
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from espproof.adapters.linux.netlink import netlink
@@ -28,6 +28,8 @@ ENTRIES_AT_FIRST = 6
 """Entries of the table before it is replaced: one per hook, and one that ends it."""
 
 _PROTOCOL_UDP, _PROTOCOL_ESP = 17, 50
+_OF_ITS_OWN = {4: (1, 2, 6), 6: (6, 58)}
+"""Protocols in which a host says something that nobody has sent it for: ICMP, reports of listeners, resets of TCP."""
 _DROP, _ACCEPT = -1, -2
 
 
@@ -54,7 +56,8 @@ def table(
     if of_host:
         protected = [_Rule(_verdict(_ACCEPT), protocol=protocol) for protocol in (_PROTOCOL_ESP, _PROTOCOL_UDP)]
         protected.append(_too_big(version))
-        hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + hooks[HOOK_OUTPUT]}
+        own = [replace(rule, protocol=protocol) for rule in hooks[HOOK_OUTPUT] for protocol in _OF_ITS_OWN[version]]
+        hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + own}
         hooks[HOOK_INPUT].insert(0, protected[0])
     starts, ends, blob, count = [], [], b"", 0
     for rules in hooks.values():

@@ -8,6 +8,7 @@ from espproof.adapters.linux.netlink import netlink
 NETLINK_ROUTE = 0
 _NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 20, 21, 24, 25, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
+_IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 18, 1, 2, 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_INET6_ADDR_GEN_MODE = 3, 4, 26, 28, 8
 _NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -37,6 +38,16 @@ def resized(index: int, mtu: int) -> bytes:
     """An interface has another MTU."""
     attributes = netlink.attribute(_IFLA_MTU, struct.pack("=I", mtu))
     return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, 0, 0) + attributes)
+
+
+def veth(name: str, peer: str) -> bytes:
+    """Make a cable whose ends are two new interfaces."""
+    far = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + netlink.attribute(_IFLA_IFNAME, peer.encode() + b"\0")
+    data = netlink.attribute(_IFLA_INFO_DATA | netlink.NESTED, netlink.attribute(_VETH_INFO_PEER, far))
+    kind = netlink.attribute(_IFLA_INFO_KIND, b"veth")
+    attributes = netlink.attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    attributes += netlink.attribute(_IFLA_LINKINFO | netlink.NESTED, kind + data)
+    return netlink.message(_NEWLINK, _NEW, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attributes)
 
 
 def move_link(name: str, namespace: int) -> bytes:

@@ -1,0 +1,155 @@
+"""Sockets that make a packet themselves, as programs do, each of another buffer; and one whose octets are a file's.
+
+    udp      one datagram, in one piece                    more     three parts that the kernel puts together (MSG_MORE)
+    splice   pages of a file, which the kernel hands on as they are: the file must not change because of it
+
+The host's own packets leave so ("local"); and "wire" has `splice` too: ESP, in UDP or not, goes from its peer's address
+to the host over the loopback device, past all policies, as it stands in the file.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import tempfile
+from collections.abc import Collection, Sequence
+
+from espproof.adapters.linux.netlink import xfrm
+
+_IP_TTL, _IP_TOS, _IP_MTU_DISCOVER, _IP_TRANSPARENT, _IP_XFRM_POLICY = 2, 1, 10, 19, 17
+_IPV6_HOPS, _IPV6_TCLASS, _IPV6_MTU_DISCOVER, _IPV6_TRANSPARENT, _IPV6_XFRM_POLICY = 16, 67, 23, 75, 35
+_IPV6_AUTOFLOWLABEL, _SO_NO_CHECK, _SO_MARK = 70, 11, 36
+_NEVER_FRAGMENT = 2
+_UDP, _ESP = 17, 50
+_UDP_HEADER = 8
+_PARTS = 3
+_PIPE, _F_SETPIPE_SZ = 1 << 18, 1031
+_PLACE = "/run"
+LOCAL = ("udp", "more", "splice")
+"""Ways of the host's own packets."""
+
+
+class Unsendable(Exception):
+    """No socket makes such a packet; says why."""
+
+
+class Made:
+    """What a packet tells a socket. `Unsendable` for what it cannot be told."""
+
+    def __init__(self, packet: bytes, *, whole: bool) -> None:
+        """`whole`: the headers are to be the very ones of the packet."""
+        self.version = packet[0] >> 4 if packet else 0
+        self.front = 20 if self.version == 4 else 40
+        if self.version not in (4, 6) or len(packet) < self.front:
+            raise Unsendable("packets that are none")
+        if self.version == 4:
+            self.traffic_class, self.ttl, self.protocol = packet[1], packet[8], packet[9]
+            self.ends = [socket.inet_ntoa(packet[at : at + 4]) for at in (12, 16)]
+            unusual = packet[0] != 0x45 or packet[6:8] not in ((b"\x40\0",) if whole else (b"\x40\0", b"\0\0"))
+            unusual |= whole and packet[4:6] != b"\0\0"
+        else:
+            word = int.from_bytes(packet[:4], "big")
+            self.traffic_class, self.ttl, self.protocol = word >> 20 & 0xFF, packet[7], packet[6]
+            self.ends = [socket.inet_ntop(socket.AF_INET6, packet[at : at + 16]) for at in (8, 24)]
+            unusual = whole and word & 0xFFFFF != 0
+        if unusual or self.protocol not in ((_UDP,) if whole else (_UDP, _ESP)):
+            raise Unsendable("headers that no socket writes")
+        self.ports = (0, 0)
+        if self.protocol == _UDP:
+            if len(packet) < self.front + _UDP_HEADER:
+                raise Unsendable("datagrams without a header")
+            first, second, _, self.checksum = struct.unpack_from(">4H", packet, self.front)
+            self.ports, self.front = (first, second), self.front + _UDP_HEADER
+        self.content = packet[self.front :]
+
+    def opened(self, mark: int) -> socket.socket:
+        """A socket that makes it, and has its source."""
+        family = socket.AF_INET if self.version == 4 else socket.AF_INET6
+        kind = (socket.SOCK_DGRAM, 0) if self.protocol == _UDP else (socket.SOCK_RAW, self.protocol)
+        one = socket.socket(family, *kind)
+        level = socket.IPPROTO_IP if self.version == 4 else socket.IPPROTO_IPV6
+        settings = {_IP_TTL: self.ttl, _IP_TOS: self.traffic_class, _IP_MTU_DISCOVER: _NEVER_FRAGMENT}
+        if self.version == 6:
+            settings = {_IPV6_HOPS: self.ttl, _IPV6_TCLASS: self.traffic_class, _IPV6_MTU_DISCOVER: _NEVER_FRAGMENT}
+            settings[_IPV6_AUTOFLOWLABEL] = 0
+        for name, value in settings.items():
+            one.setsockopt(level, name, value)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
+        return one
+
+    def bind(self, one: socket.socket) -> None:
+        """Give it the source. That it cannot have it is a mistake of ours."""
+        try:
+            one.bind((self.ends[0], self.ports[0]))
+        except OSError as error:
+            raise RuntimeError(f"bind to {self.ends[0]} port {self.ports[0]}: {error.strerror}") from error
+
+
+def send(packet: bytes, way: str, mark: int) -> bytes | None:
+    """A packet of the host's own leaves: of one out of a file, what stands in the file afterwards behind its headers."""
+    made = Made(packet, whole=True)
+    with made.opened(mark) as one:
+        made.bind(one)
+        to = (made.ends[1], made.ports[1])
+        if way == "udp" or len(made.content) < _PARTS:
+            one.sendto(made.content, to)
+        elif way == "more":
+            third = len(made.content) // _PARTS
+            parts = made.content[:third], made.content[third : 2 * third], made.content[2 * third :]
+            for part, flags in zip(parts, (socket.MSG_MORE, socket.MSG_MORE, 0), strict=True):
+                one.sendto(part, flags, to)
+        else:
+            one.sendto(made.content[:1], socket.MSG_MORE, to)
+            return packet[: made.front + 1] + _splice(one, made.content[1:])
+    return packet if way == "splice" else None
+
+
+def arrive(packet: bytes, mark: int, ports: Collection[int]) -> bytes:
+    """A packet for an SA comes from its peer, out of a file: its headers, and what stands in the file afterwards. `ports`
+    are those that open UDP encapsulation."""
+    made = Made(packet, whole=False)
+    if made.protocol == _UDP and made.ports[1] not in ports:
+        raise Unsendable("packets that no SA takes apart")
+    with made.opened(mark) as one:
+        level, transparent, policy = (
+            (socket.IPPROTO_IP, _IP_TRANSPARENT, _IP_XFRM_POLICY)
+            if made.version == 4
+            else (socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, _IPV6_XFRM_POLICY)
+        )
+        one.setsockopt(level, transparent, 1)
+        one.setsockopt(level, policy, _past_all_policies(made.version))
+        if made.protocol == _UDP and not made.checksum:
+            one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
+        made.bind(one)
+        one.connect((made.ends[1], made.ports[1]))
+        return packet[: made.front] + _splice(one, made.content)
+
+
+def _past_all_policies(version: int) -> bytes:
+    family = xfrm.AF_INET if version == 4 else xfrm.AF_INET6
+    return xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=xfrm.OUT).encode()
+
+
+def _splice(one: socket.socket, content: bytes) -> bytes:
+    """Send the pages of a file with that content: what it has afterwards."""
+    with tempfile.TemporaryFile(dir=_PLACE) as file:
+        file.write(content)
+        file.flush()
+        take, put = os.pipe()
+        try:
+            fcntl.fcntl(put, _F_SETPIPE_SZ, _PIPE)
+            os.splice(file.fileno(), put, len(content), offset_src=0)
+            os.splice(take, one.fileno(), len(content))
+        except OSError:  # it is not taken: nothing is sent
+            pass
+        finally:
+            os.close(take)
+            os.close(put)
+        return os.pread(file.fileno(), len(content), 0)
+
+
+def ways(side: str) -> Sequence[str]:
+    """Those of a side."""
+    return {"local": LOCAL, "wire": ("splice",)}.get(side, ())
