@@ -293,7 +293,7 @@ DEFECTS = (
     defect(
         "xfrm-policy-bundle-inside-out", "ours", "xfrm-policy",
         "of a policy with two templates the second is put on first",
-        ("xfrm.host", "        for state in one.bundle:\n", "        for state in reversed(one.bundle):\n"),
+        ("xfrm.host", "        for state in bundle:\n", "        for state in reversed(bundle):\n"),
         breaks=("RFC4301-5.1-nested",),
     ),
     defect(
@@ -373,7 +373,7 @@ DEFECTS = (
     defect(
         "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
         "what is forwarded is sent on without asking the policies for what leaves",
-        ("xfrm.host", "        return self._leave(ip.forwarded(packet), mark, now, through)\n",
+        ("xfrm.host", "        return self._leave(ip.forwarded(packet), mark, now, through, arrived=packet)\n",
          "        packet = ip.forwarded(packet)\n"
          "        return (Emerging(self._side_of(packet), packet, _names(through)),)\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -467,8 +467,8 @@ DEFECTS = (
     defect(
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
         "what is protected is sent where its inner destination would be",
-        ("xfrm.host", "        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)\n",
-         "        return (Emerging(self._side_of(one.packet), packet, _names(one.bundle or through)),)\n"),
+        ("xfrm.host", "        for state in bundle:\n", "        inner = packet\n        for state in bundle:\n"),
+        ("xfrm.host", "        side, names = self._side_of(packet), ", "        side, names = self._side_of(inner), "),
         breaks=("RFC4301-5.1-forwarded",),
     ),
     defect(

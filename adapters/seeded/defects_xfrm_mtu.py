@@ -49,8 +49,8 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     defect(
         "xfrm-mtu-offset-in-octets", "ours", "xfrm-mtu",
-        "the offset of fragments is that of what they would be with their headers",
-        ("xfrm.mtu", "content[size:], offset + size, ", "content[size:], offset + size + len(front) // 8 * 8 - 16, "),
+        "the offset of a fragment counts the header of the one before it",
+        ("xfrm.mtu", "        word = offset // 8 & _OFFSET ", "        word = (offset + len(front) * (offset > 0)) // 8 & _OFFSET "),
         breaks=("RFC4301-8.2.1-pmtu-ipv4-fragment",),
     ),
     defect(
@@ -142,5 +142,27 @@ DEFECTS: tuple[Defect, ...] = (
         ("xfrm.mtu", "        return mtu if mtu and now - at < AGE_SECONDS else None\n",
          "        return mtu or None\n"),
         breaks=("RFC4301-8.2.2-pmtu-aged",),
+    ),
+    defect(
+        "xfrm-mtu-room-of-the-last-alone", "ours", "xfrm-mtu",
+        "of several SAs the outermost alone is counted",
+        ("xfrm.mtu", "    for place in reversed(range(len(bundle))):\n",
+         "    for place in range(len(bundle) - 1, len(bundle)):\n"),
+        breaks=("RFC4301-8.2.1-pmtu-ipv4-df-set",),
+    ),
+    defect(
+        "xfrm-mtu-later-fragments-pass", "ours", "xfrm-mtu",
+        "fragments behind the first are not held against policies that block",
+        ("xfrm.path", '    return Counter.OUT_POL_BLOCK if blocked else None\n',
+         "    later = ip.parse(one.packet).fragment_offset\n"
+         "    return Counter.OUT_POL_BLOCK if blocked and not later else None\n"),
+        breaks=("RFC4301-7.4-fragments-discard-rule",),
+    ),
+    defect(
+        "xfrm-mtu-no-ports-are-any", "ours", "xfrm-mtu",
+        "a packet whose ports cannot be seen fits any ports",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return number is None or self.first <= number <= self.last\n"),
+        breaks=("RFC4301-7.3-fragments-not-sent", "RFC4301-7.3-fragments-discarded"),
     ),
 )  # fmt: skip

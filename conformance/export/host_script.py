@@ -69,6 +69,11 @@ def lines(case: Case, state: State) -> list[str]:
 
 def _set_up(host: Host) -> Iterator[str]:
     yield from ("for name in wire plain; do", "  ip tuntap add dev $name mode tun; ip link set $name up; done")
+    for name, mtu in (("wire", host.mtus.wire), ("plain", host.mtus.plain)):
+        if mtu is not None:
+            yield f"ip link set {name} mtu {mtu}"
+    if host.fragments == "inside":
+        yield "# Linux cuts up what is protected, not what is to be protected"
     yield "ip link set lo up"
     yield from (f"sysctl -q -w {setting}" for setting in _SETTINGS)
     yield from (f"ip address add {_whole(address)} dev lo" for address in host.addresses)

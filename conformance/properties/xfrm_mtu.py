@@ -5,10 +5,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
+from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.links import NARROW, WIDE, LinkedHost, too_big
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.strategies import upper_layers
+from espproof.conformance.strategies import upper_layers, wire
 
 DF_SET = "RFC4301-8.2.1-pmtu-ipv4-df-set"
 FRAGMENT, SILENT = "RFC4301-8.2.1-pmtu-ipv4-fragment", "RFC4301-8.2.1-pmtu-ipv4-silent"
@@ -17,13 +18,15 @@ HANDLED, WAIT, MAPPED = "RFC4301-8.2.1-pmtu-handled", "RFC4301-8.2.1-pmtu-wait",
 AGED = "RFC4301-8.2.2-pmtu-aged"
 ACCEPT, BY_TYPE = "RFC4301-6.1.1-accept-or-reject", "RFC4301-6.1.1-by-type"
 MECHANISMS, CONSTRAINED = "RFC4301-6.1.1-mechanisms", "RFC4301-6.1.2-constrained"
+NOT_SENT, NOT_TAKEN = "RFC4301-7.3-fragments-not-sent", "RFC4301-7.3-fragments-discarded"
+DISCARD_RULE = "RFC4301-7.4-fragments-discard-rule"
 LINK = 1500
 """Octets of the link in front of a path of which something is learned."""
 NOT_SET = ("copy", "clear")
 """Treatments of DF that leave it clear outside where it is inside."""
 
 
-@check(DF_SET, weight=2.0, proved_by=("xfrm-mtu-one-too-long",))
+@check(DF_SET, weight=2.0, proved_by=("xfrm-mtu-one-too-long", "xfrm-mtu-udp-forgotten"))
 def df_set(s: Scenario) -> None:
     """IPv4 with DF through a tunnel: what fits is protected, of the rest the sender is told how much would have fitted."""
     h = LinkedHost(s, wire=NARROW + WIDE)
@@ -61,7 +64,7 @@ def df_clear(s: Scenario) -> None:
     h.counters(about)
 
 
-@check(IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up",))
+@check(IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up", "xfrm-mtu-padding-forgotten"))
 def ipv6(s: Scenario) -> None:
     """IPv6: as IPv4 with DF."""
     h = LinkedHost(s, wire=WIDE)
@@ -266,6 +269,67 @@ def learned_and_forgotten(s: Scenario) -> None:
     s.wait(s.draw(st.sampled_from((240, 3600))), AGED)
     h.enters("plain", h.of_size(version, h.room(packet, [sa], LINK), dont_fragment=True), AGED)
     h.counters(AGED)
+
+
+@check(DF_SET, FRAGMENT, proved_by=("xfrm-mtu-room-of-the-last-alone",))
+def through_two_sas(s: Scenario) -> None:
+    """What both of two SAs add is counted."""
+    h = LinkedHost(s, wire=WIDE)
+    inner, outer = h.sa("out", mode="tunnel", df=NOT_SET), h.sa("out", mode="tunnel", df=NOT_SET)
+    s.need("a tunnel in a tunnel", s.outer_version(inner) in s.versions(outer))
+    s.need("IPv4 inside", 4 in s.versions(inner))
+    # an IPv6 packet in the middle is one that no router may cut up
+    s.need("IPv4 in the middle", s.outer_version(inner) == 4)
+    dont_fragment = s.draw(st.booleans())
+    about = DF_SET if dont_fragment else FRAGMENT
+    packet = h.outgoing(4)
+    h.policy("out", packet, h.template(inner), h.template(outer), about=about)
+    assert h.wire is not None
+    most = h.room(packet, [inner, outer], h.wire)
+    h.enters("plain", h.of_size(4, h.near(most), dont_fragment=dont_fragment), about)
+    h.counters(about)
+
+
+@check(DISCARD_RULE, proved_by=("xfrm-mtu-later-fragments-pass",))
+def fragments_that_a_policy_blocks(s: Scenario) -> None:
+    """Each piece of a packet that a policy discards is discarded, whether its ports can be seen or not."""
+    h = HostScenario(s)
+    version = s.choose(h.versions())
+    whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
+    asked = s.draw(st.sampled_from(({}, {"protocol": upper_layers.UDP})))
+    h.policy("out", whole, about=DISCARD_RULE, action="block", selector=h.selector(whole, **asked))
+    for piece in s.draw(st.permutations(wire.fragments(whole, (1, 2)))):
+        h.enters("plain", piece, DISCARD_RULE)
+    h.counters(DISCARD_RULE)
+
+
+@check(NOT_SENT, proved_by=("xfrm-mtu-no-ports-are-any",))
+def later_fragments_not_sent(s: Scenario) -> None:
+    """A piece without ports does not leave through an SA for some ports."""
+    h = HostScenario(s, blocked=("out",))
+    s.need("ports", h.caps.ports != "none")
+    sa = h.sa("out", mode="tunnel")
+    whole = h.message(h.version_in(sa), upper_layers.UDP, 0x1F90, 0x2710)
+    selector = h.selector(whole, protocol=upper_layers.UDP, destination_ports=h.ports(0x2710))
+    h.policy("out", whole, h.template(sa), about=NOT_SENT, selector=selector)
+    _, later = wire.fragments(whole, (2,))
+    for packet in s.draw(st.permutations((whole, later))):
+        h.enters("plain", packet, NOT_SENT)
+
+
+@check(NOT_TAKEN, proved_by=("xfrm-mtu-no-ports-are-any",))
+def later_fragments_not_taken(s: Scenario) -> None:
+    """A piece without ports does not get in through an SA for some ports."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    sa = h.sa("in", mode="tunnel")
+    whole = h.message(h.version_in(sa), upper_layers.UDP, 0x1F90, 0x2710, "in")
+    selector = h.selector(whole, protocol=upper_layers.UDP, source_ports=h.ports(0x1F90))
+    h.policy("forward", whole, h.template(sa), about=NOT_TAKEN, selector=selector)
+    _, later = wire.fragments(whole, (2,))
+    for number, packet in enumerate(s.draw(st.permutations((whole, later))), 1):
+        h.enters("wire", s.peer(sa).protect(packet, number), NOT_TAKEN)
+    h.counters(NOT_TAKEN)
 
 
 def _narrow(s: Scenario) -> tuple[LinkedHost, Sa, int]:

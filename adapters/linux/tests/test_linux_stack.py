@@ -73,3 +73,10 @@ def test_a_case_leaves_nothing_to_the_next(adapter: LinuxAdapter) -> None:
     ours = Host(addresses=("198.51.100.9",), blocked=("in",))
     taken = adapter.execute(Case(version=1, host=ours, steps=(enters, ReadCounters())))
     assert taken.steps == (Emerged(packets=()), Counters(values={"XfrmInNoPols": 1}))
+
+
+def test_what_was_learned_of_a_path_is_gone_with_the_case(adapter: LinuxAdapter) -> None:
+    """A path MTU of one case is none of the next, and links have their own again."""
+    for name in ("xfrm-mtu.learned", "xfrm-mtu.df-clear", "xfrm-mtu.learned-of-nobody", "xfrm-gso.tcp-in-the-clear"):
+        result = run_check(all_checks()[name], adapter, target(adapter), examples=6, seed=3)
+        assert result.verdict is Verdict.PASS, result.counterexamples
