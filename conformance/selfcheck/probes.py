@@ -7,9 +7,7 @@ who asks for it would believe to have it. `PROBES` has one entry per field of `C
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -19,31 +17,28 @@ from espproof.adapters import capabilities
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import FIXED_DSCP, Capabilities
 from espproof.adapters.case import (
-    AddPolicy,
     AddSa,
     AdvanceTime,
     Audit,
     Case,
     DeleteSa,
     Dropped,
-    Enter,
-    Host,
     Lifetime,
     Octets,
     Outcome,
-    Policy,
     ReadAudit,
     ReadState,
     Selector,
     SequenceNumber,
     State,
     Step,
-    TrafficSelector,
     UdpEncapsulation,
 )
+from espproof.conformance.selfcheck import host_probes
 from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
+from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of, refused
-from espproof.conformance.strategies import packets, wire
+from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
 from espproof.reference import ip, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -53,25 +48,6 @@ from espproof.reference.esp import HEADER_SIZE, sequence_low, spi_of
 
 LARGEST_WINDOW_WALKED = 1 << 20
 """Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
-
-Besides = Callable[[Rig, Case, Transcript], str | None]
-"""What the oracle does not look at: says what is wrong with a transcript, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """`what` is the capability in words; `make` builds the case (or raises `NotApplicable`).
-
-    `judged` are changes of the capabilities for the oracle, so that it looks at what is probed. `optional`: the case
-    may be carried out without what was asked for (a hint, a kind of packet), so that doing so undeclared is no fault.
-    """
-
-    what: str
-    declared: bool
-    make: Callable[[Rig], Case]
-    judged: Mapping[str, Any] = field(default_factory=dict)
-    optional: bool = False
-    besides: Besides | None = None
 
 
 def answer(probe: Probe, rig: Rig) -> Item:
@@ -616,25 +592,6 @@ def _reason(outcome: Outcome) -> str:
     return outcome.reason if isinstance(outcome, Dropped) else "none"
 
 
-def _host(caps: Capabilities) -> Iterator[Probe]:
-    """It forwards what no policy is for, and discards what one blocks."""
-
-    def make(rig: Rig) -> Case:
-        version = int(rig.caps.families[0][0])
-        near, far = packets.hosts(version, "out")
-        packet = packets.build(packets.Recipe(version=version), near, far)
-        ours = packets.GATEWAYS[version][0][0]
-        blocking = Policy(
-            name="block", direction="out", action="block", selector=TrafficSelector(version=6 if version == 6 else 4)
-        )
-        entering = Enter(side="plain", packet=Octets(packet), requirement=ABOUT)
-        host = Host(addresses=(ours,), wire=(str(ip_address(far)),))
-        adding = AddPolicy(policy=blocking, requirement=ABOUT)
-        return Case(version=1, id=ABOUT, host=host, steps=(entering, adding, entering))
-
-    yield Probe("host", caps.host is not None, make)
-
-
 PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyType(
     {
         "encryption": _encryption,
@@ -669,6 +626,6 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "reassembles": _reassembles,
         "forwards": _forwards,
         "drop_reasons": _drop_reasons,
-        "host": _host,
+        "host": host_probes.host,
     }
 )
