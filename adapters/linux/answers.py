@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from espproof.adapters.case import (
     Burst,
@@ -22,6 +22,7 @@ from espproof.adapters.case import (
     ReadState,
     Refused,
     Sent,
+    Side,
     Unsupported,
 )
 from espproof.adapters.linux import association
@@ -63,6 +64,14 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes]) -> Outcome
         case ["state", str(answer)]:
             return association.state(bytes.fromhex(answer))
     raise ValueError(f"no result: {result!s:.200}")
+
+
+def ways(result: object) -> tuple[dict[Side, list[str]], tuple[Literal["tcp", "udp"], ...]]:
+    """Ways in by side, and super-packets, as the agent tells them."""
+    match result:
+        case ["ways", dict(sides), list(segments)] if set(sides) <= set(_SIDES) and set(segments) <= {"tcp", "udp"}:
+            return sides, tuple(segments)
+    raise ValueError(f"no ways: {result!s:.200}")
 
 
 def _refusal(step: Asked, number: int, words: str) -> Outcome:
