@@ -63,7 +63,7 @@ from espproof.adapters.case import (
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
-from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome
+from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome, ways
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
@@ -187,7 +187,11 @@ class LinuxAdapter(Adapter):
 
     def _host_with_ways(self) -> HostCapabilities:
         """What is known of the host, with its ways in: those that this kernel has and this gateway can use."""
-        ((_, sides, segments),), _ = self._ask([["ways"]], [], START_SECONDS)
+        (told, *_), _ = self._ask([["ways"]], [], START_SECONDS)
+        try:
+            sides, segments = ways(told)
+        except ValueError as error:
+            raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
         if self._place is not None and self._place.card:
             sides = {side: names for side, names in sides.items() if side != "wire"}
@@ -196,7 +200,7 @@ class LinuxAdapter(Adapter):
             self._declared.host,
             ways={side: tuple(name for name in names if name != PIECES) for side, names in sides.items()},
             layouts=("pieces", "shared") if in_pieces else ("shared",),
-            segments=tuple(segments),
+            segments=segments,
             marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
         )
 

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from espproof.adapters.case import (
     Burst,
@@ -23,6 +23,7 @@ from espproof.adapters.case import (
     Refused,
     ReserveSpi,
     Sent,
+    Side,
     Unsupported,
 )
 from espproof.adapters.linux import association
@@ -73,6 +74,14 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Nam
 def _emerged(side: Any, header: bytes, packet: bytes) -> EmergedPacket:
     size, whole = merged(header, packet) if header else (0, packet)
     return EmergedPacket(side=side, packet=Octets(whole), segment=size)
+
+
+def ways(result: object) -> tuple[dict[Side, list[str]], tuple[Literal["tcp", "udp"], ...]]:
+    """Ways in by side, and super-packets, as the agent tells them."""
+    match result:
+        case ["ways", dict(sides), list(segments)] if set(sides) <= set(_SIDES) and set(segments) <= {"tcp", "udp"}:
+            return sides, tuple(segments)
+    raise ValueError(f"no ways: {result!s:.200}")
 
 
 def _refusal(step: Asked, number: int, words: str) -> Outcome:
