@@ -102,7 +102,7 @@ ARRIVING: dict[str, tuple[Counter, Callable[[], Host], bytes]] = {
     "room for another SA": (Counter.IN_BUFFER_ERROR, host, nested(7)),
     "SPI and number": (Counter.IN_HDR_ERROR, host, ip.build_ipv4(PEER.packed, US.packed, 50, bytes(7))),
     "the SA": (Counter.IN_NO_STATES, host, protected(sa=replace(IN, spi=0x1003))),
-    "an SPI that is reserved": (Counter.ACQUIRE_ERROR, lambda: with_reserved(IN), protected()),
+    "an SPI that is reserved": (Counter.ACQUIRE_ERROR, lambda: reserving(host(sas=())), protected()),
     "encapsulation": (
         Counter.IN_STATE_MISMATCH, lambda: host(sas=(replace(IN, udp=UdpEncapsulation(4500, 4500)),)), protected()
     ),
@@ -140,10 +140,9 @@ LEAVING: dict[str, tuple[Counter, Callable[[], Host], bytes]] = {
 }  # fmt: skip
 
 
-def with_reserved(sa: SecurityAssociation) -> Host:
-    """A host that waits for an SA."""
-    one = host(sas=())
-    one.states.reserve(sa)
+def reserving(one: Host) -> Host:
+    """The host with the SPI of `IN` reserved."""
+    one.states.reserve(IN)
     return one
 
 
