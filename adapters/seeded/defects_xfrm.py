@@ -223,6 +223,8 @@ DEFECTS = (
         "a fragment behind the first is read as if ports stood at its front, and they were those of any policy",
         ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
          "        return number is None or self.first <= number <= self.last\n"),
+        ("xfrm.spd", "    return 0 if ports is None else 0xFFFF & -1 << (ports.first ^ ports.last).bit_length()\n",
+         "    return 0\n"),
         breaks=("RFC4301-4.4.1.1-fragment-without-ports",),
     ),
     defect(
@@ -338,8 +340,8 @@ DEFECTS = (
     defect(
         "xfrm-state-spi-alone", "W-002", "xfrm-state",
         "a packet that arrives is given to the SA with its SPI, whatever its destination is",
-        ("xfrm.states", "        states = self._arriving.get((destination, spi), ())\n",
-         "        states = [one for (_, other), some in self._arriving.items() if other == spi for one in some]\n"),
+        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi), ())\n",
+         "        states = [one for some in self._arriving.values() for one in some if one.sa.spi == spi]\n"),
         breaks=("LINUX.xfrm_proc-inbound-no-states",),
     ),
     defect(

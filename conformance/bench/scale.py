@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from espproof.adapters.base import AdapterError
+from espproof.adapters.base import AdapterError, AdapterFailure
 from espproof.adapters.case import Policy
 from espproof.adapters.linux.measured import Measured, words
 from espproof.adapters.translate import policy_of, state_of
@@ -106,16 +106,20 @@ def measure(kernels: Iterable[str], most: int, rounds: int, tell: Tell = lambda 
             try:
                 machines[name] = Measured(name)
                 versions[name] = machines[name].version
-            except AdapterError as error:
-                failures[name] = str(error)
+            except AdapterFailure as failure:
+                failures[name] = str(failure)
         for crowd in CROWDS:
             tell(f"{crowd.what}, the reference")
             curves += reference_curves(crowd, sizes, rounds)
             if machines:
                 said = [words(crowd.member(number)) for number in range(sizes[-1])]
-            for name, machine in machines.items():
+            for name, machine in list(machines.items()):
                 tell(f"{crowd.what}, {name}")
-                curves.append(_kernel_curve(crowd, name, machine, said, sizes, rounds))
+                try:
+                    curves.append(_kernel_curve(crowd, name, machine, said, sizes, rounds))
+                except AdapterFailure as failure:
+                    failures[name] = str(failure)
+                    machines.pop(name).close()
     finally:
         for machine in machines.values():
             machine.close()

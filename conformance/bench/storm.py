@@ -78,11 +78,10 @@ class _Sender:
     sa: Sa
     number: int = 0
     ivs: set[bytes] = field(default_factory=set)
+    _entry: endpoint.Entry = field(init=False)
 
     def __post_init__(self) -> None:
         self._entry = entry(self.sa)
-
-    _entry: endpoint.Entry = field(init=False)
 
     def protect(self, packet: bytes) -> bytes:
         self.number += 1

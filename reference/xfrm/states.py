@@ -175,7 +175,8 @@ def _same_ties(one: State, other: State) -> bool:
 
 def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:
     return (
-        template.spi in (0, state.sa.spi)
+        state.sa.direction == "out"
+        and template.spi in (0, state.sa.spi)
         and state.mark.has(policy.mark.value & policy.mark.mask)
         and state.if_id == policy.if_id
         and state.sa.selects(inner)
@@ -203,10 +204,6 @@ def linear_choice(
 ) -> State | None:
     """`States.asked_for` in the same way: of all SAs that fit the youngest, and rather one within its soft limits."""
     key = (source, destination, template.reqid, template.mode)
-    fitting = [
-        one
-        for one in states
-        if one.sa.direction == "out" and _wanted(one) == key and _fits(one, template, policy, inner)
-    ]
+    fitting = [one for one in states if _wanted(one) == key and _fits(one, template, policy, inner)]
     lasting = [one for one in fitting if one.entry.state.lifetime_status(now) == "ok"]
     return next(reversed(lasting or fitting), None)
