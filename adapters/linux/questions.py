@@ -32,6 +32,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.entering import entering
+from espproof.adapters.linux.super_packet import protocol_of
 from espproof.adapters.steps import STEPS
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
@@ -63,6 +64,8 @@ class Questions:
             case AddSa(sa=sa):
                 self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
+            case Enter(segment=size, packet=packet) if size and protocol_of(packet) not in self._segments():
+                raise Untold("such super-packets")
             case Enter(side="wire", way="splice") if self._keeps_headers:
                 raise Untold("packets out of a file, where their own headers come out")
             case DeleteSa(sa=name):
@@ -74,6 +77,9 @@ class Questions:
             case AdvanceTime(seconds=seconds) if self._time_travels:
                 return ["wait", seconds], ()
         return _with_packets(step) or _about_policies(step)
+
+    def _segments(self) -> tuple[str, ...]:
+        return self.declared.host.segments if self.declared.host else ()
 
     def _described(self, sa: Sa, *, update: bool = False) -> dict[str, Any]:
         missing = self.declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None

@@ -18,6 +18,14 @@ _CHECKSUM = {_TCP: 16, _UDP_PROTOCOL: 6}
 _SHORTEST = {_TCP: 20, _UDP_PROTOCOL: 8}
 
 
+def protocol_of(packet: bytes) -> str:
+    """ "tcp" or "udp"; "" for anything else."""
+    try:
+        return {_TCP: "tcp", _UDP_PROTOCOL: "udp"}.get(ip.parse(packet).protocol, "")
+    except Malformed:
+        return ""
+
+
 def super_packet(packet: bytes, size: int) -> tuple[bytes, bytes]:
     """The `virtio_net_hdr` and the packet. `Untold` for what is neither TCP nor UDP, or lacks a part of its header."""
     try:

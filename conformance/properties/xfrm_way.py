@@ -51,9 +51,8 @@ def _pieces(s: Scenario, packet: bytes) -> tuple[int, ...]:
 def _layout(s: Scenario, h: HostScenario, packet: bytes, *, shared: bool = False) -> Layout:
     """What of it can be asked for."""
     can = h.caps.layouts
-    in_pieces = "pieces" in can and (not shared or s.draw(st.booleans()))
     room = s.draw(st.one_of(st.none(), st.integers(0, 40), st.just(0))) if "room" in can else None
-    return Layout(pieces=_pieces(s, packet) if in_pieces else (), room=room, shared=shared)
+    return Layout(pieces=_pieces(s, packet) if "pieces" in can else (), room=room, shared=shared)
 
 
 def _gateway(s: Scenario, h: HostScenario, about: str, **fixed: Any) -> tuple[Any, Any, int]:
@@ -155,26 +154,46 @@ def wrong_in_pieces(s: Scenario) -> None:
         NO_STATES: s.peer_of(sa, spi=sa.spi ^ 0x0110).protect(plain, 4),
     }
     for about in s.draw(st.lists(st.sampled_from(list(wrong)), min_size=1, max_size=3)):
-        shared = "shared" in h.caps.layouts and s.draw(st.booleans())
-        h.enters("wire", wrong[about], about, layout=_layout(s, h, wrong[about], shared=shared))
+        is_shared = "shared" in h.caps.layouts and s.draw(st.booleans())
+        layout = Layout(shared=True) if is_shared else _layout(s, h, wrong[about])
+        h.enters("wire", wrong[about], about, layout=layout)
         h.counters(about)
     h.enters("wire", s.peer(sa).protect(plain, 30), ANYWHERE)
 
 
-@check(
-    CLONES_UNCHANGED,
-    FRAGMENTS_READ_ONLY,
-    weight=3.0,
-    proved_by=("xfrm-way-written-in-place", "xfrm-way-only-the-head-is-copied"),
-)
-def shared(s: Scenario) -> None:
-    """Somebody else has the packet's memory: it is protected or opened all the same, and they see what they saw."""
+@check(CLONES_UNCHANGED, weight=2.0, proved_by=("xfrm-way-written-in-place",))
+def clones(s: Scenario) -> None:
+    """Somebody else has a clone of a packet that is protected, opened, or neither, and sees what it was."""
     h = HostScenario(s)
     s.need("layouts: shared", "shared" in h.caps.layouts)
     _, back, version = _gateway(s, h, ANYWHERE)
     for number in range(1, s.draw(st.integers(2, 4))):
         out = h.outgoing(version, length=s.draw(_LENGTHS))
+        h.enters("plain", out, ANYWHERE, layout=Layout(shared=True))
+        incoming = s.peer(back).protect(h.incoming(version, length=s.draw(_LENGTHS)), number)
+        h.enters("wire", incoming, ANYWHERE, layout=Layout(shared=True))
+    h.counters(PASSED_NOT_COUNTED)
+
+
+@check(FRAGMENTS_READ_ONLY, weight=2.0, proved_by=("xfrm-way-written-in-place", "xfrm-way-only-the-head-is-copied"))
+def fragments_out(s: Scenario) -> None:
+    """What is protected lies in pieces that somebody else has too, who sees what it was."""
+    h = HostScenario(s)
+    s.need("layouts: pieces, shared", {"pieces", "shared"} <= set(h.caps.layouts))
+    _, _, version = _gateway(s, h, ANYWHERE)
+    for _ in range(s.draw(st.integers(1, 3))):
+        out = h.outgoing(version, length=s.draw(_LENGTHS))
         h.enters("plain", out, ANYWHERE, layout=_layout(s, h, out, shared=True))
+    h.counters(PASSED_NOT_COUNTED)
+
+
+@check(FRAGMENTS_READ_ONLY, weight=2.0, proved_by=("xfrm-way-written-in-place", "xfrm-way-only-the-head-is-copied"))
+def fragments_in(s: Scenario) -> None:
+    """What is opened lies in pieces that somebody else has too, who sees no plaintext."""
+    h = HostScenario(s)
+    s.need("layouts: pieces, shared", {"pieces", "shared"} <= set(h.caps.layouts))
+    _, back, version = _gateway(s, h, ANYWHERE)
+    for number in range(1, s.draw(st.integers(2, 4))):
         incoming = s.peer(back).protect(h.incoming(version, length=s.draw(_LENGTHS)), number)
         h.enters("wire", incoming, ANYWHERE, layout=_layout(s, h, incoming, shared=True))
     h.counters(PASSED_NOT_COUNTED)
