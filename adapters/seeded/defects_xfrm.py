@@ -375,7 +375,7 @@ DEFECTS = (
     defect(
         "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
         "what is forwarded is sent on without asking the policies for what leaves",
-        ("xfrm.host", "        return self._leave(ip.forwarded(packet), mark, now, through, arrived=packet)\n",
+        ("xfrm.host", "        return self._leave(forwarded, mark, now, through, arrived=packet)\n",
          "        packet = ip.forwarded(packet)\n"
          "        return (Emerging(self._side_of(packet), packet, _names(through)),)\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -470,7 +470,9 @@ DEFECTS = (
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
         "what is protected is sent where its inner destination would be",
         ("xfrm.host", "        for state in bundle:\n", "        inner = packet\n        for state in bundle:\n"),
-        ("xfrm.host", "        side, names = self._side_of(packet), ", "        side, names = self._side_of(inner), "),
+        ("xfrm.host", "        return self._out(packet, _names(bundle or through), now)\n",
+         "        return tuple(one._replace(side=self._side_of(inner))\n"
+         "                     for one in self._out(packet, _names(bundle or through), now))\n"),
         breaks=("RFC4301-5.1-forwarded",),
     ),
     defect(
@@ -513,7 +515,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-one-number-for-all", "ours", "xfrm-gso",
         "the segments of a super-packet go out with one ESP sequence number",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            before = [(state.entry.state, state.entry.state.sequence) for state in self.states]\n"
          "            sent: list[Emerging] = []\n"
          "            for piece in pieces:\n"
@@ -526,7 +528,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-rest-in-the-clear", "LE-004", "xfrm-gso",
         "of a super-packet the first segment is protected, and the others are sent as they are",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            rest = tuple(Emerging(self._side_of(piece), ip.forwarded(piece)) for piece in pieces[1:])\n"
          "            return self.enter(side, pieces[0], mark, now) + rest\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -534,7 +536,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-half-of-the-last", "LX-001", "xfrm-gso",
         "the high half of all segments is that of the last: those in front of the wrap have one that is too high",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            first = {state.sa.name: state.entry.state.sequence for state in self.states}\n"
          "            for state in self.states:\n"
          "                low, high = state.entry.state.sequence & 0xFFFFFFFF, state.entry.state.sequence >> 32\n"
@@ -550,12 +552,12 @@ DEFECTS = (
     defect(
         "xfrm-gso-wrap-of-the-first", "ours", "xfrm-gso",
         "a super-packet for which there are not enough numbers is discarded as a whole, and counted once",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            if any(state.entry.state.sequence + len(pieces) >= 1 << (64 if state.sa.esn else 32)\n"
          "                   for state in self.states):\n"
          "                self.counters[Counter.OUT_STATE_SEQ_ERROR] += 1\n"
          "                return ()\n"
-         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"),
+         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n"),
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
     ),
 )  # fmt: skip
