@@ -234,6 +234,14 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1.1-ports",),
     ),
     defect(
+        "xfrm-policy-short-packets-of-no-protocol", "linux 6.1", "xfrm-policy",
+        "where less than two octets stand behind an IPv6 header, the packet has no protocol",
+        ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",
+         "    protocol = 0 if packet.version == 6 and len(payload) < 2 else packet.protocol\n"
+         "    return Flow(packet.version, packet.source, packet.destination, protocol, *ports)\n"),
+        breaks=("RFC4301-4.4.1.1-protocol",),
+    ),
+    defect(
         "xfrm-policy-next-header-of-ipv6", "ours", "xfrm-policy",
         "the protocol of an IPv6 packet is what its fixed header names",
         ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",

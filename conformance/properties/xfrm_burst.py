@@ -160,8 +160,8 @@ def crowds(s: Scenario) -> None:
     behind = s.draw(st.integers(1, 40))
     burst: list[tuple[Side, bytes]] = []
     for number in range(1, _CROWD + 1):
-        right = s.peer(back).protect(h.incoming(version, length=number % 60), number)
-        burst += [("wire", right), ("plain", h.outgoing(version_out, length=number))]
+        right = s.peer(back).protect(h.incoming(version, length=2 + number % 60), number)
+        burst += [("wire", right), ("plain", h.outgoing(version_out, length=1 + number))]
         burst.insert(max(0, len(burst) - behind), ("wire", right))
     h.together(burst, DUPLICATE)
     h.counters(SEQ)

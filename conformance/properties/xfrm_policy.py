@@ -315,6 +315,17 @@ def protocols(s: Scenario) -> None:
     h.enters("plain", packet, about)
 
 
+@check(PROTOCOL, proved_by=("xfrm-policy-short-packets-of-no-protocol",))
+def protocol_of_short_packets(s: Scenario) -> None:
+    """What a packet carries has its protocol, be it one octet or none."""
+    h = HostScenario(s)
+    version, length = s.choose(h.versions()), s.draw(st.integers(0, 3))
+    packet = h.outgoing(version, length=length)
+    selector = h.selector(packet, protocol=packets.EXPERIMENTAL)
+    h.policy("out", packet, about=PROTOCOL, action="block", selector=selector)
+    h.enters("plain", packet, PROTOCOL)
+
+
 @check(PORTS, weight=3.0, proved_by=("xfrm-policy-last-port-left-out",))
 def ports(s: Scenario) -> None:
     """Source and destination ports at both edges of a range and just outside, of each protocol that has them."""
