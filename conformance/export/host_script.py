@@ -14,6 +14,7 @@ from espproof.adapters.case import (
     DeleteSa,
     Done,
     Enter,
+    EnterBurst,
     Host,
     Mark,
     Outcome,
@@ -92,6 +93,10 @@ def _step(step: Step, outcome: Outcome, policies: dict[str, Policy], sas: dict[s
     elif isinstance(step, Enter):
         yield from comment(f"the packet is {step.packet.hex()}")
         yield from comment(f"right is: {tell(outcome)}")
+    elif isinstance(step, EnterBurst):
+        for one in step.packets:
+            yield from comment(f"together with the others, at {one.side}: {one.packet.hex()}")
+        yield from comment(f"right is, in any order: {tell(outcome)}")
     elif isinstance(step, ReadCounters):
         yield COUNTERS
         yield from comment(f"right is: {tell(outcome)}")

@@ -9,7 +9,6 @@ who asks for it would believe to have it. `PROBES` has one entry per field of `C
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -19,31 +18,27 @@ from espproof.adapters import capabilities
 from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import FIXED_DSCP, Capabilities
 from espproof.adapters.case import (
-    AddPolicy,
     AddSa,
     AdvanceTime,
     Audit,
     Case,
     DeleteSa,
     Dropped,
-    Enter,
-    Host,
     Lifetime,
     Octets,
     Outcome,
-    Policy,
     ReadAudit,
     ReadState,
     Selector,
     SequenceNumber,
     State,
     Step,
-    TrafficSelector,
     UdpEncapsulation,
 )
+from espproof.conformance.selfcheck import hosts
 from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
 from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of, refused
-from espproof.conformance.strategies import packets, wire
+from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
 from espproof.reference import ip, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -617,22 +612,10 @@ def _reason(outcome: Outcome) -> str:
 
 
 def _host(caps: Capabilities) -> Iterator[Probe]:
-    """It forwards what no policy is for, and discards what one blocks."""
-
-    def make(rig: Rig) -> Case:
-        version = int(rig.caps.families[0][0])
-        near, far = packets.hosts(version, "out")
-        packet = packets.build(packets.Recipe(version=version), near, far)
-        ours = packets.GATEWAYS[version][0][0]
-        blocking = Policy(
-            name="block", direction="out", action="block", selector=TrafficSelector(version=6 if version == 6 else 4)
-        )
-        entering = Enter(side="plain", packet=Octets(packet), requirement=ABOUT)
-        host = Host(addresses=(ours,), wire=(str(ip_address(far)),))
-        adding = AddPolicy(policy=blocking, requirement=ABOUT)
-        return Case(version=1, id=ABOUT, host=host, steps=(entering, adding, entering))
-
-    yield Probe("host", caps.host is not None, make)
+    host = caps.host
+    yield Probe("host", host is not None, hosts.blocking)
+    yield Probe("host bursts", host is not None and host.bursts, hosts.burst)
+    yield Probe("host asynchronous", host is not None and host.asynchronous, hosts.little_room)
 
 
 PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyType(
