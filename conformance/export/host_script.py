@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     DeleteSa,
     Done,
     Enter,
+    EnterBurst,
     FlushPolicies,
     FlushSas,
     Host,
@@ -113,15 +114,25 @@ def _step(step: Step, outcome: Outcome, policies: dict[str, Policy], sas: dict[s
         yield f"ip xfrm {'state' if isinstance(step, FlushSas) else 'policy'} flush"
     elif isinstance(step, AdvanceTime):
         yield f"sleep {step.seconds}"
-    elif isinstance(step, ReadEvents):
-        yield f"cat {EVENTS}"
-        yield from comment(f"right is, behind what was there before: {tell(outcome)}")
-    elif isinstance(step, Enter):
+    else:
+        yield from _told(step, outcome)
+
+
+def _told(step: Step, outcome: Outcome) -> Iterator[str]:
+    """What cannot be done with `ip`: packets that enter, and what is right to come of them."""
+    if isinstance(step, Enter):
         yield from comment(f"the packet is {step.packet.hex()}")
         yield from comment(f"right is: {tell(outcome)}")
+    elif isinstance(step, EnterBurst):
+        for one in step.packets:
+            yield from comment(f"together with the others, at {one.side}: {one.packet.hex()}")
+        yield from comment(f"right is, in any order: {tell(outcome)}")
     elif isinstance(step, ReadCounters):
         yield COUNTERS
         yield from comment(f"right is: {tell(outcome)}")
+    elif isinstance(step, ReadEvents):
+        yield f"cat {EVENTS}"
+        yield from comment(f"right is, behind what was there before: {tell(outcome)}")
 
 
 def _reserve(sa: Sa) -> list[str]:

@@ -39,7 +39,7 @@ def main() -> None:
     silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
     try:
-        kinds = (lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro), merges=gro))
+        kinds = (lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro), merges=gro, lingers=later))
         agent = Agent(kinds, later=Later() if later else None)
     except Exception:
         channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)

@@ -1,5 +1,9 @@
-"""Ciphers that finish later: in front of each that an SA uses, the kernel is made to put a queue (cryptd)."""
+"""Ciphers that finish later: in front of each that an SA uses, the kernel is made to put a queue (cryptd).
 
+Those without integrity (`digest_null`) cannot stand behind one, and stay as they are.
+"""
+
+import errno
 import socket
 
 from espproof.adapters.linux.netlink import crypto, netlink
@@ -20,13 +24,15 @@ class Later:
         if there is None:
             raise OSError(f"/proc/crypto has no {cipher}")
         self._netlink.send(crypto.queued(there.driver))
+        self._behind.add(cipher)
         for message in netlink.messages(self._netlink.recv(1 << 16)):
+            if message.errno == errno.EINVAL and "digest_null" in cipher:
+                return False
             if message.errno:
                 raise OSError(message.errno, f"cryptd({there.driver})")
         now = crypto.best(_ciphers(), cipher)
         if now is None or not now.finishes_later:
             raise OSError(f"cryptd({there.driver}) is not taken for {cipher}")
-        self._behind.add(cipher)
         return True
 
 

@@ -90,9 +90,15 @@ class Stack(Gateway):
     of_host = True
 
     def __init__(
-        self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket, *, merges: bool = False
+        self,
+        wire: Link | None = None,
+        transport: Callable[[int], Transport] = raw_socket,
+        *,
+        merges: bool = False,
+        lingers: bool = False,
     ) -> None:
-        self.merges = merges
+        """`merges`: what the kernel has merged is taken so. `lingers`: what comes of a packet may come bit by bit."""
+        self.merges, self._lingers = merges, lingers
         self._key_manager: socket.socket | None = None
         self._to_ports: list[bytes] = []
         super().__init__(wire, transport)
@@ -288,6 +294,8 @@ class Stack(Gateway):
                 break
             select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
             emerged = self._emerged(before)
+        while self._lingers and self._hears(_QUIET_SECONDS):
+            emerged += self._emerged(before)
         self._last = self._counters()
         return emerged
 
