@@ -146,7 +146,7 @@ def _sa(number: int, direction: Literal["in", "out"], source: str, destination: 
 
 
 def _inbound(number: int) -> Sa:
-    return _sa(number, "in", FAR, NEAR, 1)
+    return _sa(number, "in", FAR, NEAR, number + 1)
 
 
 def _inbound_packet(number: int) -> bytes:

@@ -276,7 +276,7 @@ def _kernel_curve(
     for size in sizes:
         pace = told[-1].insert / 1e9 if told and told[-1].insert else 0.0
         if pace * size / 2 * size / have > _PATIENCE:
-            stopped = f"an insertion takes {pace * 1e6:.0f} µs there, the longer the more there are"
+            stopped = f"an insertion takes {pace * 1e6:.0f} µs there, and the next size would take minutes"
             break
         machine.batch([new for new, _ in said[have:size]])
         octets, have = (machine.octets() - before) / size, size

@@ -1,4 +1,5 @@
-"""A plot with two logarithmic axes, as static SVG: curves with markers, and the last value of each beside its end.
+"""A plot with two logarithmic axes, as static SVG: curves with markers, and the last value of each beside its end, or
+below it where others go on.
 
 Colours are classes (`k0`, `k1`, …) of whoever shows it; markers differ too. What text is in it is escaped.
 """
@@ -25,7 +26,7 @@ _MARKERS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points with x and y above 0; `style` is the number of its colour. `level`: a value drawn as a dashed line."""
+    """One or more points with x and y above 0; `style` is the number of its colour. `level`: a value drawn as a dashed line."""
 
     name: str
     style: int
@@ -90,12 +91,15 @@ def svg(lines: Sequence[Line], x: Axis, y: Axis, unit: "Unit", title: str) -> st
         marker = _MARKERS[line.style % len(_MARKERS)]
         parts += [f'<path class="marker" transform="translate({a:.1f} {b:.1f})" d="{marker}"/>' for a, b in places]
         parts.append("</g>")
-    ends = [(down(line.points[-1][1]), line) for line in lines if line.points]
-    for at, line in _apart(ends):
-        end = across(line.points[-1][0]) + 7
-        parts.append(
-            f'<text class="end k{line.style}" x="{end:.1f}" y="{at + 3.5:.1f}">{unit(line.points[-1][1])}</text>'
-        )
+    last = max((line.points[-1][0] for line in lines), default=0)
+    for end in sorted({line.points[-1][0] for line in lines}):
+        ends = [(down(line.points[-1][1]), line) for line in lines if line.points[-1][0] == end]
+        aside, below = (7, 3.5) if end == last else (5, 14)
+        for at, line in _apart(ends):
+            label = unit(line.points[-1][1])
+            parts.append(
+                f'<text class="end k{line.style}" x="{across(end) + aside:.1f}" y="{at + below:.1f}">{label}</text>'
+            )
     return "".join((*parts, "</svg>"))
 
 

@@ -39,6 +39,13 @@ def test_labels_do_not_overlap(last: tuple[float, ...]) -> None:
     assert 0 < heights[0] < heights[-1] < plot.HEIGHT
 
 
+def test_a_curve_that_ends_early_has_its_label_below() -> None:
+    """Beside its end another curve goes on."""
+    root = drawn(Line("a", 0, [(100, 10), (1000, 10)]), Line("b", 1, [(100, 10), (10_000, 10)]))
+    early, late = (float(one.get("y", "")) for one in root.iter("text") if "end" in one.get("class", ""))
+    assert early > late + 8
+
+
 def test_title_is_escaped() -> None:
     """It is text, whatever is in it."""
     title = drawn(Line("a", 0, [(100, 1)])).find("title")
