@@ -66,6 +66,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     packet that was too long is taken notice of."""
     fragments: tuple[Literal["outside", "inside"], ...] = ("outside",)
     """Where packets can be cut up, with `mtus`."""
+    icmp_errors: bool = False
+    """Policies can be for ICMP errors about their traffic."""
     ways: dict[Side, tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...]] = {}
     """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
     layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
@@ -170,6 +172,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ("ports", host.ports != "none" or ranges == (None, None)),
             ("policy_lifetimes", policy.lifetime == PolicyLifetime() or host.policy_lifetimes),
             ("lifetime seconds", policy.lifetime == PolicyLifetime() or "seconds" in self.lifetimes),
+            ("icmp_errors", not policy.icmp_errors or host.icmp_errors),
             ("port ranges", host.ports != "masks" or all(one is None or mask_of(one) is not None for one in ranges)),
         ]
         return next((name for name, there in needs if not there), None)
@@ -270,6 +273,7 @@ def everything() -> Capabilities:
             reserve_spi=True,
             flush=True,
             mtus=True,
+            icmp_errors=True,
             fragments=("outside", "inside"),
             ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
             layouts=("pieces", "room", "shared"),

@@ -172,7 +172,8 @@ class Policy(_Data, frozen=True, kw_only=True):
     """One entry of the SPD: traffic, and what is to become of it. The lowest `priority` comes first, then the oldest.
 
     To allow with templates is to PROTECT (the first template for the innermost SA), without to BYPASS; to block is to
-    DISCARD.
+    DISCARD. With `icmp_errors` it is also for ICMP errors about the traffic that comes back: those that quote a packet
+    which, turned round, it is for, where no policy is for the error itself (RFC 4301 6.2).
     """
 
     name: Name
@@ -184,6 +185,7 @@ class Policy(_Data, frozen=True, kw_only=True):
     if_id: Word = 0
     templates: tuple[Template, ...] = ()
     lifetime: PolicyLifetime = PolicyLifetime()
+    icmp_errors: bool = False
 
 
 class Sa(_Data, frozen=True, kw_only=True):

@@ -93,6 +93,7 @@ def _policy(step: AddPolicy) -> str:
         words += [f"{name} {ports.first}–{ports.last}"] if ports is not None else []
     words += [f"mark {one.mark.value:#x}/{one.mark.mask:#x}"] if one.mark is not None else []
     words += [f"interface {one.if_id}"] if one.if_id else []
+    words += ["and ICMP errors about it"] if one.icmp_errors else []
     for name, seconds in (("warns", one.lifetime.soft_seconds), ("ends", one.lifetime.hard_seconds)):
         words += [f"{name} after {seconds} s"] if seconds is not None else []
     return ", ".join([*words, *(map(_template, one.templates) if one.templates else [one.action])])

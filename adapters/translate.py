@@ -129,6 +129,7 @@ def policy_of(one: Policy, now: int = 0, modules: Any = TRUE) -> Any:
         priority=one.priority,
         mark=_mark(one.mark, modules),
         if_id=one.if_id,
+        icmp_errors=one.icmp_errors,
         templates=tuple(
             of.Template(
                 mode=template.mode,

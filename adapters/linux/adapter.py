@@ -117,6 +117,7 @@ _DECLARED = Capabilities(
         reserve_spi=True,
         flush=True,
         mtus=True,
+        icmp_errors=True,
         bursts=True,
     ),
 )

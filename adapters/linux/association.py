@@ -239,6 +239,8 @@ def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
 
 _DIRECTIONS = {"in": xfrm.IN, "out": xfrm.OUT, "forward": xfrm.FORWARD}
 _BLOCK = 1
+_FOR_ICMP = 2
+"""XFRM_POLICY_ICMP."""
 
 
 def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
@@ -250,6 +252,7 @@ def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
         priority=policy.priority,
         direction=direction,
         action=_BLOCK if policy.action == "block" else 0,
+        flags=_FOR_ICMP if policy.icmp_errors else 0,
         limits=xfrm.Limits(
             soft_add_seconds=policy.lifetime.soft_seconds or 0, hard_add_seconds=policy.lifetime.hard_seconds or 0
         ),

@@ -155,6 +155,7 @@ def policy(one: Policy, *, replace: bool = False) -> list[str]:
     """The command that puts a policy in, word by word."""
     words = ["ip", "xfrm", "policy", "update" if replace else "add", *_identity(one)]
     words += ["action", one.action, "priority", str(one.priority)]
+    words += ["flag", "icmp"] if one.icmp_errors else []
     for name, seconds in (("soft", one.lifetime.soft_seconds), ("hard", one.lifetime.hard_seconds)):
         words += [] if seconds is None else ["limit", f"time-{name}", str(seconds)]
     for template in one.templates:

@@ -183,7 +183,7 @@ def learned(s: Scenario) -> None:
     h, sa, version = _learner(s)
     packet = h.outgoing(version)
     h.policy("out", packet, h.template(sa), about=WAIT)
-    said = s.draw(st.sampled_from((1380, 1400, 1433)))
+    said = s.draw(st.sampled_from((1420, 1433, 1452)))
     if s.draw(st.booleans()):
         h.enters("plain", h.of_size(version, 1340, dont_fragment=True), WAIT)
     h.told(sa, said, WAIT)
@@ -207,8 +207,8 @@ def learned_in_udp(s: Scenario) -> None:
     version = h.version_in(sa)
     packet = h.outgoing(version)
     h.policy("out", packet, h.template(sa), about=WAIT)
-    h.told(sa, 1400, WAIT)
-    most = h.room(packet, [sa], 1400)
+    h.told(sa, 1420, WAIT)
+    most = h.room(packet, [sa], 1420)
     h.enters("plain", h.of_size(version, most + s.draw(st.integers(0, 1)), dont_fragment=True), WAIT)
     h.counters(WAIT)
 
@@ -221,7 +221,7 @@ def learned_of_nobody(s: Scenario) -> None:
     h.policy("out", packet, h.template(sa), about=MAPPED)
     wrong: list[dict[str, Any]] = [{"spi": sa.spi ^ 0x0110}]
     wrong += [{"code": 3}] if s.outer_version(sa) == 4 else []  # ICMPv6 is to be read whatever its code is
-    h.told(sa, 1380, MAPPED, **s.draw(st.sampled_from(wrong)))
+    h.told(sa, 1420, MAPPED, **s.draw(st.sampled_from(wrong)))
     h.enters("plain", h.of_size(version, h.room(packet, [sa], LINK), dont_fragment=True), MAPPED)
     h.counters(MAPPED)
 
@@ -245,7 +245,7 @@ def kept_out(s: Scenario) -> None:
     about = s.draw(st.sampled_from((ACCEPT, BY_TYPE, CONSTRAINED)))
     packet = h.outgoing(version)
     h.policy("out", packet, h.template(sa), about=about)
-    message = too_big(sa, 1380)
+    message = too_big(sa, 1420)
     kind, other = (3, 8) if s.outer_version(sa) == 4 else (2, 128)
     fields = {}
     if about == BY_TYPE:
@@ -265,7 +265,7 @@ def learned_and_forgotten(s: Scenario) -> None:
     h, sa, version = _learner(s)
     packet = h.outgoing(version)
     h.policy("out", packet, h.template(sa), about=AGED)
-    h.told(sa, 1380, AGED)
+    h.told(sa, 1420, AGED)
     s.wait(s.draw(st.sampled_from((240, 3600))), AGED)
     h.enters("plain", h.of_size(version, h.room(packet, [sa], LINK), dont_fragment=True), AGED)
     h.counters(AGED)

@@ -64,6 +64,7 @@ FAMILIES = (
     "xfrm-gso",
     "xfrm-life",
     "xfrm-mtu",
+    "xfrm-icmp",
     "xfrm-way",
     "xfrm-burst",
 )

@@ -1,6 +1,7 @@
-"""Messages that say that a packet was too long: ICMP type 3 code 4 with an MTU (RFC 792, 1191), ICMPv6 type 2 (RFC 4443).
+"""Messages that say that a packet was too long: ICMP type 3 code 4 with an MTU (RFC 792, 1191), ICMPv6 type 2 (RFC 4443);
+and what errors of any kind are about.
 
-Only these: a host is silent about everything else that it discards.
+A host sends no others: it is silent about everything else that it discards.
 """
 
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ def read(packet: ip.Packet) -> TooBig | None:
         wrong = ip.checksum(pseudo_header(packet.source, packet.destination, len(octets)) + octets)
         return None if wrong else TooBig(int.from_bytes(octets[4:8], "big"), octets[_HEADER_SIZE:])
     return None
+
+
+def about(packet: ip.Packet) -> ip.Packet | None:
+    """The packet that an ICMP error quotes; `None` for what is no error, or quotes none."""
+    return quoted(packet.payload[_HEADER_SIZE:]) if _is_error(packet) else None
 
 
 def pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:

@@ -18,8 +18,9 @@ from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, sequence_low, spi_of
 from espproof.reference.replay import ReplayVerdict
 from espproof.reference.sequence import next_sequence, reconstruct
+from espproof.reference.xfrm import icmp
 from espproof.reference.xfrm.counters import INBOUND, OUTBOUND, SILENT, Counter
-from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template
+from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of, turned_round
 from espproof.reference.xfrm.states import State
 
 if TYPE_CHECKING:
@@ -168,11 +169,21 @@ def _is_traffic_of_its_sas(one: Checked) -> Fate:
 
 def _has_policy(one: Checked) -> Fate:
     """Without one the default decides; what came out of a tunnel is nobody's traffic then."""
-    one.policy = one.host.spd.find(one.direction, one.flow, one.mark)
+    one.policy = _policy_for(one.host, one.direction, one.flow, one.packet, one.mark)
     if one.policy is not None:
         return None
     tunnelled = any(state.sa.mode == "tunnel" for state in one.through)
     return Counter.IN_NO_POLS if tunnelled or one.host.blocks(one.direction) else None
+
+
+def _policy_for(host: "Host", direction: Direction, flow: Flow, packet: bytes, mark: int) -> Policy | None:
+    """The policy for a packet; of an ICMP error that none is for, the one for what it quotes, turned round (6.2)."""
+    policy = host.spd.find(direction, flow, mark)
+    if policy is not None:
+        return policy
+    about = icmp.about(ip.parse(packet))
+    policy = None if about is None else host.spd.find(direction, turned_round(flow_of(about)), mark)
+    return policy if policy is not None and policy.icmp_errors else None
 
 
 def _is_allowed(one: Checked) -> Fate:
@@ -243,7 +254,7 @@ class Leaving:
 
 
 def _may_leave(one: Leaving) -> Fate:
-    one.policy = one.host.spd.find("out", one.flow, one.mark)
+    one.policy = _policy_for(one.host, "out", one.flow, one.packet, one.mark)
     blocked = one.host.blocks("out") if one.policy is None else one.policy.action == "block"
     return Counter.OUT_POL_BLOCK if blocked else None
 

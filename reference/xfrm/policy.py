@@ -34,6 +34,11 @@ class Flow(NamedTuple):
     destination_port: int | None = None
 
 
+def turned_round(flow: Flow) -> Flow:
+    """The flow of the answers."""
+    return Flow(flow.version, flow.destination, flow.source, flow.protocol, flow.destination_port, flow.source_port)
+
+
 def flow_of(packet: ip.Packet) -> Flow:
     """The flow of a packet. A fragment behind the first does not tell its ports: they are OPAQUE (RFC 4301 4.4.1.1)."""
     ports: tuple[int | None, int | None] = (None, None)
@@ -135,6 +140,8 @@ class Policy:
     templates: tuple[Template, ...] = ()
     lifetime: Lifetime = UNLIMITED
     added_at: float = 0
+    icmp_errors: bool = False
+    """It is also for ICMP errors that quote what, turned round, it is for (RFC 4301 6.2)."""
 
     @property
     def identity(self) -> tuple[object, ...]:
