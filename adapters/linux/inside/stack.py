@@ -24,6 +24,8 @@ _SETTLED_SECONDS = 1.2
 """Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
 the policies of a case and be counted."""
 
+_POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
+"""What arrives there by way of `senders` meets the policies as everything else does; IPv6 has it so."""
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
@@ -69,6 +71,8 @@ class Stack(Gateway):
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         super().__init__(wire, transport)
         silence_icmp()
+        with open(_POLICIES_ON_LOOPBACK, "w", encoding="utf-8") as file:
+            file.write("0")
         sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
         self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
         self._marked = firewall.TO_PROTECT
