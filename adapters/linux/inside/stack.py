@@ -34,6 +34,8 @@ _TOLD_SECONDS = 0.02
 """Behind which the timers have run that a packet has set."""
 _ANY = (None, None)
 """Links that carry what there is."""
+_POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
+"""What arrives there by way of `senders` meets the policies as everything else does; IPv6 has it so."""
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
@@ -104,6 +106,8 @@ class Stack(Gateway):
         super().__init__(wire, transport)
         silence_icmp()
         self._mtus: tuple[int | None, int | None] = _ANY
+        with open(_POLICIES_ON_LOOPBACK, "w", encoding="utf-8") as file:
+            file.write("0")
         sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
         self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
         self._marked = firewall.TO_PROTECT
