@@ -107,7 +107,7 @@ DEFECTS = (
     defect(
         "xfrm-policy-forward-is-in", "ours", "xfrm-policy",
         "what is forwarded is held against the policies for what is delivered",
-        ("xfrm.path", "    one.policy = one.host.spd.find(one.direction, one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, one.direction, one.flow, one.packet, one.mark)\n",
          "    one.policy = one.host.spd.find(\"in\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1-directions-apart", "RFC4301-4.4.1.3-one-way"),
     ),
@@ -252,14 +252,14 @@ DEFECTS = (
     defect(
         "xfrm-policy-esp-passes", "W-004", "xfrm-policy",
         "what is ESP already is taken for protected, and meets no policy",
-        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, \"out\", one.flow, one.packet, one.mark)\n",
          "    one.policy = None if one.flow.protocol == 50 else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1.1-esp-not-skipped",),
     ),
     defect(
         "xfrm-policy-ike-passes", "ours", "xfrm-policy",
         "UDP to IKE's ports meets no policy",
-        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, \"out\", one.flow, one.packet, one.mark)\n",
          "    is_ike = one.flow.protocol == 17 and one.flow.destination_port in (500, 4500)\n"
          "    one.policy = None if is_ike else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1-ike-consulted",),

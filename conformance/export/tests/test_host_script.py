@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     Enter,
     Host,
     Mark,
+    Mtus,
     Octets,
     Policy,
     PortRange,
@@ -44,11 +45,14 @@ _BACK = Sa(
     mark=Mark(value=0x30, mask=0xFF), lookup="spi+destination",
 )  # fmt: skip
 _HOST = Host(
-    addresses=("192.0.2.17", "2001:db8:1::a1"), wire=("198.51.100.42", "2001:db8:2:3::b2"), blocked=("in", "forward")
+    addresses=("192.0.2.17", "2001:db8:1::a1"),
+    wire=("198.51.100.42", "2001:db8:2:3::b2"),
+    blocked=("in", "forward"),
+    mtus=Mtus(wire=1400),
 )
 _POLICIES = (
     Policy(
-        name="protect", direction="out", priority=17, mark=Mark(value=1, mask=0xFF),
+        name="protect", direction="out", priority=17, icmp_errors=True, mark=Mark(value=1, mask=0xFF),
         selector=TrafficSelector(
             version=4, source="203.0.113.0/25", destination="198.51.100.0/24", protocol=17,
             source_ports=PortRange(first=0x1F90, last=0x1F90), destination_ports=PortRange(first=0x2710, last=0x2710),
