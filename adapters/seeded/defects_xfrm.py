@@ -365,7 +365,7 @@ DEFECTS = (
     defect(
         "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
         "what is forwarded is sent on without asking the policies for what leaves",
-        ("xfrm.host", "        return self._leave(ip.forwarded(packet), mark, now, through)\n",
+        ("xfrm.host", "        return self._leave(self.memory.become(packet, ip.forwarded(packet)), mark, now, through)\n",
          "        packet = ip.forwarded(packet)\n"
          "        return (Emerging(self._side_of(packet), packet, _names(through)),)\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
