@@ -24,11 +24,6 @@ KEYS: dict[str, Any] = {
     "auth": "AUTH_HMAC_SHA2_256_128",
     "auth_key": bytes(range(32)),
 }
-    "encr": "ENCR_AES_CBC",
-    "encr_key": bytes(16),
-    "auth": "AUTH_HMAC_SHA2_256_128",
-    "auth_key": bytes(range(32)),
-}
 LAYOUTS = st.builds(
     Layout,
     st.lists(st.integers(1, 90), max_size=MOST_PIECES - 1).map(tuple),
