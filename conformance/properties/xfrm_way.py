@@ -97,8 +97,8 @@ def room_behind(s: Scenario) -> None:
     _, _, version = _gateway(s, h, ROOM)
     for _ in range(s.draw(st.integers(1, 3))):
         packet = h.outgoing(version, length=s.draw(_LENGTHS))
-        many = (1,) * min(MOST_PIECES - 1, len(packet) - 1) if s.draw(st.booleans()) else _pieces(s, packet)
-        pieces = many if "pieces" in h.caps.layouts else ()
+        most = (1,) * min(MOST_PIECES - 1, len(packet) - 1)
+        pieces = s.draw(st.sampled_from(((), most, _pieces(s, packet)))) if "pieces" in h.caps.layouts else ()
         h.enters("plain", packet, ROOM, layout=Layout(pieces=pieces, room=s.draw(st.integers(0, 70))))
     h.counters(PASSED_NOT_COUNTED)
 

@@ -162,7 +162,7 @@ class Host:
             return ()
         if segment and len(parsed.payload) > segment:
             pieces = segmentation.segments(packet, segment)
-            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))
+            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))
         if side == "local":
             return self._leave(packet, mark, now)
         return self._arrive(parsed, packet, mark, now, ())
