@@ -11,6 +11,7 @@ from espproof.adapters.case import (
     Events,
     Outcome,
     PortRange,
+    ReadEvents,
     TrafficSelector,
     UpdateSa,
 )
@@ -25,27 +26,39 @@ _WITH_PORTS = frozenset({1, 6, 17, 33, 58, 132, 136})
 
 
 class Names:
-    """The names of a case's SAs and policies, by what the kernel says of them."""
+    """The names of a case's SAs and policies, by what the kernel says of them.
+
+    A policy that has taken the place of another since events were last read has no name until they are read: which of the
+    two is meant nobody can say.
+    """
 
     def __init__(self) -> None:
         self._sas: dict[tuple[bytes, int], str] = {}
         self._policies: dict[tuple[bytes, int], str] = {}
+        self._replaced: set[tuple[bytes, int]] = set()
 
     def learn(self, step: Any, outcome: Outcome) -> None:
         """A step was carried out."""
         if isinstance(step, messages.Reset):
             self._sas, self._policies = {}, {}
+            self._replaced.clear()
         elif isinstance(step, AddSa | UpdateSa) and isinstance(outcome, Done):
             self._sas[xfrm.address(step.sa.destination), step.sa.spi] = step.sa.name
         elif isinstance(step, AddPolicy) and isinstance(outcome, Done):
-            self._policies[association.identity(step.policy)] = step.policy.name
+            known = association.identity(step.policy)
+            if self._policies.get(known, step.policy.name) != step.policy.name:
+                self._replaced.add(known)
+            self._policies[known] = step.policy.name
+        elif isinstance(step, ReadEvents):
+            self._replaced.clear()
 
     def sa(self, one: xfrm.SaInfo) -> str | None:
         """None for a larval SA, which has no keys."""
         return self._sas.get((one.id.destination, one.id.spi))
 
     def policy(self, one: xfrm.PolicyInfo) -> str | None:
-        return self._policies.get((one.selector.encode(), one.direction))
+        known = one.selector.encode(), one.direction
+        return None if known in self._replaced else self._policies.get(known)
 
 
 def events(told: list[str], names: Names) -> Events:

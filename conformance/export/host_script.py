@@ -109,7 +109,7 @@ def _step(step: Step, outcome: Outcome, policies: dict[str, Policy], sas: dict[s
     elif isinstance(step, UpdateSa):
         yield from (line.replace(_ADD, _UPDATE, 1) for line in state(step.sa, step.sa.reqid, outcome))
     elif isinstance(step, ReserveSpi):
-        yield shlex.join(_reserve(step.sa))
+        yield f"{shlex.join(_reserve(step.sa))} >/dev/null"
     elif isinstance(step, FlushSas | FlushPolicies):
         yield f"ip xfrm {'state' if isinstance(step, FlushSas) else 'policy'} flush"
     elif isinstance(step, AdvanceTime):

@@ -11,6 +11,7 @@ from espproof.adapters.case import HostDirection, Lifetime, PolicyLifetime, Sa
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.machines.key_managed_life import KeyManagedLife
 from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
 
 ASKED, FLOW = "RFC4301-5.1-key-manager-asked", "RFC2367-3.1.6-flow-told"
@@ -607,3 +608,9 @@ def two_ends_rekey(s: Scenario) -> None:
         out, into = new_out, new_in
     h.events(REPLACED)
     h.counters(REPLACED)
+
+
+@check(ASKED, weight=3.0, proved_by=("xfrm-life-answered-by-nobody", "xfrm-life-one-request-at-a-time"))
+def random_life(s: Scenario) -> None:
+    """Policies, SAs and reservations come and go between packets; what was told is read, and the counters at the end."""
+    KeyManagedLife(HostScenario(s, events=("acquire",)), ASKED).walk()

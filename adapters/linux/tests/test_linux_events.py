@@ -1,8 +1,20 @@
 """What the kernel tells a key manager, read from its messages."""
 
 import pytest
+from msgspec.structs import replace
 
-from espproof.adapters.case import AddPolicy, AddSa, Done, Event, Policy, Refused, Sa, TrafficSelector
+from espproof.adapters.case import (
+    AddPolicy,
+    AddSa,
+    Done,
+    Event,
+    Events,
+    Policy,
+    ReadEvents,
+    Refused,
+    Sa,
+    TrafficSelector,
+)
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.events import Names, events
@@ -49,6 +61,16 @@ def test_names_are_forgotten_and_never_learnt_of_what_was_refused() -> None:
     known.learn(messages.Reset(), Done())
     known.learn(AddSa(sa=SA), Refused())
     assert told(xfrm.Request(xfrm.Type.EXPIRE, xfrm.Expired(INFO)), known) == Event(kind="soft")
+
+
+def test_a_policy_that_was_replaced() -> None:
+    """Which of the two is meant is not known, until what was told of the first has been read."""
+    known = names()
+    known.learn(AddPolicy(policy=replace(POLICY, name="next"), replace=True), Done())
+    asked = xfrm.Request(xfrm.Type.ACQUIRE, Acquire(policy=RULE))
+    assert told(asked, known).policy is None
+    known.learn(ReadEvents(), Events(events=()))
+    assert told(asked, known).policy == "next"
 
 
 def test_a_request() -> None:
