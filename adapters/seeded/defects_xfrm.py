@@ -183,6 +183,14 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1.1-protocol",),
     ),
     defect(
+        "xfrm-policy-protocol-of-nothing", "linux 6.1", "xfrm-policy",
+        "an IPv6 packet with fewer than two octets behind its header has no protocol",
+        ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",
+         "    protocol = packet.protocol if packet.version == 4 or len(packet.payload) > 1 else 0\n"
+         "    return Flow(packet.version, packet.source, packet.destination, protocol, *ports)\n"),
+        breaks=("RFC4301-4.4.1.1-protocol",),
+    ),
+    defect(
         "xfrm-policy-any-protocol-needs-ports", "ours", "xfrm-policy",
         "a policy for any protocol is for those that have ports alone",
         ("xfrm.policy", _OF_PROTOCOL,

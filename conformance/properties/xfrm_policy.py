@@ -306,6 +306,15 @@ def protocols(s: Scenario) -> None:
     h.enters("plain", packet, about)
 
 
+@check(PROTOCOL, proved_by=("xfrm-policy-protocol-of-nothing",))
+def shortest_contents(s: Scenario) -> None:
+    """A packet has its protocol however little is behind its header."""
+    h = HostScenario(s)
+    packet = h.outgoing(s.choose(h.versions()), length=s.draw(st.integers(0, 4)))
+    h.policy("out", packet, about=PROTOCOL, action="block", selector=h.selector(packet, protocol=packets.EXPERIMENTAL))
+    h.enters("plain", packet, PROTOCOL)
+
+
 @check(
     PORTS,
     weight=3.0,

@@ -132,7 +132,7 @@ class Stack(Gateway):
 
     def _until_quiet(self, emerged: list[Emerged], before: bytes, expected: int) -> list[Emerged]:
         """What has emerged since the counters were `before`, with all that follows until nothing more is heard or counted.
-        As long as it is less than what is `expected`, more patience is needed: the kernel's threads may not have run yet."""
+        As long as it is less than `expected`, more patience is needed: the kernel's threads may not have run yet."""
         while True:
             last = self._counters()
             seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
