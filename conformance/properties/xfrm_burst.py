@@ -168,8 +168,8 @@ def crowds(s: Scenario) -> None:
     behind = s.draw(st.integers(1, 40))
     burst: list[tuple[Side, bytes]] = []
     for number in range(1, _CROWD + 1):
-        right = s.peer(back).protect(h.incoming(version, length=2 + number % 60), number)
-        burst += [("wire", right), ("plain", h.outgoing(version_out, length=1 + number))]
+        right = s.peer(back).protect(h.incoming(version, length=16 + number % 60), number)
+        burst += [("wire", right), ("plain", h.outgoing(version_out, length=16 + number))]
         burst.insert(max(0, len(burst) - behind), ("wire", right))
     h.together(burst, DUPLICATE)
     h.counters(SEQ)
@@ -394,7 +394,7 @@ def ended_in_flight(s: Scenario) -> None:
     limit = s.draw(st.integers(0, 3)) if "packets" in s.caps.lifetimes else 0
     sa, version = _receiver(h, INVALID, lifetime=Lifetime(hard_packets=limit or None))
     count = s.draw(st.integers(2, 6))
-    arriving = [s.peer(sa).protect(h.incoming(version, length=number), number) for number in range(1, count + 1)]
+    arriving = [s.peer(sa).protect(h.incoming(version, length=16 + number), number) for number in range(1, count + 1)]
     events: list[int | str] = list(_completions(s, count))
     if not limit:
         events.insert(s.draw(st.integers(0, count)), sa.name)
@@ -466,9 +466,9 @@ def anything_in_flight(s: Scenario) -> None:
         for kind in s.draw(st.lists(st.sampled_from(("right", "again", "forged", "out")), min_size=1, max_size=6)):
             number += kind != "again"
             if kind == "out":
-                burst.append(("plain", h.outgoing(version_out, length=number)))
+                burst.append(("plain", h.outgoing(version_out, length=16 + number)))
                 continue
-            right = s.peer(back).protect(h.incoming(version, length=number), max(number, 1))
+            right = s.peer(back).protect(h.incoming(version, length=16 + number), max(number, 1))
             burst.append(("wire", s.forge(right, back) if kind == "forged" else right))
         h.together(burst, BURST, completions=_done_in_part(s, range(len(burst))))
         h.counters(DROPPED_COUNTED_ONCE)

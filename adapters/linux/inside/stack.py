@@ -9,6 +9,7 @@ case.
 import os
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -41,8 +42,12 @@ _OF_ITS_OWN = {1, 2, 6, 58}
 _EXTENSIONS = {0, 43, 44, 60}
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
-_QUIET_SECONDS = 0.006
-"""Behind which nothing more comes of a burst."""
+_QUIET_SECONDS, _LOST_SECONDS = 0.006, 0.1
+"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were."""
+
+
+_SIZE = slice(4, 6)
+"""Where the size of segments stands in a `virtio_net_hdr`."""
 
 
 class Emerged(NamedTuple):
@@ -51,6 +56,17 @@ class Emerged(NamedTuple):
     side: str
     packet: bytes
     header: bytes = b""
+
+    @property
+    def parts(self) -> int:
+        """How many packets it stands for, about."""
+        size = int.from_bytes(self.header[_SIZE], sys.byteorder)
+        return max(1, len(self.packet) // size) if size else 1
+
+
+def _sum(counters: bytes) -> int:
+    """Of all that `/proc/net/xfrm_stat` counts."""
+    return sum(map(int, counters.split()[1::2]))
 
 
 class Unasked(Exception):
@@ -195,20 +211,24 @@ class Stack(Gateway):
             else:
                 for one in burst:
                     self._hand_over(*one)
-        emerged: list[Emerged] = []
-        last = before
-        while True:
-            found = self._emerged(None)
-            now = self._counters()
-            emerged += found
-            if not found and now == last and not self._hears(_QUIET_SECONDS):
-                break
-            last = now
-        self._last = last
+        emerged = self._until_quiet([], before, len(burst))
+        self._last = self._counters()
         ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
         if ambiguous and any(one.side == "local" for one in emerged):
             raise Unasked("bursts of which some packets reach the host, and some are discarded there")
         return emerged
+
+    def _until_quiet(self, emerged: list[Emerged], before: bytes, expected: int) -> list[Emerged]:
+        """What has emerged since the counters were `before`, with all that follows until nothing more is heard or counted.
+        As long as it is less than `expected`, more patience is needed: the kernel's threads may not have run yet."""
+        while True:
+            last = self._counters()
+            seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
+            self._hears(_QUIET_SECONDS if seen >= expected else _LOST_SECONDS)
+            found = self._emerged(None)
+            emerged += found
+            if not found and self._counters() == last:
+                return emerged
 
     def _take_on_two(self, burst: Sequence[tuple[str, bytes, How]], processors: Sequence[int]) -> None:
         """Two processes hand over every other packet, at the same time, each on a processor of its own."""
@@ -298,8 +318,8 @@ class Stack(Gateway):
                 break
             select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
             emerged = self._emerged(before)
-        while self._lingers and self._hears(_QUIET_SECONDS):
-            emerged += self._emerged(before)
+        if self._lingers:
+            emerged = self._until_quiet(emerged, before, 1)
         self._last = self._counters()
         return emerged
 
