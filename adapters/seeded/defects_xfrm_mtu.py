@@ -159,10 +159,9 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-7.4-fragments-discard-rule",),
     ),
     defect(
-        "xfrm-mtu-no-ports-are-any", "ours", "xfrm-mtu",
-        "a packet whose ports cannot be seen fits any ports",
-        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
-         "        return number is None or self.first <= number <= self.last\n"),
+        "xfrm-mtu-ports-of-later-fragments", "ours", "xfrm-mtu",
+        "what stands where the first fragment has its ports is taken for ports in any fragment",
+        ("xfrm.policy", "    if packet.fragment_offset == 0:\n", "    if len(packet.payload) >= 4:\n"),
         breaks=("RFC4301-7.3-fragments-not-sent", "RFC4301-7.3-fragments-discarded"),
     ),
 )  # fmt: skip
