@@ -26,7 +26,7 @@ _MARKERS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One or more points with x and y above 0; `style` is the number of its colour. `level`: a dashed line."""
+    """One or more points with x and y above 0; `style` is the number of its colour, `level` a value that is dashed."""
 
     name: str
     style: int
