@@ -6,6 +6,7 @@ of the three failures below; anything else that escapes is reported as `adapter-
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,8 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
+    Events,
     Host,
     InboundBurst,
     Octets,
@@ -146,8 +149,31 @@ class Adapter(ABC):
         """A packet enters; everything that emerges because of it, in order. `Refused`: it cannot be cut up as asked."""
         return Unsupported(what="host")
 
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        """Packets enter together; everything that emerges because of them. `Refused`: one cannot be cut up as asked, or an
+        SA that is to be deleted does not exist."""
+        return Unsupported(what="bursts")
+
     def read_counters(self) -> Counters | Unsupported:
         return Unsupported(what="counters")
+
+    def read_events(self) -> Events | Refused | Unsupported:
+        """What the key manager was told since the last time; `Refused` where the host has none."""
+        return Unsupported(what="events")
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        """A new lifetime for an SA, or the SA for which its SPI is reserved; see `case.UpdateSa`."""
+        return Unsupported(what="update_sa")
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        """Keep an SPI for an SA to come. `Refused` if it is taken."""
+        return Unsupported(what="reserve_spi")
+
+    def flush_sas(self) -> Done | Unsupported:
+        return Unsupported(what="flush")
+
+    def flush_policies(self) -> Done | Unsupported:
+        return Unsupported(what="flush")
 
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""
@@ -177,6 +203,10 @@ class Adapter(ABC):
         """One step; one that this version of the suite does not know is unsupported."""
         kind = STEPS.get(type(step))
         return kind.take(self, step) if kind else Unsupported(what=f"operation {type(step).__name__}")
+
+    def take_all(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Several steps, one after the other, upon what is there already."""
+        return [self.take(step) for step in steps]
 
     def close(self) -> None:  # noqa: B027 -- most adapters have nothing to release
         """Release everything (processes, sockets, temporary files). Called once; may be called after a failure."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Policy, PortRange, Sa, Side, UdpEncapsulation
+from espproof.adapters.case import AuditField, Policy, PolicyLifetime, PortRange, Sa, Side, UdpEncapsulation
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.xfrm import buffers
 
@@ -49,10 +49,33 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    events: tuple[Literal["acquire", "soft", "hard"], ...] = ()
+    """What a key manager is told, as `read_events` reads it."""
+    use_lifetimes: bool = False
+    """Limits of SAs in seconds since their first use."""
+    policy_lifetimes: bool = False
+    """Limits of policies in seconds."""
+    update_sa: bool = False
+    """SAs get a new lifetime while they are in use."""
+    reserve_spi: bool = False
+    """An SPI can be reserved before its SA is there."""
+    flush: bool = False
+    """All SAs, or all policies, can be removed at once."""
+    mtus: bool = False
+    """Links have the MTU of the host's `mtus`: what is too long is cut up, or its sender told, and a message about an ESP
+    packet that was too long is taken notice of."""
+    fragments: tuple[Literal["outside", "inside"], ...] = ("outside",)
+    """Where packets can be cut up, with `mtus`."""
+    icmp_errors: bool = False
+    """Policies can be for ICMP errors about their traffic."""
     ways: dict[Side, tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...]] = {}
     """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
     layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
     """What can be said of the buffer of a packet that enters at wire or plain."""
+    bursts: bool = False
+    """Packets can enter together, before anything is waited for."""
+    asynchronous: bool = False
+    """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +170,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             ("marks", policy.mark is None or host.marks),
             ("if_ids", policy.if_id == 0 or host.if_ids),
             ("ports", host.ports != "none" or ranges == (None, None)),
+            ("policy_lifetimes", policy.lifetime == PolicyLifetime() or host.policy_lifetimes),
+            ("lifetime seconds", policy.lifetime == PolicyLifetime() or "seconds" in self.lifetimes),
+            ("icmp_errors", not policy.icmp_errors or host.icmp_errors),
             ("port ranges", host.ports != "masks" or all(one is None or mask_of(one) is not None for one in ranges)),
         ]
         return next((name for name, there in needs if not there), None)
@@ -177,6 +203,9 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         ("lifetime octets", _unlimited(lifetime.soft_octets, lifetime.hard_octets) or "octets" in caps.lifetimes),
         ("lifetime seconds", _unlimited(lifetime.soft_seconds, lifetime.hard_seconds) or "seconds" in caps.lifetimes),
     ]
+    of_use = not _unlimited(lifetime.soft_use_seconds, lifetime.hard_use_seconds)
+    needs.append(("use_lifetimes", not of_use or (caps.host is not None and caps.host.use_lifetimes)))
+    needs.append(("lifetime seconds", not of_use or "seconds" in caps.lifetimes))
     if sa.direction == "in":
         off_or_size = f"replay window {sa.replay_window or 'off'}"
         needs.append((off_or_size, sa.replay_window == 0 if windows is None else windows.allows(sa.replay_window)))
@@ -237,7 +266,18 @@ def everything() -> Capabilities:
             local=True,
             counters=True,
             segments=("tcp", "udp"),
+            events=("acquire", "soft", "hard"),
+            use_lifetimes=True,
+            policy_lifetimes=True,
+            update_sa=True,
+            reserve_spi=True,
+            flush=True,
+            mtus=True,
+            icmp_errors=True,
+            fragments=("outside", "inside"),
             ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
             layouts=("pieces", "room", "shared"),
+            bursts=True,
+            asynchronous=True,
         ),
     )

@@ -67,7 +67,8 @@ class UdpEncapsulation(_Data, frozen=True, kw_only=True):
 
 
 class Lifetime(_Data, frozen=True, kw_only=True):
-    """RFC 4301 4.4.2.1. A soft limit asks for a new SA, a hard one ends this one; `None` means no limit."""
+    """RFC 4301 4.4.2.1. A soft limit asks for a new SA, a hard one ends this one; `None` means no limit. Seconds count
+    since the SA was added; those of use, which SAs in a host have, since its first packet passed (RFC 2367 2.3.2)."""
 
     soft_packets: Count | None = None
     hard_packets: Count | None = None
@@ -75,6 +76,8 @@ class Lifetime(_Data, frozen=True, kw_only=True):
     hard_octets: Count | None = None
     soft_seconds: Count | None = None
     hard_seconds: Count | None = None
+    soft_use_seconds: Count | None = None
+    hard_use_seconds: Count | None = None
 
 
 class Selector(_Data, frozen=True, kw_only=True):
@@ -98,13 +101,31 @@ class Mark(_Data, frozen=True, kw_only=True):
     mask: Word = 2**32 - 1
 
 
+Mtu = Annotated[int, msgspec.Meta(ge=68, le=65535)]
+
+
+class Mtus(_Data, frozen=True, kw_only=True):
+    """Octets of the largest IP packet on each side of a host; `None` for any."""
+
+    wire: Mtu | None = None
+    plain: Mtu | None = None
+
+
 class Host(_Data, frozen=True, kw_only=True):
     """The host around ESP: its own addresses, those of hosts that it reaches over the wire (all others are on its plain
-    side), and the directions in which packets that no policy is for are discarded."""
+    side), the directions in which packets that no policy is for are discarded, and whether a key manager is there, whose
+    events `read_events` reads.
+
+    `mtus` say how long packets may be; `fragments` where IPv4 packets are cut up that are too long and may be: the ESP
+    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1).
+    """
 
     addresses: tuple[Address, ...]
     wire: tuple[Address, ...] = ()
     blocked: tuple[HostDirection, ...] = ()
+    key_manager: bool = False
+    mtus: Mtus = Mtus()
+    fragments: Literal["outside", "inside"] = "outside"
 
 
 class PortRange(_Data, frozen=True, kw_only=True):
@@ -140,11 +161,19 @@ class Template(_Data, frozen=True, kw_only=True):
     optional: bool = False
 
 
+class PolicyLifetime(_Data, frozen=True, kw_only=True):
+    """Seconds since a policy was added: at a soft limit the key manager is told, at a hard one the policy ends too."""
+
+    soft_seconds: Count | None = None
+    hard_seconds: Count | None = None
+
+
 class Policy(_Data, frozen=True, kw_only=True):
     """One entry of the SPD: traffic, and what is to become of it. The lowest `priority` comes first, then the oldest.
 
     To allow with templates is to PROTECT (the first template for the innermost SA), without to BYPASS; to block is to
-    DISCARD.
+    DISCARD. With `icmp_errors` it is also for ICMP errors about the traffic that comes back: those that quote a packet
+    which, turned round, it is for, where no policy is for the error itself (RFC 4301 6.2).
     """
 
     name: Name
@@ -155,6 +184,8 @@ class Policy(_Data, frozen=True, kw_only=True):
     mark: Mark | None = None
     if_id: Word = 0
     templates: tuple[Template, ...] = ()
+    lifetime: PolicyLifetime = PolicyLifetime()
+    icmp_errors: bool = False
 
 
 class Sa(_Data, frozen=True, kw_only=True):
@@ -307,6 +338,8 @@ class EmergedPacket(_Data, frozen=True, kw_only=True):
     side: Side
     packet: Octets
     through: tuple[Name, ...] = ()
+    segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+    """Of a super-packet, which packets that arrived together were merged into: octets of payload of each, but the last."""
 
 
 class Emerged(_Outcome, tag="emerged", frozen=True, kw_only=True):
@@ -326,8 +359,41 @@ class Counters(_Outcome, tag="counters", frozen=True, kw_only=True):
     values: dict[str, Count]
 
 
+class Event(_Data, frozen=True, kw_only=True):
+    """What a key manager was told; `None` where it was not.
+
+    "acquire": a packet of that `flow` (its addresses, protocol and ports) under that policy wants an SA between two ends.
+    "soft" and "hard": a limit of the SA, or of the policy, was reached; without either, a request for an SA has run out.
+    """
+
+    kind: Literal["acquire", "soft", "hard"]
+    sa: Name | None = None
+    policy: Name | None = None
+    source: Address | None = None
+    destination: Address | None = None
+    flow: TrafficSelector | None = None
+
+
+class Events(_Outcome, tag="events", frozen=True, kw_only=True):
+    """What the key manager was told since its events were last read, in order."""
+
+    events: tuple[Event, ...]
+
+
 Outcome = (
-    Done | Sent | Delivered | Dropped | Passed | State | Audit | Emerged | Counters | Refused | Unsupported | Burst
+    Done
+    | Sent
+    | Delivered
+    | Dropped
+    | Passed
+    | State
+    | Audit
+    | Emerged
+    | Counters
+    | Events
+    | Refused
+    | Unsupported
+    | Burst
 )
 
 # ------------------------------------------------------------------------------------------------------------- steps
@@ -433,8 +499,55 @@ class Enter(_Step, tag="enter", frozen=True, kw_only=True):
     layout: Layout | None = None
 
 
+class Entering(_Data, frozen=True, kw_only=True):
+    """One packet of a burst, as in `Enter`."""
+
+    side: Side
+    packet: Octets
+    mark: Word = 0
+    segment: Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)] = 0
+
+
+class EnterBurst(_Step, tag="enter_burst", frozen=True, kw_only=True):
+    """Packets enter the host together, before anything is waited for; what emerges because of them all, in any order.
+
+    `completions` and `room` (capability `asynchronous`) are about a cipher that finishes later: what happens, in order,
+    behind the arrival of the last. A number is the place of a packet (from 0): of what the cipher has of it, the oldest
+    is done. A name is that of an SA: it is deleted. What is left then is done in its order. `room` is how many packets
+    the cipher takes before one is done, 0 for any number.
+    """
+
+    packets: tuple[Entering, ...]
+    completions: tuple[Count | Name, ...] = ()
+    room: Count = 0
+
+
 class ReadCounters(_Step, tag="read_counters", frozen=True, kw_only=True):
     """Read how many packets the host has discarded, by reason."""
+
+
+class ReadEvents(_Step, tag="read_events", frozen=True, kw_only=True):
+    """Read what the key manager of the host has been told, as far as it is new."""
+
+
+class UpdateSa(_Step, tag="update_sa", frozen=True, kw_only=True):
+    """Give the SA of that name its new lifetime, or make the SA for which an SPI is reserved (RFC 2367 3.1.2)."""
+
+    sa: Sa
+
+
+class ReserveSpi(_Step, tag="reserve_spi", frozen=True, kw_only=True):
+    """Keep an SPI for an SA to come (RFC 2367 3.1.1): that SA as far as it is known, without its keys."""
+
+    sa: Sa
+
+
+class FlushSas(_Step, tag="flush_sas", frozen=True, kw_only=True):
+    """Remove all SAs, and what is reserved or asked for."""
+
+
+class FlushPolicies(_Step, tag="flush_policies", frozen=True, kw_only=True):
+    """Remove all policies."""
 
 
 class AdvanceTime(_Step, tag="advance_time", frozen=True, kw_only=True):
@@ -456,7 +569,13 @@ Step = (
     | AddPolicy
     | DeletePolicy
     | Enter
+    | EnterBurst
     | ReadCounters
+    | ReadEvents
+    | UpdateSa
+    | ReserveSpi
+    | FlushSas
+    | FlushPolicies
 )
 
 
@@ -478,8 +597,8 @@ class Case(_Data, tag_field="format", tag=FORMAT, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
     def every_sa(self) -> tuple[Sa, ...]:
-        """The SAs that the case begins with and those that its steps add, in that order, each once."""
-        added = (step.sa for step in self.steps if isinstance(step, AddSa))
+        """The SAs that the case begins with and those that its steps add or reserve, in that order, each once."""
+        added = (step.sa for step in self.steps if isinstance(step, AddSa | ReserveSpi))
         return tuple(dict.fromkeys((*self.sas, *added)))
 
 

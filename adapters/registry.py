@@ -82,7 +82,7 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "gro", "built", "time-travel", "kasan", "kcov", "host"),
+        variants=("any-window", "gro", "async", "built", "time-travel", "kasan", "kcov", "host"),
         builds=(
             ("built", "espproof adapters build linux"),
             ("time-travel", "espproof adapters build linux"),
@@ -136,13 +136,16 @@ def _variant(known: Known, variant: str) -> str:
 
 def expectations_of(name: str) -> Path | None:
     """The expectation file beside an adapter, the first there is: `expected_VARIANT.toml`, of a variant that is built
-    or that the user has built `expected_built.toml`, `expected.toml`."""
+    or that the user has built `expected_built.toml`, `expected.toml`; of a way to use such a one `expected_WAY_built.toml`
+    before these."""
     base, _, rest = name.partition(":")
-    variant = rest.partition("=")[0]
+    variant, _, argument = rest.partition("=")
     for known in KNOWN:
         if known.name == base:
-            stems = [f"expected_{variant}"] if variant else []
-            stems += ["expected_built"] if variant in dict(known.builds) or variant in labels(known) else []
+            ours = {*dict(known.builds), *labels(known)}
+            stems = [f"expected_{variant}_built", "expected_built"] if argument in ours else []
+            stems += [f"expected_{variant}"] if variant else []
+            stems += ["expected_built"] if variant in ours else []
             paths = (known.folder / f"{stem}.toml" for stem in (*stems, "expected"))
             return next((path for path in paths if path.is_file()), None)
     return None

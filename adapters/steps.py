@@ -24,6 +24,10 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Inbound,
     InboundBurst,
     Layout,
@@ -34,13 +38,16 @@ from espproof.adapters.case import (
     Passed,
     ReadAudit,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sent,
     State,
     Step,
     Template,
     Unsupported,
+    UpdateSa,
 )
 
 
@@ -86,6 +93,9 @@ def _policy(step: AddPolicy) -> str:
         words += [f"{name} {ports.first}–{ports.last}"] if ports is not None else []
     words += [f"mark {one.mark.value:#x}/{one.mark.mask:#x}"] if one.mark is not None else []
     words += [f"interface {one.if_id}"] if one.if_id else []
+    words += ["and ICMP errors about it"] if one.icmp_errors else []
+    for name, seconds in (("warns", one.lifetime.soft_seconds), ("ends", one.lifetime.hard_seconds)):
+        words += [f"{name} after {seconds} s"] if seconds is not None else []
     return ", ".join([*words, *(map(_template, one.templates) if one.templates else [one.action])])
 
 
@@ -109,6 +119,18 @@ def _layout(one: Layout | None) -> list[str]:
     words = [f"in pieces of {', '.join(map(str, one.pieces))} and the rest"] if one.pieces else []
     words += [f"{one.room} octets of room behind it"] if one.room is not None else []
     return words + (["in memory that somebody else has too"] if one.shared else [])
+
+
+def _enter_burst(step: EnterBurst) -> str:
+    places = sorted({one.side for one in step.packets})
+    words = [f"{len(step.packets)} packets enter together at {' and '.join(places)}"]
+    words += ["then " + ", ".join(map(_event, step.completions))] if step.completions else []
+    words += [f"the cipher has room for {step.room}"] if step.room else []
+    return ", ".join(words)
+
+
+def _event(event: int | str) -> str:
+    return f"packet {event} is done" if isinstance(event, int) else f"SA {event} is deleted"
 
 
 STEPS: dict[type[Step], StepKind] = {
@@ -188,10 +210,43 @@ STEPS: dict[type[Step], StepKind] = {
         told=_enter,
         packets=lambda step: (step.packet,),
     ),
+    EnterBurst: StepKind(
+        take=lambda adapter, step: adapter.enter_burst(step),
+        outcomes=(Emerged, Refused, Unsupported),
+        told=_enter_burst,
+        packets=lambda step: tuple(one.packet for one in step.packets),
+    ),
     ReadCounters: StepKind(
         take=lambda adapter, step: adapter.read_counters(),
         outcomes=(Counters, Unsupported),
         told=lambda step: "read the counters",
+    ),
+    ReadEvents: StepKind(
+        take=lambda adapter, step: adapter.read_events(),
+        outcomes=(Events, Refused, Unsupported),
+        told=lambda step: "read what the key manager was told",
+    ),
+    UpdateSa: StepKind(
+        take=lambda adapter, step: adapter.update_sa(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"update SA {step.sa.name}",
+        sa=lambda step: step.sa.name,
+    ),
+    ReserveSpi: StepKind(
+        take=lambda adapter, step: adapter.reserve_spi(step.sa),
+        outcomes=(Done, Refused, Unsupported),
+        told=lambda step: f"reserve SPI {step.sa.spi:#010x} for SA {step.sa.name}",
+        sa=lambda step: step.sa.name,
+    ),
+    FlushSas: StepKind(
+        take=lambda adapter, step: adapter.flush_sas(),
+        outcomes=(Done, Unsupported),
+        told=lambda step: "remove all SAs",
+    ),
+    FlushPolicies: StepKind(
+        take=lambda adapter, step: adapter.flush_policies(),
+        outcomes=(Done, Unsupported),
+        told=lambda step: "remove all policies",
     ),
 }
 

@@ -9,13 +9,15 @@ from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
 
-from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PortRange, Sa
+from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.xfrm import buffers, host, policy, states
+from espproof.reference.xfrm import asynchrony, buffers, host, mtu, policy, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
-    xfrm=SimpleNamespace(buffers=buffers, host=host, policy=policy, states=states),
+    xfrm=SimpleNamespace(
+        asynchrony=asynchrony, buffers=buffers, host=host, mtu=mtu, policy=policy, states=states,
+    ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
 
@@ -69,6 +71,8 @@ def _lifetime(limits: Lifetime, modules: Any) -> Any:
         limits.hard_octets,
         limits.soft_seconds,
         limits.hard_seconds,
+        limits.soft_use_seconds,
+        limits.hard_use_seconds,
     )
 
 
@@ -89,9 +93,10 @@ def entry(one: Sa) -> endpoint.Entry:
 
 
 def host_of(one: Host, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.host.Host`. `ValueError` for an address that is none."""
+    """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
-    return modules.xfrm.host.Host(addresses, wire, one.blocked)
+    links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
+    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked, links, key_manager=one.key_manager)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:
@@ -106,8 +111,8 @@ def layout_of(one: Layout | None, modules: Any = TRUE) -> Any:
     return one and modules.xfrm.buffers.Layout(one.pieces, one.room, one.shared)
 
 
-def policy_of(one: Policy, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.policy.Policy`. `ValueError` for an address or a prefix that is none."""
+def policy_of(one: Policy, now: int = 0, modules: Any = TRUE) -> Any:
+    """`reference.xfrm.policy.Policy`, put in at second `now`. `ValueError` for an address or a prefix that is none."""
     of, selector = modules.xfrm.policy, one.selector
     return of.Policy(
         name=one.name,
@@ -124,6 +129,7 @@ def policy_of(one: Policy, modules: Any = TRUE) -> Any:
         priority=one.priority,
         mark=_mark(one.mark, modules),
         if_id=one.if_id,
+        icmp_errors=one.icmp_errors,
         templates=tuple(
             of.Template(
                 mode=template.mode,
@@ -135,6 +141,27 @@ def policy_of(one: Policy, modules: Any = TRUE) -> Any:
             )
             for template in one.templates
         ),
+        lifetime=_policy_lifetime(one.lifetime, modules),
+        added_at=now,
+    )
+
+
+def _policy_lifetime(limits: PolicyLifetime, modules: Any) -> Any:
+    return modules.lifetime.Lifetime(soft_seconds=limits.soft_seconds, hard_seconds=limits.hard_seconds)
+
+
+def selector_of(flow: Any) -> TrafficSelector:
+    """The traffic that has exactly this flow (`reference.xfrm.policy.Flow`)."""
+    ports = [
+        None if port is None else PortRange(first=port, last=port) for port in (flow.source_port, flow.destination_port)
+    ]
+    return TrafficSelector(
+        version=4 if flow.version == 4 else 6,
+        source=str(ip_address(flow.source)),
+        destination=str(ip_address(flow.destination)),
+        protocol=flow.protocol,
+        source_ports=ports[0],
+        destination_ports=ports[1],
     )
 
 

@@ -13,7 +13,7 @@ LifetimeStatus = Literal["ok", "soft", "hard"]
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """Limits; `None` is no limit. Seconds count from the moment the SA was added."""
+    """Limits; `None` is no limit. Seconds count from the moment the SA was added, those of use from its first packet."""
 
     soft_packets: int | None = None
     hard_packets: int | None = None
@@ -21,14 +21,18 @@ class Lifetime:
     hard_octets: int | None = None
     soft_seconds: int | None = None
     hard_seconds: int | None = None
+    soft_use_seconds: int | None = None
+    hard_use_seconds: int | None = None
 
-    def status(self, packets: int, octets: int, seconds: float) -> LifetimeStatus:
-        """Where an SA stands that has carried so much for so long."""
+    def status(self, packets: int, octets: int, seconds: float, used: float | None = None) -> LifetimeStatus:
+        """Where an SA stands that has carried so much for so long; `used`: seconds since its first packet, if any."""
+        if _reached(used, self.hard_use_seconds):
+            return "hard"
         if _reached(packets, self.hard_packets, octets, self.hard_octets, seconds, self.hard_seconds):
             return "hard"
         if _reached(packets, self.soft_packets, octets, self.soft_octets, seconds, self.soft_seconds):
             return "soft"
-        return "ok"
+        return "soft" if _reached(used, self.soft_use_seconds) else "ok"
 
     def has_room_for(self, octets: int, more: int) -> bool:
         """Whether a packet of `more` octets can be processed whole within the lifetime; otherwise it is discarded."""

@@ -102,7 +102,9 @@ class SecurityAssociation:
 class SaState:
     """What traffic changes. Outbound, `sequence` is the last number sent; inbound, `replay` holds window and T."""
 
-    __slots__ = ("added_at", "errors", "failures", "lifetime", "limited", "octets", "packets", "replay", "sequence")
+    __slots__ = (
+        "added_at", "errors", "failures", "lifetime", "limited", "octets", "packets", "replay", "sequence", "used_at",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class SaState:
         self.lifetime = lifetime
         self.limited = lifetime is not UNLIMITED
         self.added_at = added_at
+        self.used_at: float | None = None
         self.packets = 0
         self.octets = 0
         self.failures = 0
@@ -135,4 +138,9 @@ class SaState:
         return self.lifetime.has_room_for(self.octets, octets)
 
     def lifetime_status(self, now: float) -> LifetimeStatus:
-        return self.lifetime.status(self.packets, self.octets, now - self.added_at)
+        used = None if self.used_at is None else now - self.used_at
+        return self.lifetime.status(self.packets, self.octets, used=used, seconds=now - self.added_at)
+
+    def use(self, now: float) -> None:
+        """A packet has passed: its first use, if none has before."""
+        self.used_at = now if self.used_at is None else self.used_at

@@ -28,6 +28,10 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
@@ -38,13 +42,16 @@ from espproof.adapters.case import (
     Passed,
     ReadAudit,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sa,
     Sent,
     State,
     Step,
     Unsupported,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.exec.process import Process
@@ -148,8 +155,32 @@ class ExecAdapter(Adapter):
         outcome: Emerged | Refused | Unsupported = self._do(step)
         return outcome
 
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        outcome: Emerged | Refused | Unsupported = self._do(step)
+        return outcome
+
     def read_counters(self) -> Counters | Unsupported:
         outcome: Counters | Unsupported = self._do(ReadCounters())
+        return outcome
+
+    def read_events(self) -> Events | Refused | Unsupported:
+        outcome: Events | Refused | Unsupported = self._do(ReadEvents())
+        return outcome
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        outcome: Done | Refused | Unsupported = self._do(UpdateSa(sa=sa))
+        return outcome
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        outcome: Done | Refused | Unsupported = self._do(ReserveSpi(sa=sa))
+        return outcome
+
+    def flush_sas(self) -> Done | Unsupported:
+        outcome: Done | Unsupported = self._do(FlushSas())
+        return outcome
+
+    def flush_policies(self) -> Done | Unsupported:
+        outcome: Done | Unsupported = self._do(FlushPolicies())
         return outcome
 
     def execute(self, case: Case) -> Transcript:

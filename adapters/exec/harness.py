@@ -15,7 +15,19 @@ from typing import Any, BinaryIO
 import msgspec
 
 from espproof.adapters.base import Adapter, AdapterFailure
-from espproof.adapters.case import AddSa, Done, Host, Outcome, Refused, Sa, Unsupported, from_plain, to_json
+from espproof.adapters.case import (
+    AddSa,
+    Done,
+    Host,
+    Outcome,
+    Refused,
+    ReserveSpi,
+    Sa,
+    Unsupported,
+    UpdateSa,
+    from_plain,
+    to_json,
+)
 from espproof.adapters.exec import messages
 from espproof.adapters.registry import open_adapter
 from espproof.adapters.steps import STEPS, operation
@@ -24,6 +36,7 @@ from espproof.reference.errors import Misuse
 USAGE, FAILED = 2, 70
 """Exit statuses: wrong arguments; the adapter reports that its implementation crashed or hangs."""
 _STEPS: Mapping[str, Any] = {operation(kind): kind for kind in STEPS}
+_WITH_SA = (AddSa, UpdateSa, ReserveSpi)
 
 
 class Harness:
@@ -77,12 +90,12 @@ class Harness:
         if kind is None:
             return Unsupported(what=str(name))
         step = _known(kind, request)
-        if kind is AddSa:
+        if kind in _WITH_SA:
             step["sa"] = _known(Sa, step["sa"])
         try:
             return self._adapter.take(from_plain(step, kind))
         except Misuse as error:
-            if kind is AddSa and "Invalid enum value" in str(error):
+            if kind in _WITH_SA and "Invalid enum value" in str(error):
                 return Unsupported(what=str(error))  # a mode or the like of a later version
             raise
 

@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     Done,
     Dropped,
     Emerged,
+    Events,
     Host,
     Outcome,
     Passed,
@@ -265,7 +266,7 @@ def schema() -> dict[str, Any]:
         kind.__name__: kind
         for kind in (
             HelloAnswer, BatchAnswer, Error, Done, Sent, Delivered, Dropped, Passed, State, Audit, Emerged, Counters,
-            Refused, Unsupported, Burst,
+            Events, Refused, Unsupported, Burst,
         )
     }  # fmt: skip
     everything: Any = (*requests.values(), *answers.values())

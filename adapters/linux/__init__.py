@@ -3,6 +3,7 @@
     rooms       modules             what belongs there
     (here)      adapter             a Case to operations for the agent, its results to outcomes
                 rehearsal           an espproof command as root of a user-mode Linux: `linux:host` without a host for it
+                measured            a kernel in user mode that takes policies, SAs and packets by the thousand
                 association         an SA of a Case as messages for the kernel
                 card_probe          which SAs a card with offload takes
     kernel/     images, build       which image a variant boots, and how one is made

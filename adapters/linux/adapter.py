@@ -37,6 +37,10 @@ from espproof.adapters.case import (
     Dropped,
     Emerged,
     Enter,
+    EnterBurst,
+    Events,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
@@ -46,18 +50,22 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadCounters,
+    ReadEvents,
     ReadState,
     Refused,
+    ReserveSpi,
     Sa,
     Sent,
     State,
     Step,
     Unsupported,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome, ways
 from espproof.adapters.linux.association import Untold
+from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images
 from espproof.adapters.linux.kernel.guest import Guest
@@ -97,7 +105,21 @@ _DECLARED = Capabilities(
     reassembles=True,
     forwards=True,
     drop_reasons=True,
-    host=HostCapabilities(ports="masks", if_ids=True, local=True, counters=True),
+    host=HostCapabilities(
+        ports="masks",
+        if_ids=True,
+        local=True,
+        counters=True,
+        events=("acquire", "soft", "hard"),
+        use_lifetimes=True,
+        policy_lifetimes=True,
+        update_sa=True,
+        reserve_spi=True,
+        flush=True,
+        mtus=True,
+        icmp_errors=True,
+        bursts=True,
+    ),
 )
 """Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
 takes, and marks. Windows are the two ends of what works exactly: see `images.ANY_WINDOW`."""
@@ -115,18 +137,21 @@ class LinuxAdapter(Adapter):
         if variant == images.ANY_WINDOW:
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
-        self._gro = variant == images.GRO
+        way = variant.partition("=")[0]
+        self._gro, self._later = way == images.GRO, way == images.ASYNC
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
         if variant:
             self.name = f"linux:{variant}"
         self._declared = declared
+        self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
         self._origin = images.origin(self._kernel)
-        self._processor = Processor()
+        self._several = images.has_processors(self._kernel)
+        self._processor = Processor(all_of_them=self._several)
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._release = "?"
@@ -152,7 +177,9 @@ class LinuxAdapter(Adapter):
             return probe.narrowed(self._declared, self._takes)
         self._start()
         assert self._machine is not None
-        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest)
+        assert self._declared.host is not None
+        links = msgspec.structs.replace(self._declared.host, mtus=False)  # a card has an MTU of its own
+        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
         if self._place.offload:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
@@ -228,8 +255,26 @@ class LinuxAdapter(Adapter):
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         return self._one(step)  # type: ignore[return-value]
 
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        return self._one(step)  # type: ignore[return-value]
+
     def read_counters(self) -> Counters | Unsupported:
         return self._one(ReadCounters())  # type: ignore[return-value]
+
+    def read_events(self) -> Events | Refused | Unsupported:
+        return self._one(ReadEvents())  # type: ignore[return-value]
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(UpdateSa(sa=sa))  # type: ignore[return-value]
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._one(ReserveSpi(sa=sa))  # type: ignore[return-value]
+
+    def flush_sas(self) -> Done | Unsupported:
+        return self._one(FlushSas())  # type: ignore[return-value]
+
+    def flush_policies(self) -> Done | Unsupported:
+        return self._one(FlushPolicies())  # type: ignore[return-value]
 
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
@@ -237,6 +282,14 @@ class LinuxAdapter(Adapter):
 
     def take(self, step: Step) -> Outcome:
         return self._do([step])[0]
+
+    def take_all(self, steps: Sequence[Step]) -> list[Outcome]:
+        return self._do(steps)
+
+    def kernel_octets(self) -> int:
+        """What the allocator of a kernel in user mode has handed out."""
+        ((_, octets),), _ = self._ask([["objects"]], [], ANSWER_SECONDS)
+        return int(octets)
 
     def execute(self, case: Case) -> Transcript:
         """The whole case as one message, or several where the guest's memory is too small for it."""
@@ -269,8 +322,10 @@ class LinuxAdapter(Adapter):
         outcomes = []
         try:
             for number, step in enumerate(steps):
-                outcomes.append(known.get(number) or self._declined(step, outcome(step, next(told), queue)))
+                its = known.get(number) or self._declined(step, outcome(step, next(told), queue, self._names))
+                outcomes.append(its)
                 messages.fits(step, outcomes[-1])
+                self._names.learn(step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes
@@ -305,7 +360,13 @@ class LinuxAdapter(Adapter):
         for left in reversed(range(_STARTS)):
             try:
                 self._machine = Guest(
-                    self._kernel, self._processor, START_SECONDS, time_travel=self._time_travels, gro=self._gro
+                    self._kernel,
+                    self._processor,
+                    START_SECONDS,
+                    time_travel=self._time_travels,
+                    gro=self._gro,
+                    later=self._later,
+                    several=self._several,
                 )
             except AdapterFailure:
                 if not left:

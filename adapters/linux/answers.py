@@ -21,12 +21,15 @@ from espproof.adapters.case import (
     Passed,
     ReadState,
     Refused,
+    ReserveSpi,
     Sent,
     Side,
     Unsupported,
 )
 from espproof.adapters.linux import association
+from espproof.adapters.linux.events import Names, events
 from espproof.adapters.linux.questions import Asked
+from espproof.adapters.linux.super_packet import merged
 
 _LACKING = {errno.ENOENT, errno.ENOSYS, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}
 """What the kernel answers where it lacks an algorithm."""
@@ -37,8 +40,8 @@ OF_THE_GATEWAY = "an address that is ours"
 _SIDES = ("wire", "plain", "local")
 
 
-def outcome(step: Asked, result: list[Any], packets: Iterator[bytes]) -> Outcome:
-    """What the agent's result means."""
+def outcome(step: Asked, result: list[Any], packets: Iterator[bytes], names: Names) -> Outcome:
+    """What the agent's result means; `names` are those of the case."""
     match result:
         case ["done"]:
             return Done()
@@ -56,14 +59,21 @@ def outcome(step: Asked, result: list[Any], packets: Iterator[bytes]) -> Outcome
                 return Burst(results=tuple(fates))
             (fate,) = fates
             return fate
-        case ["emerged", list(sides), bool(is_seen)] if all(side in _SIDES for side in sides):
-            emerged = [EmergedPacket(side=side, packet=Octets(next(packets))) for side in sides]
+        case ["emerged", list(told), bool(is_seen)] if all(side in _SIDES for side, _ in told):
+            emerged = [_emerged(side, bytes.fromhex(header), next(packets)) for side, header in told]
             return Emerged(packets=tuple(emerged), seen=Octets(next(packets)) if is_seen else None)
         case ["counters", dict(values)] if all(isinstance(count, int) and count > 0 for count in values.values()):
             return Counters(values=values)
+        case ["events", list(told)]:
+            return events(told, names)
         case ["state", str(answer)]:
             return association.state(bytes.fromhex(answer))
     raise ValueError(f"no result: {result!s:.200}")
+
+
+def _emerged(side: Any, header: bytes, packet: bytes) -> EmergedPacket:
+    size, whole = merged(header, packet) if header else (0, packet)
+    return EmergedPacket(side=side, packet=Octets(whole), segment=size)
 
 
 def ways(result: object) -> tuple[dict[Side, list[str]], tuple[Literal["tcp", "udp"], ...]]:
@@ -78,6 +88,8 @@ def _refusal(step: Asked, number: int, words: str) -> Outcome:
     if isinstance(step, ReadState | DeleteSa) and number == errno.ESRCH:
         return Refused(reason="the kernel has deleted the SA")
     text = _text(number, words)
+    if isinstance(step, ReserveSpi) and number == errno.ENOENT:
+        return Refused(reason=text)
     return Unsupported(what=text) if number in _LACKING else Refused(reason=text)
 
 

@@ -6,6 +6,7 @@ that are marked `firewall.TO_PROTECT` to an outbound SA.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -26,10 +27,10 @@ class Untold(Exception):
     """The kernel cannot be told this; what is missing."""
 
 
-def describe(sa: Sa, reqid: int, *, of_host: bool = False) -> dict[str, Any]:
+def describe(sa: Sa, reqid: int, *, of_host: bool = False, update: bool = False) -> dict[str, Any]:
     """What the agent needs to know (see its module). `Untold` for what xfrm has no words for. `reqid` is the SA's own.
 
-    In a host, policies lead to the SA, and it has none of its own.
+    In a host, policies lead to the SA, and it has none of its own. With `update`, the message `new` changes an SA.
     """
     outbound = sa.direction == "out"
     identity = xfrm.SaId(destination=xfrm.address(sa.destination), spi=sa.spi, family=xfrm.family(sa.destination))
@@ -42,10 +43,11 @@ def describe(sa: Sa, reqid: int, *, of_host: bool = False) -> dict[str, Any]:
         "local": sa.source if outbound else sa.destination,
         "remote": sa.destination if outbound else sa.source,
         "port": sa.udp and sa.udp.destination_port,
-        "new": xfrm.encode(_new(sa, reqid)).hex(),
+        "new": xfrm.encode(replace(_new(sa, reqid), type=Type.UPDSA if update else Type.NEWSA)).hex(),
         "get": xfrm.encode(xfrm.Request(Type.GETSA, identity, mark)).hex(),
         "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity, mark)).hex(),
         "policies": [xfrm.encode(policy).hex() for policy in _policies(sa, reqid)] if outbound and not of_host else [],
+        "cipher": _cipher(sa),
     }
 
 
@@ -112,6 +114,12 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
             integrity.names.linux, bytes(sa.auth_key), 8 * integrity.icv_size
         )
     return attributes
+
+
+def _cipher(sa: Sa) -> str:
+    """What the kernel calls the SA's algorithms together, as esp_init_aead() and esp_init_authenc() put it."""
+    encr, auth = ENCRYPTION[sa.encr], INTEGRITY[sa.auth].names.linux or "digest_null"
+    return encr.names.linux or "" if encr.aead else f"authenc{'esn' if sa.esn else ''}({auth},{encr.names.linux})"
 
 
 def _selector(sa: Sa) -> tuple[xfrm.Selector, bool]:
@@ -189,7 +197,22 @@ def _limits(sa: Sa) -> xfrm.Limits:
         hard_packets=counted(limits.hard_packets),
         soft_add_seconds=limits.soft_seconds or 0,
         hard_add_seconds=limits.hard_seconds or 0,
+        soft_use_seconds=limits.soft_use_seconds or 0,
+        hard_use_seconds=limits.hard_use_seconds or 0,
     )
+
+
+def reserve(sa: Sa) -> bytes:
+    """The message that reserves an SA's SPI, and no other."""
+    body = xfrm.SaInfo(
+        id=xfrm.Id(xfrm.address(sa.destination)),
+        source=xfrm.address(sa.source),
+        reqid=sa.reqid,
+        family=xfrm.family(sa.destination),
+        mode=_mode(sa),
+    )
+    attributes = _mark(sa.mark) | _if_id(sa.if_id)
+    return xfrm.encode(xfrm.Request(Type.ALLOCSPI, xfrm.SpiRange(body, sa.spi, sa.spi), attributes))
 
 
 def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
@@ -216,6 +239,8 @@ def _policies(sa: Sa, reqid: int) -> list[xfrm.Request]:
 
 _DIRECTIONS = {"in": xfrm.IN, "out": xfrm.OUT, "forward": xfrm.FORWARD}
 _BLOCK = 1
+_FOR_ICMP = 2
+"""XFRM_POLICY_ICMP."""
 
 
 def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
@@ -227,11 +252,20 @@ def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
         priority=policy.priority,
         direction=direction,
         action=_BLOCK if policy.action == "block" else 0,
+        flags=_FOR_ICMP if policy.icmp_errors else 0,
+        limits=xfrm.Limits(
+            soft_add_seconds=policy.lifetime.soft_seconds or 0, hard_add_seconds=policy.lifetime.hard_seconds or 0
+        ),
     )
     asked = {Attribute.TMPL: tuple(map(_template_of(policy), policy.templates))} if policy.templates else {}
     new = xfrm.Request(Type.UPDPOLICY if replace else Type.NEWPOLICY, body, asked | which)
     delete = xfrm.Request(Type.DELPOLICY, xfrm.PolicyId(selector=selector, direction=direction), which)
     return {"new": xfrm.encode(new).hex(), "delete": xfrm.encode(delete).hex()}
+
+
+def identity(policy: Policy) -> tuple[bytes, int]:
+    """By what the kernel knows a policy, marks and interfaces apart: the octets of its selector, its direction."""
+    return _traffic(policy.selector).encode(), _DIRECTIONS[policy.direction]
 
 
 def _traffic(selector: TrafficSelector) -> xfrm.Selector:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from espproof.adapters.case import Enter, Layout
+from espproof.adapters.case import Enter, Entering, Layout
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.super_packet import super_packet
 from espproof.reference.xfrm.buffers import MOST_PIECES
@@ -12,8 +12,10 @@ _PAGE = 4096
 """Octets of the largest piece behind the first."""
 
 
-def entering(step: Enter) -> tuple[list[Any], Sequence[bytes]]:
-    """The operation and the packet. `Untold` for what no way in can do."""
+def entering(step: Enter | Entering) -> tuple[dict[str, Any], bytes]:
+    """How it enters, and the packet. `Untold` for what no way in can do."""
+    if isinstance(step, Entering):
+        step = Enter(side=step.side, packet=step.packet, mark=step.mark, segment=step.segment)
     packet: bytes = step.packet
     how: dict[str, Any] = {}
     if step.segment:
@@ -29,7 +31,7 @@ def entering(step: Enter) -> tuple[list[Any], Sequence[bytes]]:
         how["mark"] = step.mark
     if step.layout is not None:
         how |= _layout(step, step.layout)
-    return ["enter", step.side, how], [packet]
+    return how, packet
 
 
 def _layout(step: Enter, layout: Layout) -> dict[str, Any]:

@@ -11,15 +11,22 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Enter,
+    EnterBurst,
+    FlushPolicies,
+    FlushSas,
     Host,
     Inbound,
     InboundBurst,
+    Mtus,
     Outbound,
     OutboundBurst,
     ReadCounters,
+    ReadEvents,
     ReadState,
+    ReserveSpi,
     Sa,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
@@ -53,7 +60,7 @@ class Questions:
         match step:
             case messages.Reset(host=host):
                 self._of_host, self._keeps_headers = host is not None, False
-                return ["reset", self._time_travels, host and _described_host(host)], ()
+                return ["reset", self._time_travels, host and self._described_host(host)], ()
             case AddSa(sa=sa):
                 self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
@@ -63,6 +70,8 @@ class Questions:
                 raise Untold("packets out of a file, where their own headers come out")
             case DeleteSa(sa=name):
                 return ["delete", name], ()
+            case UpdateSa(sa=sa):
+                return ["update", self._described(sa, update=True)], ()
             case ReadState(sa=name):
                 return ["read", name], ()
             case AdvanceTime(seconds=seconds) if self._time_travels:
@@ -72,16 +81,26 @@ class Questions:
     def _segments(self) -> tuple[str, ...]:
         return self.declared.host.segments if self.declared.host else ()
 
-    def _described(self, sa: Sa) -> dict[str, Any]:
+    def _described(self, sa: Sa, *, update: bool = False) -> dict[str, Any]:
         missing = self.declared.lacks(sa) if sa.encr in ENCRYPTION and sa.auth in INTEGRITY else None
         if missing and not missing.startswith(("encryption", "integrity")):
             raise Untold(missing)
         self._reqid += 1
-        return association.describe(sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host)
+        return association.describe(
+            sa, sa.reqid if self._of_host else self._reqid, of_host=self._of_host, update=update
+        )
 
-
-def _described_host(host: Host) -> dict[str, Any]:
-    return {"addresses": host.addresses, "wire": host.wire, "blocked": host.blocked}
+    def _described_host(self, host: Host) -> dict[str, Any]:
+        its = self.declared.host
+        if host.mtus != Mtus() and not (its and its.mtus and host.fragments in its.fragments):
+            raise Untold("mtus")
+        return {
+            "addresses": host.addresses,
+            "wire": host.wire,
+            "blocked": host.blocked,
+            "mtus": [host.mtus.wire, host.mtus.plain],
+            "key_manager": host.key_manager,
+        }
 
 
 def _with_packets(step: Asked) -> Question | None:
@@ -97,8 +116,14 @@ def _with_packets(step: Asked) -> Question | None:
                 if wanted:
                     raise Untold(what)
             return ["send", step.sa, 1], [step.packet]
-        case Enter():
-            return entering(step)
+        case Enter(side=side):
+            how, octets = entering(step)
+            return ["enter", side, how], [octets]
+        case EnterBurst(packets=burst):
+            if step.completions or step.room:
+                raise Untold("asynchronous")
+            asked = [(one.side, *entering(one)) for one in burst]
+            return ["together", [(side, how) for side, how, _ in asked]], [packet for *_, packet in asked]
     return None
 
 
@@ -110,6 +135,14 @@ def _about_policies(step: Asked) -> Question:
             return ["unpolicy", name], ()
         case ReadCounters():
             return ["counters"], ()
+        case ReadEvents():
+            return ["events"], ()
+        case ReserveSpi(sa=sa):
+            return ["reserve", association.reserve(sa).hex()], ()
+        case FlushSas():
+            return ["flush", "sas"], ()
+        case FlushPolicies():
+            return ["flush", "policies"], ()
     raise Untold(f"operation {type(step).__name__}")
 
 

@@ -46,3 +46,16 @@ def super_packet(packet: bytes, size: int) -> tuple[bytes, bytes]:
     )
     begun = ip.checksum(pseudo) ^ 0xFFFF
     return header, packet[: front + at] + begun.to_bytes(2, "big") + packet[front + at + 2 :]
+
+
+def merged(header: bytes, packet: bytes) -> tuple[int, bytes]:
+    """How many octets of payload each part has of a packet that came with that `virtio_net_hdr`, 0 if it is no
+    super-packet; and the packet, with the checksum that was left to the device. `ValueError` for what is neither."""
+    flags, kind, _, size, start, at = _HEADER.unpack(header)
+    if flags & _NEEDS_CHECKSUM:
+        place = start + at
+        if place + 2 > len(packet):
+            raise ValueError(f"a checksum at octet {place} of {len(packet)}")
+        whole = ip.checksum(packet[start:])
+        packet = packet[:place] + whole.to_bytes(2, "big") + packet[place + 2 :]
+    return (size if kind != _NONE else 0), packet

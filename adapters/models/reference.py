@@ -4,6 +4,7 @@ It is written against a package of modules, not against `espproof.reference` its
 it a private copy with a defect while the oracle keeps using the true one.
 """
 
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +21,9 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    EnterBurst,
+    Event,
+    Events,
     Host,
     Octets,
     Outbound,
@@ -37,6 +41,7 @@ from espproof.adapters.translate import (
     layout_of,
     policy_of,
     security_association,
+    selector_of,
     starting_state,
     state_of,
 )
@@ -73,7 +78,7 @@ class ReferenceAdapter(Adapter):
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         try:
             if self._host is not None:
-                self._host.states.add(state_of(sa, self._now, self._modules))
+                self._host.add(state_of(sa, self._now, self._modules), self._now)
                 return Done()
             parameters = security_association(sa, self._modules)
             self._endpoint.add(parameters, starting_state(sa, parameters, self._now, self._modules))
@@ -126,7 +131,7 @@ class ReferenceAdapter(Adapter):
         if self._host is None:
             return _NO_HOST
         try:
-            policy = policy_of(step.policy, self._modules)
+            policy = policy_of(step.policy, self._now, self._modules)
             (self._host.spd.replace if step.replace else self._host.spd.add)(policy)
         except ValueError as error:
             return Refused(reason=str(error))
@@ -151,24 +156,80 @@ class ReferenceAdapter(Adapter):
             )  # fmt: skip
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
-        return Emerged(
-            packets=tuple(
-                EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through) for one in emerged
-            ),
-            seen=None if self._host.memory.seen is None else Octets(self._host.memory.seen),
-        )
+        return _emerged(emerged, self._host.memory.seen)
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        arrival = self._modules.xfrm.asynchrony.Arrival
+        arrivals = [arrival(one.side, bytes(one.packet), one.mark, one.segment) for one in step.packets]
+        try:
+            return _emerged(self._host.enter_burst(arrivals, step.completions, step.room, self._now))
+        except self._modules.errors.Misuse as error:
+            return Refused(reason=str(error))
 
     def read_counters(self) -> Counters | Unsupported:
         if self._host is None:
             return _NO_HOST
         return Counters(values={counter.value: count for counter, count in self._host.counters.items()})
 
+    def read_events(self) -> Events | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        if self._host.key_manager is None:
+            return Refused(reason="the host has no key manager")
+        return Events(events=tuple(map(_event, self._host.key_manager.read())))
+
+    def update_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._of_sa(sa, lambda state: self._host.update(state, self._now))
+
+    def reserve_spi(self, sa: Sa) -> Done | Refused | Unsupported:
+        return self._of_sa(sa, lambda state: self._host.states.reserve(state.sa, self._now))
+
+    def _of_sa(self, sa: Sa, change: Callable[[Any], None]) -> Done | Refused | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        try:
+            change(state_of(sa, self._now, self._modules))
+        except (self._modules.errors.Misuse, ValueError) as error:
+            return Refused(reason=str(error))
+        return Done()
+
+    def flush_sas(self) -> Done | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        self._host.flush()
+        return Done()
+
+    def flush_policies(self) -> Done | Unsupported:
+        if self._host is None:
+            return _NO_HOST
+        self._host.spd.clear()
+        return Done()
+
     def advance_time(self, seconds: int) -> Done | Unsupported:
         self._now += seconds
+        if self._host is not None:
+            self._host.pass_time(self._now)
         return Done()
 
 
 _NO_HOST = Unsupported(what="a case without a host")
+
+
+def _event(one: Any) -> Event:
+    """An event of `reference.xfrm.events` in the words of a Case."""
+    ends = [None if end is None else str(ip_address(end)) for end in (one.source, one.destination)]
+    flow = None if one.flow is None else selector_of(one.flow)
+    return Event(kind=one.kind.value, sa=one.sa, policy=one.policy, source=ends[0], destination=ends[1], flow=flow)
+
+
+def _emerged(packets: Iterable[Any], seen: bytes | None = None) -> Emerged:
+    told = [
+        EmergedPacket(side=one.side, packet=Octets(one.packet), through=one.through, segment=one.segment)
+        for one in packets
+    ]
+    return Emerged(packets=tuple(told), seen=None if seen is None else Octets(seen))
 
 
 def _record(one: Any) -> AuditRecord:

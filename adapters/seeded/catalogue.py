@@ -21,6 +21,11 @@ from espproof.adapters.seeded import (
     defects_proofs_state,
     defects_refusals,
     defects_xfrm,
+    defects_xfrm_burst,
+    defects_xfrm_icmp,
+    defects_xfrm_life,
+    defects_xfrm_mtu,
+    defects_xfrm_rekey,
     defects_xfrm_way,
 )
 from espproof.adapters.seeded.model import Defect
@@ -39,7 +44,12 @@ _ALL = (
     *defects_audit.DEFECTS,
     *defects_associations.DEFECTS,
     *defects_xfrm.DEFECTS,
+    *defects_xfrm_life.DEFECTS,
+    *defects_xfrm_mtu.DEFECTS,
+    *defects_xfrm_icmp.DEFECTS,
     *defects_xfrm_way.DEFECTS,
+    *defects_xfrm_burst.DEFECTS,
+    *defects_xfrm_rekey.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -4,6 +4,9 @@ from espproof.adapters.seeded.model import defect
 
 _BEST = "            if found and (best is None or found[0] < best[0]):\n"
 _RANK = "        rank = self._ranks[policy.name] = _Rank(policy.priority, self._age)\n"
+_GROUP = "        for shape, entries in self._groups.get((direction, flow.version, if_id), {}).items():\n"
+_DESTINATION_MASK = "        _mask(one.destination),\n"
+_DESTINATION_BITS = "        0 if one.destination is None else int(one.destination.network_address),\n"
 _MATCH = "            flow.version == self.version\n"
 _OF_SOURCE = "            and _within(self.source, flow.source)\n"
 _OF_DESTINATION = "            and _within(self.destination, flow.destination)\n"
@@ -104,7 +107,7 @@ DEFECTS = (
     defect(
         "xfrm-policy-forward-is-in", "ours", "xfrm-policy",
         "what is forwarded is held against the policies for what is delivered",
-        ("xfrm.path", "    one.policy = one.host.spd.find(one.direction, one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, one.direction, one.flow, one.packet, one.mark)\n",
          "    one.policy = one.host.spd.find(\"in\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1-directions-apart", "RFC4301-4.4.1.3-one-way"),
     ),
@@ -133,7 +136,9 @@ DEFECTS = (
         "xfrm-policy-any-version", "LP-012", "xfrm-policy",
         "a policy for all addresses of one IP version is taken for packets of the other too",
         ("xfrm.policy", _MATCH, "            (flow.version == self.version or not (self.source or self.destination))\n"),
-        ("xfrm.spd", "            if shape.version != flow.version or shape.if_id", "            if shape.if_id"),
+        ("xfrm.spd", _GROUP,
+         "        shapes = [one for version in (4, 6) for one in self._groups.get((direction, version, if_id), {}).items()]\n"
+         "        for shape, entries in shapes:\n"),
         breaks=("RFC4301-4.4.1.1-one-version",),
     ),
     defect(
@@ -146,13 +151,11 @@ DEFECTS = (
         ("xfrm.policy", "def _within(",
          "def _cut(octets: bytes, count: int) -> bytes:\n    return octets[:count].ljust(len(octets), b\"\\0\")\n\n\n"
          "def _within("),
-        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
-         "        bits = self.destination if self.destination < 0 else self.destination // 8 * 8\n"
-         "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, bits) + protocol\n"),
-        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
-         "    octets = b\"\" if one.source is None else one.source.network_address.packed\n"
-         "    if one.destination is not None:\n"
-         "        octets += _first_bits(one.destination.network_address.packed, one.destination.prefixlen // 8 * 8)\n"),
+        ("xfrm.spd", _DESTINATION_MASK,
+         "        _mask(one.destination and one.destination.supernet(new_prefix=one.destination.prefixlen // 8 * 8)),\n"),
+        ("xfrm.spd", _DESTINATION_BITS,
+         "        0 if one.destination is None else int(\n"
+         "            one.destination.supernet(new_prefix=one.destination.prefixlen // 8 * 8).network_address\n        ),\n"),
         breaks=("RFC4301-4.4.1.1-remote-address",),
     ),
     defect(
@@ -160,26 +163,20 @@ DEFECTS = (
         "a prefix of the near side is not looked at where it is longer than 64 bits, or 24 of IPv4",
         ("xfrm.policy", _OF_SOURCE,
          "            and (_within(self.source, flow.source) or self.source.prefixlen > (24, 64)[flow.version == 6])\n"),
-        ("xfrm.spd", "        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol\n",
-         "        bits = min(self.source, 24 if flow.version == 4 else 64)\n"
-         "        return _first_bits(flow.source, bits) + _first_bits(flow.destination, self.destination) + protocol\n"),
-        ("xfrm.spd", "    octets = b\"\".join(\n        network.network_address.packed for network in (one.source, one.destination) if network is not None\n    )\n",
-         "    octets = b\"\"\n"
-         "    if one.source is not None:\n"
-         "        bits = min(one.source.prefixlen, 24 if one.version == 4 else 64)\n"
-         "        octets += _first_bits(one.source.network_address.packed, bits)\n"
-         "    if one.destination is not None:\n"
-         "        octets += one.destination.network_address.packed\n"),
+        ("xfrm.spd", "        _mask(one.source),\n",
+         "        _mask(one.source and one.source.supernet(new_prefix=min(one.source.prefixlen, (24, 64)[one.version == 6]))),\n"),
+        ("xfrm.spd", "        0 if one.source is None else int(one.source.network_address),\n",
+         "        0 if one.source is None else int(\n"
+         "            one.source.supernet(new_prefix=min(one.source.prefixlen, (24, 64)[one.version == 6])).network_address\n"
+         "        ),\n"),
         breaks=("RFC4301-4.4.1.1-local-address",),
     ),
     defect(
         "xfrm-policy-protocol-bits", "ours", "xfrm-policy",
         "of a protocol the last bit is not compared",
         ("xfrm.policy", _OF_PROTOCOL, "            and (self.protocol is None or self.protocol | 1 == flow.protocol | 1)\n"),
-        ("xfrm.spd", "        protocol = bytes((flow.protocol,)) if self.protocol else b\"\"\n",
-         "        protocol = bytes((flow.protocol | 1,)) if self.protocol else b\"\"\n"),
-        ("xfrm.spd", "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol,)))\n",
-         "    return octets + (b\"\" if one.protocol is None else bytes((one.protocol | 1,)))\n"),
+        ("xfrm.spd", "        0 if one.protocol is None else 0xFF,\n", "        0 if one.protocol is None else 0xFE,\n"),
+        ("xfrm.spd", "        one.protocol or 0,\n", "        (one.protocol or 0) & 0xFE,\n"),
         breaks=("RFC4301-4.4.1.1-protocol",),
     ),
     defect(
@@ -214,6 +211,11 @@ DEFECTS = (
         ("xfrm.policy", _TO_PORT,
          "            and (flow.protocol in _ICMP or self.destination_ports is None\n"
          "                 or self.destination_ports.has(flow.destination_port))\n"),
+        ("xfrm.spd", "        _common(one.destination_ports),\n",
+         "        0 if one.protocol in (1, 58) else _common(one.destination_ports),\n"),
+        ("xfrm.spd", "        0 if one.destination_ports is None else one.destination_ports.first & _common(one.destination_ports),\n",
+         "        0 if one.destination_ports is None or one.protocol in (1, 58)\n"
+         "        else one.destination_ports.first & _common(one.destination_ports),\n"),
         breaks=("RFC4301-4.4.1.1-icmp",),
     ),
     defect(
@@ -221,7 +223,23 @@ DEFECTS = (
         "a fragment behind the first is read as if ports stood at its front, and they were those of any policy",
         ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
          "        return number is None or self.first <= number <= self.last\n"),
+        ("xfrm.spd", "    return 0 if ports is None else 0xFFFF & -1 << (ports.first ^ ports.last).bit_length()\n",
+         "    return 0\n"),
         breaks=("RFC4301-4.4.1.1-fragment-without-ports",),
+    ),
+    defect(
+        "xfrm-policy-first-fragment-without-ports", "linux 6.1", "xfrm-policy",
+        "a first fragment has no ports, as if it were one behind it",
+        ("xfrm.policy", "    if packet.fragment_offset == 0:\n", "    if not packet.fragment:\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
+    ),
+    defect(
+        "xfrm-policy-short-packets-of-no-protocol", "linux 6.1", "xfrm-policy",
+        "where less than two octets stand behind an IPv6 header, the packet has no protocol",
+        ("xfrm.policy", "    return Flow(packet.version, packet.source, packet.destination, packet.protocol, *ports)\n",
+         "    protocol = 0 if packet.version == 6 and len(payload) < 2 else packet.protocol\n"
+         "    return Flow(packet.version, packet.source, packet.destination, protocol, *ports)\n"),
+        breaks=("RFC4301-4.4.1.1-protocol",),
     ),
     defect(
         "xfrm-policy-next-header-of-ipv6", "ours", "xfrm-policy",
@@ -234,14 +252,14 @@ DEFECTS = (
     defect(
         "xfrm-policy-esp-passes", "W-004", "xfrm-policy",
         "what is ESP already is taken for protected, and meets no policy",
-        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, \"out\", one.flow, one.packet, one.mark)\n",
          "    one.policy = None if one.flow.protocol == 50 else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1.1-esp-not-skipped",),
     ),
     defect(
         "xfrm-policy-ike-passes", "ours", "xfrm-policy",
         "UDP to IKE's ports meets no policy",
-        ("xfrm.path", "    one.policy = one.host.spd.find(\"out\", one.flow, one.mark)\n",
+        ("xfrm.path", "    one.policy = _policy_for(one.host, \"out\", one.flow, one.packet, one.mark)\n",
          "    is_ike = one.flow.protocol == 17 and one.flow.destination_port in (500, 4500)\n"
          "    one.policy = None if is_ike else one.host.spd.find(\"out\", one.flow, one.mark)\n"),
         breaks=("RFC4301-4.4.1-ike-consulted",),
@@ -285,7 +303,7 @@ DEFECTS = (
     defect(
         "xfrm-policy-bundle-inside-out", "ours", "xfrm-policy",
         "of a policy with two templates the second is put on first",
-        ("xfrm.host", "        for state in one.bundle:\n", "        for state in reversed(one.bundle):\n"),
+        ("xfrm.host", "        for state in bundle:\n", "        for state in reversed(bundle):\n"),
         breaks=("RFC4301-5.1-nested",),
     ),
     defect(
@@ -314,15 +332,15 @@ DEFECTS = (
     defect(
         "xfrm-state-oldest-of-a-request", "S-009", "xfrm-state",
         "of several SAs of one request the oldest is used: a new one does not take over",
-        ("xfrm.states", "        self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
-         "        self._leaving.setdefault(_wanted(state), []).append(state)\n"),
+        ("xfrm.states", "            self._leaving.setdefault(_wanted(state), []).insert(0, state)\n",
+         "            self._leaving.setdefault(_wanted(state), []).append(state)\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
     ),
     defect(
         "xfrm-state-deleted-by-its-twin", "V-040", "xfrm-state",
         "a new SA with the ends of an old one takes the old one's packets away from it",
-        ("xfrm.states", "        return next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n",
-         "        found = next((one for one in states if one.sa.direction == \"in\" and one.mark.has(mark)), None)\n"
+        ("xfrm.states", "        return next((one for one in states if one.mark.has(mark)), None)\n",
+         "        found = next((one for one in states if one.mark.has(mark)), None)\n"
          "        kin = [one for one in self if found and one.sa.direction == \"in\" and one.reqid == found.reqid]\n"
          "        return found if kin[-1:] == [found] else None\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
@@ -330,8 +348,8 @@ DEFECTS = (
     defect(
         "xfrm-state-spi-alone", "W-002", "xfrm-state",
         "a packet that arrives is given to the SA with its SPI, whatever its destination is",
-        ("xfrm.states", "        states = self._arriving.get((destination, spi), ())\n",
-         "        states = [one for (_, other), some in self._arriving.items() if other == spi for one in some]\n"),
+        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi), ())\n",
+         "        states = [one for some in self._arriving.values() for one in some if one.sa.spi == spi]\n"),
         breaks=("LINUX.xfrm_proc-inbound-no-states",),
     ),
     defect(
@@ -365,7 +383,7 @@ DEFECTS = (
     defect(
         "xfrm-path-forwarded-passes", "W-004", "xfrm-path",
         "what is forwarded is sent on without asking the policies for what leaves",
-        ("xfrm.host", "        return self._leave(self.memory.become(packet, ip.forwarded(packet)), mark, now, through)\n",
+        ("xfrm.host", "        return self._leave(forwarded, mark, now, through, arrived=packet)\n",
          "        packet = ip.forwarded(packet)\n"
          "        return (Emerging(self._side_of(packet), packet, _names(through)),)\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -459,8 +477,10 @@ DEFECTS = (
     defect(
         "xfrm-path-routed-by-the-inner-header", "ours", "xfrm-path",
         "what is protected is sent where its inner destination would be",
-        ("xfrm.host", "        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)\n",
-         "        return (Emerging(self._side_of(one.packet), packet, _names(one.bundle or through)),)\n"),
+        ("xfrm.host", "        for state in bundle:\n", "        inner = packet\n        for state in bundle:\n"),
+        ("xfrm.host", "        return self._out(packet, _names(bundle or through), now)\n",
+         "        return tuple(one._replace(side=self._side_of(inner))\n"
+         "                     for one in self._out(packet, _names(bundle or through), now))\n"),
         breaks=("RFC4301-5.1-forwarded",),
     ),
     defect(
@@ -503,7 +523,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-one-number-for-all", "ours", "xfrm-gso",
         "the segments of a super-packet go out with one ESP sequence number",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            before = [(state.entry.state, state.entry.state.sequence) for state in self.states]\n"
          "            sent: list[Emerging] = []\n"
          "            for piece in pieces:\n"
@@ -516,7 +536,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-rest-in-the-clear", "LE-004", "xfrm-gso",
         "of a super-packet the first segment is protected, and the others are sent as they are",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            rest = tuple(Emerging(self._side_of(piece), ip.forwarded(piece)) for piece in pieces[1:])\n"
          "            return self.enter(side, pieces[0], mark, now) + rest\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -524,7 +544,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-half-of-the-last", "LX-001", "xfrm-gso",
         "the high half of all segments is that of the last: those in front of the wrap have one that is too high",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            first = {state.sa.name: state.entry.state.sequence for state in self.states}\n"
          "            for state in self.states:\n"
          "                low, high = state.entry.state.sequence & 0xFFFFFFFF, state.entry.state.sequence >> 32\n"
@@ -540,12 +560,12 @@ DEFECTS = (
     defect(
         "xfrm-gso-wrap-of-the-first", "ours", "xfrm-gso",
         "a super-packet for which there are not enough numbers is discarded as a whole, and counted once",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
          "            if any(state.entry.state.sequence + len(pieces) >= 1 << (64 if state.sa.esn else 32)\n"
          "                   for state in self.states):\n"
          "                self.counters[Counter.OUT_STATE_SEQ_ERROR] += 1\n"
          "                return ()\n"
-         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"),
+         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n"),
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
     ),
 )  # fmt: skip

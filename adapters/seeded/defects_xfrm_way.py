@@ -43,9 +43,9 @@ DEFECTS = (
     defect(
         "xfrm-way-forwarded-in-place", "ours", "xfrm-way",
         "the TTL of a packet that is forwarded is counted down in memory that somebody else has too",
-        ("xfrm.host", "        return self._leave(self.memory.become(packet, ip.forwarded(packet)), mark, now, through)\n",
+        ("xfrm.host", "        forwarded = self.memory.become(packet, ip.forwarded(packet))\n",
          "        changed = ip.forwarded(packet)\n        self.memory.scribble(changed)\n"
-         "        return self._leave(self.memory.become(packet, changed), mark, now, through)\n"),
+         "        forwarded = self.memory.become(packet, changed)\n"),
         ("xfrm.buffers", "    @property\n    def seen(self)",
          "    def scribble(self, octets: bytes) -> None:\n        first = self._buffer.pieces[0]\n"
          "        end = min(len(first), 12)\n        first.block.octets[first.start : first.start + end] = octets[:end]\n\n"
@@ -147,6 +147,13 @@ DEFECTS = (
         ("xfrm.host", "            pieces = segmentation.segments(packet, segment)\n",
          "            pieces = segmentation.segments(packet, segment)[: 1 if way == \"chain\" else None]\n"),
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
+    ),
+    defect(
+        "xfrm-way-own-packets-unmarked", "ours", "xfrm-way",
+        "what the host sends itself meets the policies without its mark",
+        ("xfrm.host", "            return self._leave(packet, mark, now)\n",
+         "            return self._leave(packet, 0, now)\n"),
+        breaks=("RFC4301-5-consulted",),
     ),
     defect(
         "xfrm-way-mark-is-lost-in-the-tunnel", "ours", "xfrm-way",

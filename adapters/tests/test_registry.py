@@ -128,6 +128,8 @@ def test_expectations_stand_beside_the_adapters() -> None:
         ("linux:any-window", "expected_any-window"),
         ("linux:built", "expected_built"),
         ("linux:kasan", "expected_built"),
+        ("linux:gro=built", "expected_gro_built"),
+        ("linux:async", "expected"),
     ):
         path = registry.expectations_of(name)
         assert path is not None

@@ -1,1 +1,2 @@
-"""How fast: the reference beside scapy, the bare cipher and bare Hypothesis (`reference`), and adapters (`adapters`)."""
+"""How fast: the reference beside scapy, the bare cipher and bare Hypothesis (`reference`), adapters (`adapters`), policies
+and SAs by the thousand (`crowds`, `scale`), and all SAs replaced under traffic (`storm`)."""

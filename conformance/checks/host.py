@@ -6,15 +6,19 @@ The host has both near gateways' addresses; the far gateways and the far hosts l
 nobody protects leaves there too, and can be seen. Whoever sends to the host is the scenario's `peer`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Literal
 
 from espproof.adapters.capabilities import HostCapabilities
 from espproof.adapters.case import (
     AddPolicy,
     DeletePolicy,
     Enter,
+    EnterBurst,
+    Entering,
+    FlushPolicies,
+    FlushSas,
     Host,
     HostDirection,
     Mark,
@@ -22,21 +26,27 @@ from espproof.adapters.case import (
     Policy,
     PortRange,
     ReadCounters,
+    ReadEvents,
+    ReserveSpi,
     Sa,
     Side,
     Template,
     TrafficSelector,
+    UpdateSa,
 )
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference import ip
 from espproof.reference.xfrm.policy import flow_of
 
+EventKind = Literal["acquire", "soft", "hard"]
+
 
 class HostScenario:
     """A host in the making, around a `Scenario` that it writes into."""
 
-    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = ()) -> None:
+    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = (), events: Sequence[EventKind] = ()) -> None:
+        """With `events`, a key manager is told these."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
@@ -49,7 +59,10 @@ class HostScenario:
             addresses=tuple(near for near, _ in pairs),
             wire=(*(far for _, far in pairs), *far_hosts),
             blocked=tuple(blocked),
+            key_manager=bool(events),
         )
+        for kind in events:
+            s.need(f"events {kind}", kind in self.caps.events)
 
     # ---------------------------------------------------------------------------------------------------------- SAs
 
@@ -123,6 +136,13 @@ class HostScenario:
         self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
         return packet
 
+    def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:
+        """Packets enter before anything is waited for; `fields` are those of `EnterBurst`."""
+        self.s.need("bursts", self.caps.bursts)
+        self.s.need("asynchronous", self.caps.asynchronous or not fields)
+        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in burst)
+        self.s.step(EnterBurst(packets=packets, requirement=about, **fields))
+
     def outgoing(self, version: int, **fields: Any) -> bytes:
         """A packet from the near host to the far one; see `packets.Recipe` for the fields."""
         return packets.build(packets.Recipe(version=version, **fields), *packets.hosts(version, "out"))
@@ -136,10 +156,10 @@ class HostScenario:
         near = ip_address(packets.GATEWAYS[version][0][0]).packed
         return packets.build(packets.Recipe(version=version, **fields), packets.hosts(version, "in")[0], near)
 
-    def of_ours(self, sa: Sa) -> bytes:
+    def of_ours(self, sa: Sa, **fields: Any) -> bytes:
         """A packet of the host's own that an SA can carry: between its ends, or from the host to the far one."""
         version, ends = self._ends_of_ours(sa)
-        return packets.build(packets.Recipe(version=version), *ends)
+        return packets.build(packets.Recipe(version=version, **fields), *ends)
 
     def datagram_of_ours(self, sa: Sa, length: int) -> bytes:
         """The same as a UDP datagram of so many octets, with nothing in its headers that a host would not write itself:
@@ -187,3 +207,23 @@ class HostScenario:
         """Read the counters, where they can be."""
         if self.caps.counters:
             self.s.step(ReadCounters(requirement=about))
+
+    # --------------------------------------------------------------------------------------------------- key manager
+
+    def events(self, about: str) -> None:
+        """Read what the key manager was told."""
+        self.s.step(ReadEvents(requirement=about))
+
+    def update(self, sa: Sa, about: str) -> None:
+        """A new lifetime for an SA, or the SA for which its SPI is reserved."""
+        self.s.need("update_sa", self.caps.update_sa)
+        self.s.step(UpdateSa(sa=sa, requirement=about))
+
+    def reserve(self, sa: Sa, about: str) -> None:
+        self.s.need("reserve_spi", self.caps.reserve_spi)
+        self.s.step(ReserveSpi(sa=sa, requirement=about))
+
+    def flush(self, what: Literal["sas", "policies"], about: str) -> None:
+        """Remove all SAs, or all policies."""
+        self.s.need("flush", self.caps.flush)
+        self.s.step(FlushSas(requirement=about) if what == "sas" else FlushPolicies(requirement=about))

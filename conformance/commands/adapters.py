@@ -45,7 +45,8 @@ def adapters(context: typer.Context, as_json: JsonOption = False) -> None:
 def build(
     what: Annotated[Literal["linux"], typer.Argument(help="linux: user-mode Linux, from Debian's kernel source.")],
     variant: Annotated[
-        str, typer.Option(help="plain, kcov (tells coverage) or kasan (finds wrong uses of memory).")
+        str,
+        typer.Option(help="plain, kcov (tells coverage), kasan (finds wrong uses of memory) or smp (two processors)."),
     ] = "plain",
     tree: Annotated[
         Path | None, typer.Option(help="A kernel tree of yours; nothing is written into it.", show_default=False)

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +14,16 @@ from rich.table import Table
 from espproof.adapters.base import AdapterFailure
 from espproof.conformance.bench import adapters, reference
 from espproof.conformance.bench.adapters import SIZES, AdapterFigures
+from espproof.conformance.bench.crowds import LARGEST
+from espproof.conformance.commands import scale
 from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
+from espproof.reference.errors import Misuse
+
+
+class Only(Enum):
+    """What can be measured by itself."""
+
+    SCALE = "scale"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,13 +35,27 @@ def command(
         list[str] | None, typer.Argument(help="Adapters to measure; without one, reference and suite themselves.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="About how long to measure, each adapter.")] = 30,
+    only: Annotated[
+        Only | None,
+        typer.Option(
+            help="scale: how time and memory grow from 100 to 100,000 policies and SAs, and SAs replaced under "
+            "traffic; of the reference and kernels (linux, linux:LABEL)."
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=100, max=LARGEST, help="Of --only scale: the largest number.")] = LARGEST,
+    html: Annotated[Path | None, typer.Option(help="Of --only scale: a page with the curves.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Speed of reference and suite beside scapy, the bare cipher and bare Hypothesis; or of adapters.
 
-    A target that is missed is no error: `met` tells, figure by figure.
+    A target that is missed is no error: `met` tells, figure by figure. A packet that is lost is one.
     """
     with errors():
+        if only is Only.SCALE:
+            scale.run(adapters, most, html, as_json=as_json)
+            return
+        if html is not None or most != LARGEST:
+            raise Misuse("--html and --most belong to --only scale")
         started = time.perf_counter()
         if adapters:
             figures, failures = _adapters(adapters, seconds)

@@ -1,7 +1,11 @@
 """`espproof run`: the main job."""
 
+import itertools
 import shlex
+import time
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +36,9 @@ def register(app: typer.Typer) -> None:
 def run(
     adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
     profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
-    only: Annotated[str, typer.Option(help="Comma-separated patterns of check, family or requirement ids.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Comma-separated patterns of check, family or requirement ids, or xfrm.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
     workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Folder for results, counterexamples and the report.")] = None,
@@ -42,6 +48,9 @@ def run(
         list[str] | None, typer.Option(help="Another implementation to ask about what is found; may be repeated.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Draw all cases anew, recall none of an earlier run.")] = False,
+    seconds: Annotated[
+        int, typer.Option(min=0, help="Go on with the next seeds, --fresh, until there is news or so long is over.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Run the suite against one or more implementations.
@@ -54,7 +63,8 @@ def run(
         failures: list[AdapterFailure] = []
         for name in adapters:
             try:
-                done.append(_run_one(name, profile, only, seed, workers, expect, oracle or [], fresh))
+                ask = partial(_run_one, name, profile, only, workers=workers, expect=expect, oracles=oracle or [])
+                done.append(_seed_after_seed(ask, seed, seconds) if seconds else ask(seed=seed, fresh=fresh))
             except AdapterFailure as failure:
                 failures.append(failure)  # the others are run, and shown, all the same
             if done and done[-1].interrupted:
@@ -110,8 +120,31 @@ def _replay(result: model.RunResult, report: Path) -> str:
     return shlex.join(["espproof", "replay", f"{path}.json", result.adapter])
 
 
+def _seed_after_seed(ask: Callable[..., model.RunResult], first: int, seconds: int) -> model.RunResult:
+    """The result of the last seed: there was news in it, or it was the last that began in time."""
+    begun, cases = time.monotonic(), 0
+    for seed in itertools.count(first):
+        result = ask(seed=seed, fresh=True)
+        cases += result.cases
+        news = gate.of_run(result)
+        past = time.monotonic() - begun
+        if news or result.interrupted or past >= seconds:
+            break
+    told = f"seeds {first} to {seed}: {cases} cases in {past:.0f} s, {'news in the last' if news else 'no news'}"
+    ERR.print(told, markup=False, highlight=False, soft_wrap=True)
+    return result
+
+
 def _run_one(
-    name: str, profile: ProfileName, only: str, seed: int, workers: int, expect: str, oracles: list[str], fresh: bool
+    name: str,
+    profile: ProfileName,
+    only: str,
+    *,
+    seed: int,
+    workers: int,
+    expect: str,
+    oracles: list[str],
+    fresh: bool,
 ) -> model.RunResult:
     path = None if expect == "none" else Path(expect) if expect else registry.expectations_of(name)
     known = expectations.read_expectations(path) if path else ()

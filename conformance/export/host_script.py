@@ -9,21 +9,28 @@ from ipaddress import ip_address, ip_network
 from espproof.adapters.case import (
     AddPolicy,
     AddSa,
+    AdvanceTime,
     Case,
     DeletePolicy,
     DeleteSa,
     Done,
     Enter,
+    EnterBurst,
+    FlushPolicies,
+    FlushSas,
     Host,
     Mark,
     Outcome,
     Policy,
     ReadCounters,
+    ReadEvents,
     Refused,
+    ReserveSpi,
     Sa,
     Step,
     Template,
     TrafficSelector,
+    UpdateSa,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
@@ -40,6 +47,9 @@ _DIRECTIONS = {"in": "in", "out": "out", "forward": "fwd"}
 _ICMP = (1, 58)
 State = Callable[[Sa, int, Outcome], list[str]]
 """Commands and comments that add an SA with a request id, of which the reference says what becomes of it."""
+_ADD, _UPDATE = "ip xfrm state add", "ip xfrm state update"
+EVENTS = "key-manager.log"
+"""The file in which `ip xfrm monitor` writes down what a key manager is told."""
 COUNTERS = "cat /proc/net/xfrm_stat"
 
 
@@ -60,6 +70,11 @@ def lines(case: Case, state: State) -> list[str]:
 
 def _set_up(host: Host) -> Iterator[str]:
     yield from ("for name in wire plain; do", "  ip tuntap add dev $name mode tun; ip link set $name up; done")
+    for name, mtu in (("wire", host.mtus.wire), ("plain", host.mtus.plain)):
+        if mtu is not None:
+            yield f"ip link set {name} mtu {mtu}"
+    if host.fragments == "inside":
+        yield "# Linux cuts up what is protected, not what is to be protected"
     yield "ip link set lo up"
     yield from (f"sysctl -q -w {setting}" for setting in _SETTINGS)
     yield from (f"ip address add {_whole(address)} dev lo" for address in host.addresses)
@@ -68,6 +83,8 @@ def _set_up(host: Host) -> Iterator[str]:
     if host.blocked:
         named = (f"{_DIRECTIONS[direction]} block" for direction in host.blocked)
         yield f"ip xfrm policy setdefault {' '.join(named)}"
+    if host.key_manager:
+        yield f"ip xfrm monitor acquire expire >{EVENTS} &"
 
 
 def _whole(address: str) -> str:
@@ -89,12 +106,39 @@ def _step(step: Step, outcome: Outcome, policies: dict[str, Policy], sas: dict[s
         sa = sas[step.sa]
         which = ["src", sa.source, "dst", sa.destination, "proto", "esp", "spi", f"{sa.spi:#010x}", *mark(sa.mark)]
         yield shlex.join(["ip", "xfrm", "state", "delete", *which])
-    elif isinstance(step, Enter):
+    elif isinstance(step, UpdateSa):
+        yield from (line.replace(_ADD, _UPDATE, 1) for line in state(step.sa, step.sa.reqid, outcome))
+    elif isinstance(step, ReserveSpi):
+        yield f"{shlex.join(_reserve(step.sa))} >/dev/null"
+    elif isinstance(step, FlushSas | FlushPolicies):
+        yield f"ip xfrm {'state' if isinstance(step, FlushSas) else 'policy'} flush"
+    elif isinstance(step, AdvanceTime):
+        yield f"sleep {step.seconds}"
+    else:
+        yield from _told(step, outcome)
+
+
+def _told(step: Step, outcome: Outcome) -> Iterator[str]:
+    """What cannot be done with `ip`: packets that enter, and what is right to come of them."""
+    if isinstance(step, Enter):
         yield from comment(f"the packet is {step.packet.hex()}")
         yield from comment(f"right is: {tell(outcome)}")
+    elif isinstance(step, EnterBurst):
+        for one in step.packets:
+            yield from comment(f"together with the others, at {one.side}: {one.packet.hex()}")
+        yield from comment(f"right is, in any order: {tell(outcome)}")
     elif isinstance(step, ReadCounters):
         yield COUNTERS
         yield from comment(f"right is: {tell(outcome)}")
+    elif isinstance(step, ReadEvents):
+        yield f"cat {EVENTS}"
+        yield from comment(f"right is, behind what was there before: {tell(outcome)}")
+
+
+def _reserve(sa: Sa) -> list[str]:
+    words = ["ip", "xfrm", "state", "allocspi", "src", sa.source, "dst", sa.destination, "proto", "esp"]
+    spi = f"{sa.spi:#010x}"
+    return [*words, "mode", sa.mode, *mark(sa.mark), "reqid", str(sa.reqid), "min", spi, "max", spi]
 
 
 def _said(one: Policy, command: list[str]) -> str:
@@ -111,6 +155,9 @@ def policy(one: Policy, *, replace: bool = False) -> list[str]:
     """The command that puts a policy in, word by word."""
     words = ["ip", "xfrm", "policy", "update" if replace else "add", *_identity(one)]
     words += ["action", one.action, "priority", str(one.priority)]
+    words += ["flag", "icmp"] if one.icmp_errors else []
+    for name, seconds in (("soft", one.lifetime.soft_seconds), ("hard", one.lifetime.hard_seconds)):
+        words += [] if seconds is None else ["limit", f"time-{name}", str(seconds)]
     for template in one.templates:
         words += _template(template, one.selector.version)
     return words

@@ -189,6 +189,8 @@ def _limits(sa: Sa) -> list[str]:
         "byte-hard": lifetime.hard_octets,
         "time-soft": lifetime.soft_seconds,
         "time-hard": lifetime.hard_seconds,
+        "time-use-soft": lifetime.soft_use_seconds,
+        "time-use-hard": lifetime.hard_use_seconds,
     }
     return [word for name, limit in named.items() if limit is not None for word in ("limit", name, str(limit))]
 

@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     Case,
     Emerged,
     Enter,
+    EnterBurst,
     Outcome,
     Sent,
     State,
@@ -39,6 +40,8 @@ def packets(case: Case, got: Transcript | None = None) -> Iterator[tuple[int, in
         kind = STEPS[type(step)]
         if isinstance(step, Enter) and step.side == "wire":
             yield number, 0, bytes(step.packet)
+        if isinstance(step, EnterBurst):
+            yield from ((number, at, bytes(one.packet)) for at, one in enumerate(step.packets) if one.side == "wire")
         if kind.direction == "in":
             yield from ((number, place, bytes(packet)) for place, packet in enumerate(kind.packets(step)))
         else:

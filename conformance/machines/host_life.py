@@ -1,9 +1,10 @@
 """A random life of a host: policies and SAs come and go, packets go through it, and the counters are read.
 
 A pool of tunnels, each for one direction, of which each is there or not; one that is made again has new keys and another
-SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.first-decides`.
+SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.oldest-of-equals`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -35,25 +36,33 @@ class HostLife:
         """A number of moves, each drawn from those that make sense."""
         s = self._h.s
         for _ in range(s.draw(st.integers(4, MOST_STEPS))):
-            moves = [self._add_sa, self._add_policy, self._send, self._receive, self._send, self._receive]
-            moves += [self._delete_sa] if self._there else []
-            moves += [self._delete_policy] if self._policies else []
-            s.draw(st.sampled_from(moves))()
+            s.draw(st.sampled_from(self._moves()))()
         self._h.counters(self._about)
+
+    def _moves(self) -> list[Callable[[], None]]:
+        """Those that make sense now, the likelier ones more than once."""
+        moves = [self._add_sa, self._add_policy, self._send, self._receive, self._send, self._receive]
+        moves += [self._delete_sa] if self._there else []
+        moves += [self._delete_policy] if self._policies else []
+        return moves
 
     def _add_sa(self) -> None:
         s = self._h.s
         place = s.draw(st.integers(0, len(self._pool) - 1))
         if place in self._there:
             self._delete(place)
+        made = self._another(place)
+        s.add(made, self._about)
+        self._there[place] = made
+
+    def _another(self, place: int) -> Sa:
+        """A new SA for a place in the pool."""
         self._made += 1
-        model = self._pool[place]
-        made = s.changed(
+        s, model = self._h.s, self._pool[place]
+        return s.changed(
             model, name=f"sa{place}x{self._made}", spi=(model.spi + (self._made << 8)) & 0xFFFFFFFF or 1,
             **s.fresh_keys(model, self._made),
         )  # fmt: skip
-        s.add(made, self._about)
-        self._there[place] = made
 
     def _delete_sa(self) -> None:
         self._delete(self._h.s.draw(st.sampled_from(sorted(self._there))))

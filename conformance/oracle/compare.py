@@ -15,6 +15,8 @@ from espproof.adapters.case import (
     Done,
     Dropped,
     Emerged,
+    Event,
+    Events,
     Outcome,
     Passed,
     Refused,
@@ -144,10 +146,8 @@ def _as_number(value: object) -> object:
 def tell(outcome: Outcome) -> str:
     """An outcome in a few words."""
     match outcome:
-        case Sent(packet=packet):
-            return f"sent {len(packet)} octets"
-        case Delivered(packet=packet):
-            return f"delivered {len(packet)} octets"
+        case Sent(packet=packet) | Delivered(packet=packet):
+            return f"{'sent' if isinstance(outcome, Sent) else 'delivered'} {len(packet)} octets"
         case Dropped(reason=reason):
             return "dropped" if reason == "unspecified" else f"dropped ({reason})"
         case Passed(to=to):
@@ -167,9 +167,23 @@ def tell(outcome: Outcome) -> str:
             return "emerged: " + ", ".join(sides[:4]) if sides else "nothing emerged"
         case Counters(values=values):
             return ", ".join(f"{name} {count}" for name, count in sorted(values.items())[:4]) or "nothing counted"
+        case Events(events=events):
+            return f"told of {len(events)}: " + "; ".join(map(event, events[:4])) if events else "nothing was told"
         case Done():
             return "done"
     raise AssertionError(outcome)
+
+
+def event(one: Event) -> str:
+    """What a key manager was told, in words."""
+    if one.kind == "acquire":
+        flow = one.flow
+        whose = "" if flow is None else f" for {flow.source} → {flow.destination} protocol {flow.protocol}"
+        return f"an SA {one.source} → {one.destination} is wanted by policy {one.policy}{whose}"
+    if one.sa is None and one.policy is None:
+        return "a request has run out"
+    what = f"SA {one.sa}" if one.sa is not None else f"policy {one.policy}"
+    return f"the {one.kind} limit of {what}"
 
 
 def difference(got: bytes, want: bytes) -> str:

@@ -6,7 +6,8 @@ off, and what is inside is the next one's packet. Nothing may emerge that the re
 that leaves in the clear though it is to be protected is a finding of its own.
 """
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -20,15 +21,22 @@ from espproof.adapters.case import (
     Emerged,
     EmergedPacket,
     Enter,
+    EnterBurst,
+    Events,
+    Host,
     Octets,
     Outbound,
     Outcome,
     Sa,
     Sent,
     Step,
+    UpdateSa,
 )
 from espproof.adapters.translate import entry
+from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
+from espproof.conformance.oracle.events import judge_events
+from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.requirements.ids import (
@@ -41,7 +49,7 @@ from espproof.conformance.requirements.ids import (
 )
 from espproof.reference import endpoint, ip, udp_encapsulation
 from espproof.reference.errors import Malformed
-from espproof.reference.esp import Opened, take_trailer
+from espproof.reference.esp import Opened, sequence_low, take_trailer
 from espproof.reference.sequence import next_sequence
 
 
@@ -60,6 +68,10 @@ class _Layer:
         self._number = number
         return number
 
+    def has_sent(self, number: int) -> None:
+        """The reference has given numbers up to that one."""
+        self._number = max(self._number, number)
+
     @property
     def name(self) -> str:
         return self._entry.sa.name
@@ -74,14 +86,22 @@ class _Layer:
         spi = outer.payload[front : front + 4]
         return spi == self._entry.sa.spi.to_bytes(4, "big") and outer.destination == self._entry.sa.destination.packed
 
+    def number_of(self, packet: bytes, near: int) -> int:
+        """The whole number of a packet that this SA has made, from its low half: the one nearest to `near`."""
+        try:
+            low = sequence_low(self._esp(ip.parse(packet)))
+        except (Malformed, struct.error):
+            return near
+        return min(max(0, near + (low - near + 2**31) % 2**32 - 2**31), 2**64 - 1)
+
+    def _esp(self, outer: ip.Packet) -> bytes:
+        return outer.payload if self._entry.sa.udp is None else udp_encapsulation.open_datagram(outer.payload).payload
+
     def inside(self, packet: bytes, number: int) -> bytes | None:
         """What was protected; None if it cannot be opened."""
         try:
             outer = ip.parse(packet)
-            esp = outer.payload
-            if self._entry.sa.udp is not None:
-                esp = udp_encapsulation.open_datagram(esp).payload
-            plaintext = self._entry.codec.open(esp, number)
+            plaintext = self._entry.codec.open(self._esp(outer), number)
         except Malformed:
             return None
         opened = take_trailer(plaintext) if isinstance(plaintext, bytes) else plaintext
@@ -105,11 +125,13 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if sa.direction == "out" and isinstance(right, Done)
     }
     everyone = list(layers.values())
+    kinds = caps.host.events if caps.host is not None else ()
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
-        if isinstance(step, AddSa) and step.sa.direction == "out" and isinstance(right, Done):
+        if _makes_a_sender(step, right, layers):
+            assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers))
+        told = list(_step(number, step, outcome, right, layers, case.host, kinds))
         if step.behaviour:
             continue
         if step.requirement:
@@ -130,18 +152,49 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
     return Judgement(tuple(findings), frozenset(tried))
 
 
-def _step(number: int, step: Step, got: Outcome, want: Outcome, layers: dict[str, _Layer]) -> Judged:
+def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bool:
+    if not isinstance(step, AddSa | UpdateSa) or step.sa.direction == "in" or not isinstance(right, Done):
+        return False
+    return isinstance(step, AddSa) or step.sa.name not in layers
+
+
+def _step(
+    number: int,
+    step: Step,
+    got: Outcome,
+    want: Outcome,
+    layers: dict[str, _Layer],
+    host: Host | None,
+    kinds: Collection[str],
+) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from _emerged(number, step, got.packets, want.packets, layers)
+        assert host is not None
+        is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
+        if broken := too_long.left_over(is_, step.packet):
+            yield None, f"{len(broken)} fragments leave that do not make a packet"
+            is_ = [one for at, one in enumerate(is_) if at not in broken]
+        for (one, mine), (other, right) in zip(is_, should, strict=False):
+            if one.side == other.side:
+                yield from too_long.judge_pieces(mine, right)
+        yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
         yield from _seen(step, got.seen, want.seen)
+    elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
+        yield from burst(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
+    elif isinstance(want, Events) and isinstance(got, Events):
+        yield from judge_events(got, want, kinds)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
 
 
 def _emerged(
-    number: int, step: Enter, got: Sequence[EmergedPacket], want: Sequence[EmergedPacket], layers: dict[str, _Layer]
+    number: int,
+    step: Enter,
+    got: Sequence[EmergedPacket],
+    want: Sequence[EmergedPacket],
+    layers: dict[str, _Layer],
+    host: Host,
 ) -> Judged:
     for is_, should in zip(got, want, strict=False):
         path = [layers[name] for name in should.through if name in layers] if should.side != "local" else []
@@ -153,7 +206,11 @@ def _emerged(
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
                 is_special = bool(step.way) or step.layout is not None
-                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, is_special=is_special)
+                yield from _protected(
+                    number, is_.packet, should.packet, path, numbers, layers, host, is_special=is_special
+                )
+        elif should.side != "local" and too_long.is_message(should.packet, host):
+            yield from too_long.judge_message(is_.packet, should.packet, host)
         elif is_.packet != should.packet:
             yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
     for lost in want[len(got) :]:
@@ -197,6 +254,7 @@ def _protected(
     path: Sequence[_Layer],
     numbers: Sequence[int],
     layers: dict[str, _Layer],
+    host: Host,
     *,
     is_special: bool,
 ) -> Judged:
@@ -214,6 +272,9 @@ def _protected(
         assert right is not None
         mine = layer.inside(got, sequence)
         innermost = layer is path[0]
+        if innermost and mine is not None and too_long.is_message(right, host):
+            yield from too_long.judge_message(mine, right, host)
+            right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
         told = layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))
         if mine is None:

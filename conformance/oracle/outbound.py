@@ -139,6 +139,11 @@ class OutboundJudge:
         if isinstance(got, Sent) and following is not None:
             self._last = following
 
+    def leaves_out(self, following: int, at_most: int) -> None:
+        """The next packet may have the number `following`: the packets of so many in front of it were discarded."""
+        if self._last < following <= self._last + 1 + at_most:
+            self._last = following - 1
+
     def early(self, number: int, packets: Sequence[bytes]) -> Judged:
         """Everything wrong with what was sent before anybody could give it a packet, told at step `number`.
 

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from espproof.adapters.case import Sa
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -66,25 +67,27 @@ def what_is_wrong_is_counted(s: Scenario) -> None:
     sa = h.sa("in", mode="tunnel", replay_window=sizes)
     packet = h.incoming(h.version_in(sa))
     h.policy("forward", packet, h.template(sa), about=DROPPED_COUNTED_ONCE)
-    peer = s.peer(sa)
-    right = peer.protect(packet, 1)
+    right = s.peer(sa).protect(packet, 1)
     h.enters("wire", right, DROPPED_COUNTED_ONCE)
-    front = len(right) - peer.esp_length(right)
-    wrong = {
-        PROTO: s.forge(peer.protect(packet, 2), sa),
-        SEQ: right,
-        MODE: peer.seal(packet, packet + trailer(peer.codec.padding_length(len(packet)), packets.EXPERIMENTAL), 3),
-        HEADER: peer.wrap(packet, right[front : front + 7]),
-        NO_STATES: s.peer_of(sa, spi=sa.spi ^ 0x0110).protect(packet, 4),
-    }
-    for about in s.draw(st.lists(st.sampled_from(list(wrong)), min_size=1, max_size=4)):
-        h.enters("wire", wrong[about], about)
-        if about == MODE:
-            del wrong[MODE]
-            wrong[MODE] = peer.seal(packet, packet + trailer(peer.codec.padding_length(len(packet)), 99), 5)
+    kinds = s.draw(st.lists(st.sampled_from((PROTO, SEQ, MODE, HEADER, NO_STATES)), min_size=1, max_size=4))
+    for number, about in enumerate(kinds, 2):
+        h.enters("wire", right if about == SEQ else _wrong(s, sa, packet, number, about), about)
         h.counters(about)
-    h.enters("wire", peer.protect(packet, 30), DROPPED_COUNTED_ONCE)
+    h.enters("wire", s.peer(sa).protect(packet, 30), DROPPED_COUNTED_ONCE)
     h.counters(DROPPED_COUNTED_ONCE)
+
+
+def _wrong(s: Scenario, sa: Sa, packet: bytes, number: int, about: str) -> bytes:
+    """A packet of that number which the counter is for."""
+    peer = s.peer(sa)
+    if about == NO_STATES:
+        return s.peer_of(sa, spi=sa.spi ^ 0x0110).protect(packet, number)
+    if about == MODE:
+        end = trailer(peer.codec.padding_length(len(packet)), packets.EXPERIMENTAL)
+        return peer.seal(packet, packet + end, number)
+    whole = peer.protect(packet, number)
+    front = len(whole) - peer.esp_length(whole)
+    return s.forge(whole, sa) if about == PROTO else peer.wrap(packet, whole[front : front + 7])
 
 
 @check(IN_THE_CLEAR, NO_SA, weight=2.0, proved_by=("xfrm-path-clear-without-sa",))

@@ -3,8 +3,9 @@
 Traffic goes from the near host to the far one (and is protected) or back; what a policy does is seen at the sides.
 """
 
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ NO_POLS = counter_rule("XfrmInNoPols")
 IN_BLOCK, OUT_BLOCK = counter_rule("XfrmInPolBlock"), counter_rule("XfrmOutPolBlock")
 
 DIRECTIONS: tuple[HostDirection, ...] = ("out", "forward", "in")
-WITH_PORTS = (upper_layers.UDP, upper_layers.TCP, upper_layers.SCTP, upper_layers.DCCP, upper_layers.UDP_LITE)
+WITH_PORTS = (upper_layers.UDP, upper_layers.TCP, upper_layers.SCTP, upper_layers.UDP_LITE)
 NAT_T, IKE_PORT = 4500, 500
 
 
@@ -60,6 +61,12 @@ def _ways(version: int, h: HostScenario, direction: HostDirection) -> tuple[Side
 # --------------------------------------------------------------------------------------------------------- the order
 
 
+@check(ORDERED, ORDER_SET, weight=3.0, proved_by=("xfrm-policy-most-specific",))
+def first_decides(s: Scenario) -> None:
+    """Of several policies for a packet the one with the lowest priority decides."""
+    _decided_by_one(s, st.permutations((7, 8, 6, 3, 0, 2**31)))
+
+
 @check(
     ORDERED,
     ORDER_SET,
@@ -67,24 +74,26 @@ def _ways(version: int, h: HostScenario, direction: HostDirection) -> tuple[Side
     proved_by=(
         "xfrm-policy-tie-to-the-inexact",
         "xfrm-policy-youngest-of-equals",
-        "xfrm-policy-most-specific",
     ),
 )
-def first_decides(s: Scenario) -> None:
-    """Of several policies for a packet the one with the lowest priority decides, of equal ones the oldest."""
+def oldest_of_equals(s: Scenario) -> None:
+    """Of policies with the same priority the oldest decides, whatever their selectors."""
+    _decided_by_one(s, st.lists(st.sampled_from((7, 7, 3)), min_size=6, max_size=6))
+
+
+def _decided_by_one(s: Scenario, priorities: st.SearchStrategy[list[int]]) -> None:
     h = HostScenario(s)
     one, two = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
     packet = h.outgoing(h.version_in(one, two))
     bits = 8 * len(ip.parse(packet).source)
     lengths = st.sampled_from((bits, bits - 1, bits, bits // 2, bits, 8, 0))
     protocols = st.sampled_from((None, packets.EXPERIMENTAL, None, upper_layers.TCP))
-    kinds = st.tuples(lengths, lengths, protocols)
-    for source, destination, protocol in s.draw(st.lists(kinds, min_size=2, max_size=6, unique=True)):
+    kinds = s.draw(st.lists(st.tuples(lengths, lengths, protocols), min_size=2, max_size=6, unique=True))
+    for (source, destination, protocol), priority in zip(kinds, s.draw(priorities), strict=False):
         templates = s.draw(st.sampled_from(((), (h.template(one),), (h.template(two),))))
         h.policy(
-            "out", packet, *templates, about=ORDER_SET,
+            "out", packet, *templates, about=ORDER_SET, priority=priority,
             action=s.draw(st.sampled_from(("allow", "block"))),
-            priority=s.draw(st.sampled_from((7, 8, 7, 3, 7, 0, 2**31))),
             selector=within(h, packet, source, destination, protocol),
         )  # fmt: skip
         h.enters("plain", packet, ORDERED)
@@ -306,20 +315,34 @@ def protocols(s: Scenario) -> None:
     h.enters("plain", packet, about)
 
 
-@check(
-    PORTS,
-    weight=3.0,
-    proved_by=(
-        "xfrm-policy-ports-of-dccp",
-        "xfrm-policy-last-port-left-out",
-    ),
-)
+@check(PROTOCOL, proved_by=("xfrm-policy-short-packets-of-no-protocol",))
+def protocol_of_short_packets(s: Scenario) -> None:
+    """What a packet carries has its protocol, be it one octet or none."""
+    h = HostScenario(s)
+    version, length = s.choose(h.versions()), s.draw(st.integers(0, 3))
+    packet = h.outgoing(version, length=length)
+    selector = h.selector(packet, protocol=packets.EXPERIMENTAL)
+    h.policy("out", packet, about=PROTOCOL, action="block", selector=selector)
+    h.enters("plain", packet, PROTOCOL)
+
+
+@check(PORTS, weight=3.0, proved_by=("xfrm-policy-last-port-left-out",))
 def ports(s: Scenario) -> None:
     """Source and destination ports at both edges of a range and just outside, of each protocol that has them."""
+    _ports_of(s, WITH_PORTS)
+
+
+@check(PORTS, proved_by=("xfrm-policy-ports-of-dccp",))
+def ports_of_dccp(s: Scenario) -> None:
+    """DCCP has ports too (RFC 4340 5.1)."""
+    _ports_of(s, (upper_layers.DCCP,))
+
+
+def _ports_of(s: Scenario, protocols: Sequence[int]) -> None:
     h = HostScenario(s)
     s.need("ports", h.caps.ports != "none")
     version = s.choose(h.versions())
-    protocol = s.choose(WITH_PORTS)
+    protocol = s.choose(protocols)
     width = s.draw(st.sampled_from((1, 2, 16, 256, 1024) if h.caps.ports == "masks" else (1, 2, 16, 100, 777)))
     first = s.draw(st.integers(1, 60_000 // width)) * width
     inside = s.draw(st.sampled_from((first, first + width - 1, first - 1, first + width, first + width // 2)))
@@ -363,9 +386,19 @@ def icmp_types(s: Scenario) -> None:
     h.enters("plain", packet, ICMP)
 
 
-@check(FRAGMENT, PORTS, weight=2.0, proved_by=("xfrm-policy-ports-of-fragments",))
+@check(FRAGMENT, proved_by=("xfrm-policy-ports-of-fragments",))
 def fragments(s: Scenario) -> None:
-    """The first fragment has ports as a whole packet has; one behind it has none, and no policy with ports is for it."""
+    """A fragment behind the first one has no ports, and no policy with ports is for it."""
+    _piece_enters(s, -1, FRAGMENT)
+
+
+@check(PORTS, proved_by=("xfrm-policy-first-fragment-without-ports",))
+def first_fragment(s: Scenario) -> None:
+    """The first fragment has the ports that the whole packet has."""
+    _piece_enters(s, 0, PORTS)
+
+
+def _piece_enters(s: Scenario, place: int, about: str) -> None:
     h = HostScenario(s)
     s.need("ports", h.caps.ports != "none")
     version = s.choose(h.versions())
@@ -373,11 +406,9 @@ def fragments(s: Scenario) -> None:
     whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
     field, number = s.draw(st.sampled_from((("source_ports", 0x1F90), ("destination_ports", 0x2710))))
     selector = h.selector(whole, **asked, **{field: h.ports(number)})
-    h.policy("out", whole, about=FRAGMENT, action="block", priority=1, selector=selector)
-    h.policy("out", whole, about=FRAGMENT, priority=2)
-    first, last = wire.fragments(whole, (2,))
-    for piece, told in s.draw(st.permutations(((first, PORTS), (last, FRAGMENT)))):
-        h.enters("plain", piece, told)
+    h.policy("out", whole, about=about, action="block", priority=1, selector=selector)
+    h.policy("out", whole, about=about, priority=2)
+    h.enters("plain", wire.fragments(whole, (2,))[place], about)
 
 
 @check(BEHIND, proved_by=("xfrm-policy-next-header-of-ipv6",))
@@ -447,33 +478,38 @@ def mark_and_interface(s: Scenario) -> None:
     weight=3.0,
     proved_by=(
         "xfrm-policy-any-sa-will-do",
-        "xfrm-policy-ends-in-the-wrong-family",
         "xfrm-policy-clear-is-let-in",
     ),
 )
 def required_of_what_arrives(s: Scenario) -> None:
-    """What arrives in the clear, or over an SA of another request, mode or end, is not what the policy requires."""
+    """What arrives in the clear, or over an SA of another request, SPI or end here, is not what the policy requires."""
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel")
-    packet = h.incoming(h.version_in(sa))
-    wanted = h.template(sa)
+    near, spi = s.other_gateways(sa)[0], sa.spi
+    asked: tuple[dict[str, Any], ...]
+    asked = ({}, {"reqid": sa.reqid + 1}, {"reqid": 0}, {"destination": near}, {"spi": spi}, {"spi": spi ^ 0x10000})
+    _arrives_over(h, sa, s.draw(st.sampled_from(asked)))
+
+
+@check(
+    REQUIRED,
+    TEMPLATES,
+    weight=2.0,
+    proved_by=("xfrm-policy-ends-in-the-wrong-family",),
+)
+def far_end_of_what_arrives(s: Scenario) -> None:
+    """The far end of the tunnel is required as its other end is: an SA from another gateway will not do."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel")
     far = s.other_gateways(sa)[1]
-    other = s.draw(
-        st.sampled_from(
-            (
-                wanted,
-                h.template(sa, reqid=sa.reqid + 1),
-                h.template(sa, reqid=0),
-                h.template(sa, source=far),
-                h.template(sa, source=far, reqid=0),
-                h.template(sa, spi=sa.spi),
-                h.template(sa, spi=sa.spi ^ 0x10000),
-            )
-        )
-    )
-    h.policy("forward", packet, other, about=REQUIRED)
+    _arrives_over(h, sa, s.draw(st.sampled_from(({"source": far}, {"source": far, "reqid": 0}))))
+
+
+def _arrives_over(h: HostScenario, sa: Sa, asked: Mapping[str, Any]) -> None:
+    packet = h.incoming(h.version_in(sa))
+    h.policy("forward", packet, h.template(sa, **asked), about=REQUIRED)
     h.enters("wire", packet, REQUIRED)
-    h.enters("wire", s.peer(sa).protect(packet, 1), TEMPLATES)
+    h.enters("wire", h.s.peer(sa).protect(packet, 1), TEMPLATES)
     h.counters(TEMPLATES)
 
 

@@ -59,9 +59,14 @@ FAMILIES = (
     "life",
     "xfrm-policy",
     "xfrm-state",
+    "xfrm-rekey",
     "xfrm-path",
     "xfrm-gso",
+    "xfrm-life",
+    "xfrm-mtu",
+    "xfrm-icmp",
     "xfrm-way",
+    "xfrm-burst",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -100,8 +105,10 @@ _DOCUMENTS = (
     "RFC7634",
     "RFC8750",
     "RFC4868",
+    "RFC2367",
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
+    "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
     "LINUX.skbuff",
 )

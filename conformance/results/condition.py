@@ -14,7 +14,7 @@ from espproof.conformance.results.check import Counterexample
 from espproof.reference.errors import Misuse
 
 OutcomeKind = Literal[
-    "sent", "delivered", "dropped", "passed", "burst", "state", "done", "refused", "emerged", "counters"
+    "sent", "delivered", "dropped", "passed", "burst", "state", "done", "refused", "emerged", "counters", "events"
 ]
 
 

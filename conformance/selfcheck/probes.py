@@ -1,9 +1,6 @@
-"""Does everything that is declared really work, and what works though it is not declared?
+"""One probe per value of each capability: a minimal case that tells the option from its absence.
 
-One probe per value of each capability: a minimal case that tells the option from its absence, judged by the oracle. A
-declared value must come out right. An undeclared one must be refused (`Unsupported`, `Refused`); if it is carried out
-and right, that is information for the author (`run` could try more), if it is carried out and wrong, a failure: a user
-who asks for it would believe to have it. `PROBES` has one entry per field of `Capabilities`.
+`PROBES` has one entry per field of `Capabilities`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +31,10 @@ from espproof.adapters.case import (
     Step,
     UdpEncapsulation,
 )
-from espproof.conformance.selfcheck import host_probes
-from espproof.conformance.selfcheck.item import Grade, Item, NotApplicable, Trouble
+from espproof.conformance.selfcheck.host_probes import host_probes
+from espproof.conformance.selfcheck.item import NotApplicable
 from espproof.conformance.selfcheck.probe import Probe
-from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of, refused
+from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig, arrives, case_of
 from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.values import octets
 from espproof.reference import ip, udp_encapsulation
@@ -48,38 +45,6 @@ from espproof.reference.esp import HEADER_SIZE, sequence_low, spi_of
 
 LARGEST_WINDOW_WALKED = 1 << 20
 """Packets; above it the left edge itself is not tried, as the reference keeps a bit per packet."""
-
-
-def answer(probe: Probe, rig: Rig) -> Item:
-    """Carry a probe out."""
-    name = "capability." + probe.what.replace(" ", ".")
-    try:
-        case = probe.make(rig)
-        got = rig.execute(case)
-        want = rig.reference(case)
-        wrong = rig.told(case, got, want, replace(rig.caps, **probe.judged))
-    except NotApplicable as missing:
-        return Item(id=name, grade=Grade.NOT_APPLICABLE, told=f"without {missing}")
-    except Trouble as trouble:
-        return Item(id=name, grade=Grade.FAIL, told=str(trouble), fix="answer every operation with an outcome.")
-    if wrong is None and probe.besides is not None:
-        wrong = probe.besides(rig, case, got)
-    if probe.declared:
-        return _declared(name, probe, wrong)
-    if wrong is None:
-        told = f"{probe.what} works though it is not declared"
-        return Item(id=name, grade=Grade.UNDECLARED, told=told, fix=f"declare {probe.what}, and `run` will try it.")
-    if refused(got, want) or probe.optional:
-        return Item(id=name, grade=Grade.PASS, told="not declared, and not there")
-    fix = f"answer Unsupported where {probe.what} is asked for, or declare it and do it."
-    return Item(id=name, grade=Grade.FAIL, told=f"not declared, not refused, and wrong: {wrong}", fix=fix)
-
-
-def _declared(name: str, probe: Probe, wrong: str | None) -> Item:
-    if wrong is None:
-        return Item(id=name, grade=Grade.PASS)
-    fix = f"do not declare {probe.what}, or hand it over to the implementation."
-    return Item(id=name, grade=Grade.FAIL, told=f"declared, and does not work: {wrong}", fix=fix)
 
 
 def all_probes(caps: Capabilities) -> Iterator[Probe]:
@@ -626,6 +591,6 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "reassembles": _reassembles,
         "forwards": _forwards,
         "drop_reasons": _drop_reasons,
-        "host": host_probes.host,
+        "host": host_probes,
     }
 )

@@ -17,7 +17,7 @@ from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.oracle.outbound import SAME_IV, WRONG_ICV
 from espproof.conformance.results import expectations
-from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, start
+from espproof.conformance.selfcheck import behaviour, honesty, probe, probes, refusals, start
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.item import answer as ask
 from espproof.conformance.selfcheck.rig import Rig
@@ -111,8 +111,8 @@ def _walk(rig: Rig) -> Iterator[Item]:
         return
     for question in (*behaviour.QUESTIONS, *refusals.QUESTIONS, *honesty.QUESTIONS):
         yield ask(question, rig)
-    for probe in probes.all_probes(rig.caps):
-        yield _excused(probes.answer(probe, rig), rig.deviations)
+    for one in probes.all_probes(rig.caps):
+        yield _excused(probe.answer(one, rig), rig.deviations)
     for question in start.LAST_QUESTIONS:
         yield ask(question, rig)
 

@@ -7,7 +7,9 @@
     path        input, policy check and output, each an ordered table of stages with the counters that they can raise
     buffers        where the octets of a packet lie, and who else has them
     segmentation   super-packets: the packets that one stands for
+    coalescing     packets that arrive together, merged into super-packets
     host        the whole: a packet enters at one side, packets emerge
+    asynchrony  the same, with several packets at once and ciphers that finish later
 
 Pure, as all of the reference. What a packet on the wire looks like is the affair of the modules above (`endpoint`).
 """

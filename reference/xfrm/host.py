@@ -17,11 +17,13 @@ from typing import Literal, NamedTuple
 from espproof.reference import esp, ip, udp_encapsulation
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
+from espproof.reference.esp import spi_of
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
-from espproof.reference.xfrm import segmentation
+from espproof.reference.xfrm import icmp, mtu, segmentation
 from espproof.reference.xfrm.buffers import Layout, Memory
 from espproof.reference.xfrm.counters import Counter
+from espproof.reference.xfrm.events import KeyManager, Wanted
 from espproof.reference.xfrm.path import (
     CHECK,
     INPUT,
@@ -34,7 +36,7 @@ from espproof.reference.xfrm.path import (
     Protecting,
     walk,
 )
-from espproof.reference.xfrm.policy import Direction, flow_of
+from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of
 from espproof.reference.xfrm.spd import Spd
 from espproof.reference.xfrm.states import State, States
 
@@ -43,29 +45,41 @@ Side = Literal["wire", "plain", "local"]
 
 class Emerging(NamedTuple):
     """A packet that leaves the host, or reaches it. `through`: the names of the SAs that it was protected with last,
-    the innermost first; of one that arrives, those that it came through, the outermost first."""
+    the innermost first; of one that arrives, those that it came through, the outermost first. With `segment` it stands
+    for several, which arrived together."""
 
     side: Side
     packet: bytes
     through: tuple[str, ...] = ()
+    segment: int = 0
 
 
 class Host:
     """Policies, SAs and counters, and what becomes of packets."""
 
     def __init__(
-        self, addresses: Iterable[bytes] = (), wire: Iterable[bytes] = (), blocked: Iterable[Direction] = ()
+        self,
+        addresses: Iterable[bytes] = (),
+        wire: Iterable[bytes] = (),
+        blocked: Iterable[Direction] = (),
+        links: mtu.Links = mtu.Links(),  # noqa: B008 -- a tuple
+        *,
+        key_manager: bool = False,
     ) -> None:
         """`addresses` are the host's own, `wire` those behind the wire (network order); `blocked` are the directions in
-        which packets that no policy is for are discarded."""
-        self._addresses = frozenset(addresses)
+        which packets that no policy is for are discarded; `links` say how long packets may be."""
+        self._addresses = dict.fromkeys(addresses)
         self._wire = frozenset(wire)
         self._blocked = frozenset(blocked)
+        self._links = links
+        self._paths = mtu.PathMtus()
+        self._identification = 0
         self._reassembly = Reassembly()
         self._ivs: Tally[bytes] = Tally()
         self.spd = Spd()
         self.states = States()
         self.counters: Tally[Counter] = Tally()
+        self.key_manager = KeyManager() if key_manager else None
         self.memory = Memory()
 
     def blocks(self, direction: Direction) -> bool:
@@ -73,11 +87,51 @@ class Host:
         return direction in self._blocked
 
     def has_ended(self, state: State, now: float) -> bool:
-        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1)."""
-        if state.entry.state.lifetime_status(now) != "hard":
+        """Whether a hard limit has been reached; such an SA is deleted (RFC 4301 4.4.2.1). The key manager is told of it,
+        and of a soft one."""
+        status = state.entry.state.lifetime_status(now)
+        if status == "soft" and self.key_manager is not None:
+            self.key_manager.warn(state)
+        if status != "hard":
             return False
         self.states.delete(state.sa.name)
+        if self.key_manager is not None:
+            self.key_manager.end(state)
         return True
+
+    # -------------------------------------------------------------------------------------------------- key manager
+
+    def wants(
+        self, template: Template, policy: Policy, source: bytes, destination: bytes, flow: Flow, now: float
+    ) -> None:
+        """A packet of that flow is without the SA that a template asks for."""
+        if self.key_manager is not None:
+            wanted = Wanted(source, destination, template.reqid, template.mode, policy.mark, policy.if_id)
+            self.key_manager.ask(wanted, policy.name, flow, now)
+
+    def add(self, state: State, now: float = 0) -> None:
+        """Install an SA, which may be one that was asked for. `Misuse` as `States.add`."""
+        self.states.add(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(state)
+
+    def update(self, state: State, now: float = 0) -> None:
+        """Another lifetime for an SA, or the SA for which its SPI is reserved. `Misuse` as `States.update`."""
+        changed = self.states.update(state, now)
+        if self.key_manager is not None:
+            self.key_manager.answer(changed)
+            self.key_manager.renew(changed)
+
+    def flush(self) -> None:
+        """Remove all SAs, and what was asked for."""
+        self.states.clear()
+        if self.key_manager is not None:
+            self.key_manager.forget()
+
+    def pass_time(self, now: float) -> None:
+        """With a key manager, SAs and policies end when their time is over, and not with the next packet."""
+        if self.key_manager is not None:
+            self.key_manager.pass_time(self.states, self.spd, now)
 
     def iv(self, entry: Entry) -> bytes:
         """An IV that no packet under that key has had."""
@@ -133,6 +187,7 @@ class Host:
                 return self._take_out(parsed, esp, mark, now, through, encapsulated=True)
         if self._dropped(self._checked("in", parsed, packet, mark, through)):
             return ()
+        self._learn(parsed, now)
         return (Emerging("local", packet, _names(through)),)
 
     def _encapsulated(self, octets: bytes) -> tuple[Kind | None, bytes]:
@@ -141,8 +196,7 @@ class Host:
             datagram = udp_encapsulation.open_datagram(octets)
         except Malformed:
             return None, b""
-        ports = {state.sa.udp.destination_port for state in self.states if state.sa.udp and state.sa.direction == "in"}
-        if datagram.destination_port not in ports:
+        if not self.states.receives_at(datagram.destination_port):
             return None, b""
         return udp_encapsulation.classify(datagram.payload), datagram.payload
 
@@ -165,19 +219,77 @@ class Host:
     ) -> tuple[Emerging, ...]:
         if self._dropped(self._checked("forward", parsed, packet, mark, through)) or parsed.hop_limit <= 1:
             return ()
-        return self._leave(self.memory.become(packet, ip.forwarded(packet)), mark, now, through)
+        forwarded = self.memory.become(packet, ip.forwarded(packet))
+        return self._leave(forwarded, mark, now, through, arrived=packet)
 
-    def _leave(self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = ()) -> tuple[Emerging, ...]:
-        one = Leaving(self, packet, flow_of(ip.parse(packet)), mark, now)
+    def _leave(
+        self, packet: bytes, mark: int, now: float, through: tuple[State, ...] = (), *, arrived: bytes = b""
+    ) -> tuple[Emerging, ...]:
+        """A packet leaves; one that is forwarded had `arrived`."""
+        parsed = ip.parse(packet)
+        one = Leaving(self, packet, flow_of(parsed), mark, now)
         if self._dropped(walk(OUTPUT, one)):
             return ()
-        for state in one.bundle:
+        room = self._room(packet, one.bundle, now)
+        if room is None or len(packet) <= room:
+            return self._sent(packet, one.bundle, through, now)
+        if parsed.version == 6:
+            room = max(room, mtu.IPV6_LEAST)
+        if parsed.dont_fragment and len(packet) > room:
+            return self._refused(arrived, room, now)
+        if parsed.version == 4 and (self._links.fragments == "inside" or mtu.must_be_cut_inside(one.bundle)):
+            pieces = mtu.fragments(packet, room, 0)
+            return tuple(sent for piece in pieces for sent in self._sent(piece, one.bundle, through, now))
+        return self._sent(packet, one.bundle, through, now)
+
+    def _sent(self, packet: bytes, bundle: list[State], through: tuple[State, ...], now: float) -> tuple[Emerging, ...]:
+        """Through its SAs and out, in fragments if its link asks for them."""
+        for state in bundle:
             step = Protecting(self, packet, state, now)
             if self._dropped(walk(PROTECT, step)):
                 return ()
             front = _front(state) + (len(ip.parse(step.packet).header) if state.sa.mode == "tunnel" else 0)
             packet = self.memory.become(packet, step.packet, front)
-        return (Emerging(self._side_of(packet), packet, _names(one.bundle or through)),)
+        return self._out(packet, _names(bundle or through), now)
+
+    def _out(self, packet: bytes, through: tuple[str, ...], now: float) -> tuple[Emerging, ...]:
+        side = self._side_of(packet)
+        most = self._path_mtu(side, ip.parse(packet).destination, now)
+        if most is None or len(packet) <= most:
+            return (Emerging(side, packet, through),)
+        self._identification += 1
+        return tuple(Emerging(side, piece, through) for piece in mtu.fragments(packet, most, self._identification))
+
+    # ---------------------------------------------------------------------------------------------------- path MTU
+
+    def _room(self, packet: bytes, bundle: list[State], now: float) -> int | None:
+        """Octets of the largest packet that goes this way, `None` for any."""
+        end = next((state.sa.destination.packed for state in reversed(bundle) if state.sa.mode == "tunnel"), None)
+        destination = end or ip.parse(packet).destination
+        most = self._path_mtu(self._side_to(destination), destination, now)
+        return None if most is None else mtu.room(packet, bundle, most)
+
+    def _path_mtu(self, side: Side, destination: bytes, now: float) -> int | None:
+        link = {"wire": self._links.wire, "plain": self._links.plain}.get(side)
+        return mtu.narrowest(link, self._paths.to(destination, now))
+
+    def _refused(self, arrived: bytes, room: int, now: float) -> tuple[Emerging, ...]:
+        """A packet that is too long is discarded, and who sent it is told (RFC 4301 8.2.1); the host itself, whose packet
+        has not `arrived`, without a message."""
+        if not arrived:
+            return ()
+        source = next((one for one in self._addresses if len(one) == len(ip.parse(arrived).source)), None)
+        told = None if source is None else icmp.message(source, arrived, room)
+        return () if told is None else self._leave(told, 0, now)
+
+    def _learn(self, parsed: ip.Packet, now: float) -> None:
+        """From a message about an ESP packet of ours (RFC 4301 8.2.1); policies have let it in (6.1.1)."""
+        said = icmp.read(parsed)
+        sent = None if said is None else icmp.quoted(said.quoted)
+        if said is None or sent is None or sent.source not in self._addresses:
+            return
+        if any(_has_sent(state, sent) for state in self.states):
+            self._paths.learn(sent.destination, said.mtu, now)
 
     def _checked(
         self, direction: Direction, parsed: ip.Packet, packet: bytes, mark: int, through: tuple[State, ...]
@@ -190,10 +302,23 @@ class Host:
         return fate is not None
 
     def _side_of(self, packet: bytes) -> Side:
-        destination = ip.parse(packet).destination
+        return self._side_to(ip.parse(packet).destination)
+
+    def _side_to(self, destination: bytes) -> Side:
         if destination in self._addresses:
             return "local"
         return "wire" if destination in self._wire else "plain"
+
+
+def _has_sent(state: State, sent: ip.Packet) -> bool:
+    """Whether a packet, of which only the beginning is there, is one of that SA: by SPI, in UDP by ports."""
+    sa, octets = state.sa, sent.payload
+    if sa.direction != "out" or sa.destination.packed != sent.destination:
+        return False
+    if sa.udp is not None:
+        ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
+        return sent.protocol == PROTOCOL_UDP and octets[:4] == ports
+    return sent.protocol == PROTOCOL_ESP and len(octets) >= 4 and spi_of(octets) == sa.spi
 
 
 def _front(state: State) -> int:

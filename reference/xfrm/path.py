@@ -18,8 +18,9 @@ from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, sequence_low, spi_of
 from espproof.reference.replay import ReplayVerdict
 from espproof.reference.sequence import next_sequence, reconstruct
+from espproof.reference.xfrm import icmp
 from espproof.reference.xfrm.counters import INBOUND, OUTBOUND, SILENT, Counter
-from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template
+from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of, turned_round
 from espproof.reference.xfrm.states import State
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _has_header(one: Arriving) -> Fate:
 
 def _finds_state(one: Arriving) -> Fate:
     state = one.host.states.arrived(one.outer.destination, spi_of(one.esp), one.mark)
+    if state is None and one.host.states.is_reserved(one.outer.destination, spi_of(one.esp), one.now):
+        return Counter.ACQUIRE_ERROR
     if state is None:
         return Counter.IN_NO_STATES
     one.state = state
@@ -126,6 +129,7 @@ def _comes_out(one: Arriving) -> Fate:
     if isinstance(inside, DropReason):
         return Quiet.DROPPED if inside in SILENT else INBOUND[inside]
     one.inside = inside
+    one.state.entry.state.use(one.now)
     one.state.entry.state.count(len(inside))
     return None
 
@@ -133,7 +137,7 @@ def _comes_out(one: Arriving) -> Fate:
 INPUT = (
     Stage("room for another SA", (Counter.IN_BUFFER_ERROR,), _has_room),
     Stage("SPI and number", (Counter.IN_HDR_ERROR,), _has_header),
-    Stage("the SA", (Counter.IN_NO_STATES,), _finds_state),
+    Stage("the SA", (Counter.IN_NO_STATES, Counter.ACQUIRE_ERROR), _finds_state),
     Stage("encapsulation", (Counter.IN_STATE_MISMATCH,), _is_encapsulated_as_agreed),
     Stage("replay check", (Counter.IN_STATE_SEQ_ERROR,), _is_new),
     Stage("lifetime", (Counter.IN_STATE_EXPIRED,), _may_be_used_in),
@@ -165,11 +169,21 @@ def _is_traffic_of_its_sas(one: Checked) -> Fate:
 
 def _has_policy(one: Checked) -> Fate:
     """Without one the default decides; what came out of a tunnel is nobody's traffic then."""
-    one.policy = one.host.spd.find(one.direction, one.flow, one.mark)
+    one.policy = _policy_for(one.host, one.direction, one.flow, one.packet, one.mark)
     if one.policy is not None:
         return None
     tunnelled = any(state.sa.mode == "tunnel" for state in one.through)
     return Counter.IN_NO_POLS if tunnelled or one.host.blocks(one.direction) else None
+
+
+def _policy_for(host: "Host", direction: Direction, flow: Flow, packet: bytes, mark: int) -> Policy | None:
+    """The policy for a packet; of an ICMP error that none is for, the one for what it quotes, turned round (6.2)."""
+    policy = host.spd.find(direction, flow, mark)
+    if policy is not None:
+        return policy
+    about = icmp.about(ip.parse(packet))
+    policy = None if about is None else host.spd.find(direction, turned_round(flow_of(about)), mark)
+    return policy if policy is not None and policy.icmp_errors else None
 
 
 def _is_allowed(one: Checked) -> Fate:
@@ -240,7 +254,7 @@ class Leaving:
 
 
 def _may_leave(one: Leaving) -> Fate:
-    one.policy = one.host.spd.find("out", one.flow, one.mark)
+    one.policy = _policy_for(one.host, "out", one.flow, one.packet, one.mark)
     blocked = one.host.blocks("out") if one.policy is None else one.policy.action == "block"
     return Counter.OUT_POL_BLOCK if blocked else None
 
@@ -258,6 +272,8 @@ def _finds_its_sas(one: Leaving) -> Fate:
             one.bundle.append(state)
         elif not template.optional:
             other = template.spi and one.host.states.taken(template.spi, destination)
+            if not other:
+                one.host.wants(template, one.policy, source, destination, one.flow, one.now)
             return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES
     return None
 
@@ -301,6 +317,7 @@ def _is_protected(one: Protecting) -> Fate:
         return OUTBOUND[result]
     one.packet = result
     entry.state.sequence = one.sequence
+    entry.state.use(one.now)
     entry.state.count(len(before))
     return None
 

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NamedTuple
 
 from espproof.reference import ip
+from espproof.reference.lifetime import UNLIMITED, Lifetime
 from espproof.reference.sa import Address
 
 Direction = Literal["in", "out", "forward"]
@@ -31,6 +32,11 @@ class Flow(NamedTuple):
     protocol: int
     source_port: int | None = None
     destination_port: int | None = None
+
+
+def turned_round(flow: Flow) -> Flow:
+    """The flow of the answers."""
+    return Flow(flow.version, flow.destination, flow.source, flow.protocol, flow.destination_port, flow.source_port)
 
 
 def flow_of(packet: ip.Packet) -> Flow:
@@ -121,7 +127,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One entry of an SPD. The lowest `priority` comes first; of equal ones the oldest."""
+    """One entry of an SPD. The lowest `priority` comes first; of equal ones the oldest. Of its lifetime, only seconds
+    since `added_at` count."""
 
     name: str
     direction: Direction
@@ -131,6 +138,10 @@ class Policy:
     mark: Mark = ANY_MARK
     if_id: int = 0
     templates: tuple[Template, ...] = ()
+    lifetime: Lifetime = UNLIMITED
+    added_at: float = 0
+    icmp_errors: bool = False
+    """It is also for ICMP errors that quote what, turned round, it is for (RFC 4301 6.2)."""
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -2,19 +2,22 @@
 
 `linear_search` is the text: the entries are looked at in order. `Spd` gives the same answer without looking at them all:
 
-    direction ─► shape: if_id, version, prefix lengths, protocol or not ─► the packet's bits under that shape ─► entries
+    direction, version, if_id ─► shape: the bits that policies ask for ─► the packet's bits under them ─► entries
 
 There are few shapes, however many policies there are, and in each a packet has one place in which its entries can be. A
-shape whose best entry comes behind what was found already is not asked.
+shape whose best entry comes behind what was found already is not asked. Entries of one place are looked at in order:
+they differ in nothing but ranges that are no prefixes.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from operator import and_
 from typing import NamedTuple
 
 from espproof.reference.errors import Misuse
-from espproof.reference.xfrm.policy import DIRECTIONS, MOST_TEMPLATES, Direction, Flow, Network, Policy
+from espproof.reference.xfrm.policy import DIRECTIONS, MOST_TEMPLATES, Direction, Flow, Network, Policy, Range
 
 
 class _Rank(NamedTuple):
@@ -24,58 +27,98 @@ class _Rank(NamedTuple):
     age: int
 
 
-class _Shape(NamedTuple):
-    """Which bits of a packet decide where its entries stand. A prefix length is -1 for ANY."""
+class _Bits(NamedTuple):
+    """What policies look at of a packet, as numbers: of a shape the masks, of a place the bits under them."""
 
-    if_id: int
-    version: int
     source: int
     destination: int
-    protocol: bool
+    protocol: int
+    source_port: int
+    destination_port: int
+    mark: int
 
-    def place(self, flow: Flow) -> bytes:
-        """The packet's own bits under this shape."""
-        protocol = bytes((flow.protocol,)) if self.protocol else b""
-        return _first_bits(flow.source, self.source) + _first_bits(flow.destination, self.destination) + protocol
+
+class _Ranks:
+    """The ranks of some entries, of which the first is wanted: a heap, out of which what was deleted is taken late."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Rank] = []
+        self._deleted: set[_Rank] = set()
+
+    def __bool__(self) -> bool:
+        return len(self._heap) > len(self._deleted)
+
+    @property
+    def first(self) -> _Rank:
+        return self._heap[0]
+
+    def add(self, rank: _Rank) -> None:
+        heappush(self._heap, rank)
+
+    def delete(self, rank: _Rank) -> None:
+        self._deleted.add(rank)
+        if 2 * len(self._deleted) > len(self._heap):
+            self._heap = [one for one in self._heap if one not in self._deleted]
+            self._deleted.clear()
+            heapify(self._heap)
+        while self._heap and self._heap[0] in self._deleted:
+            self._deleted.remove(heappop(self._heap))
 
 
 @dataclass(slots=True)
 class _Entries:
     """Policies of one shape: by place, and their ranks."""
 
-    places: dict[bytes, list[tuple[_Rank, Policy]]] = field(default_factory=dict)
-    ranks: list[_Rank] = field(default_factory=list)
+    places: dict[_Bits, list[tuple[_Rank, Policy]]] = field(default_factory=dict)
+    ranks: _Ranks = field(default_factory=_Ranks)
 
 
-def _first_bits(octets: bytes, count: int) -> bytes:
-    if count < 0:
-        return b""
-    spare = 8 * len(octets) - count
-    return (int.from_bytes(octets, "big") >> spare << spare).to_bytes(len(octets), "big")
+_Group = tuple[Direction, int, int]
+"""Direction, IP version, if_id."""
 
 
-def _shape_of(policy: Policy) -> _Shape:
+def _group_of(policy: Policy) -> _Group:
+    return policy.direction, policy.selector.version, policy.if_id
+
+
+def _shape_of(policy: Policy) -> _Bits:
     one = policy.selector
-    return _Shape(policy.if_id, one.version, _length(one.source), _length(one.destination), one.protocol is not None)
-
-
-def _length(network: Network | None) -> int:
-    return -1 if network is None else network.prefixlen
-
-
-def _place_of(policy: Policy) -> bytes:
-    one = policy.selector
-    octets = b"".join(
-        network.network_address.packed for network in (one.source, one.destination) if network is not None
+    return _Bits(
+        _mask(one.source),
+        _mask(one.destination),
+        0 if one.protocol is None else 0xFF,
+        _common(one.source_ports),
+        _common(one.destination_ports),
+        policy.mark.mask,
     )
-    return octets + (b"" if one.protocol is None else bytes((one.protocol,)))
+
+
+def _mask(network: Network | None) -> int:
+    return 0 if network is None else int(network.netmask)
+
+
+def _common(ports: Range | None) -> int:
+    """The bits that all ports of a range have in common."""
+    return 0 if ports is None else 0xFFFF & -1 << (ports.first ^ ports.last).bit_length()
+
+
+def _place_of(policy: Policy) -> _Bits:
+    one = policy.selector
+    return _Bits(
+        0 if one.source is None else int(one.source.network_address),
+        0 if one.destination is None else int(one.destination.network_address),
+        one.protocol or 0,
+        0 if one.source_ports is None else one.source_ports.first & _common(one.source_ports),
+        0 if one.destination_ports is None else one.destination_ports.first & _common(one.destination_ports),
+        policy.mark.value,
+    )
 
 
 class Spd:
     """The policies of a host, by direction."""
 
     def __init__(self) -> None:
-        self._shapes: dict[Direction, dict[_Shape, _Entries]] = {direction: {} for direction in DIRECTIONS}
+        self._groups: dict[_Group, dict[_Bits, _Entries]] = {}
         self._ranks: dict[str, _Rank] = {}
         self._by_name: dict[str, Policy] = {}
         self._by_identity: dict[tuple[object, ...], Policy] = {}
@@ -92,9 +135,9 @@ class Spd:
         self._age += 1
         rank = self._ranks[policy.name] = _Rank(policy.priority, self._age)
         self._by_name[policy.name] = self._by_identity[policy.identity] = policy
-        entries = self._shapes[policy.direction].setdefault(_shape_of(policy), _Entries())
+        entries = self._groups.setdefault(_group_of(policy), {}).setdefault(_shape_of(policy), _Entries())
         insort(entries.places.setdefault(_place_of(policy), []), (rank, policy), key=lambda one: one[0])
-        insort(entries.ranks, rank)
+        entries.ranks.add(rank)
 
     def replace(self, policy: Policy) -> None:
         """Put a policy in the place of the one for the same traffic, if there is one; among equals it is the youngest.
@@ -115,28 +158,46 @@ class Spd:
         if policy is None:
             raise Misuse(f"no policy named {name}")
         del self._by_identity[policy.identity]
-        shape, place, rank = _shape_of(policy), _place_of(policy), self._ranks.pop(name)
-        entries = self._shapes[policy.direction][shape]
+        rank, group, shape, place = self._ranks.pop(name), _group_of(policy), _shape_of(policy), _place_of(policy)
+        shapes = self._groups[group]
+        entries = shapes[shape]
         here = entries.places[place]
         del here[bisect_left(here, rank, key=lambda one: one[0])]
-        del entries.ranks[bisect_left(entries.ranks, rank)]
+        entries.ranks.delete(rank)
         if not here:
             del entries.places[place]
         if not entries.ranks:
-            del self._shapes[policy.direction][shape]
+            del shapes[shape]
+        if not shapes:
+            del self._groups[group]
+
+    def clear(self) -> None:
+        """Take all policies out."""
+        for name in list(self._by_name):
+            self.delete(name)
 
     def find(self, direction: Direction, flow: Flow, mark: int = 0, if_id: int = 0) -> Policy | None:
         """The first policy that a packet fits, or None."""
         best: tuple[_Rank, Policy] | None = None
-        for shape, entries in self._shapes[direction].items():
-            if shape.version != flow.version or shape.if_id != if_id or (best and entries.ranks[0] > best[0]):
+        bits = _bits_of(flow, mark)
+        for shape, entries in self._groups.get((direction, flow.version, if_id), {}).items():
+            if best and entries.ranks.first > best[0]:
                 continue
-            found = next(
-                (one for one in entries.places.get(shape.place(flow), ()) if one[1].matches(flow, mark, if_id)), None
-            )
+            here = entries.places.get(_under(shape, bits), ())
+            found = next((one for one in here if one[1].matches(flow, mark, if_id)), None)
             if found and (best is None or found[0] < best[0]):
                 best = found
         return best and best[1]
+
+
+def _bits_of(flow: Flow, mark: int) -> _Bits:
+    """Of a packet. Ports that it does not tell are 0 here; `matches` knows better."""
+    source, destination = int.from_bytes(flow.source, "big"), int.from_bytes(flow.destination, "big")
+    return _Bits(source, destination, flow.protocol, flow.source_port or 0, flow.destination_port or 0, mark)
+
+
+def _under(shape: _Bits, bits: _Bits) -> _Bits:
+    return tuple(map(and_, shape, bits))  # type: ignore[return-value]  # equal to the named one
 
 
 def linear_search(

@@ -5,16 +5,23 @@ ends, request id, mode and mark of the template or its policy; of several SAs th
 a soft limit has been reached (RFC 4301 leaves the choice open; it is what makes a new SA take over from the old).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from espproof.reference.endpoint import Entry
 from espproof.reference.errors import Misuse
 from espproof.reference.sa import SecurityAssociation
 from espproof.reference.xfrm.policy import ANY_MARK, Mark, Policy, Template
 
+_Key = TypeVar("_Key")
 
-@dataclass(slots=True)
+LARVAL_SECONDS = 30
+"""How long an SPI stays reserved, and a request for an SA open, for an SA that does not come (`xfrm_acq_expires`)."""
+
+
+@dataclass(slots=True, eq=False)
 class State:
     """An SA in a host: parameters and state of ESP, and what ties it to policies."""
 
@@ -33,36 +40,81 @@ class States:
 
     def __init__(self) -> None:
         self._by_name: dict[str, State] = {}
-        self._arriving: dict[tuple[bytes, int], list[State]] = {}
+        self._arriving: dict[bytes, list[State]] = {}
+        self._sending: dict[bytes, list[State]] = {}
         self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
+        self._ports: Counter[int] = Counter()
+        self._reserved: dict[tuple[bytes, int], float] = {}
 
     def __iter__(self) -> Iterator[State]:
         return iter(self._by_name.values())
 
-    def add(self, state: State) -> None:
-        """Install an SA. `Misuse` if the RFCs do not allow it, its name is in use, or no packet could tell it apart."""
+    def add(self, state: State, now: float = 0) -> None:
+        """Install an SA. `Misuse` if the RFCs do not allow it, its name is in use, its SPI is reserved, or no packet could
+        tell it apart."""
         sa = state.sa
         sa.validate()
+        if self.is_reserved(sa.destination.packed, sa.spi, now):
+            raise Misuse(f"SPI {sa.spi:#010x} is reserved")
         if sa.name in self._by_name:
             raise Misuse(f"an SA named {sa.name} exists")
-        twins = self._arriving.setdefault((sa.destination.packed, sa.spi), [])
+        place = _place(sa.destination.packed, sa.spi)
+        twins = (*self._arriving.get(place, ()), *self._sending.get(place, ()))
         if any(one.mark == state.mark for one in twins):
             raise Misuse(f"an SA with SPI {sa.spi:#010x}, the same destination and mark exists")
         self._by_name[sa.name] = state
-        twins.insert(0, state)
-        self._leaving.setdefault(_wanted(state), []).insert(0, state)
+        (self._arriving if sa.direction == "in" else self._sending).setdefault(place, []).insert(0, state)
+        if sa.direction == "out":
+            self._leaving.setdefault(_wanted(state), []).insert(0, state)
+        self._ports.update(_port(state))
 
     def delete(self, name: str) -> None:
         """Remove an SA. `Misuse` if there is none of that name."""
         state = self._by_name.pop(name, None)
         if state is None:
             raise Misuse(f"no SA named {name}")
-        for states, key in (
-            (self._arriving, (state.sa.destination.packed, state.sa.spi)), (self._leaving, _wanted(state)),
-        ):  # fmt: skip
-            states[key].remove(state)  # type: ignore[index]
-            if not states[key]:  # type: ignore[index]
-                del states[key]  # type: ignore[arg-type]
+        place = _place(state.sa.destination.packed, state.sa.spi)
+        if state.sa.direction == "in":
+            _take_out(self._arriving, place, state)
+        else:
+            _take_out(self._sending, place, state)
+            _take_out(self._leaving, _wanted(state), state)
+        self._ports.subtract(_port(state))
+
+    def clear(self) -> None:
+        """Remove all SAs, and what is reserved."""
+        for name in list(self._by_name):
+            self.delete(name)
+        self._reserved.clear()
+
+    def reserve(self, sa: SecurityAssociation, now: float = 0) -> None:
+        """Keep an SPI for an SA to come (RFC 2367 3.1.1). `Misuse` if it is taken."""
+        destination = sa.destination.packed
+        if self.taken(sa.spi, destination) or self.is_reserved(destination, sa.spi, now):
+            raise Misuse(f"SPI {sa.spi:#010x} is taken")
+        self._reserved[destination, sa.spi] = now + LARVAL_SECONDS
+
+    def is_reserved(self, destination: bytes, spi: int, now: float) -> bool:
+        """Whether an SPI is kept for an SA that is not there yet."""
+        return self._reserved.get((destination, spi), now) > now
+
+    def update(self, state: State, now: float = 0) -> State:
+        """Make the SA for which its SPI is reserved; or give one that is there another lifetime, and change nothing else
+        (RFC 2367 3.1.2). The SA. `Misuse` if there is none, or more is to be changed."""
+        sa = state.sa
+        if self.is_reserved(sa.destination.packed, sa.spi, now):
+            del self._reserved[sa.destination.packed, sa.spi]
+            self.add(state, now)
+            return state
+        old = self.named(sa.name)
+        if replace(sa, lifetime=old.sa.lifetime) != old.sa or not _same_ties(state, old):
+            raise Misuse(f"only the lifetime of {sa.name} can change")
+        old.entry.state.lifetime, old.entry.state.limited = sa.lifetime, True
+        return old
+
+    def has(self, state: State) -> bool:
+        """Whether that very SA is still there, and no other under its name."""
+        return self._by_name.get(state.sa.name) is state
 
     def named(self, name: str) -> State:
         """The SA of that name; `Misuse` if there is none."""
@@ -73,8 +125,8 @@ class States:
 
     def arrived(self, destination: bytes, spi: int, mark: int = 0) -> State | None:
         """Which SA an ESP packet is for: its destination (network order), its SPI, and the mark that it has here."""
-        states = self._arriving.get((destination, spi), ())
-        return next((one for one in states if one.sa.direction == "in" and one.mark.has(mark)), None)
+        states = self._arriving.get(_place(destination, spi), ())
+        return next((one for one in states if one.mark.has(mark)), None)
 
     def asked_for(
         self, template: Template, policy: Policy, source: bytes, destination: bytes, inner: bytes, now: float
@@ -86,13 +138,39 @@ class States:
         lasting = (one for one in fitting if one.entry.state.lifetime_status(now) == "ok")
         return next(lasting, fitting[0] if fitting else None)
 
+    def receives_at(self, port: int) -> bool:
+        """Whether an inbound SA takes ESP in UDP at that port."""
+        return self._ports[port] > 0
+
     def taken(self, spi: int, destination: bytes) -> bool:
         """Whether an SA with that SPI and destination exists, whatever else it is."""
-        return bool(self._arriving.get((destination, spi)))
+        place = _place(destination, spi)
+        return place in self._arriving or place in self._sending
+
+
+def _place(destination: bytes, spi: int) -> bytes:
+    """One short object: each further one is a cache miss where there are many SAs."""
+    return destination + spi.to_bytes(4, "big")
+
+
+def _take_out(places: dict[_Key, list[State]], key: _Key, state: State) -> None:
+    places[key].remove(state)
+    if not places[key]:
+        del places[key]
+
+
+def _port(state: State) -> tuple[int, ...]:
+    """Where an inbound SA's UDP datagrams arrive, if it is encapsulated."""
+    sa = state.sa
+    return (sa.udp.destination_port,) if sa.udp is not None and sa.direction == "in" else ()
 
 
 def _wanted(state: State) -> tuple[bytes, bytes, int, str]:
     return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode
+
+
+def _same_ties(one: State, other: State) -> bool:
+    return (one.reqid, one.mark, one.if_id) == (other.reqid, other.mark, other.if_id)
 
 
 def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:
@@ -113,3 +191,19 @@ def linear_search(states: Iterable[State], destination: bytes, spi: int, mark: i
         if (one.sa.direction, one.sa.destination.packed, one.sa.spi) == ("in", destination, spi) and one.mark.has(mark)
     ]
     return fitting[-1] if fitting else None
+
+
+def linear_choice(
+    states: Iterable[State],
+    template: Template,
+    policy: Policy,
+    source: bytes,
+    destination: bytes,
+    inner: bytes,
+    now: float,
+) -> State | None:
+    """`States.asked_for` in the same way: of all SAs that fit the youngest, and rather one within its soft limits."""
+    key = (source, destination, template.reqid, template.mode)
+    fitting = [one for one in states if _wanted(one) == key and _fits(one, template, policy, inner)]
+    lasting = [one for one in fitting if one.entry.state.lifetime_status(now) == "ok"]
+    return next(reversed(lasting or fitting), None)

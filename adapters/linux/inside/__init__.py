@@ -5,6 +5,7 @@
     agent                    the operations: the SAs of one case
     gateway                  two network devices, and what became of each packet that went in
     link, card               the network side of the gateway: a tun device, or a card and the other end of its cable
+    measure                  seconds and octets of much of one kind
     modules                  what the gateway needs of user-mode Linux
     needs                    what it needs of a kernel that we did not choose
 

@@ -13,19 +13,29 @@ Each operation has one result, a list too; packets that go with results follow i
     ["wait", seconds]            ["done"]
     ["policy", name, description] ["done"], ["refused", text], ["errno", number, text]
     ["unpolicy", name]           ["done"], ["refused", text], ["errno", number, text]
-    ["enter", side, how]         ["emerged", [side, …], seen], with a packet for each, and one more if seen;
+    ["enter", side, how]         ["emerged", [[side, header], …], seen], with a packet for each, and one more if seen;
                                  ["unsupported", text]
+    ["together", [[side, how], …]] the same
     ["ways"]                     ["ways", {side: [name, …]}, [protocol, …]]
     ["counters"]                 ["counters", {name: count}]
+    ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
+    ["flood", count]             ["took", seconds]; of packets of which none comes out
+    ["objects"]                  ["octets", count] that the kernel's allocator has handed out
+    ["events"]                   ["events", [message in hexadecimal, …]], ["refused", text]
+    ["update", description]      ["done"], ["errno", number, text]
+    ["reserve", message]         ["done"], ["errno", number, text]
+    ["flush", "sas"], or "policies" ["done"]
 
-A `host` is null, or has addresses, wire and blocked (as `case.Host`): the gateway becomes that host, whose policies are
-those that it is given. A policy has, in hexadecimal, the messages `new` and `delete`.
+A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), and mtus (of wire and plain, null for
+any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
+`new` and `delete`.
 How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
 `way`, `mark`, `pieces` (sizes) and `shared` (see `stack.How`); `seen` says whether another owner of its memory tells
 what it sees.
+The header of one which emerges is told where its device takes super-packets.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
-local and remote address, encapsulation port or null, and messages for the kernel in hexadecimal: new, get, delete, and
-of an outbound SA the policies that lead packets to it.
+local and remote address, encapsulation port or null, the cipher's name, and messages for the kernel in hexadecimal: new,
+get, delete, and of an outbound SA the policies that lead packets to it.
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
@@ -37,9 +47,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel, ways
+from espproof.adapters.linux.inside import channel, measure, ways
 from espproof.adapters.linux.inside.gateway import Gateway, Result
-from espproof.adapters.linux.inside.stack import How, Stack, Unasked
+from espproof.adapters.linux.inside.later import Later
+from espproof.adapters.linux.inside.stack import Emerged, How, Stack, Unasked
 from espproof.adapters.linux.netlink import netlink, xfrm
 from espproof.adapters.linux.netlink.offload import Offload
 
@@ -62,15 +73,20 @@ class Association:
         self.port = None if description["port"] is None else (int(description["version"]), int(description["port"]))
         self.new, self.get, self.delete = (bytes.fromhex(description[what]) for what in ("new", "get", "delete"))
         self.policies = [bytes.fromhex(text) for text in description["policies"]]
+        self.cipher = str(description["cipher"])
         self.integrity_failures = 0
 
 
 class Agent:
-    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device."""
+    """The SAs of one case, and the gateway that has them. `offload`: every SA is to be carried by the wire's device;
+    `later`: their ciphers finish later."""
 
-    def __init__(self, kinds: Kinds = (Gateway, Stack), offload: Offload | None = None) -> None:
+    def __init__(
+        self, kinds: Kinds = (Gateway, Stack), offload: Offload | None = None, later: Later | None = None
+    ) -> None:
         self._kinds = kinds
         self._offload = offload
+        self._later = later
         self._sas: dict[str, Association] = {}
         self._policy = ""
         self._policies: dict[str, bytes] = {}
@@ -123,7 +139,7 @@ class Agent:
         self._sas, self._policy, self._policies = {}, "", {}
         self._gateway.clear()
         if isinstance(self._gateway, Stack) and host is not None:
-            self._gateway.become(host["addresses"], host["wire"], host["blocked"])
+            self._gateway.become(**host)
         if on_the_second:
             time.sleep(1 - time.time() % 1)
         return ["done"]
@@ -164,6 +180,9 @@ class Agent:
         """Add an SA; the result if that fails, else nothing."""
         if self._offload is None:
             error, text = self._gateway.error(sa.new)
+            if not error and self._later is not None and self._later.is_new(sa.cipher):
+                self._gateway.error(sa.delete)
+                error, text = self._gateway.error(sa.new)
             return ["errno", error, text] if error else []
         error, text = self._gateway.error(self._offload.sa(sa.new, self._gateway.wire.index, outbound=sa.outbound))
         if not error and self._offload.was_taken(self._gateway.ask(sa.get)):
@@ -237,19 +256,65 @@ class Agent:
         return ["errno", error, text] if error else ["done"]
 
     def _enter(self, packets: Iterator[bytes], out: list[bytes], side: str, how: dict[str, Any]) -> list[Any]:
-        header, pieces = bytes.fromhex(how.pop("header", "")), tuple(how.pop("pieces", ()))
         try:
-            emerged, seen = self._stack().enter(side, next(packets), How(header=header, pieces=pieces, **how))
+            emerged, seen = self._stack().enter(side, next(packets), _how(how))
         except Unasked as lacking:
             return ["unsupported", str(lacking)]
-        out += [packet for _, packet in emerged] + ([] if seen is None else [seen])
-        return ["emerged", [side for side, _ in emerged], seen is not None]
+        return _told(emerged, out, seen)
+
+    def _together(
+        self, packets: Iterator[bytes], out: list[bytes], burst: list[tuple[str, dict[str, Any]]]
+    ) -> list[Any]:
+        try:
+            emerged = self._stack().enter_burst([(side, next(packets), _how(how)) for side, how in burst])
+        except Unasked as lacking:
+            return ["unsupported", str(lacking)]
+        return _told(emerged, out, None)
 
     def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["ways", *ways.found()]
 
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
+
+    # ------------------------------------------------------------------------------------------- measured
+
+    def _batch(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        seconds, error = measure.batch(self._gateway, [next(packets) for _ in range(count)])
+        return ["errno", error, ""] if error else ["took", seconds]
+
+    def _flood(self, packets: Iterator[bytes], out: list[bytes], count: int) -> list[Any]:
+        return ["took", measure.flood([next(packets) for _ in range(count)])]
+
+    def _objects(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return ["octets", measure.kernel_objects()]
+
+    def _events(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        told = self._stack().events()
+        return ["refused", "no key manager"] if told is None else ["events", [message.hex() for message in told]]
+
+    def _update(self, packets: Iterator[bytes], out: list[bytes], description: dict[str, Any]) -> list[Any]:
+        sa = Association(description)
+        error, text = self._gateway.error(sa.new)
+        if error:
+            return ["errno", error, text]
+        self._sas[description["name"]] = sa
+        self._open_ports()
+        return ["done"]
+
+    def _reserve(self, packets: Iterator[bytes], out: list[bytes], message: str) -> list[Any]:
+        error, text = self._gateway.error(bytes.fromhex(message))
+        return ["errno", error, text] if error else ["done"]
+
+    def _flush(self, packets: Iterator[bytes], out: list[bytes], what: str) -> list[Any]:
+        if what == "sas":
+            self._gateway.errno(_FLUSH)
+            self._sas = {}
+            self._open_ports()
+        else:
+            self._stack().flush_policies()
+            self._policies = {}
+        return ["done"]
 
     def _stack(self) -> Stack:
         if isinstance(self._gateway, Stack):
@@ -274,6 +339,16 @@ class Agent:
         return False
 
 
+def _how(described: dict[str, Any]) -> How:
+    header, pieces = bytes.fromhex(described.get("header", "")), tuple(described.get("pieces", ()))
+    return How(**{**described, "header": header, "pieces": pieces})
+
+
+def _told(emerged: list[Emerged], out: list[bytes], seen: bytes | None) -> list[Any]:
+    out += [one.packet for one in emerged] + ([] if seen is None else [seen])
+    return ["emerged", [[one.side, one.header.hex()] for one in emerged], seen is not None]
+
+
 _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "reset": Agent._reset,
     "add": Agent._add,
@@ -285,6 +360,14 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "policy": Agent._add_policy,
     "unpolicy": Agent._delete_policy,
     "enter": Agent._enter,
+    "together": Agent._together,
     "counters": Agent._counters,
+    "batch": Agent._batch,
+    "flood": Agent._flood,
+    "objects": Agent._objects,
+    "events": Agent._events,
+    "update": Agent._update,
+    "reserve": Agent._reserve,
+    "flush": Agent._flush,
     "ways": Agent._ways,
 }

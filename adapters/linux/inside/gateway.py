@@ -100,12 +100,16 @@ class Gateway:
     of_host = False
     """Whether what happens to packets is for the policies of a case to say."""
 
+    merges = False
+    """Whether what the kernel has merged is taken so, and not cut up again."""
+
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         fresh_namespace()
         _set(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
-        self.wire, self.plain = wire or Tun("wire"), Tun("plain", super_packets=self.of_host)
+        self.wire = wire or Tun("wire")
+        self.plain = Tun("plain", super_packets=self.of_host, merged=self.of_host and self.merges)
         if not self.wire.renewed:
             _set(_SHORT_LIVED_FRAGMENTS)
         for link in (self.wire, self.plain):
@@ -134,7 +138,7 @@ class Gateway:
         for policy in () if self.of_host else _inbound_policies():
             _check(self.ask(xfrm.encode(policy)))
         self._log.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _LOG_BUFFER)
-        for group in (firewall.DECAPSULATED, firewall.PLAIN):
+        for group in (firewall.DECAPSULATED, firewall.PLAIN, firewall.ENCAPSULATED):
             for message in firewall.listen(group):
                 self._log.send(message)
                 _check(self._log.recv(_BUFFER))

@@ -1,8 +1,8 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest_main.py FOLDER [gro], where FOLDER is the one that `espproof` is imported from; with `gro`, packets arrive
-through GRO (see `link.Tun`). The file system is that of the machine on which the guest runs, read-only. If this process
-ends, so does the guest (the kernel panics), which `kernel/guest.py` sees.
+Usage: guest_main.py FOLDER [gro] [async], where FOLDER is the one that `espproof` is imported from; with `gro`, packets
+arrive through GRO (see `link.Tun`), with `async` ciphers finish later. The file system is that of the machine on which
+the guest runs, read-only. If this process ends, so does the guest (the kernel panics), which `kernel/guest.py` sees.
 """
 
 import ctypes
@@ -18,6 +18,7 @@ sys.path.insert(0, sys.argv[1])
 from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
+from espproof.adapters.linux.inside.later import Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
@@ -32,13 +33,14 @@ _GLANCE = 0.001
 
 
 def main() -> None:
-    gro = "gro" in sys.argv[2:]
+    gro, later = ("gro" in sys.argv[2:], "async" in sys.argv[2:])
     _mount()
-    complaint = _load_modules(modules.NEEDED + modules.GRO if gro else modules.NEEDED)
+    complaint = _load_modules(modules.NEEDED + (modules.GRO if gro else ()) + (modules.LATER if later else ()))
     silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
     try:
-        agent = Agent((lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro))))
+        kinds = (lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro), merges=gro, lingers=later))
+        agent = Agent(kinds, later=Later() if later else None)
     except Exception:
         channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
         raise

@@ -10,17 +10,20 @@ import os
 import socket
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from espproof.adapters.linux.netlink import rtnetlink
 
 _CLONE_NEWNET = 0x40000000
+_TUNSETOFFLOAD, _CSUM, _TSO4, _TSO6 = 0x400454D0, 0x01, 0x02, 0x04
 _TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454CA, 0x0001, 0x0010, 0x1000, 0x4000
 PLAIN_PACKET = bytes(10)
 """The `virtio_net_hdr` of a packet that is no super-packet."""
 LARGEST = 65535
 """Octets of the largest packet that goes through a tun device, as its MTU."""
 _BUFFER = 1 << 17
+_SYSFS, _DETACH = "/run/sys", 2
 
 Send = Callable[[bytes], object]
 """Sends a message of NETLINK_ROUTE in the gateway's namespace; raises for an error."""
@@ -34,6 +37,8 @@ class Link(ABC):
     """Seconds to wait, one after the other, for a packet that nothing is heard of."""
     renewed = True
     """Whether another namespace with the same link is made in no time."""
+    header = b""
+    """The `virtio_net_hdr` of the packet that was read last, nothing of a plain packet."""
 
     @abstractmethod
     def enter(self) -> None:
@@ -53,6 +58,11 @@ class Link(ABC):
     @abstractmethod
     def write(self, packet: bytes) -> bool:
         """A packet arrives; False if the device does not carry such octets."""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written in the block arrives together, as far as the device has a way to see to that."""
+        yield
 
     @abstractmethod
     def read(self) -> bytes | None:
@@ -76,16 +86,20 @@ ROOM = bytearray(_BUFFER)
 
 class Tun(Link):
     """A device that is this process; it ends with its namespace. With `gro` it is polled for what arrives, as a card is,
-    and the kernel's generic receive offload (GRO) sees each packet before IP does. With `super_packets` it takes them."""
+    and the kernel's generic receive offload (GRO) sees each packet before IP does. With `super_packets` it takes them, and
+    with `merged` too it is given them."""
 
-    def __init__(self, name: str, *, gro: bool = False, super_packets: bool = False) -> None:
+    def __init__(self, name: str, *, gro: bool = False, super_packets: bool = False, merged: bool = False) -> None:
         self.name = name
+        self._gro, self._merged = gro, merged
         self._front = len(PLAIN_PACKET) if super_packets else 0
         self._flags = _IFF_TUN | _IFF_NO_PI | (_IFF_NAPI if gro else 0) | (_IFF_VNET_HDR if super_packets else 0)
         self._descriptor = -1
 
     def enter(self) -> None:
         self._descriptor = open_tun(self.name, self._flags)
+        if self._merged:
+            fcntl.ioctl(self._descriptor, _TUNSETOFFLOAD, _CSUM | _TSO4 | _TSO6)
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(self.index, LARGEST))
@@ -107,11 +121,32 @@ class Tun(Link):
             return False
         return True
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A thread of the kernel polls the device, which does not run before we are done (GRO alone merges)."""
+        if not self._gro:
+            yield
+            return
+        self._polled_by_a_thread("1")
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        try:
+            yield
+        finally:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+    def _polled_by_a_thread(self, state: str) -> None:
+        with devices() as folder, open(f"{folder}/{self.name}/threaded", "w", encoding="utf-8") as file:
+            file.write(state)
+
     def read(self) -> bytes | None:
         try:
-            return bytes(memoryview(ROOM)[self._front : os.readv(self._descriptor, [ROOM])])
+            length = os.readv(self._descriptor, [ROOM])
         except BlockingIOError:
             return None
+        if self._merged:
+            header = bytes(memoryview(ROOM)[: self._front])
+            self.header = b"" if header == PLAIN_PACKET else header
+        return bytes(memoryview(ROOM)[self._front : length])
 
     def fileno(self) -> int:
         return self._descriptor
@@ -132,3 +167,16 @@ def fresh_namespace() -> None:
     """From now on this thread is in a network namespace of its own."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
+
+
+@contextmanager
+def devices() -> Iterator[str]:
+    """The folder of the devices of this namespace, as long as the block lasts: /sys shows those of the first one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    os.makedirs(_SYSFS, exist_ok=True)
+    if libc.mount(b"sysfs", _SYSFS.encode(), b"sysfs", 0, None):
+        raise OSError(ctypes.get_errno(), f"mount {_SYSFS}")
+    try:
+        yield f"{_SYSFS}/class/net"
+    finally:
+        libc.umount2(_SYSFS.encode(), _DETACH)

@@ -10,3 +10,5 @@ NEEDED = (
 """What is not built into Debian's kernel, templates of the crypto API and its random numbers (for IVs) among it."""
 GRO = ("esp4_offload", "esp6_offload")
 """Without these, GRO knows nothing of ESP."""
+LATER = ("cryptd", "crypto_user")
+"""Ciphers behind a queue, and the messages that ask for them."""

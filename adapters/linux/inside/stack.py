@@ -1,21 +1,26 @@
 """A host with policies of its own, in the place of the gateway: packets enter at a side, and emerge at one.
 
 What emerges on `wire` and `plain` is read from these devices, what reaches the host itself is told by a rule of
-`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back. Counters are
-told as they stand in `/proc/net/xfrm_stat`, from the beginning of a case.
+`firewall`, in front of the policy check of local packets: a counter that moves afterwards takes it back; at a port that
+opens UDP encapsulation by its reader. Counters are told as they stand in `/proc/net/xfrm_stat`, from the beginning of a
+case.
 """
 
+import os
 import select
+import socket
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from espproof.adapters.linux.inside import senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
-from espproof.adapters.linux.inside.link import Link, Tun
-from espproof.adapters.linux.netlink import firewall, xfrm
+from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
+from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
 """`XFRM_USERPOLICY_…` of packets that no policy is for: accepted, or blocked."""
@@ -24,14 +29,44 @@ _SETTLED_SECONDS = 1.2
 """Behind which a new namespace says nothing of its own accord any more: reports of multicast listeners, which would meet
 the policies of a case and be counted."""
 
+_ACQUIRE_AND_EXPIRE = 0b11
+"""Multicast groups (XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE), as bits."""
+_TOLD_SECONDS = 0.02
+"""Behind which the timers have run that a packet has set."""
+_ANY = (None, None)
+"""Links that carry what there is."""
 _POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
 """What arrives there by way of `senders` meets the policies as everything else does; IPv6 has it so."""
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
+_AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
+"""What can be counted behind the rule that sees packets for the host."""
+_QUIET_SECONDS, _LOST_SECONDS = 0.006, 0.1
+"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were."""
 
-Emerged = tuple[str, bytes]
-"""The side, and the packet."""
+
+_SIZE = slice(4, 6)
+"""Where the size of segments stands in a `virtio_net_hdr`."""
+
+
+class Emerged(NamedTuple):
+    """A packet, and where it emerged. `header`: the `virtio_net_hdr` that it came with, nothing of a plain packet."""
+
+    side: str
+    packet: bytes
+    header: bytes = b""
+
+    @property
+    def parts(self) -> int:
+        """How many packets it stands for, about."""
+        size = int.from_bytes(self.header[_SIZE], sys.byteorder)
+        return max(1, len(self.packet) // size) if size else 1
+
+
+def _sum(counters: bytes) -> int:
+    """Of all that `/proc/net/xfrm_stat` counts."""
+    return sum(map(int, counters.split()[1::2]))
 
 
 class Unasked(Exception):
@@ -60,10 +95,14 @@ class How:
 
 def silence_icmp() -> None:
     """No errors to senders, in this namespace or on the whole machine: they are nobody's packets, and would meet policies
-    and be counted."""
+    and be counted. Those that say that a packet was too long are never held back (`icmpv4_mask_allow` and its sister)."""
     for name in ("icmp_msgs_per_sec", "icmp_msgs_burst"):
         with suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w", encoding="utf-8") as file:
             file.write("0")
+
+
+class Untaken(Exception):
+    """A device does not take a super-packet of this kind."""
 
 
 class Stack(Gateway):
@@ -71,9 +110,21 @@ class Stack(Gateway):
 
     of_host = True
 
-    def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
+    def __init__(
+        self,
+        wire: Link | None = None,
+        transport: Callable[[int], Transport] = raw_socket,
+        *,
+        merges: bool = False,
+        lingers: bool = False,
+    ) -> None:
+        """`merges`: what the kernel has merged is taken so. `lingers`: what comes of a packet may come bit by bit."""
+        self.merges, self._lingers = merges, lingers
+        self._key_manager: socket.socket | None = None
+        self._to_ports: list[bytes] = []
         super().__init__(wire, transport)
         silence_icmp()
+        self._mtus: tuple[int | None, int | None] = _ANY
         with open(_POLICIES_ON_LOOPBACK, "w", encoding="utf-8") as file:
             file.write("0")
         sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
@@ -81,37 +132,138 @@ class Stack(Gateway):
         self._marked = firewall.TO_PROTECT
         time.sleep(_SETTLED_SECONDS)
 
-    def become(self, addresses: Sequence[str], wire: Sequence[str], blocked: Sequence[str]) -> None:
-        """Be this host, without policies; SAs are forgotten by `reset` already."""
-        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+    def become(
+        self,
+        addresses: Sequence[str],
+        wire: Sequence[str],
+        blocked: Sequence[str],
+        mtus: Sequence[int | None],
+        key_manager: bool,
+    ) -> None:
+        """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
+        key manager that listens the kernel asks for SAs, and keeps larval ones."""
+        self.flush_policies()
+        self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
         wanted = dict.fromkeys(wire, False) | dict.fromkeys(addresses, True)
-        for host in [host for host in self.hosts if host not in wanted]:
-            self.forget(host)
+        for host in [host for host in self.hosts if host not in wanted or not (self.hosts[host] or self._mtus == _ANY)]:
+            self.forget(host)  # with a route goes what was learned of its path
+        self._resize((mtus[0], mtus[1]))
         for host, ours in wanted.items():
             self.end(host, ours=ours)
         self.clear()
+        self._to_ports.clear()
         self._begin = self._counted()
 
+    def flush_policies(self) -> None:
+        """Remove all policies."""
+        self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+
+    def _listen(self, key_manager: bool) -> None:
+        if self._key_manager is not None:
+            self._key_manager.close()
+            self._key_manager = None
+        if key_manager:
+            self._key_manager = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrm.NETLINK_XFRM)
+            self._key_manager.bind((0, _ACQUIRE_AND_EXPIRE))
+            self._key_manager.setblocking(False)
+
     def close(self) -> None:
+        self._listen(False)
         for entry in (one for side in self._ways_in.values() for one in side.values()):
             entry.close()
         super().close()
+
+    def events(self) -> list[bytes] | None:
+        """What the kernel has told since the last time; None without a key manager."""
+        if self._key_manager is None:
+            return None
+        time.sleep(_TOLD_SECONDS)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(self._key_manager.recv(1 << 16))
+        return told
+
+    def _resize(self, mtus: tuple[int | None, int | None]) -> None:
+        for link, old, mtu in zip((self.wire, self.plain), self._mtus, mtus, strict=True):
+            if mtu != old:
+                self._must(rtnetlink.resized(link.index, mtu or LARGEST))
+        self._mtus = mtus
 
     def enter(self, side: str, packet: bytes, how: How) -> tuple[list[Emerged], bytes | None]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
         other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
         before = self._counters()
-        if side == "local" or how.way == "splice":
-            return self._socket_sends(side, packet, how, before)
-        device = self._device(side, how.entry)
-        listener = Listener(device.name) if how.shared else None
-        taken = self._put(device, packet, how)
+        if _is_of_a_socket(side, how):
+            seen = self._socket_sends(side, packet, how)
+            return self._await(before), seen
+        listener = Listener(self._device(side, how.entry).name) if how.shared else None
+        taken = self._put(side, packet, how)
         emerged = self._await(before) if taken else []
         return emerged, listener.seen() if listener else None
 
-    def _socket_sends(self, side: str, packet: bytes, how: How, before: bytes) -> tuple[list[Emerged], bytes | None]:
+    def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
+        """Packets enter together, each at its side and in its way: what emerges until it is quiet. `Unasked` where it
+        cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
+        before, counted = self._counters(), self._counted()
+        with self.wire.together():
+            if len(processors := sorted(os.sched_getaffinity(0))) > 1:
+                self._take_on_two(burst, processors)
+            else:
+                for one in burst:
+                    self._hand_over(*one)
+        emerged = self._until_quiet([], before, len(burst))
+        self._last = self._counters()
+        ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
+        if ambiguous and any(one.side == "local" for one in emerged):
+            raise Unasked("bursts of which some packets reach the host, and some are discarded there")
+        return emerged
+
+    def _until_quiet(self, emerged: list[Emerged], before: bytes, expected: int) -> list[Emerged]:
+        """What has emerged since the counters were `before`, with all that follows until nothing more is heard or counted.
+        As long as it is less than `expected`, more patience is needed: the kernel's threads may not have run yet."""
+        while True:
+            last = self._counters()
+            seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
+            self._hears(_QUIET_SECONDS if seen >= expected else _LOST_SECONDS)
+            found = self._emerged(None)
+            emerged += found
+            if not found and self._counters() == last:
+                return emerged
+
+    def _take_on_two(self, burst: Sequence[tuple[str, bytes, How]], processors: Sequence[int]) -> None:
+        """Two processes hand over every other packet, at the same time, each on a processor of its own."""
+        ready, wait = os.pipe(), os.pipe()
+        child = os.fork()
+        mine = burst[1::2] if child else burst[::2]
+        os.sched_setaffinity(0, {processors[child == 0]})
+        if child:
+            os.read(ready[0], 1)
+            os.write(wait[1], b".")
+        else:
+            os.write(ready[1], b".")
+            os.read(wait[0], 1)
+        try:
+            for one in mine:
+                self._hand_over(*one)
+        finally:
+            if not child:
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.sched_setaffinity(0, processors)
+        for end in (*ready, *wait):
+            os.close(end)
+
+    def _hand_over(self, side: str, packet: bytes, how: How) -> None:
+        if _is_of_a_socket(side, how):
+            self._socket_sends(side, packet, how)
+        else:
+            self._put(side, packet, how)
+
+    def _socket_sends(self, side: str, packet: bytes, how: How) -> bytes | None:
+        """What the other owner of the packet's memory sees afterwards, if there is one."""
         seen = None
         if how.pieces or how.header or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
@@ -127,7 +279,7 @@ class Stack(Gateway):
             raise Unasked(str(error)) from error
         except (ValueError, IndexError, OSError):  # octets that are no packet have no ends
             pass
-        return self._await(before), seen
+        return seen
 
     def _mark_as(self, packet: bytes, mark: int) -> None:
         """The mark that a packet of the host's own has in the case; `TO_PROTECT` where rules ask for that."""
@@ -148,13 +300,18 @@ class Stack(Gateway):
             raise Unasked(f"way {entry} at {side}")
         return found
 
-    @staticmethod
-    def _put(device: "Link | Entry", packet: bytes, how: How) -> bool:
+    def _put(self, side: str, packet: bytes, how: How) -> bool:
+        """Hand a packet over to its device; False if that does not take it."""
+        device = self._device(side, how.entry)
         if not isinstance(device, Link):
-            return device.write(packet, how.header, how.mark, how.pieces)
-        if how.header and isinstance(device, Tun):
-            return device.write_super(how.header, packet)
-        return device.write(packet)
+            taken = device.write(packet, how.header, how.mark, how.pieces)
+        elif how.header and isinstance(device, Tun):
+            taken = device.write_super(how.header, packet)
+        else:
+            taken = device.write(packet)
+        if how.header and not taken:
+            raise Unasked("super-packets of this kind")
+        return taken
 
     def _await(self, before: bytes) -> list[Emerged]:
         """What emerges; if nothing does and nothing is counted, after a moment."""
@@ -164,22 +321,38 @@ class Stack(Gateway):
                 break
             select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
             emerged = self._emerged(before)
+        if self._lingers:
+            emerged = self._until_quiet(emerged, before, 1)
         self._last = self._counters()
         return emerged
 
-    def _emerged(self, before: bytes) -> list[Emerged]:
+    def _hears(self, seconds: float) -> bool:
+        """Whether something comes within that time."""
+        return bool(select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)[0])
+
+    def _emerged(self, before: bytes | None) -> list[Emerged]:
+        """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
         found: list[Emerged] = []
         while (seen := self._logged()) is not None:
-            if seen.hook == firewall.HOOK_INPUT and self._counters() == before:
-                found.append(("local", seen.packet))
-        for one in self._udp.values():
-            with suppress(BlockingIOError):
-                while True:
-                    one.recv(1)
+            if seen.group == firewall.ENCAPSULATED:
+                self._to_ports.append(seen.packet)
+            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()):
+                found.append(Emerged("local", seen.packet))
+        found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
         for side, link in (("wire", self.wire), ("plain", self.plain)):
             while (packet := link.read()) is not None:
-                found.append((side, packet))
+                found.append(Emerged(side, packet, link.header))
         return found
+
+    def _read_by(self, one: socket.socket) -> Iterator[bytes]:
+        """The packets to an encapsulation port that are given to its reader: those that neither ESP nor a policy took."""
+        with suppress(BlockingIOError):
+            while True:
+                message = bytes(memoryview(ROOM)[: one.recv_into(ROOM)])
+                packet = next((packet for packet in self._to_ports if packet.endswith(message)), None)
+                if packet is not None:
+                    self._to_ports.remove(packet)
+                    yield packet
 
     def counters(self) -> Mapping[str, int]:
         """What has been counted since `become`, but zeros."""
@@ -189,3 +362,7 @@ class Stack(Gateway):
     def _counted(self) -> dict[str, int]:
         words = self._counters().decode().split()
         return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}
+
+
+def _is_of_a_socket(side: str, how: How) -> bool:
+    return side == "local" or how.way == "splice"

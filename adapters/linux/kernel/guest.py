@@ -23,25 +23,40 @@ _LOGLEVEL = 5
 _TIME_TRAVEL = ("time-travel=inf-cpu", "initcall_blacklist=jent_mod_init")
 """Computing takes no time; so there is no jitter to make random numbers of, for which the kernel would wait for ever."""
 
+_SEVERAL = ("ncpus=2", "seccomp=on")
+"""Processors are threads; without seccomp (which traces processes another way) there can be no more than one."""
+
 
 class Guest(Machine):
-    """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload."""
+    """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
+    ciphers finish later; with `several`, it has two processors."""
 
     who, dies = "guest", "kernel"
 
     def __init__(
-        self, kernel: str, processor: Processor, seconds: float, *, time_travel: bool = False, gro: bool = False
+        self,
+        kernel: str,
+        processor: Processor,
+        seconds: float,
+        *,
+        time_travel: bool = False,
+        gro: bool = False,
+        later: bool = False,
+        memory: str = _MEMORY,
+        several: bool = False,
     ) -> None:
         self._kernel = kernel
+        self._memory = memory
         self._time_travel = time_travel
-        self._arguments = ("gro",) if gro else ()
+        self._several = several
+        self._arguments = (*(("gro",) if gro else ()), *(("async",) if later else ()))
         super().__init__(processor, seconds, pauses=time_travel)
 
     def _command(self, descriptor: int) -> list[str]:
         python, *arguments = map(quoted, program_inside("guest_main.py"))
         return [
             self._kernel,
-            f"mem={_MEMORY}",
+            f"mem={self._memory}",
             "root=/dev/root",
             "rootfstype=hostfs",
             "rootflags=/",
@@ -51,9 +66,10 @@ class Guest(Machine):
             "con=null",
             "con0=null,fd:1",
             "ssl=null",
-            f"vec0:transport=fd,fd={descriptor},mtu={channel.MAX_FRAME},depth=128,vec=0",
+            f"vec0:transport=fd,fd={descriptor},mtu={channel.MAX_FRAME},depth=128,vec={int(self._several)}",
             "uml_dir=/dev/null/",
             *(_TIME_TRAVEL if self._time_travel else ()),
+            *(_SEVERAL if self._several else ()),
             f"init={python}",
             "--",
             *arguments,

@@ -13,7 +13,11 @@ ANY_WINDOW = "any-window"
 exactly while the window crosses number 0 or a multiple of 2^32, and a correct adapter declares what is."""
 GRO = "gro"
 """The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
-_STOCK = ("", ANY_WINDOW, GRO)
+ASYNC = "async"
+"""The variant in which ciphers finish later (cryptd)."""
+WAYS = (GRO, ASYNC)
+"""Variants that are a way to use a kernel: Debian's, or behind a `=` that of another variant or label."""
+_STOCK = ("", ANY_WINDOW, *WAYS)
 """Variants of the adapter that run Debian's."""
 BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "plain"}
 """Variant of the adapter -> variant of the build."""
@@ -21,6 +25,8 @@ BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "pla
 
 def path(variant: str) -> str:
     """The kernel's file. `AdapterError` says how to get it."""
+    way, _, kernel = variant.partition("=")
+    variant = kernel or way if way in WAYS else variant
     if variant in BUILT:
         image = build.image(BUILT[variant])
         if image is None:
@@ -43,6 +49,11 @@ def path(variant: str) -> str:
 def is_built(variant: str) -> bool:
     """Whether the kernel of a variant in `BUILT` is there."""
     return build.image(BUILT[variant]) is not None
+
+
+def has_processors(kernel: str) -> bool:
+    """Whether a kernel under a label is one for several processors."""
+    return labels.is_labelled(Path(kernel)) and labels.about(Path(kernel)).variant == "smp"
 
 
 def origin(kernel: str) -> str:

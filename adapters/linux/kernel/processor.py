@@ -10,14 +10,17 @@ from espproof.adapters import cache
 class Processor:
     """A processor for the guest, and for us while we wait: one that no other guest of this user has, if there is one.
 
-    The guest stays there; the calling process is moved there for the time of an exchange only.
+    The guest stays there; the calling process is moved there for the time of an exchange only. A guest with several
+    processors of its own has `all_of_them`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, all_of_them: bool = False) -> None:
         self._allowed = os.sched_getaffinity(0)
         folder = cache.folder("processors")
         self._lock: int | None = None
-        self.mine = {min(self._allowed)}
+        self.mine = self._allowed if all_of_them else {min(self._allowed)}
+        if all_of_them:
+            return
         for number in sorted(self._allowed):
             lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -39,8 +39,10 @@ class Recipe:
     variables: tuple[str, ...] = ()
 
     def options(self, version: Version) -> list[str]:
-        """The lines that set an option, those that a kernel of that version is asked for."""
-        return [line for name in self.fragments for line in _options(_text(name), version)]
+        """The lines that set an option, those that a kernel of that version is asked for. A later fragment has the last
+        word about one that an earlier one sets too."""
+        lines = [line for name in self.fragments for line in _options(_text(name), version)]
+        return list({name_of(line): line for line in lines}.values())
 
     def digest(self, version: Version) -> str:
         """Of all that makes the variant; comments in fragments do not."""
@@ -72,6 +74,7 @@ RECIPES = {
         tuple(f"KCOV_INSTRUMENT_{name}.o=y" for name in KCOV_OBJECTS),
     ),
     "kasan": Recipe(("plain.config", "kasan.config")),
+    "smp": Recipe(("plain.config", "smp.config")),
 }
 
 

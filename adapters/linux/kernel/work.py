@@ -119,7 +119,7 @@ class Work:
         fragment.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         self.make("configure", folders, f"KCONFIG_ALLCONFIG={fragment.name}", "alldefconfig")
         got = set((folders.objects / ".config").read_text(encoding="utf-8").splitlines())
-        refused = [line for line in wanted if line not in got]
+        refused = [line for line in wanted if line not in got and not _is_off(line, got)]
         unknown = recipe.unknown(refused, folders.source) if refused and not strict else []
         if wrong := [line for line in refused if line not in unknown]:
             raise AdapterError(f"Kconfig of {what} does not take: {', '.join(wrong)}")
@@ -174,6 +174,11 @@ class Work:
                 raise _disk_full()
             why = end.sentence(command[0]) if end else f"{command[0]} goes on without a word"
             raise AdapterError(f"{step} failed: {why}; the whole log is {self._log}\n" + "\n".join(last))
+
+
+def _is_off(line: str, got: set[str]) -> bool:
+    """Whether an option that is not to be set is not there at all, as what it depends on is not set either."""
+    return line.startswith("# ") and not any(one.startswith(f"{recipe.name_of(line)}=") for one in got)
 
 
 def kernel_version(tree: Path) -> str:

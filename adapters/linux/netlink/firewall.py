@@ -19,8 +19,9 @@ from espproof.adapters.linux.netlink.netlink import Malformed
 NETLINK_NETFILTER = 12
 TO_PROTECT = 1
 """Mark of packets that are to be protected: what arrived on the plain side, or was sent by the raw sockets."""
-DECAPSULATED, PLAIN = 1, 2
-"""Log groups: packets that have come out of IPsec, and packets that are not for it."""
+DECAPSULATED, PLAIN, ENCAPSULATED = 1, 2, 3
+"""Log groups: packets that have come out of IPsec, and packets that are not for it; of a host also those to ports that
+open UDP encapsulation, of which nobody knows yet what they are."""
 HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING = range(5)
 SET_REPLACE = 64
 """Socket option (of a raw socket, level IPPROTO_IP or IPPROTO_IPV6) with which a table is replaced."""
@@ -44,20 +45,23 @@ class _Rule:
 
 
 def table(
-    version: int, plain_interface: str, ports: Iterable[int], counters: int, entries: int, *, of_host: bool = False
+    version: int, plain_interface: str, ports: Sequence[int], counters: int, entries: int, *, of_host: bool = False
 ) -> tuple[bytes, int]:
     """The table for an IP version, and how many entries it has.
 
     `ports` open UDP encapsulation. `entries` is how many the table had before, and `counters` the address of memory for
-    a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded
-    or protected goes out.
+    a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded,
+    protected, or tells that a packet was too long goes out.
     """
     hooks = _hooks(plain_interface, ports)
     if of_host:
         protected = [_Rule(_verdict(_ACCEPT), protocol=protocol) for protocol in (_PROTOCOL_ESP, _PROTOCOL_UDP)]
+        protected.append(_too_big(version))
         own = [replace(rule, protocol=protocol) for rule in hooks[HOOK_OUTPUT] for protocol in _OF_ITS_OWN[version]]
         hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + own}
-        hooks[HOOK_INPUT].insert(0, protected[0])
+        seen = [_Rule(_log_target(ENCAPSULATED), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)]
+        before, others = hooks[HOOK_INPUT][:2], hooks[HOOK_INPUT][2:]
+        hooks[HOOK_INPUT] = [protected[0], *before, *seen, *others]
     starts, ends, blob, count = [], [], b"", 0
     for rules in hooks.values():
         starts.append(len(blob))
@@ -134,6 +138,12 @@ def _mark(mark: int, *, invert: bool = False) -> bytes:
 
 def _udp(port: int) -> bytes:
     return _extension("udp", 0, struct.pack("=4HB", 0, 0xFFFF, port, port, 0))
+
+
+def _too_big(version: int) -> _Rule:
+    """What tells a sender that a packet was too long goes out."""
+    name, protocol, kind, code = ("icmp6", 58, 2, 0) if version == 6 else ("icmp", 1, 3, 4)
+    return _Rule(_verdict(_ACCEPT), (_extension(name, 0, bytes((kind, code, code, 0))),), protocol)
 
 
 _POLICY_ELEMENT = 76

@@ -34,6 +34,12 @@ def link_up(index: int, mtu: int | None = None, *, no_address: bool = True) -> b
     return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, _IFF_UP, _IFF_UP) + attributes)
 
 
+def resized(index: int, mtu: int) -> bytes:
+    """An interface has another MTU."""
+    attributes = netlink.attribute(_IFLA_MTU, struct.pack("=I", mtu))
+    return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, 0, 0) + attributes)
+
+
 def veth(name: str, peer: str) -> bytes:
     """Make a cable whose ends are two new interfaces."""
     far = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + netlink.attribute(_IFLA_IFNAME, peer.encode() + b"\0")

@@ -45,6 +45,7 @@ from espproof.adapters.linux.netlink.records import (
     SaId,
     SaInfo,
     Selector,
+    SpiRange,
     Template,
     Used,
 )
@@ -53,7 +54,8 @@ __all__ = [
     "AF_INET", "AF_INET6", "AF_UNSPEC", "FORWARD", "IN", "INFINITE", "NO_ADDRESS", "OUT", "TRANSPORT", "TUNNEL",
     "UDP_ENCAP_ESPINUDP", "Defaults", "Encapsulation", "EventId",
     "Expired", "Failures", "Flush", "Id", "Limits", "Mark", "Nothing",
-    "Offload", "PolicyId", "PolicyInfo", "Replay", "SaId", "SaInfo", "Selector", "Template", "Used",
+    "Offload", "PolicyId", "PolicyInfo", "Replay", "SaId", "SaInfo", "Selector", "SpiRange",
+    "Template", "Used",
 ]  # fmt: skip
 
 NETLINK_XFRM = 6
@@ -431,7 +433,7 @@ FORMS: Mapping[Type, _Form] = MappingProxyType(
         Type.NEWPOLICY: _Form(PolicyInfo, flags=_ADD),
         Type.DELPOLICY: _Form(PolicyId),
         Type.GETPOLICY: _Form(PolicyId, flags=0),
-        Type.ALLOCSPI: _Form(records.SpiRange, flags=0),
+        Type.ALLOCSPI: _Form(SpiRange, flags=0),
         Type.ACQUIRE: _Form(records.Acquire),
         Type.EXPIRE: _Form(Expired),
         Type.UPDPOLICY: _Form(PolicyInfo),

@@ -12,6 +12,7 @@ from espproof.adapters.capabilities import everything
 from espproof.adapters.case import Done, Octets, Outcome, Refused, Sa, Unsupported
 from espproof.adapters.exec.messages import Reset
 from espproof.adapters.linux import answers, association, card_probe
+from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.netlink import xfrm
 from espproof.adapters.linux.netlink.offload import Offload
@@ -116,7 +117,7 @@ def test_a_refusal_is_that_of_the_device_or_of_the_kernel(kernel: _Kernel, resul
     ids=str,
 )
 def test_the_outcome_says_who_refused(result: list[Any], outcome: Outcome) -> None:
-    assert answers.outcome(Reset(), result, iter(())) == outcome
+    assert answers.outcome(Reset(), result, iter(()), Names()) == outcome
 
 
 def _simple_card(sas: Sequence[Sa]) -> list[Outcome]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from espproof.adapters.base import AdapterError
+from espproof.adapters.base import AdapterError, Transcript
 from espproof.adapters.case import (
     AddPolicy,
     Case,
@@ -50,6 +50,7 @@ def adapter() -> Iterator[LinuxAdapter]:
         "xfrm-policy.prefixes", "xfrm-state.rekeyed-outbound", "xfrm-path.there-and-back", "xfrm-path.of-its-own",
         "xfrm-gso.tcp-in-the-clear", "xfrm-way.in-pieces-out", "xfrm-way.in-pieces-in", "xfrm-way.clones",
         "xfrm-way.fragments-out", "xfrm-way.by-every-way", "xfrm-way.of-its-own", "xfrm-way.marked",
+        "xfrm-burst.together-in", "xfrm-burst.ike-among-esp",
     ],
 )  # fmt: skip
 def test_the_kernel_passes(adapter: LinuxAdapter, name: str) -> None:
@@ -74,3 +75,29 @@ def test_a_case_leaves_nothing_to_the_next(adapter: LinuxAdapter) -> None:
     ours = Host(addresses=("198.51.100.9",), blocked=("in",))
     taken = adapter.execute(Case(version=1, host=ours, steps=(enters, ReadCounters())))
     assert taken.steps == (Emerged(packets=()), Counters(values={"XfrmInNoPols": 1}))
+
+
+def test_what_was_learned_of_a_path_is_gone_with_the_case(adapter: LinuxAdapter) -> None:
+    """A path MTU of one case is none of the next, and links have their own again."""
+    for name in ("xfrm-mtu.learned", "xfrm-mtu.df-clear", "xfrm-mtu.learned-of-nobody", "xfrm-gso.tcp-in-the-clear"):
+        result = run_check(all_checks()[name], adapter, target(adapter), examples=6, seed=3)
+        assert result.verdict is Verdict.PASS, result.counterexamples
+
+
+@pytest.mark.parametrize("way", [images.GRO, images.ASYNC])
+def test_another_way_to_use_the_kernel(way: str) -> None:
+    """Through GRO, which merges segments that come together; with ciphers behind a queue."""
+    with LinuxAdapter(way) as adapter:
+        check = all_checks()["xfrm-burst.merged"]
+        merged: list[EmergedPacket] = []
+        execute = adapter.execute
+
+        def watched(case: Case) -> Transcript:
+            got = execute(case)
+            merged.extend(one for step in got.steps if isinstance(step, Emerged) for one in step.packets if one.segment)
+            return got
+
+        adapter.execute = watched  # type: ignore[method-assign]
+        result = run_check(check, adapter, target(adapter), examples=6, seed=3)
+        assert result.verdict is Verdict.PASS, result.counterexamples
+        assert bool(merged) == (way == images.GRO)

@@ -1,12 +1,20 @@
 """The command line as a whole: what every command does alike."""
 
+import itertools
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from espproof.conformance.commands import run
+from espproof.conformance.results.model import RunResult
+from espproof.conformance.running import suite
+from espproof.conformance.running.check import Profile
 
 FULL = Path("/dev/full")
 
@@ -99,3 +107,28 @@ def test_a_standard_stream_may_be_closed(closed: str) -> None:
     done = subprocess.run(["sh", "-c", f"{run} {closed}"], capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (" pass" in done.stdout) == (">&-" not in closed.split())
+
+
+def test_seed_follows_seed_until_there_is_news() -> None:
+    """However much time there is."""
+    command = [sys.executable, "-m", "espproof", "run", "seeded:padding-zeros", "--only", "padding.length-sweep"]
+    done = subprocess.run(
+        [*command, "--profile", "quick", "--seconds", "600"], capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"seeds 1 to 1: \d+ cases in \d+ s, news in the last\n", done.stderr)
+
+
+def test_seed_follows_seed_until_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seed that has begun is finished."""
+    asked = []
+    clock = itertools.count(step=4)
+
+    def ask(*, seed: int, fresh: bool) -> RunResult:
+        assert fresh
+        asked.append(seed)
+        return suite.run("reference", profile=Profile.QUICK, seed=seed, only="padding.length-sweep")
+
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert run._seed_after_seed(ask, 5, 10).seed == 7
+    assert asked == [5, 6, 7]

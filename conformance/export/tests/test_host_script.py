@@ -7,23 +7,33 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.capabilities import everything
 from espproof.adapters.case import (
     AddPolicy,
     AddSa,
+    AdvanceTime,
     Case,
     DeletePolicy,
     Enter,
+    FlushPolicies,
+    FlushSas,
     Host,
+    Lifetime,
     Mark,
+    Mtus,
     Octets,
     Policy,
+    PolicyLifetime,
     PortRange,
+    ReadEvents,
+    ReserveSpi,
     Sa,
     Template,
     TrafficSelector,
+    UpdateSa,
 )
 from espproof.adapters.exec.messages import Reset
 from espproof.adapters.linux import rehearsal
@@ -44,11 +54,15 @@ _BACK = Sa(
     mark=Mark(value=0x30, mask=0xFF), lookup="spi+destination",
 )  # fmt: skip
 _HOST = Host(
-    addresses=("192.0.2.17", "2001:db8:1::a1"), wire=("198.51.100.42", "2001:db8:2:3::b2"), blocked=("in", "forward")
+    addresses=("192.0.2.17", "2001:db8:1::a1"),
+    wire=("198.51.100.42", "2001:db8:2:3::b2"),
+    blocked=("in", "forward"),
+    mtus=Mtus(wire=1400),
 )
 _POLICIES = (
     Policy(
-        name="protect", direction="out", priority=17, mark=Mark(value=1, mask=0xFF),
+        name="protect", direction="out", priority=17, icmp_errors=True,
+        lifetime=PolicyLifetime(soft_seconds=500, hard_seconds=600), mark=Mark(value=1, mask=0xFF),
         selector=TrafficSelector(
             version=4, source="203.0.113.0/25", destination="198.51.100.0/24", protocol=17,
             source_ports=PortRange(first=0x1F90, last=0x1F90), destination_ports=PortRange(first=0x2710, last=0x2710),
@@ -70,17 +84,23 @@ _POLICIES = (
         ),
     ),
 )  # fmt: skip
+_CHANGED = replace(_OUT, lifetime=Lifetime(hard_packets=9, hard_seconds=1000, soft_use_seconds=100))
+_COMING = replace(_BACK, name="coming", spi=0x2001)
 _GONE = Policy(name="gone", direction="out", selector=TrafficSelector(version=4, protocol=6))
 CASE = Case(
     version=1, id="host/script", host=_HOST, sas=(_OUT,),
     steps=(
         AddSa(sa=_BACK), *(AddPolicy(policy=one) for one in _POLICIES), AddPolicy(policy=_GONE),
-        AddPolicy(policy=_GONE, replace=True), DeletePolicy(policy="gone"),
+        AddPolicy(policy=_GONE, replace=True), DeletePolicy(policy="gone"), UpdateSa(sa=_CHANGED), ReserveSpi(sa=_COMING),
     ),
 )  # fmt: skip
-_ASK = "ip xfrm state; ip xfrm policy; ip xfrm policy getdefault; " + "".join(
-    f"ip -o route get {address} | grep -o 'dev [a-z]*'; "
-    for address in (*_HOST.addresses, *_HOST.wire, "203.0.113.9", "2001:db8:70::1")
+_ASK = (
+    "ip xfrm state; ip xfrm policy; ip -s xfrm state | grep -e limit: -e expire; ip -s xfrm policy | grep expire; "
+    "ip xfrm policy getdefault; "
+    + "".join(
+        f"ip -o route get {address} | grep -o 'dev [a-z]*'; "
+        for address in (*_HOST.addresses, *_HOST.wire, "203.0.113.9", "2001:db8:70::1")
+    )
 )
 _OURS = """\
 import json, subprocess, sys
@@ -124,13 +144,23 @@ def test_the_real_ip_and_our_messages_make_the_same_host(tmp_path: Path) -> None
     assert status == 0, console
     by_script, by_us = _between(console, "script"), _between(console, "ours")
     assert by_script == by_us
-    assert sum(line.startswith("src ") for line in by_us) == 2 + len(_POLICIES)
+    assert sum(line.startswith("src ") for line in by_us) == 3 + len(_POLICIES)
 
 
 def _between(console: str, name: str) -> list[str]:
     lines = [line.rstrip() for line in console.splitlines()]
     begin = lines.index(f"BEGIN {name}")
     return lines[begin + 1 : lines.index("END", begin)]
+
+
+def test_time_and_events_in_a_script() -> None:
+    """Time passes by sleeping; `ip xfrm monitor` is the key manager, and a flush is one."""
+    host = Host(addresses=("192.0.2.17",), wire=("198.51.100.9",), key_manager=True)
+    steps = (AdvanceTime(seconds=7), ReadEvents(), FlushSas(), FlushPolicies())
+    script = ip_xfrm(Case(version=1, id="host/events", host=host, steps=steps)).splitlines()
+    wanted = ["sleep 7", "cat key-manager.log", "ip xfrm state flush", "ip xfrm policy flush"]
+    assert [line for line in script if line in wanted] == wanted
+    assert "ip xfrm monitor acquire expire >key-manager.log &" in script
 
 
 def test_the_capture_has_what_was_on_the_wire() -> None:

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from espproof.adapters.base import AdapterError
-from espproof.adapters.capabilities import Capabilities, Family, ReplayWindows, everything
+from espproof.adapters.capabilities import Capabilities, Family, HostCapabilities, ReplayWindows, everything
 from espproof.adapters.case import Outbound
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.registry import open_adapter
 from espproof.conformance.commands.cli import build
 from espproof.conformance.oracle.outbound import SAME_IV, WRONG_ICV
-from espproof.conformance.selfcheck import behaviour, honesty, probes, refusals, session, start
+from espproof.conformance.selfcheck import behaviour, honesty, probe, probes, refusals, session, start
+from espproof.conformance.selfcheck.host_probes import host_probes
 from espproof.conformance.selfcheck.item import Grade, Item
 from espproof.conformance.selfcheck.rig import Rig
 from espproof.conformance.selfcheck.session import Checked
@@ -138,16 +139,33 @@ def test_every_capability_is_probed() -> None:
     assert set(probes.PROBES) == {field.name for field in msgspec.structs.fields(Capabilities)}
 
 
+def test_every_capability_of_a_host_is_probed() -> None:
+    """And a new field of HostCapabilities too."""
+    probed = {one.what.split()[1] for one in host_probes(everything()) if " " in one.what}
+    assert probed == {field.name for field in msgspec.structs.fields(HostCapabilities)}
+
+
+@pytest.mark.parametrize("member", ["marks", "if_ids", "local", "counters"])
+def test_what_a_host_can_undeclared_is_information(member: str) -> None:
+    """What works though it is not declared is told, member by member."""
+    host = everything().host
+    assert host is not None
+    declared = replace(everything(), host=replace(host, **{member: False}))
+    rig = Rig(ReferenceAdapter(), declared)
+    grades = {one.what: probe.answer(one, rig).grade for one in probes.all_probes(declared) if one.what[:4] == "host"}
+    assert {what for what, grade in grades.items() if grade is Grade.UNDECLARED} == {f"host {member}"}
+
+
 def test_probe_ids_are_unique() -> None:
     """An id stands for one thing."""
-    ids = [probe.what for probe in probes.all_probes(everything())]
+    ids = [one.what for one in probes.all_probes(everything())]
     assert len(ids) == len(set(ids))
 
 
 def test_every_probe_of_the_reference_is_declared_and_made() -> None:
     """Nothing is not applicable to the reference, which declares everything."""
     rig = Rig(ReferenceAdapter(), everything())
-    grades = {probe.what: probes.answer(probe, rig).grade for probe in probes.all_probes(everything())}
+    grades = {one.what: probe.answer(one, rig).grade for one in probes.all_probes(everything())}
     assert set(grades.values()) == {Grade.PASS}
 
 
@@ -343,10 +361,10 @@ def test_df_is_asked_of_a_family_that_is_declared(families: tuple[Family, ...], 
     """IPv6 in IPv4 where IPv4 in IPv4 is not there."""
     caps = replace(everything(), modes=("tunnel",), families=families, df=("set", "clear"))
     rig = Rig(adapter=ReferenceAdapter(), caps=caps)
-    declared = [probe for probe in probes.all_probes(caps) if probe.what in ("df set", "df clear")]
+    declared = [one for one in probes.all_probes(caps) if one.what in ("df set", "df clear")]
     assert len(declared) == 2
-    for probe in declared:
-        case = probe.make(rig)
+    for one in declared:
+        case = one.make(rig)
         assert {":" in sa.source for sa in case.sas} == {False}
         assert {step.packet[0] >> 4 for step in case.steps if isinstance(step, Outbound)} == {version}
 

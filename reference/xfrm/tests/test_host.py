@@ -102,6 +102,7 @@ ARRIVING: dict[str, tuple[Counter, Callable[[], Host], bytes]] = {
     "room for another SA": (Counter.IN_BUFFER_ERROR, host, nested(7)),
     "SPI and number": (Counter.IN_HDR_ERROR, host, ip.build_ipv4(PEER.packed, US.packed, 50, bytes(7))),
     "the SA": (Counter.IN_NO_STATES, host, protected(sa=replace(IN, spi=0x1003))),
+    "an SPI that is reserved": (Counter.ACQUIRE_ERROR, lambda: reserving(host(sas=())), protected()),
     "encapsulation": (
         Counter.IN_STATE_MISMATCH, lambda: host(sas=(replace(IN, udp=UdpEncapsulation(4500, 4500)),)), protected()
     ),
@@ -137,6 +138,12 @@ LEAVING: dict[str, tuple[Counter, Callable[[], Host], bytes]] = {
         Counter.OUT_STATE_MODE_ERROR, lambda: host(TRANSPORT_POLICY, sas=(TRANSPORT,)), FRAGMENT
     ),
 }  # fmt: skip
+
+
+def reserving(one: Host) -> Host:
+    """The host with the SPI of `IN` reserved."""
+    one.states.reserve(IN)
+    return one
 
 
 def received(one: Host) -> Host:

@@ -20,7 +20,7 @@ from espproof.reference.xfrm.policy import (
     Selector,
     Template,
 )
-from espproof.reference.xfrm.spd import Spd, linear_search
+from espproof.reference.xfrm.spd import Spd, _Rank, _Ranks, linear_search
 
 NETWORKS = {
     4: ("0.0.0.0/0", "128.0.0.0/1", "192.0.2.0/24", "192.0.2.0/31", "192.0.2.1/32", "198.51.100.0/24"),
@@ -273,3 +273,71 @@ def test_a_policy_that_is_not_there_cannot_be_deleted() -> None:
     spd.delete("any")
     with pytest.raises(Misuse, match="no policy named any"):
         spd.delete("any")
+
+
+def many_ports(count: int) -> tuple[Spd, list[Policy]]:
+    """Policies between two hosts, each for a port or a range of eight, the last added the first in the order."""
+    network = ip_network("192.0.2.1/32")
+    several = [
+        Policy(
+            name=str(number), direction="out", priority=count - number, mark=Mark(number % 2, 1),
+            selector=Selector(
+                version=4, source=network, destination=network, protocol=17,
+                destination_ports=Range(8 * number, 8 * number + (7 if number % 3 else 0)),
+            ),
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    spd = Spd()
+    for policy in several:
+        spd.add(policy)
+    return spd, several
+
+
+def test_few_policies_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, ports and marks lead to those of one place: a search compares no more than a few."""
+    looked_at = 0
+    matches = Policy.matches
+
+    def counted(self: Policy, flow: Flow, mark: int, if_id: int) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return matches(self, flow, mark, if_id)
+
+    host = ip_address("192.0.2.1").packed
+    for count in (10, 1000):
+        spd, several = many_ports(count)
+        flows_and_marks = [
+            (Flow(4, host, host, 17, 9, 8 * number), number % 2) for number in range(0, count, count // 10)
+        ]
+        expected = [linear_search(several, "out", flow, mark) for flow, mark in flows_and_marks]
+        with monkeypatch.context() as patched:
+            patched.setattr(Policy, "matches", counted)
+            looked_at = 0
+            assert [spd.find("out", flow, mark) for flow, mark in flows_and_marks] == expected
+        assert None not in expected
+        assert looked_at <= 2 * len(flows_and_marks)
+
+
+def test_ranks_of_what_was_deleted_do_not_pile_up() -> None:
+    """A policy that stays in front, and thousands behind it that come and go."""
+    spd, _ = many_ports(1)
+    for number in range(2000):
+        network = ip_network(f"10.0.{number % 250}.1/32")
+        spd.add(Policy(name=f"x{number}", direction="out", priority=9, selector=Selector(version=4, source=network)))
+        spd.delete(f"x{number}")
+    assert sum(len(entries.ranks._heap) for shapes in spd._groups.values() for entries in shapes.values()) <= 2
+    assert [policy.name for policy in spd] == ["0"]
+
+
+def test_the_first_rank_is_that_of_what_is_there() -> None:
+    """Deleted in any order, out of any number."""
+    for order in ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 0, 4, 1, 3)):
+        ranks, there = _Ranks(), {_Rank(5, age) for age in order}
+        for rank in sorted(there, reverse=True):
+            ranks.add(rank)
+        for age in order:
+            assert ranks.first == min(there)
+            there.remove(_Rank(5, age))
+            ranks.delete(_Rank(5, age))
+            assert bool(ranks) == bool(there)

@@ -1,5 +1,6 @@
 """The SAs of a host: the same answer as a search through all of them, and the one that a template asks for."""
 
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -12,10 +13,10 @@ from espproof.reference import ip
 from espproof.reference.endpoint import Entry
 from espproof.reference.errors import Misuse
 from espproof.reference.lifetime import Lifetime
-from espproof.reference.sa import SaState, SecurityAssociation, Selector
+from espproof.reference.sa import SaState, SecurityAssociation, Selector, UdpEncapsulation
 from espproof.reference.xfrm import policy
 from espproof.reference.xfrm.policy import Mark, Policy, Template
-from espproof.reference.xfrm.states import State, States, linear_search
+from espproof.reference.xfrm.states import State, States, linear_choice, linear_search
 
 OUT = SecurityAssociation(
     name="out", direction="out", spi=0x1001, mode="tunnel", source=ip_address("192.0.2.1"),
@@ -188,3 +189,66 @@ def test_names() -> None:
         with pytest.raises(Misuse, match="no SA named out"):
             use("out")
     assert not states.taken(OUT.spi, THERE)
+
+
+REQUESTS = (0, 7)
+
+
+def sender(name: str, spi: int, reqid: int, mark: Mark, soft: int | None) -> State:
+    lifetime = Lifetime() if soft is None else Lifetime(soft_seconds=soft)
+    return made(replace(OUT, name=name, spi=spi), lifetime, reqid=reqid, mark=mark)
+
+
+senders = st.builds(
+    sender,
+    st.sampled_from("abcdefgh"),
+    st.sampled_from((0x1001, 0x1002, 0x1003)),
+    st.sampled_from(REQUESTS),
+    st.sampled_from(MARKS),
+    st.sampled_from((None, None, 10, 20)),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(("add", "add", "delete")), senders), max_size=20))
+def test_same_choice_as_the_linear_one(changes: list[tuple[str, State]]) -> None:
+    """After any additions and deletions each template finds the SA that a look at all of them finds."""
+    states = States()
+    for change, one in changes:
+        with suppress(Misuse):
+            if change == "add":
+                states.add(one)
+            else:
+                states.delete(one.sa.name)
+    for reqid in REQUESTS:
+        for mark in MARKS:
+            for now in (0.0, 10.0, 20.0):
+                template, of = replace(ASKED, reqid=reqid), replace(POLICY, mark=mark)
+                expected = linear_choice(states, template, of, HERE, THERE, INNER, now)
+                assert states.asked_for(template, of, HERE, THERE, INNER, now) is expected
+
+
+def test_ports_of_those_that_are_there() -> None:
+    """ESP in UDP is for a port as long as one inbound SA receives there."""
+    udp = UdpEncapsulation(4500, 4501)
+    one, other = (
+        made(replace(OUT, name=name, direction="in", spi=spi, udp=udp)) for name, spi in (("a", 0x1001), ("b", 0x1002))
+    )
+    states = states_of(one, other, made(replace(OUT, spi=0x1003, udp=UdpEncapsulation(4500, 4600))))
+    assert [states.receives_at(port) for port in (4500, 4501, 4600)] == [False, True, False]
+    states.delete("a")
+    assert states.receives_at(4501)
+    states.delete("b")
+    assert not states.receives_at(4501)
+
+
+def test_nothing_is_left_behind() -> None:
+    """A thousand SAs that were replaced one by one leave indices of the size that they had."""
+    states = states_of(
+        made(replace(OUT, name="0", spi=0x1000)), made(replace(OUT, name="in", direction="in", spi=0x900))
+    )
+    for number in range(1, 1000):
+        states.add(made(replace(OUT, name=f"{number}", spi=0x1000 + number)))
+        states.delete(f"{number - 1}")
+    for index in (states._arriving, states._sending, states._leaving):
+        assert [len(chain) for chain in index.values()] == [1]

@@ -202,3 +202,13 @@ def test_a_variant_that_is_not_built_says_how(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     with pytest.raises(AdapterError, match="not built; espproof adapters build linux --variant kasan"):
         registry.open_adapter("linux:kasan")
+
+
+def test_a_later_fragment_has_the_last_word() -> None:
+    """What one processor alone can have is off where there are several; and off is also what is not there at all."""
+    options = recipe.RECIPES["smp"].options((7, 3))
+    assert "# CONFIG_UML_TIME_TRAVEL_SUPPORT is not set" in options
+    assert not any(option.startswith("CONFIG_UML_TIME_TRAVEL_SUPPORT=") for option in options)
+    assert work._is_off("# CONFIG_X is not set", {"CONFIG_Y=y"})
+    assert not work._is_off("# CONFIG_X is not set", {"CONFIG_X=y"})
+    assert not work._is_off("CONFIG_X=y", set())

@@ -1,0 +1,33 @@
+"""Ciphers by name: what /proc/crypto says, and the question for another."""
+
+from espproof.adapters.linux.netlink import crypto, netlink
+
+PROC = """name         : rfc4106(gcm(aes))
+driver       : cryptd(rfc4106-gcm-aes-lib)
+module       : cryptd
+priority     : 150
+async        : yes
+
+name         : rfc4106(gcm(aes))
+driver       : rfc4106-gcm-aes-lib
+priority     : 100
+async        : no
+
+name         : sha256
+driver       : sha256-lib
+priority     : 300
+type         : shash
+"""
+
+
+def test_the_best_of_a_name_is_taken() -> None:
+    assert crypto.best(PROC, "rfc4106(gcm(aes))") == ("rfc4106(gcm(aes))", "cryptd(rfc4106-gcm-aes-lib)", 150, True)
+    assert crypto.best(PROC, "sha256") == ("sha256", "sha256-lib", 300, False)
+    assert crypto.best(PROC, "md5") is None
+
+
+def test_the_question() -> None:
+    """One message with `struct crypto_user_alg`, which names the driver."""
+    (message,) = netlink.messages(crypto.queued("authenc(hmac(md5),cbc(aes))", sequence=7))
+    assert (message.type, message.sequence, len(message.payload)) == (0x10, 7, 208)
+    assert message.payload[64:128].rstrip(b"\0") == b"cryptd(authenc(hmac(md5),cbc(aes)))"

@@ -1,0 +1,186 @@
+"""AH against scapy's, which shares no code with it, and against the text of RFC 4302 where scapy does otherwise."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.ipsec import AH
+from scapy.layers.ipsec import SecurityAssociation as ScapySa
+
+from espproof.reference import ah, ip
+from espproof.reference.drops import DropReason
+from espproof.reference.errors import Misuse
+from espproof.reference.transforms import mac
+
+SPI = 0x01020304
+HOSTS = {
+    4: (ip_address("192.0.2.1").packed, ip_address("198.51.100.2").packed),
+    6: (ip_address("2001:db8::1").packed, ip_address("2001:db8:1::2").packed),
+}
+KEYS = {"AUTH_HMAC_SHA1_96": 20, "AUTH_HMAC_SHA2_256_128": 32, "AUTH_HMAC_SHA2_512_256": 64, "AUTH_AES_CMAC_96": 16}
+OF_SCAPY = {
+    "AUTH_HMAC_SHA1_96": "HMAC-SHA1-96", "AUTH_HMAC_SHA2_256_128": "SHA2-256-128",
+    "AUTH_HMAC_SHA2_512_256": "SHA2-512-256", "AUTH_AES_CMAC_96": "AES-CMAC-96",
+}  # fmt: skip
+ROUTER_ALERT, TIMESTAMP = b"\x94\x04\x00\x00", b"\x44\x08\x09\x00\x01\x02\x03\x04"
+ROUTE = b"\x83\x0b\x04\xc6\x33\x64\x07\xc6\x33\x64\x08\x00"
+
+
+def key(size: int) -> bytes:
+    return bytes(range(1, size + 1))
+
+
+def codec(auth: str = "AUTH_HMAC_SHA2_256_128", *, esn: bool = False) -> ah.Codec:
+    return ah.Codec(SPI, auth, key(KEYS[auth]), esn=esn)
+
+
+def packet(version: int, payload: bytes = b"\x11" * 21, **fields: Any) -> bytes:
+    build = ip.build_ipv4 if version == 4 else ip.build_ipv6
+    return build(*HOSTS[version], 17, payload, **fields)
+
+
+@pytest.mark.parametrize("auth", KEYS)
+@given(version=st.sampled_from((4, 6)), number=st.integers(1, 2**32 - 1), payload=st.binary(min_size=8, max_size=80))
+def test_scapy_verifies_what_is_protected(auth: str, version: int, number: int, payload: bytes) -> None:
+    """And the other way round: with IPv6, where scapy pads to 64 bits as the text wants, and with IPv4 where ICVs need
+    no padding."""
+    plain = packet(version, payload)
+    theirs = ScapySa(AH, spi=SPI, auth_algo=OF_SCAPY[auth], auth_key=key(KEYS[auth]))
+    mine = codec(auth).protect(plain, number)
+    assert isinstance(mine, bytes)
+    layer = IP if version == 4 else IPv6
+    assert bytes(theirs.decrypt(layer(mine))) == plain
+    theirs.seq_num = number
+    assert codec(auth).open(bytes(theirs.encrypt(layer(plain), seq_num=number)), number) == ah.Authenticated(
+        17, payload
+    )
+
+
+@given(version=st.sampled_from((4, 6)), number=st.integers(1, 2**64 - 1), esn=st.booleans())
+def test_what_routers_change_is_not_covered(version: int, number: int, esn: bool) -> None:
+    """Traffic class, hop limit and flow label; every other octet is."""
+    one = codec(esn=esn)
+    mine = one.protect(packet(version), number)
+    assert isinstance(mine, bytes)
+    changed = ip.forwarded(ip.with_traffic_class(mine, 0xFF))
+    assert one.open(changed, number) == ah.Authenticated(17, b"\x11" * 21)
+    size = 20 if version == 4 else 40
+    for at in (*range(12 if version == 4 else 8, size), size + 4, size + 8, size + 12, len(mine) - 1):
+        wrong = mine[:at] + bytes((mine[at] ^ 1,)) + mine[at + 1 :]
+        if version == 4:
+            wrong = ip.with_checksum(wrong[:size]) + wrong[size:]
+        assert one.open(wrong, number) is DropReason.INTEGRITY, at
+
+
+@pytest.mark.parametrize(("version", "size"), [(4, 28), (6, 32)])
+def test_the_icv_is_padded_to_the_version_s_unit_and_no_further(version: int, size: int) -> None:
+    """16 octets of ICV make 28 octets of header: whole over IPv4, four more over IPv6 (2.6, 3.3.3.2.1)."""
+    mine = codec().protect(packet(version), 7)
+    assert isinstance(mine, bytes)
+    assert len(mine) - len(packet(version)) == size == codec().size(version)
+    assert ip.parse(mine).payload[1] == size // 4 - 2
+
+
+def test_the_padding_is_covered_whatever_it_is() -> None:
+    """A sender chooses its octets (3.3.3.2.1)."""
+    front, rest = packet(6)[:40], packet(6)[40:]
+    fixed = bytes((17, 6, 0, 0)) + SPI.to_bytes(4, "big") + bytes((0, 0, 0, 1))
+    total = (32 + len(rest)).to_bytes(2, "big")
+    header = front[:4] + total + bytes((ah.PROTOCOL_AH,)) + front[7:]
+    covered = ah.at_the_end(header) + fixed + bytes(16) + b"\xaa\xbb\xcc\xdd" + rest
+    icv = mac("AUTH_HMAC_SHA2_256_128", key(32))(covered)
+    whole = header + fixed + icv + b"\xaa\xbb\xcc\xdd" + rest
+    assert codec().open(whole, 1) == ah.Authenticated(17, rest)
+    assert codec().open(whole.replace(b"\xaa\xbb", b"\xaa\xba"), 1) is DropReason.INTEGRITY
+
+
+def test_the_high_half_is_covered_behind_the_packet() -> None:
+    """With extended numbers alone."""
+    with_esn, without = codec(esn=True), codec()
+    for number, right in ((5, True), (5 + (1 << 32), False)):
+        mine = with_esn.protect(packet(4), number)
+        assert isinstance(mine, bytes)
+        assert isinstance(with_esn.open(mine, 5), ah.Authenticated) == right
+        assert isinstance(without.open(mine, 5), ah.Authenticated) is False
+
+
+def test_gmac_has_its_iv_in_front_of_its_icv() -> None:
+    """RFC 4543 4: a nonce of salt and IV, nothing enciphered, and the whole of IV and ICV zero in what is covered."""
+    one = ah.Codec(SPI, ah.GMAC, key(16), b"salt", esn=False)
+    mine = one.protect(packet(6), 9, b"8 octets")
+    assert isinstance(mine, bytes)
+    covered = ah.at_the_end(mine[:40]) + mine[40:52] + bytes(24) + mine[76:]
+    assert mine[52:60] == b"8 octets"
+    # 12 + 24 octets are 36: four of padding, to 64 bits
+    assert mine[60:76] == AESGCM(key(16)).encrypt(b"salt8 octets", b"", covered)
+    assert one.open(mine, 9) == ah.Authenticated(17, b"\x11" * 21)
+
+
+@pytest.mark.parametrize(
+    ("options", "covered"),
+    [
+        (ROUTER_ALERT, ROUTER_ALERT),
+        (TIMESTAMP, bytes(8)),
+        (b"\x01" * 4, b"\x01" * 4),
+        (b"\x5e\x04\x01\x02", bytes(4)),
+        (ROUTE, bytes(11) + b"\0"),
+    ],
+)
+def test_options_of_ipv4(options: bytes, covered: bytes) -> None:
+    """Appendix A1; a source route counts with the address where it ends."""
+    front = packet(4, options=options)[: 20 + len(options)]
+    assert ah.at_the_end(front)[20:] == covered
+    end = b"\xc6\x33\x64\x08" if options is ROUTE else HOSTS[4][1]
+    assert ah.at_the_end(front)[16:20] == end
+
+
+def test_options_of_ipv6() -> None:
+    """Their third bit says whether they change; type and length always count."""
+    options = bytes((17, 1)) + b"\x1e\x02\xaa\xbb" + b"\x3e\x02\xaa\xbb" + bytes((0, 1, 3, 0, 0, 0))
+    front = packet(6)[:6] + bytes((0,)) + packet(6)[7:40] + options
+    assert ah.at_the_end(front)[42:] == b"\x1e\x02\xaa\xbb" + b"\x3e\x02\0\0" + bytes((0, 1, 3, 0, 0, 0))
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_route_counts_as_it_is_at_its_end(left: int) -> None:
+    """Type 0 of two hops: whoever looks sees the same, before the first hop and behind each."""
+    stops = [ip_address(f"2001:db8:9::{number}").packed for number in (1, 2, 3)]
+    at = 2 - left
+    visited = [*stops[:at], *stops[at + 1 :]]
+    front = packet(6)[:24] + stops[at] + bytes((17, 4, 0, left)) + bytes(4) + b"".join(visited)
+    front = front[:6] + bytes((43,)) + front[7:]
+    seen = ah.at_the_end(front)
+    assert seen[24:40] == stops[2]
+    assert seen[40:] == bytes((17, 4, 0, 0)) + bytes(4) + stops[0] + stops[1]
+
+
+@pytest.mark.parametrize(
+    ("auth", "size", "salt"),
+    [("AUTH_HMAC_SHA2_256_128", 31, b""), ("NONE", 0, b""), (ah.GMAC, 16, b"abc"), ("?", 1, b"")],
+)
+def test_keys_that_do_not_fit_are_refused(auth: str, size: int, salt: bytes) -> None:
+    """By the algorithm's own RFC."""
+    with pytest.raises(Misuse):
+        ah.Codec(SPI, auth, key(size), salt, esn=False)
+
+
+@given(st.binary(max_size=120))
+def test_octets_that_are_no_ah_are_refused(content: bytes) -> None:
+    """None of them is authentic, and none raises."""
+    for version in (4, 6):
+        whole = packet(version, content)
+        assert isinstance(codec().open(whole, 1), DropReason)
+
+
+@pytest.mark.parametrize("options", [b"\x44\x01\x00\x00", b"\x44\x09\x01\x02", b"\x01\x01\x01\x44"])
+def test_options_that_run_past_their_header_are_malformed(options: bytes) -> None:
+    """A receiver discards the packet."""
+    size = codec().size(4)
+    content = bytes((17, size // 4 - 2, 0, 0)) + SPI.to_bytes(4, "big") + bytes(size - 8)
+    whole = ip.build_ipv4(*HOSTS[4], ah.PROTOCOL_AH, content, options=options)
+    assert codec().open(whole, 1) is DropReason.MALFORMED
