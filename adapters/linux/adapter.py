@@ -200,7 +200,7 @@ class LinuxAdapter(Adapter):
         return msgspec.structs.replace(
             self._declared.host,
             ways={side: tuple(name for name in names if name != PIECES) for side, names in sides.items()},
-            layouts=("pieces", "shared") if in_pieces else ("shared",),
+            layouts=("pieces", "shared") if in_pieces else (),
             segments=segments,
             marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
         )

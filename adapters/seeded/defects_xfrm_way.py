@@ -149,6 +149,13 @@ DEFECTS = (
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
     ),
     defect(
+        "xfrm-way-own-packets-unmarked", "ours", "xfrm-way",
+        "what the host sends itself meets the policies without its mark",
+        ("xfrm.host", "            return self._leave(packet, mark, now)\n",
+         "            return self._leave(packet, 0, now)\n"),
+        breaks=("RFC4301-5-consulted",),
+    ),
+    defect(
         "xfrm-way-mark-is-lost-in-the-tunnel", "ours", "xfrm-way",
         "what comes out of a tunnel has lost the mark that its packet had",
         ("xfrm.host", "        return self._arrive(parsed, inside, mark, now, (*through, one.state))\n",

@@ -279,3 +279,18 @@ def marked(s: Scenario) -> None:
         mark = s.draw(st.sampled_from((0, *_MARKS)))
         h.enters("wire", s.peer(sa).protect(plain, number), CONSULTED, mark=mark)
     h.counters(SELECTION)
+
+
+@check(SELECTION, CONSULTED, proved_by=("xfrm-way-own-packets-unmarked",))
+def marked_of_its_own(s: Scenario) -> None:
+    """What the host sends has the mark that its socket gives it, and none without."""
+    h = HostScenario(s)
+    s.need("marks", h.caps.marks)
+    sa = h.sa("out", mode=s.caps.modes)
+    packet = h.of_ours(sa)
+    value, mask = s.draw(st.sampled_from(((0x30, 0xF0), (1, 1), (0x1030, 0xFFFFFFFF))))
+    h.policy("out", packet, about=CONSULTED, action="block", priority=1, mark=h.mark(value, mask))
+    h.policy("out", packet, h.template(sa), about=CONSULTED, priority=2)
+    for _ in range(s.draw(st.integers(1, 3))):
+        h.enters("local", packet, CONSULTED, mark=s.draw(st.sampled_from((0, *_MARKS))))
+    h.counters(SELECTION)

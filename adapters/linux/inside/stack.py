@@ -86,8 +86,11 @@ class How:
 
     @property
     def entry(self) -> str:
-        """The entry by which it comes, "" for the side's own device."""
-        return "pieces" if self.pieces else self.way or ("veth" if self.mark else "")
+        """The entry by which it comes, "" for the side's own device. Who listens at a device with receive offload hears
+        what has come out of ESP, and has no clone of what arrived; at that of pieces there is none."""
+        if self.pieces or (self.shared and not self.way and not self.mark):
+            return "pieces"
+        return self.way or ("veth" if self.mark else "")
 
 
 def silence_icmp() -> None:

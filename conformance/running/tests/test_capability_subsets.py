@@ -1,13 +1,13 @@
 """No false alarm, whatever an implementation declares: the reference behind any set of capabilities passes everything."""
 
 import random
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from espproof.adapters.base import Transcript
-from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows, everything
+from espproof.adapters.capabilities import WAYS, Capabilities, HostCapabilities, ReplayWindows, everything
 from espproof.adapters.case import (
     Case,
     Delivered,
@@ -20,6 +20,7 @@ from espproof.adapters.case import (
     Refused,
     Sa,
     Sent,
+    Side,
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
@@ -90,6 +91,8 @@ def drawn(seed: int) -> Capabilities:
         if_ids=rng.random() < 0.5,
         local=rng.random() < 0.5,
         counters=rng.random() < 0.5,
+        ways={side: some(rng, WAYS, 0) for side in some(rng, get_args(Side), 0)},
+        layouts=some(rng, ("pieces", "room", "shared"), 0),
     )
     windows = rng.choice(
         (
