@@ -178,7 +178,15 @@ DEFECTS = (
         ("xfrm.events", "            (states if isinstance(one, State) else spd).delete(_name(one))\n",
          "            if isinstance(one, State):\n"
          "                states.delete(_name(one))\n"),
-        breaks=("LINUX.ip_xfrm-limit-policy-ends", "LINUX.ip_xfrm-monitor-policy-told",),
+        breaks=("LINUX.ip_xfrm-limit-policy-ends",),
+    ),
+    defect(
+        "xfrm-life-policies-untold", "ours", "xfrm-life",
+        "soft limits of policies are watched, and nobody is told",
+        ("xfrm.events", "            self.tell(_event(Kind.SOFT, one))\n",
+         "            if isinstance(one, State):\n"
+         "                self.tell(_event(Kind.SOFT, one))\n"),
+        breaks=("LINUX.ip_xfrm-monitor-policy-told",),
     ),
     defect(
         "xfrm-life-policy-ends-at-its-warning", "ours", "xfrm-life",

@@ -357,6 +357,7 @@ def dying_gives_way(s: Scenario) -> None:
     proved_by=(
         "xfrm-life-policy-told-and-still-there",
         "xfrm-life-policy-ends-at-its-warning",
+        "xfrm-life-policies-untold",
     ),
 )
 def policies_end(s: Scenario) -> None:
