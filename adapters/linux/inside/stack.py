@@ -29,8 +29,10 @@ the policies of a case and be counted."""
 AMBIGUOUS = "bursts of which some packets reach the host, and some are discarded there"
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
-_QUIET_SECONDS, _LOST_SECONDS = 0.006, 0.1
-"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were."""
+_GLANCE_SECONDS = 0.003
+_QUIET_GLANCES, _LOST_GLANCES = 3, 40
+"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were. Many short
+waits, and not a long one: where the whole machine has stood still, the kernel's threads run in the next one."""
 
 
 _SIZE = slice(4, 6)
@@ -136,7 +138,7 @@ class Stack(Gateway):
         while True:
             last = self._counters()
             seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
-            self._hears(_QUIET_SECONDS if seen >= expected else _LOST_SECONDS)
+            self._listens(_QUIET_GLANCES if seen >= expected else _LOST_GLANCES)
             found = self._emerged(None)
             emerged += found
             if not found and self._counters() == last:
@@ -173,9 +175,11 @@ class Stack(Gateway):
             return True
         return self.plain.write_super(header, packet) if header else self._side(side).write(packet)
 
-    def _hears(self, seconds: float) -> bool:
-        """Whether something comes within that time."""
-        return bool(select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)[0])
+    def _listens(self, glances: int) -> None:
+        """Until something can be read, or so many times nothing."""
+        for _ in range(glances):
+            if select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], _GLANCE_SECONDS)[0]:
+                return
 
     def _side(self, side: str) -> Link:
         return self.wire if side == "wire" else self.plain
