@@ -42,8 +42,10 @@ _OF_ITS_OWN = {1, 2, 6, 58}
 _EXTENSIONS = {0, 43, 44, 60}
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
-_QUIET_SECONDS, _LOST_SECONDS = 0.006, 0.1
-"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were."""
+_GLANCE_SECONDS = 0.003
+_QUIET_GLANCES, _LOST_GLANCES = 3, 40
+"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were. Many short
+waits, and not a long one: where the whole machine has stood still, the kernel's threads run in the next one."""
 
 
 _SIZE = slice(4, 6)
@@ -227,7 +229,7 @@ class Stack(Gateway):
         while True:
             last = self._counters()
             seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
-            self._hears(_QUIET_SECONDS if seen >= expected else _LOST_SECONDS)
+            self._listens(_QUIET_GLANCES if seen >= expected else _LOST_GLANCES)
             found = self._emerged(None)
             emerged += found
             if not found and self._counters() == last:
@@ -326,9 +328,11 @@ class Stack(Gateway):
         self._last = self._counters()
         return emerged
 
-    def _hears(self, seconds: float) -> bool:
-        """Whether something comes within that time."""
-        return bool(select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)[0])
+    def _listens(self, glances: int) -> None:
+        """Until something can be read, or so many times nothing."""
+        for _ in range(glances):
+            if select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], _GLANCE_SECONDS)[0]:
+                return
 
     def _emerged(self, before: bytes | None) -> list[Emerged]:
         """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
