@@ -55,9 +55,10 @@ class LinkedHost(HostScenario):
         """Octets of the largest packet that behind these SAs (the innermost first) has no more than `most`."""
         return mtu.room(packet, [state_of(sa) for sa in sas], most)
 
-    def near(self, size: int, border: Sequence[int] = BORDER) -> int:
-        """A size at a border, or far above it."""
-        return self.s.draw(st.sampled_from([*(size + by for by in border), 2 * size + 3, 4 * size]))
+    def near(self, size: int, most: int) -> int:
+        """A size at a border, or far above it; never more than `most`."""
+        sizes = (*(size + by for by in BORDER), 2 * size + 3, 4 * size)
+        return self.s.draw(st.sampled_from([min(one, most) for one in sizes]))
 
     @staticmethod
     def sized(make: Any, version: int, size: int, **fields: Any) -> bytes:

@@ -39,7 +39,7 @@ def df_set(s: Scenario) -> None:
     h.policy("out", packet, h.template(sa), about=DF_SET)
     most = h.room(packet, [sa], h.wire)
     for _ in range(s.draw(st.integers(1, 3))):
-        h.enters("plain", h.of_size(4, h.near(most), dont_fragment=True), DF_SET)
+        h.enters("plain", h.of_size(4, h.near(most, s.caps.max_packet), dont_fragment=True), DF_SET)
     h.counters(DF_SET)
 
 
@@ -61,7 +61,7 @@ def df_clear(s: Scenario) -> None:
     h.policy("out", packet, h.template(sa), about=about)
     most = h.room(packet, [sa], h.wire)
     for _ in range(s.draw(st.integers(1, 3))):
-        h.enters("plain", h.of_size(4, h.near(most)), about)
+        h.enters("plain", h.of_size(4, h.near(most, h.room(packet, [sa], s.caps.max_packet))), about)
     h.counters(about)
 
 
@@ -77,20 +77,21 @@ def ipv6(s: Scenario) -> None:
     h.policy("out", packet, h.template(sa), about=IPV6)
     most = h.room(packet, [sa], h.wire)
     for _ in range(s.draw(st.integers(1, 3))):
-        h.enters("plain", h.of_size(6, min(h.near(most), h.wire)), IPV6)
+        h.enters("plain", h.of_size(6, h.near(most, h.wire)), IPV6)
     h.counters(IPV6)
 
 
 @check(IPV6, proved_by=("xfrm-mtu-of-the-link",))
 def ipv6_longer_than_the_link(s: Scenario) -> None:
     """A packet that would not even fit unprotected: its sender is told what would fit protected, not what the link has."""
-    h = LinkedHost(s, wire=WIDE)
+    h = LinkedHost(s, wire=[one for one in WIDE if one < s.caps.max_packet])
     s.need("IPv6", 6 in h.versions())
     sa = h.sa("out", mode="tunnel", udp=s.draw(st.booleans()) and bool(s.caps.udp))
     s.need("IPv6 inside", 6 in s.versions(sa))
     assert h.wire is not None
     h.policy("out", h.outgoing(6), h.template(sa), about=IPV6)
-    h.enters("plain", h.of_size(6, h.wire + s.draw(st.sampled_from((1, 8, h.wire)))), IPV6)
+    size = h.wire + s.draw(st.sampled_from((1, 8, h.wire)))
+    h.enters("plain", h.of_size(6, min(size, s.caps.max_packet)), IPV6)
     h.counters(IPV6)
 
 
@@ -103,7 +104,8 @@ def df_of_the_sa(s: Scenario) -> None:
     assert h.wire is not None
     packet = h.outgoing(4)
     h.policy("out", packet, h.template(sa), about=FRAGMENT)
-    h.enters("plain", h.of_size(4, h.near(h.room(packet, [sa], h.wire)), extensions=_options(s)), FRAGMENT)
+    size = h.near(h.room(packet, [sa], h.wire), h.room(packet, [sa], s.caps.max_packet))
+    h.enters("plain", h.of_size(4, size, extensions=_options(s)), FRAGMENT)
     h.counters(FRAGMENT)
 
 
@@ -119,7 +121,7 @@ def cut_up_inside(s: Scenario) -> None:
     h.policy("out", packet, h.template(sa), about=FRAGMENT)
     most = h.room(packet, [sa], h.wire)
     for _ in range(s.draw(st.integers(1, 2))):
-        h.enters("plain", h.of_size(4, h.near(most), extensions=_options(s)), FRAGMENT)
+        h.enters("plain", h.of_size(4, h.near(most, s.caps.max_packet), extensions=_options(s)), FRAGMENT)
     h.counters(FRAGMENT)
 
 
@@ -157,7 +159,9 @@ def out_of_a_tunnel(s: Scenario) -> None:
         h.policy("out", packet, h.template(out), about=about, selector=selector)
     assert h.plain is not None
     for number in range(1, s.draw(st.integers(2, 3))):
-        long = h.sized(h.incoming, version, h.near(h.plain), dont_fragment=True)
+        long = h.sized(
+            h.incoming, version, h.near(h.plain, h.room(packet, [back], s.caps.max_packet)), dont_fragment=True
+        )
         h.enters("wire", s.peer(back).protect(long, number), about)
     h.counters(about)
 
@@ -173,7 +177,7 @@ def of_its_own(s: Scenario) -> None:
     packet = h.of_ours(sa)
     h.policy("out", packet, h.template(sa), about=FRAGMENT)
     assert h.wire is not None
-    size = min(h.near(h.room(packet, [sa], h.wire)), h.wire)
+    size = h.near(h.room(packet, [sa], h.wire), min(h.wire, h.room(packet, [sa], s.caps.max_packet)))
     h.enters("local", h.sized(lambda _, **fields: h.of_ours(sa, **fields), version, size), FRAGMENT)
     h.counters(FRAGMENT)
 
@@ -192,7 +196,9 @@ def learned(s: Scenario) -> None:
     for _ in range(s.draw(st.integers(1, 3))):
         about = s.draw(st.sampled_from((WAIT, HANDLED)))
         size = s.draw(st.sampled_from((most - 8, most, most + 1, most + 8, LINK)))
-        h.enters("plain", h.of_size(version, size, dont_fragment=s.draw(st.booleans())), about)
+        dont_fragment = s.draw(st.booleans())
+        longest = LINK if dont_fragment else h.room(packet, [sa], s.caps.max_packet)
+        h.enters("plain", h.of_size(version, min(size, longest), dont_fragment=dont_fragment), about)
     h.counters(WAIT)
 
 
@@ -287,7 +293,8 @@ def through_two_sas(s: Scenario) -> None:
     h.policy("out", packet, h.template(inner), h.template(outer), about=about)
     assert h.wire is not None
     most = h.room(packet, [inner, outer], h.wire)
-    h.enters("plain", h.of_size(4, h.near(most), dont_fragment=dont_fragment), about)
+    longest = s.caps.max_packet if dont_fragment else h.room(packet, [inner, outer], s.caps.max_packet)
+    h.enters("plain", h.of_size(4, h.near(most, longest), dont_fragment=dont_fragment), about)
     h.counters(about)
 
 

@@ -13,6 +13,7 @@ from espproof.adapters.case import (
     Delivered,
     Done,
     Dropped,
+    Emerged,
     Enter,
     Octets,
     Outbound,
@@ -155,8 +156,11 @@ class Measured(ReferenceAdapter):
         done = super().execute(case)
         for step, outcome in zip(case.steps, done.steps, strict=True):
             handed_over = () if isinstance(step, Enter) and step.segment else STEPS[type(step)].packets(step)
-            packets = (*handed_over, *(packet for _, packet in packets_in(outcome)))
-            self.longest = max(self.longest, *map(len, packets), 0)
+            if isinstance(outcome, Emerged):
+                came = [one.packet for one in outcome.packets if not one.segment]
+            else:
+                came = [packet for _, packet in packets_in(outcome)]
+            self.longest = max(self.longest, *map(len, (*handed_over, *came)), 0)
         return done
 
 
