@@ -11,7 +11,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,7 +46,8 @@ _GLANCE_SECONDS = 0.003
 _QUIET_GLANCES, _LOST_GLANCES = 3, 40
 """Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were. Many short
 waits, and not a long one: where the whole machine has stood still, the kernel's threads run in the next one."""
-
+_UNASKED, _FAILED = 1, 2
+"""How the second of two processes ends that hand over a burst and could not."""
 
 _SIZE = slice(4, 6)
 """Where the size of segments stands in a `virtio_net_hdr`."""
@@ -211,11 +212,11 @@ class Stack(Gateway):
         cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
         before, counted = self._counters(), self._counted()
         with self.wire.together():
-            if len(processors := sorted(os.sched_getaffinity(0))) > 1:
+            # what is merged is held against the order in which it came, which two processors do not keep
+            if len(processors := sorted(os.sched_getaffinity(0))) > 1 and not self.merges:
                 self._take_on_two(burst, processors)
             else:
-                for one in burst:
-                    self._hand_over(*one)
+                self._hand_over_all(burst)
         emerged = self._until_quiet([], before, len(burst))
         self._last = self._counters()
         ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
@@ -239,24 +240,35 @@ class Stack(Gateway):
         """Two processes hand over every other packet, at the same time, each on a processor of its own."""
         ready, wait = os.pipe(), os.pipe()
         child = os.fork()
-        mine = burst[1::2] if child else burst[::2]
         os.sched_setaffinity(0, {processors[child == 0]})
-        if child:
+        if not child:
+            status = _FAILED
+            try:
+                os.write(ready[1], b".")
+                os.read(wait[0], 1)
+                self._hand_over_all(burst[::2])
+                status = 0
+            except Unasked:
+                status = _UNASKED
+            finally:
+                os._exit(status)
+        try:
             os.read(ready[0], 1)
             os.write(wait[1], b".")
-        else:
-            os.write(ready[1], b".")
-            os.read(wait[0], 1)
-        try:
-            for one in mine:
-                self._hand_over(*one)
+            self._hand_over_all(burst[1::2])
         finally:
-            if not child:
-                os._exit(0)
-        os.waitpid(child, 0)
-        os.sched_setaffinity(0, processors)
-        for end in (*ready, *wait):
-            os.close(end)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.sched_setaffinity(0, processors)
+            for end in (*ready, *wait):
+                os.close(end)
+        if status == _UNASKED:
+            raise Unasked("that in a burst")
+        if status:
+            raise RuntimeError(f"half of a burst was not handed over: status {status}")
+
+    def _hand_over_all(self, burst: Iterable[tuple[str, bytes, How]]) -> None:
+        for one in burst:
+            self._hand_over(*one)
 
     def _hand_over(self, side: str, packet: bytes, how: How) -> None:
         if _is_of_a_socket(side, how):
