@@ -32,8 +32,8 @@ _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMi
 _GLANCE_SECONDS = 0.003
 _QUIET_GLANCES, _LOST_GLANCES, _LATE_GLANCES = 3, 40, 400
 """Behind which nothing more comes of a burst, if as many packets were seen as have entered; if fewer were; and the same
-where ciphers finish later: a quarter of a second was seen. Many short waits, and not a long one: where the whole machine has
-stood still, the kernel's threads run in the next one."""
+where ciphers finish later: a quarter of a second was seen. Many short waits, and not a long one: where the whole machine
+has stood still, the kernel's threads run in the next one."""
 _KEEPALIVES = (29, 49)
 """Octets of IP packets that could be one: nothing comes of it, and nobody counts it."""
 
