@@ -7,8 +7,9 @@ from msgspec.structs import replace
 from espproof.adapters.capabilities import Capabilities, everything
 from espproof.adapters.case import Done, Events, Sa
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.conformance.selfcheck import probes
+from espproof.conformance.selfcheck import key_manager
 from espproof.conformance.selfcheck.item import Grade
+from espproof.conformance.selfcheck.probe import Probe, answer
 from espproof.conformance.selfcheck.rig import Rig
 
 
@@ -33,9 +34,10 @@ class Silent(ReferenceAdapter):
 
 
 def grades(adapter: ReferenceAdapter, caps: Capabilities) -> dict[str, Grade]:
+    assert caps.host is not None
     rig = Rig(adapter, caps)
-    made = [probe for probe in probes.PROBES["host"](caps) if probe.what != "host"]
-    return {probe.what: probes.answer(probe, rig).grade for probe in made}
+    made = [Probe(*one) for one in key_manager.cases(caps.host)]
+    return {probe.what: answer(probe, rig).grade for probe in made}
 
 
 def test_declared_and_not_there() -> None:
