@@ -272,6 +272,18 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1-selection",),
     ),
     defect(
+        "xfrm-policy-esp-for-another-protocol", "ours", "xfrm-policy",
+        "the protocol that a template asks for is not looked at: an SA of ESP is taken for AH, and IPComp",
+        ("xfrm.states", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
+        "xfrm-policy-esp-came-for-another", "ours", "xfrm-policy",
+        "the protocol that a template asks for is not looked at where a packet has arrived",
+        ("xfrm.path", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
         "xfrm-policy-any-sa-will-do", "S-005", "xfrm-policy",
         "whether the SA of a packet that arrives is the one that its policy asks for is not looked at, only that it has one",
         ("xfrm.path", "    return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)\n",
