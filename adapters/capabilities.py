@@ -45,6 +45,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     if_ids: bool = False
     local: bool = False
     """Packets can be sent by the host itself, whole."""
+    protocols: tuple[Literal["ah", "comp"], ...] = ()
+    """Policies can ask for SAs of AH or IPComp too, although there are none in a case."""
     counters: bool = False
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
@@ -165,10 +167,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         host = self.host
         if host is None:
             return "host"
+        others = {one.protocol for one in policy.templates} - {"esp", *host.protocols}
         ranges = (policy.selector.source_ports, policy.selector.destination_ports)
         needs = [
             ("marks", policy.mark is None or host.marks),
             ("if_ids", policy.if_id == 0 or host.if_ids),
+            (f"protocols {', '.join(sorted(others))}", not others),
             ("ports", host.ports != "none" or ranges == (None, None)),
             ("policy_lifetimes", policy.lifetime == PolicyLifetime() or host.policy_lifetimes),
             ("lifetime seconds", policy.lifetime == PolicyLifetime() or "seconds" in self.lifetimes),
@@ -261,6 +265,7 @@ def everything() -> Capabilities:
         drop_reasons=True,
         host=HostCapabilities(
             ports="ranges",
+            protocols=("ah", "comp"),
             marks=True,
             if_ids=True,
             local=True,

@@ -151,7 +151,7 @@ class TrafficSelector(_Data, frozen=True, kw_only=True):
 
 class Template(_Data, frozen=True, kw_only=True):
     """An SA that a policy asks for. `source` and `destination` are a tunnel's ends. SPI 0 is any; `optional`: where there
-    is none, the packet goes on without."""
+    is none, the packet goes on without. No SA of a case is of AH or IPComp."""
 
     mode: Literal["transport", "tunnel"]
     source: Address | None = None
@@ -159,6 +159,7 @@ class Template(_Data, frozen=True, kw_only=True):
     spi: Spi = 0
     reqid: Word = 0
     optional: bool = False
+    protocol: Literal["esp", "ah", "comp"] = "esp"
 
 
 class PolicyLifetime(_Data, frozen=True, kw_only=True):

@@ -138,6 +138,7 @@ def policy_of(one: Policy, now: int = 0, modules: Any = TRUE) -> Any:
                 spi=template.spi,
                 reqid=template.reqid,
                 optional=template.optional,
+                protocol=template.protocol,
             )
             for template in one.templates
         ),

@@ -108,6 +108,7 @@ _DECLARED = Capabilities(
     host=HostCapabilities(
         ports="masks",
         if_ids=True,
+        protocols=("ah", "comp"),
         local=True,
         counters=True,
         events=("acquire", "soft", "hard"),

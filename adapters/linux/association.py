@@ -298,6 +298,9 @@ def _masked(ports: PortRange | None) -> tuple[int, int]:
     return ports.first, mask
 
 
+_PROTOCOLS = {"esp": 50, "ah": 51, "comp": 108}
+
+
 def _template_of(policy: Policy) -> Callable[[Template], xfrm.Template]:
     def described(template: Template) -> xfrm.Template:
         ends = [
@@ -306,7 +309,7 @@ def _template_of(policy: Policy) -> Callable[[Template], xfrm.Template]:
         outer = template.destination or template.source
         own = xfrm.AF_INET6 if policy.selector.version == 6 else xfrm.AF_INET
         return xfrm.Template(
-            id=xfrm.Id(ends[0], template.spi),
+            id=xfrm.Id(ends[0], template.spi, _PROTOCOLS[template.protocol]),
             family=own if outer is None else xfrm.family(outer),
             source=ends[1],
             reqid=template.reqid,

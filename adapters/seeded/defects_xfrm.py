@@ -272,6 +272,18 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1-selection",),
     ),
     defect(
+        "xfrm-policy-esp-for-another-protocol", "ours", "xfrm-policy",
+        "the protocol that a template asks for is not looked at: an SA of ESP is taken for AH, and IPComp",
+        ("xfrm.states", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
+        "xfrm-policy-esp-came-for-another", "ours", "xfrm-policy",
+        "the protocol that a template asks for is not looked at where a packet has arrived",
+        ("xfrm.path", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
         "xfrm-policy-any-sa-will-do", "S-005", "xfrm-policy",
         "whether the SA of a packet that arrives is the one that its policy asks for is not looked at, only that it has one",
         ("xfrm.path", "    return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)\n",
@@ -523,7 +535,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-one-number-for-all", "ours", "xfrm-gso",
         "the segments of a super-packet go out with one ESP sequence number",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
          "            before = [(state.entry.state, state.entry.state.sequence) for state in self.states]\n"
          "            sent: list[Emerging] = []\n"
          "            for piece in pieces:\n"
@@ -536,7 +548,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-rest-in-the-clear", "LE-004", "xfrm-gso",
         "of a super-packet the first segment is protected, and the others are sent as they are",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
          "            rest = tuple(Emerging(self._side_of(piece), ip.forwarded(piece)) for piece in pieces[1:])\n"
          "            return self.enter(side, pieces[0], mark, now) + rest\n"),
         breaks=("RFC4301-5.1-never-in-the-clear",),
@@ -544,7 +556,7 @@ DEFECTS = (
     defect(
         "xfrm-gso-half-of-the-last", "LX-001", "xfrm-gso",
         "the high half of all segments is that of the last: those in front of the wrap have one that is too high",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
          "            first = {state.sa.name: state.entry.state.sequence for state in self.states}\n"
          "            for state in self.states:\n"
          "                low, high = state.entry.state.sequence & 0xFFFFFFFF, state.entry.state.sequence >> 32\n"
@@ -560,12 +572,12 @@ DEFECTS = (
     defect(
         "xfrm-gso-wrap-of-the-first", "ours", "xfrm-gso",
         "a super-packet for which there are not enough numbers is discarded as a whole, and counted once",
-        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n",
+        ("xfrm.host", "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
          "            if any(state.entry.state.sequence + len(pieces) >= 1 << (64 if state.sa.esn else 32)\n"
          "                   for state in self.states):\n"
          "                self.counters[Counter.OUT_STATE_SEQ_ERROR] += 1\n"
          "                return ()\n"
-         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now, way=way))\n"),
+         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"),
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
     ),
 )  # fmt: skip

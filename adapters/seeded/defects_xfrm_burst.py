@@ -49,11 +49,11 @@ DEFECTS = (
          "            emerged = [one for each in arrivals for one in self._enters(each, now)]\n"
          "            del self.states.__dict__[\"kept\"]\n"
          "            return _in_fewer(emerged)\n"),
-        ("xfrm.states", "        states = self._arriving.get((destination, spi), ())\n",
+        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi), ())\n",
          "        kept = self.__dict__.get(\"kept\", {})\n"
          "        if (spi >> 8) in kept:\n"
          "            return kept[spi >> 8]\n"
-         "        states = self._arriving.get((destination, spi), ())\n"
+         "        states = self._arriving.get(_place(destination, spi), ())\n"
          "        if states and \"kept\" in self.__dict__:\n"
          "            kept[spi >> 8] = states[0]\n"),
         breaks=("RFC4303-3.4.3-burst-as-single",),
@@ -200,14 +200,14 @@ DEFECTS = (
          "            self.__dict__[\"_kept\"] = []\n"
          "            emerged = [one for each in arrivals for one in self._enters(each, now)]\n"
          "            kept = self.__dict__.pop(\"_kept\")\n"
-         "            for packet, _ in coalesced([packet for packet, _ in kept]):\n"
-         "                emerged += super()._leave(packet, 0, now, kept[0][1])\n"
+         "            for packet, _ in coalesced([packet for packet, *_ in kept]):\n"
+         "                emerged += super()._sent(packet, kept[0][1], kept[0][2], now)\n"
          "            return _in_fewer(emerged)\n"),
-        ("xfrm.asynchrony", "            return super()._leave(packet, mark, now, through)\n",
+        ("xfrm.asynchrony", "            return super()._sent(packet, bundle, through, now)\n",
          "            if \"_kept\" in self.__dict__ and through and self._side_of(packet) == \"wire\":\n"
-         "                self.__dict__[\"_kept\"].append((packet, through))\n"
+         "                self.__dict__[\"_kept\"].append((packet, bundle, through))\n"
          "                return ()\n"
-         "            return super()._leave(packet, mark, now, through)\n"),
+         "            return super()._sent(packet, bundle, through, now)\n"),
         breaks=("LINUX.segmentation_offloads-gso-as-singles",),
     ),
     defect(

@@ -314,12 +314,10 @@ DEFECTS = (
     defect(
         "xfrm-life-broken-before-made", "V-037", "xfrm-life",
         "the new inbound SA of a rekey takes the place of the old one at once: what is under way is lost",
-        ("xfrm.states", "        self._by_name[sa.name] = state\n"
-         "        twins.insert(0, state)\n",
+        ("xfrm.states", "        self._by_name[sa.name] = state\n",
          "        for old in [one for one in self if sa.direction == \"in\" and _wanted(one) == _wanted(state)]:\n"
          "            self.delete(old.sa.name)\n"
-         "        self._by_name[sa.name] = state\n"
-         "        twins.insert(0, state)\n"),
+         "        self._by_name[sa.name] = state\n"),
         breaks=("RFC4301-4.4.2.1-lifetime-replaced",),
     ),
 )  # fmt: skip

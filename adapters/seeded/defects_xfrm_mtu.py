@@ -99,7 +99,7 @@ DEFECTS: tuple[Defect, ...] = (
         "what the host itself sends leaves whole, whatever its size",
         ("xfrm.host", "        if most is None or len(packet) <= most:\n",
          "        if most is None or len(packet) <= most or ip.parse(packet).source in self._addresses and"
-         " all(self.states.named(name).sa.mode == 'transport' for name in through):\n"),
+         " all(self.states.named(one).sa.mode == 'transport' for one in through):\n"),
         breaks=("RFC4301-8.2.1-pmtu-ipv4-fragment",),
     ),
     defect(

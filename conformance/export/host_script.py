@@ -189,7 +189,7 @@ def _selector(one: TrafficSelector) -> list[str]:
 
 def _template(one: Template, version: int) -> list[str]:
     nobody = "0.0.0.0" if version == 4 else "::"  # noqa: S104 -- the packet has the addresses
-    words = ["tmpl", "src", one.source or nobody, "dst", one.destination or nobody, "proto", "esp"]
+    words = ["tmpl", "src", one.source or nobody, "dst", one.destination or nobody, "proto", one.protocol]
     words += ["spi", f"{one.spi:#010x}"] if one.spi else []
     words += ["reqid", str(one.reqid), "mode", one.mode]
     return [*words, "level", "use"] if one.optional else words

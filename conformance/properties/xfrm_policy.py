@@ -513,6 +513,24 @@ def _arrives_over(h: HostScenario, sa: Sa, asked: Mapping[str, Any]) -> None:
     h.counters(TEMPLATES)
 
 
+@check(IN_THE_CLEAR, TEMPLATES, proved_by=("xfrm-policy-esp-for-another-protocol", "xfrm-policy-esp-came-for-another"))
+def another_protocol_required(s: Scenario) -> None:
+    """Where AH or IPComp is asked for an SA of ESP will not do, whatever else of it is right."""
+    h = HostScenario(s)
+    s.need("protocols besides ESP", h.caps.protocols)
+    protocol = s.choose(h.caps.protocols)
+    direction = s.choose(("out", "in"))
+    sa = h.sa(direction, mode="tunnel")
+    version = h.version_in(sa)
+    if direction == "out":
+        h.policy("out", h.outgoing(version), h.template(sa, protocol=protocol), about=IN_THE_CLEAR)
+        h.enters("plain", h.outgoing(version), IN_THE_CLEAR)
+    else:
+        h.policy("forward", h.incoming(version), h.template(sa, protocol=protocol), about=TEMPLATES)
+        h.enters("wire", s.peer(sa).protect(h.incoming(version), 1), TEMPLATES)
+    h.counters(TEMPLATES if direction == "in" else IN_THE_CLEAR)
+
+
 @check(PROTECT, IN_THE_CLEAR, proved_by=("xfrm-policy-optional-is-all",))
 def optional_beside_required(s: Scenario) -> None:
     """Where an optional SA is not there the packet goes on without it, and without a required one it does not."""

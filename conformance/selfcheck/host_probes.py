@@ -1,6 +1,6 @@
 """Probes of what is declared of a host: of the host itself, and of each member of `HostCapabilities`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -44,6 +44,9 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("host ports ranges", host.ports == "ranges", _ports(_PORT - 1, _PORT + 2))
     yield Probe("host marks", host.marks, _blocks(mark=0x31, policy={"mark": Mark(value=0x30, mask=0xF0)}))
     yield Probe("host if_ids", host.if_ids, _blocks(policy={"if_id": 7}))
+    for other in ("ah", "comp"):
+        yield Probe(f"host protocols {other}", other in host.protocols, _asking(template={"protocol": other}))
+    yield Probe("host icmp_errors", host.icmp_errors, _asking(icmp_errors=True))
     yield Probe("host local", host.local, _blocks(side="local"))
     yield Probe("host counters", host.counters, _blocks(ReadCounters(requirement=ABOUT)))
     for name, protocol in (("tcp", upper_layers.TCP), ("udp", upper_layers.UDP)):
@@ -73,6 +76,20 @@ def _blocks(
         packet = packets.build(packets.Recipe(version=version), near, far)
         entering = Enter(side=side, packet=Octets(packet), mark=mark, requirement=ABOUT)
         return _case(rig, entering, _policy(version, **(policy or {})), entering, *last)
+
+    return make
+
+
+def _asking(*, template: Mapping[str, Any] | None = None, **fields: Any) -> Callable[[Rig], Case]:
+    """A packet for a tunnel that is there, whose policy or template has these fields."""
+
+    def make(rig: Rig) -> Case:
+        tunnel = key_manager.tunnel(rig)
+        (asked,) = tunnel.policy.templates
+        policy = replace(tunnel.policy, templates=(replace(asked, **(template or {})),), **fields)
+        host = replace(tunnel.host, key_manager=False)
+        adding = AddPolicy(policy=policy, requirement=ABOUT)
+        return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, tunnel.sending))
 
     return make
 

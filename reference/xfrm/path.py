@@ -232,6 +232,8 @@ def _next_for(template: Template, through: tuple[State, ...], at: int) -> int | 
 
 
 def _is_what_was_asked(template: Template, state: State) -> bool:
+    if template.protocol != "esp":
+        return False
     sa = state.sa
     ends = sa.mode == "transport" or template.source == sa.source
     return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)
@@ -271,7 +273,7 @@ def _finds_its_sas(one: Leaving) -> Fate:
         if state is not None:
             one.bundle.append(state)
         elif not template.optional:
-            other = template.spi and one.host.states.taken(template.spi, destination)
+            other = template.protocol == "esp" and template.spi and one.host.states.taken(template.spi, destination)
             if not other:
                 one.host.wants(template, one.policy, source, destination, one.flow, one.now)
             return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES

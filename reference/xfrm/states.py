@@ -174,6 +174,8 @@ def _same_ties(one: State, other: State) -> bool:
 
 
 def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:
+    if template.protocol != "esp":
+        return False
     return (
         state.sa.direction == "out"
         and template.spi in (0, state.sa.spi)

@@ -28,6 +28,8 @@ _PLACE = "/run"
 _VIRTUAL_CARD = "vec0"
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _TIME_TRAVEL = "time-travel"
+_LATE = (0.01,) * 25
+"""Seconds to wait, besides, for a packet whose cipher finishes later."""
 _GLANCE = 0.001
 """Seconds between looks at the channel where time jumps to what is waited for: nothing else may be that."""
 
@@ -39,13 +41,21 @@ def main() -> None:
     silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
     try:
-        kinds = (lambda: Gateway(Tun("wire", gro=gro)), lambda: Stack(Tun("wire", gro=gro), merges=gro, lingers=later))
+        kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
         agent = Agent(kinds, later=Later() if later else None)
     except Exception:
         channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
         raise
     channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
     agent.listen(put, take)
+
+
+def wire(gro: bool, later: bool) -> Tun:
+    """The network side; where ciphers finish later, with more patience."""
+    made = Tun("wire", gro=gro)
+    if later:
+        made.patience = (*made.patience, *_LATE)
+    return made
 
 
 def _mount() -> None:

@@ -43,9 +43,12 @@ _EXTENSIONS = {0, 43, 44, 60}
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
 _GLANCE_SECONDS = 0.003
-_QUIET_GLANCES, _LOST_GLANCES = 3, 40
-"""Behind which nothing more comes of a burst, if as many packets were seen as have entered, and if fewer were. Many short
-waits, and not a long one: where the whole machine has stood still, the kernel's threads run in the next one."""
+_QUIET_GLANCES, _LOST_GLANCES, _LATE_GLANCES = 3, 40, 400
+"""Behind which nothing more comes of a burst, if as many packets were seen as have entered; if fewer were; and the same
+where ciphers finish later: a quarter of a second was seen. Many short waits, and not a long one: where the whole machine
+has stood still, the kernel's threads run in the next one."""
+_KEEPALIVES = (29, 49)
+"""Octets of IP packets that could be one: nothing comes of it, and nobody counts it."""
 _UNASKED, _FAILED = 1, 2
 """How the second of two processes ends that hand over a burst and could not."""
 
@@ -217,7 +220,8 @@ class Stack(Gateway):
                 self._take_on_two(burst, processors)
             else:
                 self._hand_over_all(burst)
-        emerged = self._until_quiet([], before, len(burst))
+        expected = [packet for _, packet, _ in burst if len(packet) not in _KEEPALIVES or packet[-1] != 0xFF]
+        emerged = self._until_quiet([], before, len(expected))
         self._last = self._counters()
         ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
         if ambiguous and any(one.side == "local" for one in emerged):
@@ -230,7 +234,8 @@ class Stack(Gateway):
         while True:
             last = self._counters()
             seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
-            self._listens(_QUIET_GLANCES if seen >= expected else _LOST_GLANCES)
+            lost = _LATE_GLANCES if self._lingers else _LOST_GLANCES
+            self._listens(_QUIET_GLANCES if seen >= expected else lost)
             found = self._emerged(None)
             emerged += found
             if not found and self._counters() == last:

@@ -21,21 +21,21 @@ def _asked(**fields: Any) -> Any:
 
 def test_what_is_usual_is_not_mentioned() -> None:
     """A packet by the side's own device."""
-    assert _asked() == ["enter", "wire", {}]
+    assert _asked() == {}
 
 
 def test_each_wish_is_told() -> None:
     """Way, mark, and somebody who listens."""
-    assert _asked(way="veth", mark=0xC0000001) == ["enter", "wire", {"way": "veth", "mark": 0xC0000001}]
-    assert _asked(layout=Layout(shared=True)) == ["enter", "wire", {"shared": True}]
+    assert _asked(way="veth", mark=0xC0000001) == {"way": "veth", "mark": 0xC0000001}
+    assert _asked(layout=Layout(shared=True)) == {"shared": True}
 
 
 def test_no_piece_is_larger_than_a_page_but_the_first() -> None:
     """The rest is cut up once more; pieces that the packet does not reach are left out."""
     whole = len(_PACKET)
-    assert _asked(layout=Layout(pieces=(5000,)))[2] == {"pieces": [5000]}
-    assert _asked(layout=Layout(pieces=(20,)))[2] == {"pieces": [20, 4096, 4096]}
-    assert _asked(layout=Layout(pieces=(whole - 1, 1)))[2] == {"pieces": [whole - 1]}
+    assert _asked(layout=Layout(pieces=(5000,))) == {"pieces": [5000]}
+    assert _asked(layout=Layout(pieces=(20,))) == {"pieces": [20, 4096, 4096]}
+    assert _asked(layout=Layout(pieces=(whole - 1, 1))) == {"pieces": [whole - 1]}
 
 
 @pytest.mark.parametrize(
