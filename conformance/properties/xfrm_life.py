@@ -34,7 +34,7 @@ LONGER_THAN_LARVAL = 40
 """Seconds, in which a request or a reservation ends; 30 is usual."""
 
 
-class _Way:
+class _Tunnel:
     """An SA of a host with its policy, and packets through it one after the other."""
 
     def __init__(self, h: HostScenario, direction: str, about: str, **fields: Any) -> None:
@@ -63,7 +63,7 @@ class _Way:
         self.carry(count=2)
 
 
-def _either_way(s: Scenario) -> str:
+def _either_direction(s: Scenario) -> str:
     return s.choose(("out", "in"))
 
 
@@ -199,20 +199,20 @@ def told_of_packets(s: Scenario) -> None:
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
     soft = s.draw(st.integers(1, 3))
     hard = soft + s.draw(st.integers(2, 3))
-    way = _Way(h, _either_way(s), TOLD, lifetime=Lifetime(soft_packets=soft, hard_packets=hard))
+    tunnel = _Tunnel(h, _either_direction(s), TOLD, lifetime=Lifetime(soft_packets=soft, hard_packets=hard))
     h.events(TOLD)
     if soft > 1:
-        way.carry(count=soft - 1)
+        tunnel.carry(count=soft - 1)
         h.events(TOLD)
-        way.carry(count=2)
+        tunnel.carry(count=2)
     else:
-        way.carry(count=2)
+        tunnel.carry(count=2)
     h.events(TOLD)
-    way.carry(count=hard - soft - 2)
+    tunnel.carry(count=hard - soft - 2)
     h.events(TOLD)
-    way.end()
+    tunnel.end()
     h.events(TOLD)
-    way.carry()
+    tunnel.carry()
     h.events(TOLD)
 
 
@@ -222,14 +222,16 @@ def told_of_octets(s: Scenario) -> None:
     h = HostScenario(s, events=("soft", "hard"))
     s.need("lifetime octets", "octets" in s.caps.lifetimes)
     hard = s.draw(st.booleans())
-    way = _Way(h, _either_way(s), TOLD, lifetime=Lifetime(**{"hard_octets" if hard else "soft_octets": 3000}))
-    way.carry()
+    tunnel = _Tunnel(
+        h, _either_direction(s), TOLD, lifetime=Lifetime(**{"hard_octets" if hard else "soft_octets": 3000})
+    )
+    tunnel.carry()
     h.events(TOLD)
-    make = h.outgoing if way.sa.direction == "out" else h.incoming
-    way.packet = make(way.packet[0] >> 4, content=bytes(1100))
-    way.carry(count=2)
+    make = h.outgoing if tunnel.sa.direction == "out" else h.incoming
+    tunnel.packet = make(tunnel.packet[0] >> 4, content=bytes(1100))
+    tunnel.carry(count=2)
     h.events(TOLD)
-    way.end()
+    tunnel.end()
     h.events(TOLD)
 
 
@@ -240,9 +242,9 @@ def hard_before_soft(s: Scenario) -> None:
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
     hard = s.draw(st.integers(1, 3))
     limits = Lifetime(hard_packets=hard, soft_packets=hard + s.draw(st.integers(0, 1)))
-    way = _Way(h, _either_way(s), HARD_FIRST, lifetime=limits)
-    way.carry(count=hard - 1)
-    way.end()
+    tunnel = _Tunnel(h, _either_direction(s), HARD_FIRST, lifetime=limits)
+    tunnel.carry(count=hard - 1)
+    tunnel.end()
     h.events(HARD_FIRST)
 
 
@@ -253,16 +255,16 @@ def told_of_seconds(s: Scenario) -> None:
     hard = s.draw(st.integers(6, 1000))
     soft = s.draw(st.sampled_from((hard // 2, hard, hard + 5)))
     about = TOLD if soft < hard else HARD_FIRST
-    way = _Way(h, _either_way(s), about, lifetime=Lifetime(soft_seconds=soft, hard_seconds=hard))
-    way.carry(count=s.draw(st.integers(0, 1)))
+    tunnel = _Tunnel(h, _either_direction(s), about, lifetime=Lifetime(soft_seconds=soft, hard_seconds=hard))
+    tunnel.carry(count=s.draw(st.integers(0, 1)))
     s.wait(hard // 2 - 1, about)
     h.events(about)
     s.wait(2, about)
-    way.carry()
+    tunnel.carry()
     h.events(about)
     s.wait(hard, about)
     h.events(about)
-    way.carry()
+    tunnel.carry()
     s.wait(hard, about)
     h.events(about)
     h.counters(about)
@@ -281,19 +283,19 @@ def told_of_use(s: Scenario) -> None:
     h = HostScenario(s, events=("soft", "hard"))
     hard = s.draw(st.integers(6, 100))
     limits = Lifetime(soft_use_seconds=hard // 2, hard_use_seconds=hard)
-    way = _Way(h, _either_way(s), OF_USE, lifetime=limits)
+    tunnel = _Tunnel(h, _either_direction(s), OF_USE, lifetime=limits)
     s.wait(hard + 7, OF_USE)
     h.events(OF_USE)
-    way.carry()
+    tunnel.carry()
     s.wait(hard // 2 - 1, OF_USE)
     h.events(OF_USE)
-    way.carry()
+    tunnel.carry()
     s.wait(2, OF_USE)
     h.events(OF_USE)
-    way.carry()
+    tunnel.carry()
     s.wait(hard - hard // 2, OF_USE)
     h.events(OF_USE)
-    way.carry()
+    tunnel.carry()
     h.counters(OF_USE)
 
 
@@ -302,11 +304,11 @@ def use_begins_with_what_passes(s: Scenario) -> None:
     """A packet that nobody with the key has made is no use: the SA's time does not begin."""
     h = HostScenario(s, events=("hard",))
     limit = s.draw(st.integers(5, 60))
-    way = _Way(h, "in", PASSED_ONLY, lifetime=Lifetime(hard_use_seconds=limit))
-    h.enters("wire", s.forge(s.peer(way.sa).protect(way.packet, 1), way.sa), PASSED_ONLY)
+    tunnel = _Tunnel(h, "in", PASSED_ONLY, lifetime=Lifetime(hard_use_seconds=limit))
+    h.enters("wire", s.forge(s.peer(tunnel.sa).protect(tunnel.packet, 1), tunnel.sa), PASSED_ONLY)
     s.wait(limit + 2, PASSED_ONLY)
     h.events(PASSED_ONLY)
-    way.carry()
+    tunnel.carry()
 
 
 @check(FIRST, weight=0.5, proved_by=("xfrm-life-last-of-several",))
@@ -319,14 +321,14 @@ def first_of_several(s: Scenario) -> None:
     values = {"hard_packets": 50, "hard_seconds": 500, "hard_use_seconds": 500} | {
         first: 3 if first == "hard_packets" else 20
     }
-    way = _Way(h, _either_way(s), FIRST, lifetime=Lifetime(**values))
-    way.carry(count=2)
+    tunnel = _Tunnel(h, _either_direction(s), FIRST, lifetime=Lifetime(**values))
+    tunnel.carry(count=2)
     s.wait(10, FIRST)
     h.events(FIRST)
-    way.end()
+    tunnel.end()
     s.wait(12, FIRST)
     h.events(FIRST)
-    way.carry()
+    tunnel.carry()
     s.wait(600, FIRST)
     h.events(FIRST)
 
@@ -492,14 +494,14 @@ def lifetime_updated(s: Scenario) -> None:
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
     old = s.draw(st.integers(3, 4))
     kind = s.draw(st.sampled_from(("hard_packets", "soft_packets")))
-    way = _Way(h, _either_way(s), CHANGED, lifetime=Lifetime(**{kind: old}))
-    way.carry(count=s.draw(st.integers(1, 2)))
+    tunnel = _Tunnel(h, _either_direction(s), CHANGED, lifetime=Lifetime(**{kind: old}))
+    tunnel.carry(count=s.draw(st.integers(1, 2)))
     new = old + s.draw(st.integers(2, 3))
     limits = s.draw(st.sampled_from((Lifetime(), Lifetime(hard_packets=new), Lifetime(soft_packets=new))))
-    h.update(s.changed(way.sa, lifetime=limits), CHANGED)
-    s.read(way.sa, CHANGED)
-    way.carry(count=new - 1 - (way.number - int(way.sa.sequence)))
-    way.end()
+    h.update(s.changed(tunnel.sa, lifetime=limits), CHANGED)
+    s.read(tunnel.sa, CHANGED)
+    tunnel.carry(count=new - 1 - (tunnel.number - int(tunnel.sa.sequence)))
+    tunnel.end()
     h.events(CHANGED)
 
 
@@ -508,13 +510,13 @@ def warned_again(s: Scenario) -> None:
     """An SA whose soft limit was told and which gets a later one is told of again when that is reached, and not before."""
     h = HostScenario(s, events=("soft",))
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
-    way = _Way(h, _either_way(s), CHANGED, lifetime=Lifetime(soft_packets=1))
-    way.carry(count=2)
+    tunnel = _Tunnel(h, _either_direction(s), CHANGED, lifetime=Lifetime(soft_packets=1))
+    tunnel.carry(count=2)
     h.events(TOLD)
-    h.update(s.changed(way.sa, lifetime=Lifetime(soft_packets=5)), CHANGED)
-    way.carry(count=2)
+    h.update(s.changed(tunnel.sa, lifetime=Lifetime(soft_packets=5)), CHANGED)
+    tunnel.carry(count=2)
     h.events(CHANGED)
-    way.carry(count=2)
+    tunnel.carry(count=2)
     h.events(CHANGED)
 
 
@@ -522,10 +524,10 @@ def warned_again(s: Scenario) -> None:
 def keys_cannot_change(s: Scenario) -> None:
     """An update with another key is refused, and the SA goes on with its own."""
     h = HostScenario(s)
-    way = _Way(h, _either_way(s), ONLY_LIFETIME)
-    way.carry()
-    h.update(s.changed(way.sa, **s.fresh_keys(way.sa, 5)), ONLY_LIFETIME)
-    way.carry()
+    tunnel = _Tunnel(h, _either_direction(s), ONLY_LIFETIME)
+    tunnel.carry()
+    h.update(s.changed(tunnel.sa, **s.fresh_keys(tunnel.sa, 5)), ONLY_LIFETIME)
+    tunnel.carry()
 
 
 @check(FLUSHED, proved_by=("xfrm-life-flushed-but-outbound",))
@@ -533,19 +535,19 @@ def sas_flushed(s: Scenario) -> None:
     """Behind a flush no SA is there, in either direction; what was there can be made again."""
     h = HostScenario(s)
     s.need("delete_sa", s.caps.delete_sa)
-    ways = [_Way(h, direction, FLUSHED) for direction in ("out", "in")]
-    for way in ways:
-        way.carry()
+    tunnels = [_Tunnel(h, direction, FLUSHED) for direction in ("out", "in")]
+    for tunnel in tunnels:
+        tunnel.carry()
     h.flush("sas", FLUSHED)
-    for way in ways:
-        way.carry()
+    for tunnel in tunnels:
+        tunnel.carry()
     h.counters(FLUSHED)
-    again = s.draw(st.sampled_from(ways))
+    again = s.draw(st.sampled_from(tunnels))
     made = s.changed(again.sa, **s.fresh_keys(again.sa, 9), spi=again.sa.spi ^ 0x3300)
     s.add(made, FLUSHED)
     again.number = 0
-    for way in ways:
-        way.carry(sa=made if way is again else None)
+    for tunnel in tunnels:
+        tunnel.carry(sa=made if tunnel is again else None)
     h.counters(FLUSHED)
 
 

@@ -94,6 +94,18 @@ def drawn(seed: int) -> Capabilities:
         counters=rng.random() < 0.5,
         ways={side: some(rng, WAYS, 0) for side in some(rng, get_args(Side), 0)},
         layouts=some(rng, ("pieces", "room", "shared"), 0),
+        protocols=some(rng, ("ah", "comp"), 0),
+        events=some(rng, ("acquire", "soft", "hard"), 0),
+        fragments=some(rng, ("outside", "inside")),
+        use_lifetimes=rng.random() < 0.5,
+        policy_lifetimes=rng.random() < 0.5,
+        update_sa=rng.random() < 0.5,
+        reserve_spi=rng.random() < 0.5,
+        flush=rng.random() < 0.5,
+        mtus=rng.random() < 0.5,
+        icmp_errors=rng.random() < 0.5,
+        bursts=rng.random() < 0.5,
+        asynchronous=rng.random() < 0.5,
     )
     windows = rng.choice(
         (

@@ -1,0 +1,115 @@
+"""Of a host nothing is asked that is not declared: each step of each check is held against the capabilities."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from espproof.adapters.base import Transcript
+from espproof.adapters.capabilities import Capabilities, HostCapabilities
+from espproof.adapters.case import (
+    AddPolicy,
+    AddSa,
+    AdvanceTime,
+    Case,
+    DeleteSa,
+    Enter,
+    EnterBurst,
+    Entering,
+    FlushPolicies,
+    FlushSas,
+    Host,
+    Mtus,
+    ReadCounters,
+    ReadEvents,
+    ReserveSpi,
+    Step,
+    UpdateSa,
+)
+from espproof.conformance.checks.registry import all_checks
+from espproof.conformance.running.check import run_check, target
+from espproof.conformance.running.tests.test_capability_subsets import Limited, drawn
+from espproof.reference import ip
+
+_PROTOCOLS = {6: "tcp", 17: "udp"}
+
+
+class Asked(Limited):
+    """The reference, which remembers what it was asked beyond its capabilities."""
+
+    def __init__(self, caps: Capabilities) -> None:
+        super().__init__(caps)
+        self.beyond: set[str] = set()
+
+    def execute(self, case: Case) -> Transcript:
+        assert self._caps.host is not None
+        self.beyond |= {lacking for sa in case.sas if (lacking := self._caps.lacks(sa))}
+        if case.host is not None:
+            self.beyond |= set(_beyond_host(self._caps.host, case.host))
+            for step in case.steps:
+                self.beyond |= set(_beyond(self._caps, self._caps.host, step))
+        return super().execute(case)
+
+
+def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
+    if host.key_manager and not can.events:
+        yield "key_manager"
+    if host.mtus != Mtus() and not (can.mtus and host.fragments in can.fragments):
+        yield "mtus"
+
+
+def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[str]:
+    wanted = {
+        AddSa: caps.delete_sa,
+        DeleteSa: caps.delete_sa,
+        AdvanceTime: "seconds" in caps.lifetimes,
+        UpdateSa: can.update_sa,
+        ReserveSpi: can.reserve_spi,
+        ReadCounters: can.counters,
+        ReadEvents: can.events,
+        FlushSas: can.flush,
+        FlushPolicies: can.flush,
+        EnterBurst: can.bursts,
+    }
+    if not wanted.get(type(step), True):
+        yield type(step).__name__
+    if isinstance(step, AddSa | UpdateSa | ReserveSpi) and (lacking := caps.lacks(step.sa)):
+        yield lacking
+    if isinstance(step, AddPolicy) and (lacking := caps.lacks_policy(step.policy)):
+        yield lacking
+    if isinstance(step, EnterBurst) and (step.completions or step.room) and not can.asynchronous:
+        yield "asynchronous"
+    for one in step.packets if isinstance(step, EnterBurst) else [step] if isinstance(step, Enter) else []:
+        yield from _beyond_packet(can, one)
+
+
+def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str]:
+    if one.side == "local" and not can.local:
+        yield "local"
+    if one.mark and not can.marks:
+        yield "marks"
+    if one.segment and (one.side != "plain" or _PROTOCOLS[ip.parse(one.packet).protocol] not in can.segments):
+        yield "segments"
+    if isinstance(one, Entering):
+        return
+    if one.way and one.way not in can.ways.get(one.side, ()):
+        yield f"way {one.way} at {one.side}"
+    if one.layout is not None:
+        asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
+        yield from (f"layout {name}" for name, is_asked in asked.items() if is_asked and name not in can.layouts)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_host_is_asked_for_what_it_declares(seed: int) -> None:
+    """Every check about a host, with capabilities at random; with the first ones a host that can do nothing besides."""
+    caps = drawn(seed)
+    host = caps.host if caps.host is not None and seed else HostCapabilities()
+    adapter = Asked(msgspec.structs.replace(caps, host=host))
+    aim = target(adapter)
+    beyond: dict[str, set[str]] = {}
+    for name, check in all_checks().items():
+        if name.startswith("xfrm"):
+            adapter.beyond = set()
+            run_check(check, adapter, aim, examples=4, seed=seed)
+            beyond |= {name: adapter.beyond} if adapter.beyond else {}
+    assert beyond == {}
