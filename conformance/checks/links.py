@@ -94,7 +94,14 @@ def too_big(sa: Sa, most: int, *, spi: int | None = None, code: int | None = Non
         front = bytes((3, 4 if code is None else code, 0, 0, 0, 0)) + most.to_bytes(2, "big")
     else:
         front = bytes((2, code or 0, 0, 0)) + most.to_bytes(4, "big")
-    body = front + make(*ends, protocol, octets)
-    pseudo = b"" if version == 4 else icmp.pseudo_header(router, us, len(body))
-    body = ip.with_field(body, _CHECKSUM, ip.checksum(pseudo + body))
-    return make(router, us, icmp.PROTOCOL_ICMP if version == 4 else icmp.PROTOCOL_ICMPV6, body)
+    return icmp_packet(router, us, front + make(*ends, protocol, octets))
+
+
+def icmp_packet(source: bytes, destination: bytes, message: bytes) -> bytes:
+    """An ICMP or ICMPv6 message, whose checksum is filled in, on its way between two addresses (network order)."""
+    if len(source) == 4:
+        body = ip.with_field(message, _CHECKSUM, ip.checksum(message))
+        return ip.build_ipv4(source, destination, icmp.PROTOCOL_ICMP, body)
+    pseudo = icmp.pseudo_header(source, destination, len(message))
+    body = ip.with_field(message, _CHECKSUM, ip.checksum(pseudo + message))
+    return ip.build_ipv6(source, destination, icmp.PROTOCOL_ICMPV6, body)

@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
 from espproof.conformance.checks.host import HostScenario
-from espproof.conformance.checks.links import NARROW, LinkedHost
+from espproof.conformance.checks.links import NARROW, LinkedHost, icmp_packet
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import IN_THE_CLEAR
-from espproof.conformance.strategies import packets, upper_layers
+from espproof.conformance.strategies import packets
 from espproof.reference import ip
-from espproof.reference.xfrm import icmp
 
 RETURN = "RFC4301-6.2-return-sa"
 SPECIAL, NOT_FORWARDED = "RFC4301-6.2-special-on-receipt", "RFC4301-6.2-not-forwarded"
@@ -24,7 +23,6 @@ _ROUTERS = {
 }
 _OTHER = {4: "203.0.113.55", 6: "2001:db8:80::55"}
 """Somebody whom no policy is for."""
-_CHECKSUM = slice(2, 4)
 
 
 @check(RETURN, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-icmp-errors-in-the-clear", "xfrm-icmp-errors-discarded"))
@@ -80,11 +78,7 @@ def _pair(s: Scenario) -> tuple[HostScenario, Sa, Sa, int]:
 def _error(s: Scenario, version: int, where: str, destination: bytes, quoted: bytes) -> bytes:
     kind, code = s.draw(st.sampled_from(_KINDS[version]))
     source = ip_address(_ROUTERS[where][version]).packed
-    body = bytes((kind, code)) + bytes(6) + quoted
-    pseudo = b"" if version == 4 else icmp.pseudo_header(source, destination, len(body))
-    body = ip.with_field(body, _CHECKSUM, ip.checksum(pseudo + body))
-    protocol = upper_layers.ICMP if version == 4 else upper_layers.ICMPV6
-    return (ip.build_ipv4 if version == 4 else ip.build_ipv6)(source, destination, protocol, body)
+    return icmp_packet(source, destination, bytes((kind, code)) + bytes(6) + quoted)
 
 
 def _from_other(packet: bytes) -> bytes:

@@ -82,7 +82,8 @@ def _limited(kind: str) -> Make:
         rig.need("lifetime packets", "packets" in rig.caps.lifetimes)
         one = tunnel(rig)
         limited = replace(one.sa, lifetime=Lifetime(**{f"{kind}_packets": 2}))
-        return one.case(*(one.sending,) * 3, _READ, sa=limited)
+        reaching = replace(one.sending, behaviour="whether the packet that reaches a hard limit passes")
+        return one.case(one.sending, reaching, one.sending, _READ, sa=limited)
 
     return make
 

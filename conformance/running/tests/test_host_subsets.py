@@ -1,4 +1,4 @@
-"""Of a host nothing is asked that is not declared: each step of each check is held against the capabilities."""
+"""No false alarm about hosts: nothing is asked that is not declared, and free choices are free."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,7 @@ from espproof.adapters.case import (
     AdvanceTime,
     Case,
     DeleteSa,
+    Emerged,
     Enter,
     EnterBurst,
     Entering,
@@ -22,10 +23,13 @@ from espproof.adapters.case import (
     Mtus,
     ReadCounters,
     ReadEvents,
+    Refused,
     ReserveSpi,
     Step,
+    Unsupported,
     UpdateSa,
 )
+from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.running.check import run_check, target
 from espproof.conformance.running.tests.test_capability_subsets import Limited, drawn
@@ -97,6 +101,32 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
         yield from (f"layout {name}" for name, is_asked in asked.items() if is_asked and name not in can.layouts)
+
+
+class Early(ReferenceAdapter):
+    """A host whose SAs go with the packet that reaches their hard limit, which passes or not."""
+
+    passes = True
+
+    def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
+        emerged = super().enter(step)
+        ended = [one for one in list(self._host.states) if self._host.has_ended(one, self._now)] if self._host else []
+        return emerged if self.passes or not ended else Emerged(packets=())
+
+
+class Earlier(Early):
+    passes = False
+
+
+@pytest.mark.parametrize("kind", [Early, Earlier])
+def test_when_an_sa_ends_is_left_open(kind: type[Early]) -> None:
+    """With the packet that reaches its limit or with the next one; checks about what a key manager is told take both."""
+    adapter = kind()
+    aim = target(adapter)
+    for name, check in all_checks().items():
+        if name.startswith("xfrm-life"):
+            result = run_check(check, adapter, aim, examples=20, seed=3)
+            assert not result.counterexamples, (name, result.counterexamples[0].message)
 
 
 @pytest.mark.parametrize("seed", range(6))
