@@ -140,8 +140,8 @@ def _burst(**fields: Any) -> Callable[[Rig], Case]:
 
 
 def _too_long(place: Literal["outside", "inside"]) -> Callable[[Rig], Case]:
-    """Three packets into a tunnel over a narrow wire: one that fits, one that is to be cut up, one that must not be; none is
-    longer, protected or not, than everybody handles."""
+    """Three packets into a tunnel over a narrow wire: one that fits, one that is to be cut up, one that must not be; none
+    is longer, protected or not, than everybody handles."""
 
     def make(rig: Rig) -> Case:
         tunnel = key_manager.tunnel(rig)
