@@ -80,6 +80,12 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-8.2.1-pmtu-ipv6", "RFC4301-8.2.1-pmtu-ipv6-least"),
     ),
     defect(
+        "xfrm-mtu-message-quotes-all", "ours", "xfrm-mtu",
+        "the message has the whole packet in it, and is longer than what every IPv6 path carries",
+        ("xfrm.icmp", "_QUOTED = {4: 576, 6: 1280}\n", "_QUOTED = {4: 576, 6: 65535}\n"),
+        breaks=("RFC4301-8.2.1-pmtu-ipv6",),
+    ),
+    defect(
         "xfrm-mtu-message-to-the-far-end", "ours", "xfrm-mtu",
         "the message goes to where the packet was going",
         ("xfrm.icmp", "        return ip.build_ipv4(source, parsed.source, ",

@@ -3,7 +3,8 @@
 Fragments that leave are put together as their receiver does it, and judged as one packet; by themselves they are held
 against the size that they may have, which the reference's pieces show. A message is judged field by field: who it is for,
 type, code and MTU; left open are its source (an address of the host's), how much of the packet it quotes (the header and
-eight octets at least), and whether that is as it came or as it was to leave.
+eight octets at least, of ICMPv6 no more than makes 1280 in all: RFC 4443 2.4), and whether that is as it came or as it was
+to leave.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from espproof.reference import ip
 from espproof.reference.errors import Malformed
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.xfrm import icmp
+from espproof.reference.xfrm.mtu import IPV6_LEAST
 
 Judged = Iterator[tuple[str | None, str]]
 Wholes = list[tuple[EmergedPacket, tuple[bytes, ...]]]
@@ -120,6 +122,8 @@ def judge_message(got: bytes, want: bytes, host: Host) -> Judged:
         yield None, f"the message has code {is_.payload[1]}, expected {should.payload[1]}"
     if said.mtu != right.mtu:
         yield None, f"the message tells an MTU of {said.mtu}, expected {right.mtu}"
+    if should.version == 6 and len(got) > IPV6_LEAST:
+        yield None, f"the message has {len(got)} octets, expected no more than {IPV6_LEAST}"
     yield from _quoted(said.quoted, right.quoted, should.version)
 
 

@@ -65,7 +65,9 @@ def df_clear(s: Scenario) -> None:
     h.counters(about)
 
 
-@check(IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up", "xfrm-mtu-padding-forgotten"))
+@check(
+    IPV6, weight=2.0, proved_by=("xfrm-mtu-ipv6-cut-up", "xfrm-mtu-padding-forgotten", "xfrm-mtu-message-quotes-all")
+)
 def ipv6(s: Scenario) -> None:
     """IPv6: as IPv4 with DF."""
     h = LinkedHost(s, wire=WIDE)
