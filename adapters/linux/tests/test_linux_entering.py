@@ -1,5 +1,6 @@
 """How a packet is to enter a Linux host: what its agent is asked for, and what no way in can do."""
 
+import os
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from espproof.adapters.linux.answers import ways
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.entering import entering
 from espproof.adapters.linux.inside.senders import Made, Unsendable
+from espproof.adapters.linux.inside.stack import How, Stack, Unasked
 from espproof.conformance.strategies import packets, upper_layers
 
 _PACKET = Octets(packets.build(packets.Recipe(length=9000), *packets.hosts(4, "out")))
@@ -102,3 +104,30 @@ class TestMade:
         """Octets without a header."""
         with pytest.raises(Unsendable):
             Made(octets, whole=False)
+
+
+class _Halves(Stack):
+    """Hands nothing over, and fails at the packets that say so."""
+
+    def __init__(self) -> None:
+        """Without devices."""
+
+    def _hand_over(self, side: str, packet: bytes, how: How) -> None:
+        if packet == b"unasked":
+            raise Unasked("that")
+        if packet == b"wrong":
+            raise ValueError(packet)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_either_of_two_processes_cannot_hand_over_is_told(place: int) -> None:
+    """And the processors are as they were."""
+    allowed = os.sched_getaffinity(0)
+    burst = [("plain", b"right", How())] * 2
+    two = (sorted(allowed) * 2)[:2]
+    _Halves()._take_on_two(burst, two)
+    for packet, error in ((b"unasked", Unasked), (b"wrong", (ValueError, RuntimeError))):
+        with pytest.raises(error):
+            _Halves()._take_on_two([*burst[:place], ("plain", packet, How()), *burst[place + 1 :]], two)
+    assert os.sched_getaffinity(0) == set(two)
+    os.sched_setaffinity(0, allowed)
