@@ -5,7 +5,6 @@ from espproof.adapters.seeded.model import defect
 _TOGETHER = "            return _in_fewer([one for each in arrivals for one in self._enters(each, now)])\n"
 _WHEN = "        if not order and not room:\n"
 _LOOP = "            emerged: list[Emerging] = []\n            for each in arrivals:\n"
-_INIT = "        self._room = 0\n"
 _STILL = "    new = one.packet.state.entry.state.replay.check(one.number) is ReplayVerdict.NEW\n"
 _SEQ = "    return None if new else Counter.IN_STATE_SEQ_ERROR\n"
 _GONE = "    gone = not host.states.has(state) or host.has_ended(state, one.packet.now)\n"

@@ -30,7 +30,7 @@ _LEAST_PIECE = 8
 """Octets of payload in a fragment that is not the last."""
 _COPIED = 0x80
 _END_OF_OPTIONS, _NO_OPERATION = 0, 1
-_DONT_FRAGMENT, _MORE_FRAGMENTS, _OFFSET = 0x4000, 0x2000, 0x1FFF
+_MORE_FRAGMENTS, _OFFSET = 0x2000, 0x1FFF
 
 
 class Links(NamedTuple):
@@ -100,11 +100,6 @@ def must_be_cut_inside(bundle: Iterable[State]) -> bool:
 
 
 # --------------------------------------------------------------------------------------------------------- fragments
-
-
-def may_be_cut(packet: ip.Packet) -> bool:
-    """Whether a router may cut it up."""
-    return not packet.dont_fragment
 
 
 def fragments(packet: bytes, mtu: int, identification: int) -> list[bytes]:

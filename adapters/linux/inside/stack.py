@@ -107,10 +107,6 @@ def silence_icmp() -> None:
             file.write("0")
 
 
-class Untaken(Exception):
-    """A device does not take a super-packet of this kind."""
-
-
 class Stack(Gateway):
     """The devices of a gateway, around policies that nobody but the case gives."""
 
