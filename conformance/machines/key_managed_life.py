@@ -25,10 +25,12 @@ class KeyManagedLife(HostLife):
         self._h.events(self._about)
 
     def _moves(self) -> list[Callable[[], None]]:
-        moves = [*super()._moves(), self._read, self._send, self._reserve]
+        can = self._h.caps
+        moves = [*super()._moves(), self._read, self._send]
+        moves += [self._reserve] if can.reserve_spi and can.update_sa else []
         moves += [self._complete, self._send_to_reserved] if self._coming else []
-        moves += [self._update] if self._there else []
-        moves += [self._flush] if len(self._there) > 1 else []
+        moves += [self._update] if self._there and can.update_sa else []
+        moves += [self._flush] if len(self._there) > 1 and can.flush else []
         return moves
 
     def _read(self) -> None:

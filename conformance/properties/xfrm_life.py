@@ -603,7 +603,7 @@ def two_ends_rekey(s: Scenario) -> None:
             for old in (out, into)
         )
         late = [s.peer(into).protect(here, 20 + number) for number in range(2)]
-        if s.draw(st.booleans()):
+        if s.draw(st.booleans()) and h.caps.reserve_spi and h.caps.update_sa:
             h.reserve(new_in, REPLACED)
             carry(into)
             h.update(new_in, REPLACED)
