@@ -6,6 +6,7 @@ be told or not.
 """
 
 from collections.abc import Collection
+from ipaddress import ip_interface
 
 from espproof.adapters.case import Event, Events, TrafficSelector
 from espproof.conformance.oracle.compare import event
@@ -44,18 +45,29 @@ def _is_the_same(got: Event, want: Event) -> bool:
         got.kind == want.kind
         and _fits(got.sa, want.sa)
         and _fits(got.policy, want.policy)
-        and _fits(got.source, want.source)
-        and _fits(got.destination, want.destination)
+        and _fits(_number(got.source), _number(want.source))
+        and _fits(_number(got.destination), _number(want.destination))
         and (got.flow is None or want.flow is None or _is_the_flow(got.flow, want.flow))
     )
 
 
-def _fits(got: str | None, want: str | None) -> bool:
+def _fits(got: object, want: object) -> bool:
     return got is None or got == want
 
 
 def _is_the_flow(got: TrafficSelector, want: TrafficSelector) -> bool:
-    ports = zip((got.source_ports, got.destination_ports), (want.source_ports, want.destination_ports), strict=True)
-    return (got.version, got.source, got.destination, got.protocol) == (
-        want.version, want.source, want.destination, want.protocol,
-    ) and all(is_ is None or is_ == should for is_, should in ports)  # fmt: skip
+    return got.version == want.version and all(
+        map(
+            _fits,
+            (_number(got.source), _number(got.destination), got.protocol, got.source_ports, got.destination_ports),
+            (_number(want.source), _number(want.destination), want.protocol, want.source_ports, want.destination_ports),
+        )
+    )
+
+
+def _number(text: str | None) -> object:
+    """An address however it is written, with the length of its prefix or without."""
+    try:
+        return text and ip_interface(text)
+    except ValueError:
+        return text

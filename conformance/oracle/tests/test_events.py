@@ -29,6 +29,8 @@ def wrong(got: tuple[Event, ...], want: tuple[Event, ...], kinds: tuple[str, ...
         ((Event(kind="acquire"),), (ASKED,)),
         ((Event(kind="acquire", policy="p", flow=TrafficSelector(
             version=4, source="192.0.2.1", destination="192.0.2.2", protocol=17)),), (ASKED,)),
+        ((Event(kind="acquire", flow=TrafficSelector(version=4, destination="192.0.2.2/32")),), (ASKED,)),
+        ((Event(kind="acquire", source="2001:DB8:0::1"),), (Event(kind="acquire", policy="p", source="2001:db8::1"),)),
     ],
     ids=str,
 )  # fmt: skip
