@@ -40,6 +40,8 @@ from espproof.reference import ip
 from espproof.reference.xfrm.policy import flow_of
 
 EventKind = Literal["acquire", "soft", "hard"]
+REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
+"""A choice that is left open."""
 
 
 class HostScenario:

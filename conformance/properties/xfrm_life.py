@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.adapters.case import HostDirection, Lifetime, PolicyLifetime, Sa, Side
-from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.host import REACHES_LIMIT, HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.machines.key_managed_life import KeyManagedLife
@@ -59,7 +59,7 @@ class _Tunnel:
     def end(self) -> None:
         """The packet that reaches a hard limit, and two that come too late: at the latest the second of them finds the SA
         gone, and asks for another."""
-        self.carry(behaviour="whether the packet that reaches a hard limit passes")
+        self.carry(behaviour=REACHES_LIMIT)
         self.carry(count=2)
 
 

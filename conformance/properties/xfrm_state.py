@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Lifetime
-from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.host import REACHES_LIMIT, HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import counter_rule
@@ -128,7 +128,8 @@ def hard_limits(s: Scenario) -> None:
     h.policy("out" if direction == "out" else "forward", packet, h.template(sa), about=about)
     for number in range(1, limit + 2):
         sent = packet if direction == "out" else s.peer(sa).protect(packet, number)
-        h.enters("plain" if direction == "out" else "wire", sent, about)
+        behaviour = REACHES_LIMIT if number == limit else ""
+        h.enters("plain" if direction == "out" else "wire", sent, about, behaviour=behaviour)
         h.counters(about)
 
 

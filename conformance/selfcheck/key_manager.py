@@ -29,7 +29,7 @@ from espproof.adapters.case import (
     TrafficSelector,
     UpdateSa,
 )
-from espproof.conformance.checks.host import EventKind
+from espproof.conformance.checks.host import REACHES_LIMIT, EventKind
 from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig
 from espproof.conformance.strategies import packets
 
@@ -82,7 +82,7 @@ def _limited(kind: str) -> Make:
         rig.need("lifetime packets", "packets" in rig.caps.lifetimes)
         one = tunnel(rig)
         limited = replace(one.sa, lifetime=Lifetime(**{f"{kind}_packets": 2}))
-        reaching = replace(one.sending, behaviour="whether the packet that reaches a hard limit passes")
+        reaching = replace(one.sending, behaviour=REACHES_LIMIT)
         return one.case(one.sending, reaching, one.sending, _READ, sa=limited)
 
     return make
