@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from espproof.adapters.linux.netlink import xfrm
 
@@ -27,6 +27,8 @@ _PIPE, _F_SETPIPE_SZ = 1 << 18, 1031
 _PLACE = "/run"
 LOCAL = ("udp", "more", "splice")
 """Ways of the host's own packets."""
+Seen = Callable[[], bytes]
+"""What whoever has the same memory sees in a packet now: a cipher may write in it after it was sent."""
 
 
 class Unsendable(Exception):
@@ -87,8 +89,8 @@ class Made:
             raise RuntimeError(f"bind to {self.ends[0]} port {self.ports[0]}: {error.strerror}") from error
 
 
-def send(packet: bytes, way: str, mark: int) -> bytes | None:
-    """A packet of the host's own leaves: of one out of a file, what stands in the file afterwards behind its headers."""
+def send(packet: bytes, way: str, mark: int) -> Seen | None:
+    """A packet of the host's own leaves: of one out of a file, what stands in the file behind its headers when asked."""
     made = Made(packet, whole=True)
     with made.opened(mark) as one:
         made.bind(one)
@@ -102,12 +104,12 @@ def send(packet: bytes, way: str, mark: int) -> bytes | None:
                 one.sendto(part, flags, to)
         else:
             one.sendto(made.content[:1], socket.MSG_MORE, to)
-            return packet[: made.front + 1] + _splice(one, made.content[1:])
-    return packet if way == "splice" else None
+            return _splice(one, packet[: made.front + 1], made.content[1:])
+    return (lambda: packet) if way == "splice" else None
 
 
-def arrive(packet: bytes, mark: int, ports: Collection[int]) -> bytes:
-    """A packet for an SA comes from its peer, out of a file: its headers, and what stands in the file afterwards. `ports`
+def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
+    """A packet for an SA comes from its peer, out of a file: its headers, and what stands in the file when asked. `ports`
     are those that open UDP encapsulation."""
     made = Made(packet, whole=False)
     if made.protocol == _UDP and made.ports[1] not in ports:
@@ -124,7 +126,7 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> bytes:
             one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
         made.bind(one)
         one.connect((made.ends[1], made.ports[1]))
-        return packet[: made.front] + _splice(one, made.content)
+        return _splice(one, packet[: made.front], made.content)
 
 
 def _past_all_policies(version: int) -> bytes:
@@ -132,22 +134,22 @@ def _past_all_policies(version: int) -> bytes:
     return xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=xfrm.OUT).encode()
 
 
-def _splice(one: socket.socket, content: bytes) -> bytes:
-    """Send the pages of a file with that content: what it has afterwards."""
-    with tempfile.TemporaryFile(dir=_PLACE) as file:
-        file.write(content)
-        file.flush()
-        take, put = os.pipe()
-        try:
-            fcntl.fcntl(put, _F_SETPIPE_SZ, _PIPE)
-            os.splice(file.fileno(), put, len(content), offset_src=0)
-            os.splice(take, one.fileno(), len(content))
-        except OSError:  # it is not taken: nothing is sent
-            pass
-        finally:
-            os.close(take)
-            os.close(put)
-        return os.pread(file.fileno(), len(content), 0)
+def _splice(one: socket.socket, front: bytes, content: bytes) -> Seen:
+    """Send the pages of a file with that content: `front`, and what the file has when asked."""
+    file = tempfile.TemporaryFile(dir=_PLACE)  # noqa: SIM115 -- open as long as somebody can ask
+    file.write(content)
+    file.flush()
+    take, put = os.pipe()
+    try:
+        fcntl.fcntl(put, _F_SETPIPE_SZ, _PIPE)
+        os.splice(file.fileno(), put, len(content), offset_src=0)
+        os.splice(take, one.fileno(), len(content))
+    except OSError:  # it is not taken: nothing is sent
+        pass
+    finally:
+        os.close(take)
+        os.close(put)
+    return lambda: front + os.pread(file.fileno(), len(content), 0)
 
 
 def ways(side: str) -> Sequence[str]:

@@ -200,7 +200,8 @@ class Stack(Gateway):
         before = self._counters()
         if _is_of_a_socket(side, how):
             seen = self._socket_sends(side, packet, how)
-            return self._await(before), seen
+            emerged = self._await(before)
+            return emerged, seen() if seen is not None else None
         listener = Listener(self._device(side, how.entry).name) if how.shared else None
         taken = self._put(side, packet, how)
         emerged = self._await(before) if taken else []
@@ -277,8 +278,8 @@ class Stack(Gateway):
         else:
             self._put(side, packet, how)
 
-    def _socket_sends(self, side: str, packet: bytes, how: How) -> bytes | None:
-        """What the other owner of the packet's memory sees afterwards, if there is one."""
+    def _socket_sends(self, side: str, packet: bytes, how: How) -> senders.Seen | None:
+        """What tells, when asked, what the other owner of the packet's memory sees, if there is one."""
         seen = None
         if how.pieces or how.header or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
