@@ -1,6 +1,7 @@
 """Ciphers that finish later: in front of each that an SA uses, the kernel is made to put a queue (cryptd).
 
-Those without integrity (`digest_null`) cannot stand behind one, and stay as they are.
+Those without integrity (`digest_null`) cannot stand behind one, nor those whose names are too long to be asked for; they
+stay as they are.
 """
 
 import errno
@@ -23,13 +24,15 @@ class Later:
         there = crypto.best(_ciphers(), cipher)
         if there is None:
             raise OSError(f"/proc/crypto has no {cipher}")
-        self._netlink.send(crypto.queued(there.driver))
         self._behind.add(cipher)
-        for message in netlink.messages(self._netlink.recv(1 << 16)):
-            if message.errno == errno.EINVAL and "digest_null" in cipher:
+        if (message := crypto.queued(there.driver)) is None:
+            return False
+        self._netlink.send(message)
+        for answer in netlink.messages(self._netlink.recv(1 << 16)):
+            if answer.errno == errno.EINVAL and "digest_null" in cipher:
                 return False
-            if message.errno:
-                raise OSError(message.errno, f"cryptd({there.driver})")
+            if answer.errno:
+                raise OSError(answer.errno, f"cryptd({there.driver})")
         now = crypto.best(_ciphers(), cipher)
         if now is None or not now.finishes_later:
             raise OSError(f"cryptd({there.driver}) is not taken for {cipher}")

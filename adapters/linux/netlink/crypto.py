@@ -12,6 +12,8 @@ _NEWALG = 0x10
 _AEAD, _MASK = 3, 0xF
 """`CRYPTO_ALG_TYPE_AEAD`, `CRYPTO_ALG_TYPE_MASK`."""
 _ALGORITHM = struct.Struct("=64s64s64sIIII")
+_MOST = 63
+"""Octets of a name (`CRYPTO_MAX_NAME`, of which the last is 0)."""
 _HEADER = struct.Struct("=IHHII")
 
 
@@ -37,8 +39,12 @@ def best(text: str, name: str) -> Cipher | None:
     return max((one for one in ciphers(text) if one.name == name), key=lambda one: one.priority, default=None)
 
 
-def queued(driver: str, sequence: int = 1) -> bytes:
-    """The message that asks for the same cipher behind a queue (cryptd), which is taken in its place."""
-    body = _ALGORITHM.pack(b"", f"cryptd({driver})".encode(), b"", _AEAD, _MASK, 0, 0)
+def queued(driver: str, sequence: int = 1) -> bytes | None:
+    """The message that asks for the same cipher behind a queue (cryptd), which is taken in its place. None for one whose
+    name has no room in it."""
+    name = f"cryptd({driver})".encode()
+    if len(name) > _MOST:
+        return None
+    body = _ALGORITHM.pack(b"", name, b"", _AEAD, _MASK, 0, 0)
     flags = netlink.REQUEST | netlink.ACK | netlink.CREATE
     return _HEADER.pack(_HEADER.size + len(body), _NEWALG, flags, sequence, 0) + body

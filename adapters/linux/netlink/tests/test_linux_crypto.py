@@ -28,6 +28,14 @@ def test_the_best_of_a_name_is_taken() -> None:
 
 def test_the_question() -> None:
     """One message with `struct crypto_user_alg`, which names the driver."""
-    (message,) = netlink.messages(crypto.queued("authenc(hmac(md5),cbc(aes))", sequence=7))
+    question = crypto.queued("authenc(hmac(md5),cbc(aes))", sequence=7)
+    assert question is not None
+    (message,) = netlink.messages(question)
     assert (message.type, message.sequence, len(message.payload)) == (0x10, 7, 208)
     assert message.payload[64:128].rstrip(b"\0") == b"cryptd(authenc(hmac(md5),cbc(aes)))"
+
+
+def test_names_without_room() -> None:
+    """With its last 0 a name has 64 octets."""
+    assert crypto.queued("x" * 55) is not None
+    assert crypto.queued("authencesn(hmac(sha1-generic),rfc3686(ctr(aes-generic)))") is None
