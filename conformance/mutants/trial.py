@@ -29,6 +29,7 @@ SECONDS = 120.0
 REFERENCE = "espproof.reference"
 
 OWN_TESTS = {
+    "ah": ("ah",),
     "audit": ("audit", "endpoint"),
     "algorithms": ("algorithm_table", "transforms"),
     "drops": ("endpoint",),

@@ -111,7 +111,7 @@ def df_of_the_sa(s: Scenario) -> None:
     h.counters(FRAGMENT)
 
 
-@check(FRAGMENT, SILENT, weight=2.0, proved_by=("xfrm-mtu-inside-without-room",))
+@check(FRAGMENT, weight=2.0, proved_by=("xfrm-mtu-inside-without-room",))
 def cut_up_inside(s: Scenario) -> None:
     """Where it is configured so, the pieces are made first, and each is protected by itself."""
     h = LinkedHost(s, wire=NARROW + WIDE, fragments="inside")

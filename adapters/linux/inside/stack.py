@@ -139,8 +139,8 @@ class Stack(Gateway):
         addresses: Sequence[str],
         wire: Sequence[str],
         blocked: Sequence[str],
-        mtus: Sequence[int | None],
-        key_manager: bool,
+        mtus: Sequence[int | None] = _ANY,
+        key_manager: bool = False,
     ) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
         key manager that listens the kernel asks for SAs, and keeps larval ones."""

@@ -68,7 +68,7 @@ def test_trials() -> None:
     """A right module survives, a wrong one is killed by who sees it, in the order in which they are asked."""
     same = Mutant("lifetime", "", "", "", LIFETIME)
     counts = lifetime("octets + more <= self.hard_octets", "more <= self.hard_octets")
-    breaks = lifetime("UNLIMITED = Lifetime()", "UNLIMITED = Lifetime(1, 2, 3, 4, 5, 6, 7)")
+    breaks = lifetime("UNLIMITED = Lifetime()", "UNLIMITED = Lifetime(1, 2, 3, 4, 5, 6, 7, 8, 9)")
     edge = lifetime("octets + more <= self.hard_octets", "octets + more < self.hard_octets")
     outcomes = {one.mutant: one.killed_by for one in trial.trials([same, counts, breaks], ["vectors"], 2)}
     assert outcomes == {same: "", counts: "vectors", breaks: "vectors"}
