@@ -1,11 +1,13 @@
 """Every MUST and SHOULD has a check or a reason why it has none, a check tries what it names, and a defect proves it."""
 
+import os
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
-from espproof.adapters.case import Case
+from espproof.adapters.case import Case, CaseFile, from_json, to_json
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import DEFECTS, SeededAdapter
 from espproof.conformance.checks import coverage
@@ -77,15 +79,15 @@ def test_a_check_is_proved_by_defects_of_its_family(check: Check) -> None:
 
 
 @pytest.mark.parametrize("check", [check for check in CHECKS if check.proved_by], ids=lambda check: check.id)
-def test_a_check_catches_the_defects_that_prove_it(check: Check) -> None:
+def test_a_check_catches_the_defects_that_prove_it(check: Check, folder: Path) -> None:
     """Each check has been seen to fail, and still does, on a requirement that it verifies and that the defect breaks."""
     for name in check.proved_by:
         own = set(check.verifies).intersection(DEFECTS[name].breaks)
-        assert any(own & shown for shown in shows(check, name)), name
+        assert any(own & shown for shown in shows(folder, check, name)), name
 
 
 @pytest.mark.parametrize("name", [name for name in DEFECTS if name not in HOLES])
-def test_a_defect_is_found_on_what_it_breaks(name: str) -> None:
+def test_a_defect_is_found_on_what_it_breaks(name: str, folder: Path) -> None:
     """On each of these requirements, by a check that verifies it. Which seed does it depends on Hypothesis' version."""
     breaks = DEFECTS[name].breaks
     assert breaks
@@ -93,16 +95,16 @@ def test_a_defect_is_found_on_what_it_breaks(name: str) -> None:
     for requirement in breaks:
         checks = [check for check in CHECKS if requirement in check.verifies and not check.records]
         checks.sort(key=lambda check: (name not in check.proved_by, check.family != DEFECTS[name].family))
-        seen = (shown for seed in SEEDS for check in checks for shown in shows(check, name, (seed,)))
+        seen = (shown for seed in SEEDS for check in checks for shown in shows(folder, check, name, (seed,)))
         assert any(requirement in shown for shown in seen), requirement
 
 
 @pytest.mark.parametrize("name", [name for name in DEFECTS if set(DEFECTS[name].breaks) & set(RIGHT_PACKET)])
-def test_what_right_packets_show_is_broken_by_no_other_packet(name: str) -> None:
+def test_what_right_packets_show_is_broken_by_no_other_packet(name: str, folder: Path) -> None:
     """No finding is about such a requirement: a defect breaks it when every packet that turns out wrong would show it."""
     breaks = set(DEFECTS[name].breaks)
     for check in ("format.opens", "crypto.known-iv"):
-        for shown in shows(all_checks()[check], name, seeds=(1,)):
+        for shown in shows(folder, all_checks()[check], name, seeds=(1,)):
             assert not shown or shown & breaks, (check, shown)
 
 
@@ -112,16 +114,33 @@ def test_what_is_demanded_is_proved() -> None:
     assert [one.requirement.id for one in verified if not one.proved_by] == []
 
 
-def shows(check: Check, name: str, seeds: tuple[int, ...] = SEEDS) -> Iterator[frozenset[str]]:
+def shows(folder: Path, check: Check, name: str, seeds: tuple[int, ...] = SEEDS) -> Iterator[frozenset[str]]:
     """What each case of a check shows a seeded defect not to meet."""
     adapter = SeededAdapter(name)
     like_the_reference = adapter.capabilities() == ReferenceAdapter().capabilities()
     for seed in seeds:
-        for case in drawn(check.id, seed, "reference" if like_the_reference else name):
+        for case in drawn(folder, check.id, seed, "reference" if like_the_reference else name):
             yield broken(case, adapter)
 
 
-@cache
-def drawn(check: str, seed: int, target_of: str) -> tuple[Case, ...]:
+@lru_cache(maxsize=50)
+def drawn(folder: Path, check: str, seed: int, target_of: str) -> tuple[Case, ...]:
+    """The cases of a check, drawn once for all processes that test."""
+    kept = folder / f"{check}-{seed}-{target_of}.json"
+    if kept.exists():
+        return from_json(kept.read_bytes(), CaseFile).cases
     adapter = ReferenceAdapter() if target_of == "reference" else SeededAdapter(target_of)
-    return proof.drawn(all_checks()[check], target(adapter), examples=100, seed=seed)
+    cases = proof.drawn(all_checks()[check], target(adapter), examples=100, seed=seed)
+    made = kept.with_suffix(f".{os.getpid()}")
+    made.write_bytes(to_json(CaseFile(version=1, cases=cases)))
+    made.replace(kept)
+    return cases
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that all processes of a run share."""
+    mine = tmp_path_factory.getbasetemp()
+    shared = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / "drawn"
+    shared.mkdir(exist_ok=True)
+    return shared

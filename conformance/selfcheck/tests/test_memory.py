@@ -1,8 +1,9 @@
 """`espproof check --memory`: whoever keeps something of each packet that is dropped is found out, and nobody else."""
 
+import gc
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,11 +76,14 @@ class WarmsUp(Leaks):
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows of 1,000 packets, and a floor that fits them."""
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Windows of 1,000 packets, and a floor that fits them. What other tests have left is not collected each time."""
     monkeypatch.setattr(memory, "WINDOW", 1000)
     monkeypatch.setattr(memory, "WINDOW_SECONDS", 600.0)
     monkeypatch.setattr(memory, "LEAST", 1 << 14)
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def weighed(adapter: ReferenceAdapter, kinds: Sequence[str]) -> dict[str, Weighed]:
