@@ -102,8 +102,9 @@ def together_in(s: Scenario) -> None:
     number = 0
     for _ in range(s.draw(st.integers(1, 3))):
         arriving: list[bytes] = []
-        kinds = st.sampled_from(("right", "right", "twice", "forged", "nobody", "plain"))
-        for kind in s.draw(st.lists(kinds, min_size=2, max_size=8)):
+        kind_of_each = st.sampled_from(("right", "right", "twice", "forged", "nobody", "plain"))
+        kinds = s.draw(st.lists(kind_of_each, min_size=2, max_size=8))
+        for kind in kinds:
             which = s.draw(st.integers(0, 1))
             sa, version = two[which]
             number += 1
@@ -116,7 +117,7 @@ def together_in(s: Scenario) -> None:
                 "nobody": [s.peer_of(sa, spi=sa.spi ^ 0x0110).protect(inside, number)],
                 "plain": [plain],
             }[kind]
-        h.together(_wire(arriving), BURST)
+        h.together(_wire(arriving), DUPLICATE if "twice" in kinds else BURST)
         h.counters(DROPPED_COUNTED_ONCE)
     sa, version = two[0]
     last = s.peer(sa).protect(h.incoming(version, protocol=_PROTOCOLS[0]), number + 1)

@@ -120,11 +120,12 @@ def cut_up_inside(s: Scenario) -> None:
     s.need("IPv4 inside", 4 in s.versions(sa))
     assert h.wire is not None
     packet = h.outgoing(4)
-    h.policy("out", packet, h.template(sa), about=FRAGMENT)
+    about = s.draw(st.sampled_from((FRAGMENT, SILENT)))
+    h.policy("out", packet, h.template(sa), about=about)
     most = h.room(packet, [sa], h.wire)
     for _ in range(s.draw(st.integers(1, 2))):
-        h.enters("plain", h.of_size(4, h.near(most, s.caps.max_packet), extensions=_options(s)), FRAGMENT)
-    h.counters(FRAGMENT)
+        h.enters("plain", h.of_size(4, h.near(most, s.caps.max_packet), extensions=_options(s)), about)
+    h.counters(about)
 
 
 @check(IPV6, proved_by=("xfrm-mtu-below-1280",))

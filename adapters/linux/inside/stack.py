@@ -232,10 +232,10 @@ class Stack(Gateway):
             last = self._counters()
             seen = sum(one.parts for one in emerged) + _sum(last) - _sum(before)
             lost = _LATE_GLANCES if self._lingers else _LOST_GLANCES
-            self._listens(_QUIET_GLANCES if seen >= expected else lost)
+            heard = self._listens(_QUIET_GLANCES if seen >= expected else lost)
             found = self._emerged(None)
             emerged += found
-            if not found and self._counters() == last:
+            if not (heard or found) and self._counters() == last:
                 return emerged
 
     def _take_on_two(self, burst: Sequence[tuple[str, bytes, How]], processors: Sequence[int]) -> None:
@@ -342,11 +342,13 @@ class Stack(Gateway):
         self._last = self._counters()
         return emerged
 
-    def _listens(self, glances: int) -> None:
-        """Until something can be read, or so many times nothing."""
+    def _listens(self, glances: int) -> bool:
+        """Until something can be read, or so many times nothing; whether there is something, if only for the
+        log."""
         for _ in range(glances):
             if select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], _GLANCE_SECONDS)[0]:
-                return
+                return True
+        return False
 
     def _emerged(self, before: bytes | None) -> list[Emerged]:
         """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
