@@ -195,8 +195,8 @@ class LinuxAdapter(Adapter):
         except ValueError as error:
             raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
-        if self._place is not None and self._place.card:
-            sides = {side: names for side, names in sides.items() if side != "wire"}
+        if self._place is not None and self._place.card:  # it is given whole super-packets, and sums that are begun
+            sides, segments = {side: names for side, names in sides.items() if side == "plain"}, ()
         in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
         return msgspec.structs.replace(
             self._declared.host,
