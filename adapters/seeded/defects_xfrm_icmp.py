@@ -21,6 +21,13 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-6.2-not-forwarded",),
     ),
     defect(
+        "xfrm-icmp-every-message-is-an-error", "ours", "xfrm-icmp",
+        "an echo that carries a packet of a tunnel is let in as if it were an error about it",
+        ("xfrm.icmp", "        return kind[0] not in _NO_ERRORS\n", "        return True\n"),
+        ("xfrm.icmp", " and kind[0] < _FIRST_THAT_IS_NO_ERROR\n", "\n"),
+        breaks=("RFC4301-6.2-not-forwarded",),
+    ),
+    defect(
         "xfrm-icmp-errors-in-the-clear", "ours", "xfrm-icmp",
         "errors leave as what no policy is for",
         ("xfrm.path", '    one.policy = _policy_for(one.host, "out", one.flow, one.packet, one.mark)\n',

@@ -15,8 +15,11 @@ from espproof.reference import ip
 
 RETURN = "RFC4301-6.2-return-sa"
 SPECIAL, NOT_FORWARDED = "RFC4301-6.2-special-on-receipt", "RFC4301-6.2-not-forwarded"
-_KINDS = {4: ((3, 1), (3, 3), (11, 0)), 6: ((1, 0), (1, 4), (3, 0))}
+_Kinds = dict[int, tuple[tuple[int, int], ...]]
+_KINDS: _Kinds = {4: ((3, 1), (3, 3), (11, 0)), 6: ((1, 0), (1, 4), (3, 0))}
 """Type and code: unreachable, and time exceeded."""
+_NO_ERRORS: _Kinds = {4: ((0, 0), (8, 0), (13, 0), (14, 0), (17, 0), (18, 0)), 6: ((128, 0), (129, 0))}
+"""Messages that ask, or answer."""
 _ROUTERS = {
     "near": {4: "203.0.113.99", 6: "2001:db8:70::99"},
     "far": {4: "198.51.100.99", 6: "2001:db8:80::99"},
@@ -68,6 +71,17 @@ def out_of_a_tunnel(s: Scenario) -> None:
     h.counters(kinds[0])
 
 
+@check(NOT_FORWARDED, proved_by=("xfrm-icmp-every-message-is-an-error",))
+def what_is_no_error(s: Scenario) -> None:
+    """A message that asks or answers is traffic like any other, whatever packet it carries."""
+    h, _, back, version = _pair(s)
+    h.policy("forward", h.incoming(version), h.template(back), about=SPECIAL, icmp_errors=True)
+    near = packets.hosts(version, "out")[0]
+    message = _error(s, version, "far", near, h.outgoing(version), _NO_ERRORS)
+    h.enters("wire", s.peer(back).protect(message, 1), NOT_FORWARDED)
+    h.counters(NOT_FORWARDED)
+
+
 def _pair(s: Scenario) -> tuple[HostScenario, Sa, Sa, int]:
     h = HostScenario(s)
     s.need("icmp_errors", h.caps.icmp_errors)
@@ -75,8 +89,8 @@ def _pair(s: Scenario) -> tuple[HostScenario, Sa, Sa, int]:
     return h, out, back, h.version_in(out, back)
 
 
-def _error(s: Scenario, version: int, where: str, destination: bytes, quoted: bytes) -> bytes:
-    kind, code = s.draw(st.sampled_from(_KINDS[version]))
+def _error(s: Scenario, version: int, where: str, destination: bytes, quoted: bytes, kinds: _Kinds = _KINDS) -> bytes:
+    kind, code = s.draw(st.sampled_from(kinds[version]))
     source = ip_address(_ROUTERS[where][version]).packed
     return icmp_packet(source, destination, bytes((kind, code)) + bytes(6) + quoted)
 
