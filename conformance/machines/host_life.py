@@ -16,6 +16,11 @@ MOST_STEPS = 24
 _WAYS: tuple[HostDirection, ...] = ("out", "forward")
 
 
+def spi_of(model: Sa, place: int, made: int) -> int:
+    """One that no other SA of a life has, wherever that leads: some hosts give each number once (RFC 4301 4.1)."""
+    return (place + 1) << 24 | made << 8 | model.spi & 0xFF
+
+
 class HostLife:
     """What is there, and the moves that can be made. `about` is the requirement that the steps are held against."""
 
@@ -60,7 +65,7 @@ class HostLife:
         self._made += 1
         s, model = self._h.s, self._pool[place]
         return s.changed(
-            model, name=f"sa{place}x{self._made}", spi=(model.spi + (self._made << 8)) & 0xFFFFFFFF or 1,
+            model, name=f"sa{place}x{self._made}", spi=spi_of(model, place, self._made),
             **s.fresh_keys(model, self._made),
         )  # fmt: skip
 
