@@ -83,9 +83,12 @@ class HostLife:
         templates = s.draw(st.sampled_from(((), *((h.template(sa),) for sa in fitting))))
         everything: dict[str, Any] = {
             "source": None,
-            "destination": None,
             "protocol": s.draw(st.sampled_from((None, 253, 17))),
         }
+        if (
+            way != "out"
+        ):  # what comes from the wire is not sent back there: a redirect (RFC 4861 8.2) meets policies too
+            everything["destination"] = None
         whose: dict[str, Any] = s.draw(st.sampled_from(({}, {"source": None}, everything)))
         made = h.policy(
             way, packet, *templates, about=self._about, priority=next(self._priorities),
