@@ -8,14 +8,15 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from espproof.adapters.case import Done, Octets, Step, _Step
+from espproof.adapters.case import Done, Octets, Step
+from espproof.adapters.case.steps import StepData
 from espproof.conformance.selfcheck.item import Question
 from espproof.conformance.selfcheck.rig import Flow, Rig, case_of
 
 REFUSE = "answer add_sa with Unsupported (or Refused) unless everything that the SA asks for is there."
 
 
-class Unheard(_Step, tag="espproof-unheard-of", frozen=True, kw_only=True):
+class Unheard(StepData, tag="espproof-unheard-of", frozen=True, kw_only=True):
     """An operation that no adapter knows, as a later suite might send to it; none of those that there are."""
 
     seconds: int
