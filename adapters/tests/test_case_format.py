@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espproof.adapters import case as case_format
 from espproof.adapters.case import (
     AddSa,
     Case,
@@ -197,7 +196,7 @@ def test_what_cannot_be_opened_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that does not tell its size, like a device."""
-    monkeypatch.setattr(case_format, "MAX_FILE", 1000)
+    monkeypatch.setattr("espproof.adapters.case.text.MAX_FILE", 1000)
     path = tmp_path / "large.json"
     path.write_bytes(to_json(CASE) + b" " * 1000)
     for source in (path, Path("/dev/zero")):
