@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Policy, PolicyLifetime, PortRange, Sa, Side, UdpEncapsulation
+from espproof.adapters.case import (
+    AuditField,
+    DeviceHappening,
+    Policy,
+    PolicyLifetime,
+    PortRange,
+    Sa,
+    Side,
+    UdpEncapsulation,
+)
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.xfrm import buffers
 
@@ -80,6 +89,36 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
 
+class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Below ESP is a device that does the cipher of these SAs; that of all others is software's.
+
+    An SA of a cipher, mode and direction that are named is the device's, as long as there is room, unless another inbound
+    SA of the endpoint has its SPI and destination. A packet of such an SA that has IPv4 options or IPv6 extension headers
+    is software's.
+    """
+
+    encryption: dict[str, tuple[int, ...]]
+    """IANA name -> key sizes in octets, the salt not counted; combined-mode algorithms."""
+    inbound: tuple[Mode, ...] = ()
+    outbound: tuple[Mode, ...] = ()
+    esn: bool = False
+    udp: bool = False
+    """SAs with UDP encapsulation too."""
+    most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
+    """How many SAs of a direction there is room for, as long as their destinations are few."""
+    events: tuple[DeviceHappening, ...] = ()
+    """What a case can let befall it."""
+
+    def takes(self, sa: Sa) -> bool:
+        """Whether the cipher of this SA is the device's, if there is room."""
+        return (
+            len(sa.encr_key) in self.encryption.get(sa.encr, ())
+            and sa.mode in (self.inbound if sa.direction == "in" else self.outbound)
+            and (self.esn or not sa.esn)
+            and (self.udp or sa.udp is None)
+        )
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One field per thing that implementations differ in; the defaults are the least that makes an ESP receiver."""
 
@@ -139,6 +178,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`Dropped.reason` is exact, not "unspecified"."""
     host: HostCapabilities | None = None
     """There is a host around ESP, with policies, which cases with a `host` ask."""
+    device: DeviceCapabilities | None = None
+    """There is a device below ESP, which does the cipher where it can."""
 
     def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""

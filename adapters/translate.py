@@ -11,6 +11,8 @@ from typing import Any
 
 from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
+from espproof.reference.offload import stack
+from espproof.reference.offload.niantic import device, port
 from espproof.reference.xfrm import asynchrony, buffers, host, mtu, policy, states
 
 TRUE = SimpleNamespace(
@@ -20,6 +22,12 @@ TRUE = SimpleNamespace(
     ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
+
+OFFLOAD = SimpleNamespace(
+    **vars(TRUE),
+    offload=SimpleNamespace(stack=stack, niantic=SimpleNamespace(device=device, port=port)),
+)
+"""With the devices, which few ask for."""
 
 _address = lru_cache(maxsize=1024)(ip_address)
 """Reading an address costs as much as all the rest of an SA, and there are few."""

@@ -15,6 +15,7 @@ from espproof.adapters.seeded import (
     defects_lives,
     defects_numbers,
     defects_octets,
+    defects_offload,
     defects_packets,
     defects_proofs_algorithms,
     defects_proofs_headers,
@@ -50,6 +51,7 @@ _ALL = (
     *defects_xfrm_way.DEFECTS,
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
+    *defects_offload.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

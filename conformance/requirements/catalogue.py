@@ -67,6 +67,7 @@ FAMILIES = (
     "xfrm-icmp",
     "xfrm-way",
     "xfrm-burst",
+    "offload",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -111,6 +112,8 @@ _DOCUMENTS = (
     "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
     "LINUX.skbuff",
+    "LINUX.xfrm_device",
+    "X550",
 )
 _FIELDS = frozenset(
     {

@@ -137,6 +137,7 @@ def drawn(seed: int) -> Capabilities:
         sequence_start=rng.choice((0, 0, 2)),
         forwards=rng.random() < 0.2,
         host=rng.choice((None, host)),
+        device=None,
         **flags,
     )
 
