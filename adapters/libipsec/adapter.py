@@ -24,7 +24,7 @@ INSTALL = (
 _SHIM = Shim(
     "libipsec",
     Path(__file__).parent,
-    ("shim.c", "associations.c", "instance.c", "layout.c", "outer.c"),
+    ("shim.c", "associations.c", "host.c", "instance.c", "ipv.c", "layout.c", "outer.c"),
     INSTALL,
     flags=(
         f"{LIBRARIES}/libipsec.so.0",

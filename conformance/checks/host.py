@@ -47,12 +47,26 @@ REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
 class HostScenario:
     """A host in the making, around a `Scenario` that it writes into."""
 
-    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = (), events: Sequence[EventKind] = ()) -> None:
-        """With `events`, a key manager is told these."""
+    def __init__(
+        self,
+        s: Scenario,
+        *,
+        blocked: Sequence[HostDirection] = (),
+        events: Sequence[EventKind] = (),
+        forward: bool | None = None,
+    ) -> None:
+        """With `events`, a key manager is told these. `forward`: whether policies have that direction; None for with,
+        where there is the choice. Where nothing passes that no policy is for, all directions are `blocked`."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
         self.caps: HostCapabilities = s.caps.host
+        self.forward = max(self.caps.forward) if forward is None else forward
+        s.need("policies in three directions" if self.forward else "in two", self.forward in self.caps.forward)
+        self.directions: tuple[HostDirection, ...] = ("out", "forward", "in") if self.forward else ("out", "in")
+        if "pass" not in self.caps.unmatched:
+            blocked = self.directions
+        s.need("discard what no policy is for", "discard" in self.caps.unmatched or not blocked)
         self._reqid = s.draw(packets.REQIDS)
         self._policies = 0
         pairs = [pair for version in (4, 6) for pair in packets.GATEWAYS[version]]
@@ -62,9 +76,15 @@ class HostScenario:
             wire=(*(far for _, far in pairs), *far_hosts),
             blocked=tuple(blocked),
             key_manager=bool(events),
+            forward=self.forward,
         )
         for kind in events:
             s.need(f"events {kind}", kind in self.caps.events)
+
+    @property
+    def inward(self) -> HostDirection:
+        """The direction of what comes from the wire for others than the host."""
+        return "forward" if self.forward else "in"
 
     # ---------------------------------------------------------------------------------------------------------- SAs
 
@@ -135,8 +155,18 @@ class HostScenario:
     def enters(self, side: Side, packet: bytes, about: str, **fields: Any) -> bytes:
         """A packet enters, which is returned."""
         self.s.need("packets of the host's own", side != "local" or self.caps.local)
+        self.s.need(
+            "packets in the clear over the wire", side != "wire" or self.caps.clear or self._is_protected(packet)
+        )
         self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
         return packet
+
+    def _is_protected(self, packet: bytes) -> bool:
+        """Whether it is ESP for the host, in UDP or not."""
+        assert self.s.host is not None
+        parsed = ip.parse(packet)
+        ours = str(ip_address(parsed.destination)) in self.s.host.addresses
+        return ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP)
 
     def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:
         """Packets enter before anything is waited for; `fields` are those of `EnterBurst`."""
