@@ -11,7 +11,8 @@ nonce is without the salt (inbound it is right): that is the variant `cpu-gmac`.
 
 The option `udp_encap` is taken for every SA and does something for outbound tunnels; the shim does elsewhere what an
 application has to do. The variant `udp` asks for it in transport mode too, and only sends: inbound no packet comes out of
-an SA with the option, in neither mode, whether UDP is counted as a header or not.
+an SA with the option, as esp_sa_init() (sa.c) has no case for it, and what is to be authenticated and decrypted stays
+without length and place.
 
 On the CPU path the driver of aesni_mb dies with the first packet of AES-XCBC or AES-CMAC beside a cipher other than NULL,
 whoever calls it (report privately first). Which integrity algorithms do that is found out in child processes when the shim

@@ -11,6 +11,7 @@ from espproof.adapters.case import Case, Host, HostDirection, Sa, Selector, Step
 from espproof.conformance.selfcheck import gateways
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
+from espproof.conformance.strategies import packets
 from espproof.reference import ip
 
 Make = Callable[[Rig], Case]
@@ -108,10 +109,12 @@ def _unmatched(fate: str) -> Make:
 
 
 def _in_the_clear(rig: Rig) -> Case:
-    """A packet arrives as it is where a policy asks for protection."""
+    """Two packets arrive as they are: one for which a policy asks for protection, one that no policy is for."""
     flow, sa = gateways.into(rig)
-    adding = gateways.adding(gateways.inward(rig.caps), flow.version, gateways.template(sa))
-    steps = (adding, gateways.enter("wire", flow.plain()))
+    asked, other = flow.plain(), flow.plain(protocol=packets.EXPERIMENTAL + 1)
+    selector = gateways.selector(flow.version, protocol=packets.EXPERIMENTAL)
+    adding = gateways.adding(gateways.inward(rig.caps), flow.version, gateways.template(sa), selector=selector)
+    steps = (adding, gateways.enter("wire", asked), gateways.enter("wire", other))
     return Case(version=1, id=ABOUT, host=_host(rig, sa), sas=(sa,), steps=steps)
 
 
