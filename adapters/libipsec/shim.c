@@ -3,7 +3,7 @@
  * A packet takes the way that it takes in charon with the kernel-libipsec plugin: into a queue of libipsec's processor,
  * through SPD, SAD and ESP, to a callback. What is the caller's business is here the plainest that is right: the outer IP
  * header (the addresses of the SA, its hop limit, DSCP and DF; ECN 0), and the choice of an outbound SA, as the policy in
- * force is always that of the SA which a case names.
+ * force is always that of the SA which a case names. A case with a host has policies of its own: see host.h.
  *
  * Inbound, an SA is brought into its starting state by set_authenticated_seqno(), as traffic would. For the sender there
  * is no such function: its counter is found by watching the context while next_seqno() counts, and then set. Why a packet

@@ -199,6 +199,13 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1.1-ports",),
     ),
     defect(
+        "xfrm-policy-no-port-is-port-zero", "linux 6.1", "xfrm-policy",
+        "a packet that tells no port is taken for one of port 0",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return self.first <= (number or 0) <= self.last\n"),
+        breaks=("RFC4301-4.4.1.3-no-port", "RFC4301-4.4.1.1-fragment-without-ports"),
+    ),
+    defect(
         "xfrm-policy-last-port-left-out", "ours", "xfrm-policy",
         "the last port of a range is not part of it",
         ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",

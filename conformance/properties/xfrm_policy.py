@@ -377,6 +377,23 @@ def no_ports(s: Scenario) -> None:
     visible.policy(h, "out", packet, NO_PORT, selector=selector)(packet)
 
 
+@check(NO_PORT, FRAGMENT, proved_by=("xfrm-policy-no-port-is-port-zero",))
+def none_is_not_zero(s: Scenario) -> None:
+    """Where a packet tells no port it has none: a range from 0 on is not for it either."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
+    last = s.draw(st.sampled_from((0, 1, 1023, 32767)))
+    field = s.choose(("destination_ports", "source_ports"))
+    if s.draw(st.booleans()):
+        about, packet, protocol = FRAGMENT, wire.fragments(whole, (2,))[-1], upper_layers.UDP
+    else:
+        about, packet, protocol = NO_PORT, h.outgoing(version), None
+    selector = h.selector(packet, protocol=protocol, **{field: h.ports(0, last)})
+    visible.policy(h, "out", packet, about, selector=selector)(packet)
+
+
 @check(ICMP, proved_by=("xfrm-policy-code-not-compared",))
 def icmp_types(s: Scenario) -> None:
     """ICMP by type, or by type and code."""
