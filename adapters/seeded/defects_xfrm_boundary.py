@@ -50,7 +50,7 @@ DEFECTS: tuple[Defect, ...] = (
          "        return None if through and fate is Counter.IN_NO_POLS else fate\n"),
         ("xfrm.boundary", "from espproof.reference.xfrm.host import",
          "from espproof.reference.xfrm.counters import Counter\nfrom espproof.reference.xfrm.host import"),
-        breaks=("RFC4301-5-no-policy-discarded", "LINUX.xfrm_proc-inbound-no-pols"),
+        breaks=("LINUX.xfrm_proc-inbound-no-pols",),
     ),
     defect(
         "xfrm-boundary-passes-outwards", "ours", "xfrm-boundary",

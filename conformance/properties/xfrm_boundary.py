@@ -6,6 +6,7 @@ from espproof.adapters.case import HostDirection, Policy, TrafficSelector
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.machines.host_life import HostLife
 from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
 from espproof.conformance.strategies import packets
 from espproof.reference import ip
@@ -108,6 +109,12 @@ def in_the_clear(s: Scenario) -> None:
     h.policy("in", packet, about=CONSULTED, action=s.draw(st.sampled_from(("allow", "block"))))
     h.enters("wire", packet, CONSULTED)
     h.counters(CONSULTED)
+
+
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-boundary-forwarded-in-the-clear",))
+def random_life(s: Scenario) -> None:
+    """Policies and SAs come and go while packets go through, in any order; inward no two policies are for one packet."""
+    HostLife(_host(s, blocked=s.draw(st.booleans())), CONSULTED, apart=True).walk()
 
 
 @check(FLUSHED, proved_by=("xfrm-boundary-flushed-outwards",))
