@@ -64,8 +64,9 @@ class HostScenario:
         self.forward = max(self.caps.forward) if forward is None else forward
         s.need("policies in three directions" if self.forward else "in two", self.forward in self.caps.forward)
         self.directions: tuple[HostDirection, ...] = ("out", "forward", "in") if self.forward else ("out", "in")
-        if "pass" not in self.caps.unmatched:
-            blocked = self.directions
+        blocked = (
+            [one for one in blocked if one in self.directions] if "pass" in self.caps.unmatched else self.directions
+        )
         s.need("discard what no policy is for", "discard" in self.caps.unmatched or not blocked)
         self._reqid = s.draw(packets.REQIDS)
         self._policies = 0
@@ -129,6 +130,7 @@ class HostScenario:
 
     def set(self, policy: Policy, about: str, *, replace: bool = False) -> None:
         """Put a policy in."""
+        self.s.need("policies for what is forwarded", policy.direction in self.directions)
         lacking = self.s.caps.lacks_policy(policy)
         self.s.need(str(lacking), lacking is None)
         self.s.step(AddPolicy(policy=policy, replace=replace, requirement=about))
