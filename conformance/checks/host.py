@@ -157,24 +157,28 @@ class HostScenario:
     def enters(self, side: Side, packet: bytes, about: str, **fields: Any) -> bytes:
         """A packet enters, which is returned."""
         self.s.need("packets of the host's own", side != "local" or self.caps.local)
-        self.s.need(
-            "packets in the clear over the wire", side != "wire" or self.caps.clear or self._is_protected(packet)
-        )
+        self._need_clear(side, packet)
         self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
         return packet
 
-    def _is_protected(self, packet: bytes) -> bool:
-        """Whether it is ESP for the host, in UDP or not."""
+    def _need_clear(self, side: Side, packet: bytes) -> None:
+        """What comes over the wire and is no ESP for the host, in UDP or not, is not every host's business."""
+        if side != "wire" or self.caps.clear:
+            return
         assert self.s.host is not None
         parsed = ip.parse(packet)
         ours = str(ip_address(parsed.destination)) in self.s.host.addresses
-        return ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP)
+        protected = ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP)
+        self.s.need("packets in the clear over the wire", protected)
 
     def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:
         """Packets enter before anything is waited for; `fields` are those of `EnterBurst`."""
         self.s.need("bursts", self.caps.bursts)
         self.s.need("asynchronous", self.caps.asynchronous or not fields)
-        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in burst)
+        entering = list(burst)
+        for side, packet in entering:
+            self._need_clear(side, packet)
+        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in entering)
         self.s.step(EnterBurst(packets=packets, requirement=about, **fields))
 
     def outgoing(self, version: int, **fields: Any) -> bytes:
