@@ -46,7 +46,23 @@ class ReplayWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a host around ESP has of an SPD, beside policies with prefixes, protocols, priorities and templates."""
+    """What a host around ESP has of an SPD, beside policies with prefixes and protocols that lead to SAs."""
+
+    forward: tuple[bool, ...] = (True,)
+    """False: hosts whose policies have two directions, without "forward"; True: with it."""
+    actions: tuple[Literal["protect", "bypass", "discard"], ...] = ("protect", "bypass", "discard")
+    """What policies can say."""
+    unmatched: tuple[Literal["pass", "discard"], ...] = ("pass", "discard")
+    """What can become of packets that no policy is for, in all directions of a case."""
+    clear: bool = True
+    """What arrives over the wire without protection is held against the policies."""
+    priorities: Annotated[int, msgspec.Meta(ge=1, le=2**32)] = 2**32
+    """How many priorities there are, from 0."""
+    templates: tuple[Literal["spi", "any", "several", "optional"], ...] = ("spi", "any", "several", "optional")
+    """What templates can say besides mode, request id and a tunnel's ends: the SPI; the request id 0, which is any of what
+    arrives; that there are several; that one is optional."""
+    sa_selectors: bool = True
+    """With `selectors`, SAs of a host have some too, besides the policies."""
 
     ports: Literal["none", "masks", "ranges"] = "none"
     """Ports (and ICMP types and codes) in selectors: by value and mask, or any range."""
@@ -210,7 +226,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return "host"
         others = {one.protocol for one in policy.templates} - {"esp", *host.protocols}
         ranges = (policy.selector.source_ports, policy.selector.destination_ports)
+        action = "discard" if policy.action == "block" else "protect" if policy.templates else "bypass"
         needs = [
+            (f"action {action}", action in host.actions),
+            ("priorities", policy.priority < host.priorities),
+            ("templates spi", "spi" in host.templates or not any(one.spi for one in policy.templates)),
+            ("templates any", "any" in host.templates or all(one.reqid for one in policy.templates)),
+            ("templates several", "several" in host.templates or len(policy.templates) <= 1),
+            ("templates optional", "optional" in host.templates or not any(one.optional for one in policy.templates)),
             ("marks", policy.mark is None or host.marks),
             ("if_ids", policy.if_id == 0 or host.if_ids),
             (f"protocols {', '.join(sorted(others))}", not others),
@@ -305,6 +328,7 @@ def everything() -> Capabilities:
         reassembles=True,
         drop_reasons=True,
         host=HostCapabilities(
+            forward=(True, False),
             ports="ranges",
             protocols=("ah", "comp"),
             marks=True,

@@ -13,12 +13,12 @@ from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyL
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import stack
 from espproof.reference.offload.niantic import device, port
-from espproof.reference.xfrm import asynchrony, buffers, host, mtu, policy, states
+from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
     xfrm=SimpleNamespace(
-        asynchrony=asynchrony, buffers=buffers, host=host, mtu=mtu, policy=policy, states=states,
+        asynchrony=asynchrony, boundary=boundary, buffers=buffers, host=host, mtu=mtu, policy=policy, states=states,
     ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
@@ -101,10 +101,12 @@ def entry(one: Sa) -> endpoint.Entry:
 
 
 def host_of(one: Host, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
+    """`reference.xfrm.asynchrony.AsynchronousHost`, or `reference.xfrm.boundary.BoundaryHost` without `forward`.
+    `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
     links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
-    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked, links, key_manager=one.key_manager)
+    make = modules.xfrm.asynchrony.AsynchronousHost if one.forward else modules.xfrm.boundary.BoundaryHost
+    return make(addresses, wire, one.blocked, links, key_manager=one.key_manager)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

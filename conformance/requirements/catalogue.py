@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-rekey",
     "xfrm-path",
+    "xfrm-boundary",
     "xfrm-gso",
     "xfrm-life",
     "xfrm-mtu",

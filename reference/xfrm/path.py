@@ -235,7 +235,7 @@ def _is_what_was_asked(template: Template, state: State) -> bool:
     if template.protocol != "esp":
         return False
     sa = state.sa
-    ends = sa.mode == "transport" or template.source == sa.source
+    ends = sa.mode == "transport" or (template.source, template.destination) == (sa.source, sa.destination)
     return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)
 
 
