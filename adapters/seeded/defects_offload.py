@@ -8,8 +8,8 @@ from espproof.adapters.seeded.model import Defect, defect
 _WHO, _PACKETS = "LINUX.xfrm_device-flow-device-or-software", "LINUX.xfrm_device-flow-each-packet"
 _LEFT, _STATUS = "LINUX.xfrm_device-flow-nothing-left", "LINUX.xfrm_device-flow-status"
 _FOUND, _RULES, _RESTORED = "LINUX.xfrm_device-flow-sa-found", "X550-4.6.12-order", "X550-7.13.9-restored"
-_AAD = "RFC4106-5-aad"
-"""A wrong key, salt or number, as AES-GCM shows it."""
+_AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
+"""A wrong key, salt or number, as AES-GCM and GMAC show it."""
 
 _DRIVER, _PORT, _STACK = "offload.niantic.driver", "offload.niantic.port", "offload.stack"
 
@@ -26,12 +26,12 @@ DEFECTS = (
         "offload-salt-in-host-order", "ours", "offload", "the salt is written with its octets the other way round",
         (_DRIVER, "        self._bus.write(r.IPSTXSALT.offset, int.from_bytes(salt, \"big\"))\n",
          "        self._bus.write(r.IPSTXSALT.offset, int.from_bytes(salt, \"little\"))\n"),
-        breaks=(_AAD,),
+        breaks=_AADS,
     ),
     _niantic(
         "offload-key-in-wire-order", "ours", "offload", "the first word of a key goes into the first register, not the last",
         (_DRIVER, "            self._bus.write(register.at(3 - n), int", "            self._bus.write(register.at(n), int"),
-        breaks=(_AAD,),
+        breaks=_AADS,
     ),
     _niantic(
         "offload-key-left", "LO-002", "offload", "an outbound SA that is deleted leaves its key in the table",
@@ -67,7 +67,7 @@ DEFECTS = (
     _niantic(
         "offload-reset-forgets-keys", "ours", "offload", "after a reset the keys of outbound SAs are not written again",
         (_DRIVER, "        for index, sa in self._tx.items():\n            self._write_tx(index, sa.key, sa.salt)\n", ""),
-        breaks=(_AAD,),
+        breaks=_AADS,
     ),
     _niantic(
         "offload-reset-without-salts", "ours", "offload", "after a reset the salts of inbound SAs are not written again",
@@ -100,7 +100,7 @@ DEFECTS = (
     _niantic(
         "offload-two-contexts", "ours", "offload", "of the index of an SA one bit goes into the descriptor",
         (_DRIVER, "            sa=handle.index if handle else 0,\n", "            sa=handle.index & 1 if handle else 0,\n"),
-        breaks=(_AAD,),
+        breaks=_AADS,
     ),
     _niantic(
         "offload-trailer-without-padding", "ours", "offload", "the descriptor is told of a trailer without padding",

@@ -31,6 +31,8 @@ from espproof.conformance.oracle.outbound import Judged
 from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS, DEVICE_RULES, DEVICE_WHO
 from espproof.reference import ip
 
+SHOWN = frozenset({DEVICE_WHO, DEVICE_PACKETS, DEVICE_NOTHING_LEFT, DEVICE_RULES})
+"""What a device shows that says what is right."""
 _ESP = 50
 
 

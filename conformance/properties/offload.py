@@ -26,8 +26,8 @@ from espproof.reference import ip
 
 RESTORED = "X550-7.13.9-restored"
 FOUND = "LINUX.xfrm_device-flow-sa-found"
-AAD = "RFC4106-5-aad"
-"""What a wrong key, salt or number shows first, of AES-GCM."""
+AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
+"""What a wrong key, salt or number shows first, of AES-GCM and of GMAC."""
 STATUS = "LINUX.xfrm_device-flow-status"
 
 
@@ -74,7 +74,7 @@ def _pair(s: Scenario) -> list[Sa]:
 @check(
     DEVICE_WHO,
     DEVICE_PACKETS,
-    AAD,
+    *AADS,
     proved_by=(
         "offload-ipv6-as-ipv4",
         "offload-gmac-refused",
@@ -141,7 +141,7 @@ def forged_between(s: Scenario) -> None:
     DEVICE_NOTHING_LEFT,
     DEVICE_RULES,
     DEVICE_PACKETS,
-    AAD,
+    *AADS,
     proved_by=(
         "offload-key-left",
         "offload-spi-left",
@@ -175,7 +175,7 @@ def nothing_left(s: Scenario) -> None:
     RESTORED,
     DEVICE_RULES,
     DEVICE_PACKETS,
-    AAD,
+    *AADS,
     proved_by=(
         "offload-reset-without-salts",
         "offload-reset-forgets-keys",

@@ -13,7 +13,7 @@ from hypothesis import seed as hypothesis_seed
 from msgspec.structs import replace
 
 from espproof.adapters.base import Adapter, AdapterFailure
-from espproof.adapters.case import Case
+from espproof.adapters.case import Case, DeviceEvent, ReadDevice
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Target
 from espproof.conformance.oracle.judge import ESP
@@ -67,7 +67,8 @@ def _at_death(case: Case, adapter: Adapter) -> frozenset[str]:
 
 
 def _right_packets(case: Case, adapter: Adapter) -> frozenset[str]:
-    """What the packets of a case show if all of them are right."""
+    """What the packets of a case show if all of them are right; a device, which the reference has not, shows nothing."""
+    case = replace(case, steps=tuple(step for step in case.steps if not isinstance(step, DeviceEvent | ReadDevice)))
     want = ESP.expected(case)
     judged = ESP.judge(case, want, want, adapter.capabilities())
     return frozenset() if isinstance(judged, Incapable) else judged.tried.intersection(RIGHT_PACKET)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, CaseFile, from_json, to_json
+from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.adapters.seeded import DEFECTS, SeededAdapter
+from espproof.adapters.seeded import DEFECTS, seeded
 from espproof.conformance.checks import coverage
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.oracle.shown import RIGHT_PACKET
@@ -21,6 +23,8 @@ from espproof.conformance.running.proof import broken
 
 CHECKS = list(all_checks().values())
 SEEDS = (1, 2, 3, 4, 5)
+RIGHT: dict[str, Adapter] = {"reference": ReferenceAdapter(), "niantic": NianticAdapter()}
+"""What passes everything that it can be asked."""
 HOLES = {"robustness-protected-extension-headers"}
 """Defects that no check finds: what is behind a right ICV there is for the fuzzer (`fuzz/`)."""
 
@@ -44,7 +48,7 @@ def test_a_check_names_requirements_and_defects_that_exist(check: Check) -> None
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_a_check_tries_what_it_names(check: Check) -> None:
     """What every kind of packet shows depends on which SAs are drawn and is looked at in `test_right_packets`."""
-    adapter = ReferenceAdapter()
+    adapter = RIGHT["niantic" if check.family == "offload" else "reference"]
     result = run_check(check, adapter, target(adapter), examples=100, seed=1)
     assert result.verdict is Verdict.PASS
     assert set(check.verifies) - set(result.tried) - set(RIGHT_PACKET) == set()
@@ -116,10 +120,11 @@ def test_what_is_demanded_is_proved() -> None:
 
 def shows(folder: Path, check: Check, name: str, seeds: tuple[int, ...] = SEEDS) -> Iterator[frozenset[str]]:
     """What each case of a check shows a seeded defect not to meet."""
-    adapter = SeededAdapter(name)
-    like_the_reference = adapter.capabilities() == ReferenceAdapter().capabilities()
+    adapter = seeded(name)
+    like = (right for right, one in RIGHT.items() if one.capabilities() == adapter.capabilities())
+    target_of = next(like, name)
     for seed in seeds:
-        for case in drawn(folder, check.id, seed, "reference" if like_the_reference else name):
+        for case in drawn(folder, check.id, seed, target_of):
             yield broken(case, adapter)
 
 
@@ -129,7 +134,7 @@ def drawn(folder: Path, check: str, seed: int, target_of: str) -> tuple[Case, ..
     kept = folder / f"{check}-{seed}-{target_of}.json"
     if kept.exists():
         return from_json(kept.read_bytes(), CaseFile).cases
-    adapter = ReferenceAdapter() if target_of == "reference" else SeededAdapter(target_of)
+    adapter = RIGHT.get(target_of) or seeded(target_of)
     cases = proof.drawn(all_checks()[check], target(adapter), examples=100, seed=seed)
     made = kept.with_suffix(f".{os.getpid()}")
     made.write_bytes(to_json(CaseFile(version=1, cases=cases)))
