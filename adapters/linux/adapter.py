@@ -16,6 +16,7 @@ A packet that is dropped without any counter (kept fragments, broken inner packe
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outco
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
-from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel import images, reach
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host as RealHost
 from espproof.adapters.linux.kernel.host import Place
@@ -155,6 +156,8 @@ class LinuxAdapter(Adapter):
         self._processor = Processor(all_of_them=self._several)
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
+        self._reached: Path | None = None
+        """Where the machine's counters go, where they are asked for."""
         self._release = "?"
         self._capabilities: Capabilities | None = None
         try:
@@ -300,6 +303,8 @@ class LinuxAdapter(Adapter):
         return Transcript(tuple(outcomes[1:first]), tuple(outcomes[first:]))
 
     def close(self) -> None:
+        if self._machine is not None and self._reached is not None:
+            reach.keep(self._machine, self._reached)
         self._stop()
         self._processor.release()
 
@@ -373,7 +378,7 @@ class LinuxAdapter(Adapter):
                 if not left:
                     raise
             else:
-                self._release = self._machine.release
+                self._release, self._reached = self._machine.release, reach.place()
                 return
 
     def _stop(self) -> None:

@@ -19,7 +19,7 @@ WAYS = (GRO, ASYNC)
 """Variants that are a way to use a kernel: Debian's, or behind a `=` that of another variant or label."""
 _STOCK = ("", ANY_WINDOW, *WAYS)
 """Variants of the adapter that run Debian's."""
-BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "plain"}
+BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", "time-travel": "plain"}
 """Variant of the adapter -> variant of the build."""
 
 
