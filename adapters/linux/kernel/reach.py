@@ -82,24 +82,27 @@ def told(folder: Path) -> tuple[list[Path], int]:
 def read(notes: Path, places: list[Path]) -> dict[str, Reach]:
     """What was reached by any of these machines, by the path of the source in its tree."""
     lines: dict[str, Counter[int]] = {}
-    functions: dict[str, dict[str, int]] = {}
+    functions: dict[str, list[dict[str, Any]]] = {}
     for place in places:
         for source, found in _documents(notes, place):
-            its_lines, its_functions = lines.setdefault(source, Counter()), functions.setdefault(source, {})
+            functions[source] = sorted(found["functions"], key=lambda function: function["start_line"])
+            its = lines.setdefault(source, Counter())
             for line in found["lines"]:
-                its_lines[line["line_number"]] += line["count"]
-            for function in sorted(found["functions"], key=lambda function: function["start_line"]):
-                name = function["name"]
-                its_functions[name] = its_functions.get(name, 0) + function["execution_count"]
+                its[line["line_number"]] += line["count"]
     return {source: _reach(lines[source], functions[source]) for source in sorted(lines)}
 
 
-def _reach(lines: Counter[int], functions: dict[str, int]) -> Reach:
+def _reach(lines: Counter[int], functions: list[dict[str, Any]]) -> Reach:
+    """A function is reached where a line of it is: the copies that gcc has put into its callers count for its lines, and
+    not for its own beginning."""
+    reached = {line for line, times in lines.items() if times}
+    passed = [any(function["start_line"] <= line <= function["end_line"] for line in reached) for function in functions]
+    begun = {function["start_line"] for function, its in zip(functions, passed, strict=True) if its}
     return Reach(
-        lines_reached=tuple(sorted(line for line, times in lines.items() if times)),
-        lines_missed=tuple(sorted(line for line, times in lines.items() if not times)),
-        functions_reached=tuple(name for name, times in functions.items() if times),
-        functions_missed=tuple(name for name, times in functions.items() if not times),
+        lines_reached=tuple(sorted(reached | begun)),
+        lines_missed=tuple(sorted(lines.keys() - reached - begun)),
+        functions_reached=tuple(function["name"] for function, its in zip(functions, passed, strict=True) if its),
+        functions_missed=tuple(function["name"] for function, its in zip(functions, passed, strict=True) if not its),
     )
 
 

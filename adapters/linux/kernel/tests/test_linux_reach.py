@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("tree")
     (tree / "net").mkdir()
     (tree / "net" / "one.c").write_text(SOURCE, encoding="utf-8")
-    gcc = [shutil.which("gcc") or "", "--coverage", "net/one.c"]
+    gcc = [shutil.which("gcc") or "", "-O2", "--coverage", "net/one.c"]
     subprocess.run([*gcc, "-c", "-o", "net/one.o"], cwd=tree, check=True)
     subprocess.run([gcc[0], "--coverage", "net/one.o", "-o", "program"], cwd=tree, check=True)
     return tree
