@@ -125,8 +125,6 @@ _DECLARED = Capabilities(
 )
 """Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
 takes, and marks. Windows are the two ends of what works exactly: see `images.ANY_WINDOW`."""
-TIME_TRAVEL = "time-travel"
-"""The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
 
 class LinuxAdapter(Adapter):
@@ -141,7 +139,7 @@ class LinuxAdapter(Adapter):
             declared = msgspec.structs.replace(declared, replay_windows=every)
         way = variant.partition("=")[0]
         self._gro, self._later = way == images.GRO, way == images.ASYNC
-        self._time_travels = variant == TIME_TRAVEL
+        self._time_travels = way == images.TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
         if variant:
