@@ -60,6 +60,7 @@ FAMILIES = (
     "xfrm-policy",
     "xfrm-state",
     "xfrm-rekey",
+    "xfrm-crowd",
     "xfrm-path",
     "xfrm-gso",
     "xfrm-life",
