@@ -24,6 +24,7 @@ from espproof.adapters.seeded import (
     defects_xfrm_burst,
     defects_xfrm_crowd,
     defects_xfrm_icmp,
+    defects_xfrm_kept,
     defects_xfrm_life,
     defects_xfrm_mtu,
     defects_xfrm_rekey,
@@ -52,6 +53,7 @@ _ALL = (
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
     *defects_xfrm_crowd.DEFECTS,
+    *defects_xfrm_kept.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

@@ -67,6 +67,7 @@ FAMILIES = (
     "xfrm-mtu",
     "xfrm-icmp",
     "xfrm-way",
+    "xfrm-kept",
     "xfrm-burst",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""

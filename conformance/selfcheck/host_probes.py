@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.capabilities import KEPT, Capabilities
 from espproof.adapters.case import (
     AddPolicy,
     Case,
@@ -162,10 +162,10 @@ def _by(side: Side, **how: Any) -> Callable[[Rig], Case]:
     """A datagram comes so, at the wire in a tunnel; a host's own has nothing in its headers that it would not write."""
 
     def make(rig: Rig) -> Case:
-        version = _version(rig)
+        version = 6 if how.get("way") == KEPT else _version(rig)
         ends = packets.hosts(version, "out")
         if side == "local":
-            ends = _near(rig), _far(rig)
+            ends = ip_address(packets.GATEWAYS[version][0][0]).packed, ends[1]
         if side == "wire":
             return _arriving(rig, **how)
         content = upper_layers.upper_layer(upper_layers.UDP, 40, ends)
@@ -200,7 +200,10 @@ def _policy(version: int, *, mark: Mark | None = None, if_id: int = 0, **selecto
 
 
 def _case(rig: Rig, *steps: Step) -> Case:
-    host = Host(addresses=(str(ip_address(_near(rig))),), wire=(str(ip_address(_far(rig))),))
+    versions = sorted({int(family[0]) for family in rig.caps.families})
+    near = tuple(packets.GATEWAYS[version][0][0] for version in versions)
+    far = tuple(str(ip_address(packets.hosts(version, "out")[1])) for version in versions)
+    host = Host(addresses=near, wire=far)
     return Case(version=1, id=ABOUT, host=host, steps=steps)
 
 
