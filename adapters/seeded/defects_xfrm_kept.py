@@ -35,6 +35,6 @@ DEFECTS = (
         "a socket whose packets nobody has protected once goes on so, until a policy protects them that was there before",
         _KEEPS,
         _remembered("not found"),
-        breaks=("RFC4301-5-cache-agrees", "LINUX.xfrm_proc-outbound-no-states"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
     ),
 )  # fmt: skip
