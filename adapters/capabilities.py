@@ -27,6 +27,8 @@ Family = Literal["4in4", "6in4", "4in6", "6in6"]
 """Inner in outer IP version; transport mode uses 4in4 and 6in6."""
 WAYS = tuple(way for way in buffers.WAYS if way)
 """Of the reference."""
+KEPT = "kept"
+"""The way of a host's own datagrams of IPv6 that come out of one socket, which stays open while all else changes."""
 FIXED_DSCP = 0x2B
 """Of tunnel headers, where it is not copied: none that a packet inside has by chance."""
 
@@ -345,7 +347,7 @@ def everything() -> Capabilities:
             mtus=True,
             icmp_errors=True,
             fragments=("outside", "inside"),
-            ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
+            ways={"wire": WAYS, "plain": WAYS, "local": (*WAYS, KEPT)},
             layouts=("pieces", "room", "shared"),
             bursts=True,
             asynchronous=True,

@@ -86,11 +86,12 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "gro", "async", "built", "time-travel", "kasan", "kcov", "host"),
+        variants=("any-window", "gro", "async", "built", "time-travel", "kasan", "gcov", "kcov", "host"),
         builds=(
             ("built", "espproof adapters build linux"),
             ("time-travel", "espproof adapters build linux"),
             ("kasan", "espproof adapters build linux --variant kasan"),
+            ("gcov", "espproof adapters build linux --variant gcov"),
             ("kcov", "espproof adapters build linux --variant kcov"),
         ),
         built="espproof.adapters.linux.kernel.images:is_built",

@@ -16,6 +16,7 @@ A packet that is dropped without any counter (kept fragments, broken inner packe
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outco
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
-from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel import images, reach
 from espproof.adapters.linux.kernel.guest import Guest
 from espproof.adapters.linux.kernel.host import Host as RealHost
 from espproof.adapters.linux.kernel.host import Place
@@ -124,8 +125,6 @@ _DECLARED = Capabilities(
 )
 """Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
 takes, and marks. Windows are the two ends of what works exactly: see `images.ANY_WINDOW`."""
-TIME_TRAVEL = "time-travel"
-"""The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
 
 
 class LinuxAdapter(Adapter):
@@ -140,7 +139,7 @@ class LinuxAdapter(Adapter):
             declared = msgspec.structs.replace(declared, replay_windows=every)
         way = variant.partition("=")[0]
         self._gro, self._later = way == images.GRO, way == images.ASYNC
-        self._time_travels = variant == TIME_TRAVEL
+        self._time_travels = way == images.TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
         if variant:
@@ -155,6 +154,8 @@ class LinuxAdapter(Adapter):
         self._processor = Processor(all_of_them=self._several)
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
+        self._reached: Path | None = None
+        """Where the machine's counters go, where they are asked for."""
         self._release = "?"
         self._capabilities: Capabilities | None = None
         try:
@@ -300,6 +301,8 @@ class LinuxAdapter(Adapter):
         return Transcript(tuple(outcomes[1:first]), tuple(outcomes[first:]))
 
     def close(self) -> None:
+        if self._machine is not None and self._reached is not None:
+            reach.keep(self._machine, self._reached)
         self._stop()
         self._processor.release()
 
@@ -373,7 +376,7 @@ class LinuxAdapter(Adapter):
                 if not left:
                     raise
             else:
-                self._release = self._machine.release
+                self._release, self._reached = self._machine.release, reach.place()
                 return
 
     def _stop(self) -> None:

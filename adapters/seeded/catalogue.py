@@ -24,7 +24,9 @@ from espproof.adapters.seeded import (
     defects_xfrm,
     defects_xfrm_boundary,
     defects_xfrm_burst,
+    defects_xfrm_crowd,
     defects_xfrm_icmp,
+    defects_xfrm_kept,
     defects_xfrm_life,
     defects_xfrm_mtu,
     defects_xfrm_rekey,
@@ -53,6 +55,8 @@ _ALL = (
     *defects_xfrm_way.DEFECTS,
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
+    *defects_xfrm_crowd.DEFECTS,
+    *defects_xfrm_kept.DEFECTS,
     *defects_offload.DEFECTS,
 )
 

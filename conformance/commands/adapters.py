@@ -46,7 +46,10 @@ def build(
     what: Annotated[Literal["linux"], typer.Argument(help="linux: user-mode Linux, from Debian's kernel source.")],
     variant: Annotated[
         str,
-        typer.Option(help="plain, kcov (tells coverage), kasan (finds wrong uses of memory) or smp (two processors)."),
+        typer.Option(
+            help="plain, kasan (finds wrong uses of memory), smp (two processors), gcov (counts what is reached, for "
+            "`espproof cover`) or kcov (tells coverage packet by packet)."
+        ),
     ] = "plain",
     tree: Annotated[
         Path | None, typer.Option(help="A kernel tree of yours; nothing is written into it.", show_default=False)
@@ -64,9 +67,9 @@ def build(
 ) -> None:
     """Build an implementation that no package brings; what was interrupted goes on where it was.
 
-    Without --tree and --source it is linux:built (linux:kcov, linux:kasan). With --tree PATH it is your kernel: build, run
-    linux:LABEL, change, and build again, which compiles what has changed. With --source VERSION it is Debian's of another
-    version, fetched without touching the system.
+    Without --tree and --source it is linux:built (linux:kasan, linux:gcov, linux:kcov). With --tree PATH it is your
+    kernel: build, run linux:LABEL, change, and build again, which compiles what has changed. With --source VERSION it is
+    Debian's of another version, fetched without touching the system.
     """
     from espproof.adapters.linux.kernel import build as linux
     from espproof.adapters.linux.kernel import labels

@@ -9,6 +9,7 @@ from espproof.conformance.commands import (
     adapters,
     bench,
     cases,
+    cover,
     diff,
     interop,
     report,
@@ -46,6 +47,6 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         callback=_main,
     )
-    for module in (run, interop, adapters, requirements, cases, vectors, score, bench, report, diff):
+    for module in (run, interop, adapters, requirements, cases, vectors, score, cover, bench, report, diff):
         module.register(app)
     return app

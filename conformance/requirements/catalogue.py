@@ -60,6 +60,7 @@ FAMILIES = (
     "xfrm-policy",
     "xfrm-state",
     "xfrm-rekey",
+    "xfrm-crowd",
     "xfrm-path",
     "xfrm-boundary",
     "xfrm-gso",
@@ -67,6 +68,7 @@ FAMILIES = (
     "xfrm-mtu",
     "xfrm-icmp",
     "xfrm-way",
+    "xfrm-kept",
     "xfrm-burst",
     "offload",
 )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.capabilities import KEPT, Capabilities
 from espproof.adapters.case import (
     AddPolicy,
     Case,
@@ -162,10 +162,10 @@ def _by(side: Side, **how: Any) -> Callable[[Rig], Case]:
     """A datagram comes so, at the wire in a tunnel; a host's own has nothing in its headers that it would not write."""
 
     def make(rig: Rig) -> Case:
-        version = gateways.version(rig)
+        version = 6 if how.get("way") == KEPT else gateways.version(rig)
         ends = packets.hosts(version, "out")
         if side == "local":
-            ends = gateways.near(rig), gateways.far(rig)
+            ends = ip_address(packets.GATEWAYS[version][0][0]).packed, ends[1]
         if side == "wire":
             return _arriving(rig, **how)
         content = upper_layers.upper_layer(upper_layers.UDP, 40, ends)
@@ -193,6 +193,8 @@ def _arriving(rig: Rig, **how: Any) -> Case:
 
 
 def _case(rig: Rig, *steps: Step) -> Case:
-    ends = (str(ip_address(gateways.near(rig))),), (str(ip_address(gateways.far(rig))),)
-    host = gateways.host(rig.caps, *ends)
+    versions = sorted({int(family[0]) for family in rig.caps.families})
+    near = tuple(packets.GATEWAYS[version][0][0] for version in versions)
+    far = tuple(str(ip_address(packets.hosts(version, "out")[1])) for version in versions)
+    host = gateways.host(rig.caps, near, far)
     return Case(version=1, id=ABOUT, host=host, steps=steps)

@@ -21,6 +21,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out
     ["objects"]                  ["octets", count] that the kernel's allocator has handed out
+    ["reached"]                  ["reached", path, …] with a packet for each: see `reached`
     ["events"]                   ["events", [message in hexadecimal, …]], ["refused", text]
     ["update", description]      ["done"], ["errno", number, text]
     ["reserve", message]         ["done"], ["errno", number, text]
@@ -47,7 +48,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Never
 
-from espproof.adapters.linux.inside import channel, measure, ways
+from espproof.adapters.linux.inside import channel, measure, reached, ways
 from espproof.adapters.linux.inside.gateway import Gateway, Result
 from espproof.adapters.linux.inside.later import Later
 from espproof.adapters.linux.inside.stack import Emerged, How, Stack, Unasked
@@ -289,6 +290,11 @@ class Agent:
     def _objects(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["octets", measure.kernel_objects()]
 
+    def _reached(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        told = list(reached.counts())
+        out += [content for _, content in told]
+        return ["reached", *(path for path, _ in told)]
+
     def _events(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         told = self._stack().events()
         return ["refused", "no key manager"] if told is None else ["events", [message.hex() for message in told]]
@@ -365,6 +371,7 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "batch": Agent._batch,
     "flood": Agent._flood,
     "objects": Agent._objects,
+    "reached": Agent._reached,
     "events": Agent._events,
     "update": Agent._update,
     "reserve": Agent._reserve,

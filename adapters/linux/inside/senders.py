@@ -2,6 +2,7 @@
 
     udp      one datagram, in one piece                    more     three parts that the kernel puts together (MSG_MORE)
     splice   pages of a file, which the kernel hands on as they are: the file must not change because of it
+    kept     one datagram of a socket that stays open (`kept`)
 
 The host's own packets leave so ("local"); and "wire" has `splice` too: ESP, in UDP or not, goes from its peer's address
 to the host over the loopback device, past all policies, as it stands in the file.
@@ -25,7 +26,7 @@ _UDP_HEADER = 8
 _PARTS = 3
 _PIPE, _F_SETPIPE_SZ = 1 << 18, 1031
 _PLACE = "/run"
-LOCAL = ("udp", "more", "splice")
+LOCAL = ("udp", "more", "splice", "kept")
 """Ways of the host's own packets."""
 Seen = Callable[[], bytes]
 """What whoever has the same memory sees in a packet now: a cipher may write in it after it was sent."""
@@ -115,13 +116,11 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
     if made.protocol == _UDP and made.ports[1] not in ports:
         raise Unsendable("packets that no SA takes apart")
     with made.opened(mark) as one:
-        level, transparent, policy = (
-            (socket.IPPROTO_IP, _IP_TRANSPARENT, _IP_XFRM_POLICY)
-            if made.version == 4
-            else (socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, _IPV6_XFRM_POLICY)
-        )
-        one.setsockopt(level, transparent, 1)
-        one.setsockopt(level, policy, _past_all_policies(made.version))
+        if made.version == 4:
+            one.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
+        else:
+            one.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+        past_all_policies(one, made.version, True)
         if made.protocol == _UDP and not made.checksum:
             one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
         made.bind(one)
@@ -129,9 +128,18 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
         return _splice(one, packet[: made.front], made.content)
 
 
-def _past_all_policies(version: int) -> bytes:
-    family = xfrm.AF_INET if version == 4 else xfrm.AF_INET6
-    return xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=xfrm.OUT).encode()
+def past_all_policies(one: socket.socket, version: int, on: bool) -> None:
+    """Give a socket a policy of its own, which protects nothing, or take it away."""
+    level, option, family = (
+        (socket.IPPROTO_IP, _IP_XFRM_POLICY, xfrm.AF_INET)
+        if version == 4
+        else (socket.IPPROTO_IPV6, _IPV6_XFRM_POLICY, xfrm.AF_INET6)
+    )
+    if on:
+        policy = xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=xfrm.OUT).encode()
+        one.setsockopt(level, option, policy)
+    else:
+        one.setsockopt(level, option, None, 0)
 
 
 def _splice(one: socket.socket, front: bytes, content: bytes) -> Seen:

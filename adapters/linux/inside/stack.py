@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from espproof.adapters.linux.inside import senders
+from espproof.adapters.linux.inside import kept, senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
 from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
@@ -124,6 +124,7 @@ class Stack(Gateway):
         self.merges, self._lingers = merges, lingers
         self._key_manager: socket.socket | None = None
         self._to_ports: list[bytes] = []
+        self._sockets = kept.Kept()
         super().__init__(wire, transport)
         silence_icmp()
         self._mtus: tuple[int | None, int | None] = _ANY
@@ -133,6 +134,10 @@ class Stack(Gateway):
         self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
         self._marked = firewall.TO_PROTECT
         time.sleep(_SETTLED_SECONDS)
+
+    def encapsulation_ports(self, ports: set[tuple[int, int]]) -> None:
+        super().encapsulation_ports(ports)
+        self._sockets.close(ports={port for _, port in self._udp})
 
     def become(
         self,
@@ -144,6 +149,7 @@ class Stack(Gateway):
     ) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
         key manager that listens the kernel asks for SAs, and keeps larval ones."""
+        self._sockets.close()
         self.flush_policies()
         self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
@@ -173,6 +179,7 @@ class Stack(Gateway):
 
     def close(self) -> None:
         self._listen(False)
+        self._sockets.close()
         for entry in (one for side in self._ways_in.values() for one in side.values()):
             entry.close()
         super().close()
@@ -286,6 +293,8 @@ class Stack(Gateway):
         try:
             if side == "wire":
                 seen = senders.arrive(packet, how.mark, {port for _, port in self._open_ports})
+            elif how.way == kept.NAME:
+                self._sockets.send(packet, how.mark, {port for _, port in self._udp})
             elif how.way:
                 seen = senders.send(packet, how.way, how.mark)
             else:

@@ -15,11 +15,13 @@ GRO = "gro"
 """The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
 ASYNC = "async"
 """The variant in which ciphers finish later (cryptd)."""
-WAYS = (GRO, ASYNC)
-"""Variants that are a way to use a kernel: Debian's, or behind a `=` that of another variant or label."""
-_STOCK = ("", ANY_WINDOW, *WAYS)
+TIME_TRAVEL = "time-travel"
+"""The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
+WAYS = (GRO, ASYNC, TIME_TRAVEL)
+"""Variants that are a way to use a kernel: that of another variant or label behind a `=`, or else their own."""
+_STOCK = ("", ANY_WINDOW, GRO, ASYNC)
 """Variants of the adapter that run Debian's."""
-BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "plain"}
+BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIME_TRAVEL: "plain"}
 """Variant of the adapter -> variant of the build."""
 
 

@@ -49,10 +49,10 @@ class Recipe:
         return hashlib.sha256(repr((self.edits, self.variables, self.options(version))).encode()).hexdigest()[:12]
 
 
-KCOV_OBJECTS = (
+COVERED = (
     "esp4", "esp4_offload", "esp6", "esp6_offload", "espintcp",
-    "xfrm_algo", "xfrm_device", "xfrm_hash", "xfrm_input", "xfrm_interface_core", "xfrm_nat_keepalive", "xfrm_output",
-    "xfrm_policy", "xfrm_replay", "xfrm_state", "xfrm_user",
+    "xfrm_algo", "xfrm_device", "xfrm_hash", "xfrm_input", "xfrm_interface_core", "xfrm_iptfs", "xfrm_nat_keepalive",
+    "xfrm_output", "xfrm_policy", "xfrm_replay", "xfrm_state", "xfrm_user",
     "xfrm4_input", "xfrm4_output", "xfrm4_policy", "xfrm4_protocol", "xfrm4_state",
     "xfrm6_input", "xfrm6_output", "xfrm6_policy", "xfrm6_protocol", "xfrm6_state",
     "authenc", "authencesn", "ccm", "chacha20poly1305", "echainiv", "gcm", "seqiv",
@@ -71,8 +71,9 @@ RECIPES = {
     "kcov": Recipe(
         ("plain.config", "kcov.config"),
         (_IN_SOFTIRQS,),
-        tuple(f"KCOV_INSTRUMENT_{name}.o=y" for name in KCOV_OBJECTS),
+        tuple(f"KCOV_INSTRUMENT_{name}.o=y" for name in COVERED),
     ),
+    "gcov": Recipe(("plain.config", "gcov.config"), variables=tuple(f"GCOV_PROFILE_{name}.o=y" for name in COVERED)),
     "kasan": Recipe(("plain.config", "kasan.config")),
     "smp": Recipe(("plain.config", "smp.config")),
 }

@@ -25,6 +25,8 @@ from espproof.adapters.linux.kernel.recipe import Edit, Recipe, Version
 
 NEEDED_OCTETS = 3 << 30
 """Of the disk, while a kernel is built."""
+NOTES = "notes"
+"""Folder beside a kernel of the variant gcov: what gcc knows of the lines that are counted, a file per object."""
 _SHOWN_LINES = 15
 """Of the log, when a step fails."""
 _GRACE_SECONDS = 5.0
@@ -129,13 +131,17 @@ class Work:
         self.make("compile", folders, f"-j{self._jobs}", *made_of.variables, "linux")
 
     def result(self, folders: Folders) -> Path:
-        """A folder with the stripped kernel and its configuration, to be renamed."""
+        """A folder with the stripped kernel, its configuration and gcc's notes about what it counts, to be renamed."""
         self._tick("strip", 0)
         made = at_work(self.name, "new")
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir()
         self.execute("strip", ["strip", f"--output-file={made / 'linux'}", str(folders.objects / "linux")])
         shutil.copyfile(folders.objects / ".config", made / "config")
+        for note in folders.objects.rglob("*.gcno"):
+            place = made / NOTES / note.relative_to(folders.objects)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(note, place)
         return made
 
     def clear(self) -> None:

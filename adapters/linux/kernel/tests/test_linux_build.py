@@ -21,6 +21,7 @@ alldefconfig:
 linux:
 \t@echo "  CC      one.o"
 \t@test ! -e fails || {{ echo "one.c:1: it is wrong"; exit 1; }}
+\t@test ! -e counts || {{ mkdir net; touch net/one.gcno; }}
 \t@test ! -e slow || sleep 60
 \tcp {program} linux
 """
@@ -63,6 +64,14 @@ def test_a_kernel_is_built_once(source: Path) -> None:
     assert not left()
     (source.parent / "source.tar.xz").write_bytes(b"")
     assert made()[0] == kernel
+
+
+def test_the_notes_of_a_kernel_that_counts_are_kept(source: Path) -> None:
+    """Without them nobody could read its counters; they stand where their objects stood."""
+    (source / "counts").touch()
+    pack(source)
+    kernel, _ = made("gcov")
+    assert [path.name for path in kernel.with_name(work.NOTES).rglob("*")] == ["net", "one.gcno"]
 
 
 def test_a_kernel_of_another_recipe_is_not_taken(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -333,11 +333,15 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
     beside = registry.expectations_of("linux:mine")
     assert beside is not None
     assert beside.stem == "expected_built"
-    for name, stem in (("linux:gro=mine", "expected_gro_built"), ("linux:async=mine", "expected_built")):
+    for name, stem in (
+        ("linux:gro=mine", "expected_gro_built"),
+        ("linux:async=mine", "expected_built"),
+        ("linux:time-travel=mine", "expected_built"),
+    ):
         of_the_way = registry.expectations_of(name)
         assert of_the_way is not None
         assert of_the_way.stem == stem
-    assert images.path("gro=mine") == images.path("mine")
+    assert images.path("gro=mine") == images.path("time-travel=mine") == images.path("mine")
     with pytest.raises(Misuse, match=r"kcov, host, mine, not 'other'; `espproof adapters build --help`"):
         registry.open_adapter("linux:other")
     with pytest.raises(
