@@ -51,6 +51,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    local_segments: tuple[Literal["tcp", "udp"], ...] = ()
+    """Super-packets of these protocols can be sent by the host itself, as its TCP and UDP make them, to be protected."""
     events: tuple[Literal["acquire", "soft", "hard"], ...] = ()
     """What a key manager is told, as `read_events` reads it."""
     use_lifetimes: bool = False
@@ -271,6 +273,7 @@ def everything() -> Capabilities:
             local=True,
             counters=True,
             segments=("tcp", "udp"),
+            local_segments=("tcp", "udp"),
             events=("acquire", "soft", "hard"),
             use_lifetimes=True,
             policy_lifetimes=True,

@@ -66,6 +66,7 @@ FAMILIES = (
     "xfrm-mtu",
     "xfrm-icmp",
     "xfrm-way",
+    "xfrm-own",
     "xfrm-burst",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from espproof.adapters.linux.inside.discards import lets_out
 from espproof.adapters.linux.inside.link import ROOM, Link, Tun, fresh_namespace
 from espproof.adapters.linux.netlink import firewall, netlink, rtnetlink, xfrm
 
@@ -105,13 +106,13 @@ class Gateway:
 
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         fresh_namespace()
-        _set(_SETTINGS)
+        set_values(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
         self.wire = wire or Tun("wire")
         self.plain = Tun("plain", super_packets=self.of_host, merged=self.of_host and self.merges)
         if not self.wire.renewed:
-            _set(_SHORT_LIVED_FRAGMENTS)
+            set_values(_SHORT_LIVED_FRAGMENTS)
         for link in (self.wire, self.plain):
             link.enter()
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
@@ -292,11 +293,8 @@ class Gateway:
         else:
             octets = struct.pack("=16si", socket.inet_pton(family, source), 0)
             control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, octets)
-        try:
-            self._raw[4 if family == socket.AF_INET else 6].sendmsg([packet], [control], 0, (destination, 0))
-        except OSError:
-            return False
-        return True
+        raw = self._raw[4 if family == socket.AF_INET else 6]
+        return lets_out(raw.sendmsg, [packet], [control], 0, (destination, 0))
 
     def mark_own(self, mark: int) -> None:
         """From now on packets of our own have this mark."""
@@ -398,7 +396,8 @@ def _ends(packet: bytes) -> tuple[str, str]:
     return socket.inet_ntop(socket.AF_INET6, source), socket.inet_ntop(socket.AF_INET6, destination)
 
 
-def _set(settings: Mapping[str, str]) -> None:
+def set_values(settings: Mapping[str, str]) -> None:
+    """Of `/proc/sys/net`, by path."""
     for name, value in settings.items():
         with open(f"/proc/sys/net/{name}", "w", encoding="utf-8") as file:
             file.write(value)

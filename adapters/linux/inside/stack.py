@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from espproof.adapters.linux.inside import senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
-from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
+from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket, set_values
 from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
+from espproof.adapters.linux.inside.streams import SETTINGS, Streams
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -89,6 +90,8 @@ class How:
     mark: int = 0
     pieces: tuple[int, ...] = ()
     shared: bool = False
+    segment: int = 0
+    """Of a super-packet of the host's own: octets of payload of each part."""
 
     @property
     def entry(self) -> str:
@@ -124,8 +127,10 @@ class Stack(Gateway):
         self.merges, self._lingers = merges, lingers
         self._key_manager: socket.socket | None = None
         self._to_ports: list[bytes] = []
+        self._streams = Streams()
         super().__init__(wire, transport)
         silence_icmp()
+        set_values(SETTINGS)
         self._mtus: tuple[int | None, int | None] = _ANY
         with open(_POLICIES_ON_LOOPBACK, "w", encoding="utf-8") as file:
             file.write("0")
@@ -144,6 +149,7 @@ class Stack(Gateway):
     ) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
         key manager that listens the kernel asks for SAs, and keeps larval ones."""
+        self._streams.close()
         self.flush_policies()
         self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
@@ -173,6 +179,7 @@ class Stack(Gateway):
 
     def close(self) -> None:
         self._listen(False)
+        self._streams.close()
         for entry in (one for side in self._ways_in.values() for one in side.values()):
             entry.close()
         super().close()
@@ -198,6 +205,8 @@ class Stack(Gateway):
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
         other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
         before = self._counters()
+        if how.segment and side == "local":
+            return self._stream_sends(packet, how, before), None
         if _is_of_a_socket(side, how):
             seen = self._socket_sends(side, packet, how)
             emerged = self._await(before)
@@ -278,10 +287,41 @@ class Stack(Gateway):
         else:
             self._put(side, packet, how)
 
+    def _stream_sends(self, packet: bytes, how: How, before: bytes) -> list[Emerged]:
+        if how.pieces or how.way or how.shared or how.mark:
+            raise Unasked("that of a connection")
+        try:
+            self._streams.forget_old()
+            again = self._streams.send(packet, how.segment, firewall.TO_PROTECT)
+        except senders.Unsendable as error:
+            raise Unasked(str(error)) from error
+        if again is None:
+            return self._await(before)
+        self._hears(again.lost)
+        emerged = self._await(before)
+        again.end(self._hears)
+        return emerged
+
+    def _hears(self, packet: bytes) -> None:
+        """One of the host's sockets gets a packet, which is nobody else's business."""
+        self.plain.write(packet)
+        for seconds in (0.0, *self.wire.patience, 1.0):
+            select.select([self._log.fileno()], [], [], seconds)
+            seen = self._logged()
+            if seen is not None:
+                if seen.packet == packet:
+                    return
+                raise RuntimeError("another packet than that of a peer has reached the host")
+        raise RuntimeError("what a peer says has not reached the host")
+
+    def pause(self) -> None:
+        """Time is going to pass: nothing is left that a timer of the kernel could send."""
+        self._streams.close()
+
     def _socket_sends(self, side: str, packet: bytes, how: How) -> senders.Seen | None:
         """What tells, when asked, what the other owner of the packet's memory sees, if there is one."""
         seen = None
-        if how.pieces or how.header or (how.shared and how.way != "splice"):
+        if how.pieces or how.header or how.segment or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
         try:
             if side == "wire":
@@ -293,7 +333,7 @@ class Stack(Gateway):
                 self.send(packet)
         except senders.Unsendable as error:
             raise Unasked(str(error)) from error
-        except (ValueError, IndexError, OSError):  # octets that are no packet have no ends
+        except (ValueError, IndexError):  # octets that are no packet have no ends
             pass
         return seen
 

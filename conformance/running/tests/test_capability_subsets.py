@@ -87,6 +87,7 @@ def drawn(seed: int) -> Capabilities:
     }  # fmt: skip
     host = HostCapabilities(
         segments=some(rng, ("tcp", "udp"), 0),
+        local_segments=some(rng, ("tcp", "udp"), 0),
         ports=rng.choice(("none", "masks", "ranges")),
         marks=rng.random() < 0.5,
         if_ids=rng.random() < 0.5,
