@@ -139,7 +139,7 @@ class LinuxAdapter(Adapter):
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
         way = variant.partition("=")[0]
-        self._gro, self._later = way == images.GRO, way == images.ASYNC
+        self._gro, self._later = way == images.GRO, images.TEMPLATES.get(way, "")
         self._time_travels = variant == TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.linux.kernel import build, labels
@@ -15,7 +16,11 @@ GRO = "gro"
 """The variant in which packets arrive as from a card that is polled, through GRO: another way into ESP."""
 ASYNC = "async"
 """The variant in which ciphers finish later (cryptd)."""
-WAYS = (GRO, ASYNC)
+PCRYPT = "pcrypt"
+"""The variant in which several processors share what a cipher does, so that it finishes later too."""
+TEMPLATES = MappingProxyType({ASYNC: "cryptd", PCRYPT: "pcrypt"})
+"""Variant -> the template of the crypto API in front of each cipher."""
+WAYS = (GRO, *TEMPLATES)
 """Variants that are a way to use a kernel: Debian's, or behind a `=` that of another variant or label."""
 _STOCK = ("", ANY_WINDOW, *WAYS)
 """Variants of the adapter that run Debian's."""
@@ -26,6 +31,11 @@ BUILT = {"built": "plain", "kcov": "kcov", "kasan": "kasan", "time-travel": "pla
 def path(variant: str) -> str:
     """The kernel's file. `AdapterError` says how to get it."""
     way, _, kernel = variant.partition("=")
+    if variant == PCRYPT:
+        raise AdapterError(
+            "linux:pcrypt: Debian's kernel has one processor; say linux:pcrypt=LABEL, for one that "
+            "espproof adapters build linux --source 7.3 --variant smp --as LABEL has made"
+        )
     variant = kernel or way if way in WAYS else variant
     if variant in BUILT:
         image = build.image(BUILT[variant])
