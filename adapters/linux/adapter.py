@@ -191,12 +191,13 @@ class LinuxAdapter(Adapter):
         """What is known of the host, with its ways in: those that this kernel has and this gateway can use."""
         (told, *_), _ = self._ask([["ways"]], [], START_SECONDS)
         try:
-            sides, segments, own = ways(told)
+            sides, segments, own, neighbours = ways(told)
         except ValueError as error:
             raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
         if self._place is not None and self._place.card:  # it is given whole super-packets, and sums that are begun
-            sides, segments, own = {side: names for side, names in sides.items() if side == "plain"}, (), ()
+            sides, segments = {side: names for side, names in sides.items() if side == "plain"}, ()
+            own, neighbours = (), ()
         in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
         return msgspec.structs.replace(
             self._declared.host,
@@ -204,6 +205,7 @@ class LinuxAdapter(Adapter):
             layouts=("pieces", "shared") if in_pieces else (),
             segments=segments,
             local_segments=own,
+            neighbours=neighbours,
             marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
         )
 

@@ -77,21 +77,23 @@ def _emerged(side: Any, header: bytes, packet: bytes) -> EmergedPacket:
 
 
 class Ways(NamedTuple):
-    """Ways in by side; protocols of super-packets that come, and of those of the host's own."""
+    """Ways in by side; protocols of super-packets that come, and of those of the host's own; ways of a neighbour's
+    programs."""
 
     sides: dict[Side, list[str]]
     segments: tuple[Literal["tcp", "udp"], ...]
     local_segments: tuple[Literal["tcp", "udp"], ...]
+    neighbours: tuple[str, ...]
 
 
 def ways(result: object) -> Ways:
     """What there is, as the agent tells it."""
     match result:
-        case ["ways", dict(sides), list(segments), list(own)] if set(sides) <= set(_SIDES) and {*segments, *own} <= {
-            "tcp",
-            "udp",
-        }:
-            return Ways(sides, tuple(segments), tuple(own))
+        case ["ways", dict(sides), list(segments), list(own), list(neighbours)] if set(sides) <= set(_SIDES) and {
+            *segments,
+            *own,
+        } <= {"tcp", "udp"}:
+            return Ways(sides, tuple(segments), tuple(own), tuple(map(str, neighbours)))
     raise ValueError(f"no ways: {result!s:.200}")
 
 

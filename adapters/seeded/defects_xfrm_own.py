@@ -6,6 +6,7 @@ _LOOP = "        for part in segmentation.segments(packet, segment):\n"
 _LEAVES = "            emerged += self._leave(self.memory.send_kept(part, front), mark, now)\n"
 _CLONES, _SINGLES = "LINUX.skbuff-shared-clones-unchanged", "LINUX.segmentation_offloads-gso-as-singles"
 _INCREMENT, _CLEAR = "RFC4303-3.3.3-increment", "RFC4301-5.1-never-in-the-clear"
+_PIECES = "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n"
 _FIELD = (
     "xfrm.host",
     "        self.memory = Memory()\n",
@@ -94,6 +95,60 @@ DEFECTS = (
         "how long parts may be is reckoned with the longest headers that there are: some that fit are thrown away",
         ("xfrm.host", _LEAVES,
          "            if self._links.wire is None or len(part) + 96 <= self._links.wire:\n    " + _LEAVES),
+        breaks=(_SINGLES,),
+    ),
+    defect(
+        "xfrm-own-neighbours-share-a-number", "LE-018", "xfrm-own",
+        "what came in pieces of a socket's memory has one state of its transform for all parts",
+        ("xfrm.host", _PIECES,
+         "            before = [(state.entry.state, state.entry.state.sequence) for state in self.states]\n"
+         "            sent: list[Emerging] = []\n"
+         "            for piece in pieces:\n"
+         "                for one, number in before if way else ():\n"
+         "                    one.sequence = number\n"
+         "                sent += self.enter(side, piece, mark, now)\n"
+         "            return tuple(sent)\n"),
+        breaks=(_INCREMENT,),
+    ),
+    defect(
+        "xfrm-own-neighbours-are-not-asked-about", "W-004", "xfrm-own",
+        "the parts behind the first of what a neighbour sends at once are forwarded past the policies",
+        ("xfrm.host", _PIECES,
+         "            rest = pieces[1:] if way else []\n"
+         "            past = tuple(Emerging(self._side_of(piece), ip.forwarded(piece)) for piece in rest)\n"
+         "            pieces = pieces[: len(pieces) - len(rest)]\n"
+         "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now)) + past\n"),
+        breaks=(_CLEAR,),
+    ),
+    defect(
+        "xfrm-own-neighbours-half-of-the-last", "LX-001", "xfrm-own",
+        "in front of a wrap of the low half, the last number has the high half that is behind it",
+        ("xfrm.host", _PIECES,
+         "            sent: list[Emerging] = []\n"
+         "            for piece in pieces:\n"
+         "                for state in self.states if way else ():\n"
+         "                    if state.sa.esn and state.entry.state.sequence & 0xFFFFFFFF == 0xFFFFFFFE:\n"
+         "                        state.entry.state.sequence += 1 << 32\n"
+         "                sent += self.enter(side, piece, mark, now)\n"
+         "            return tuple(sent)\n"),
+        breaks=("RFC4303-3.3.2.1-esn-high-appended",),
+    ),
+    defect(
+        "xfrm-own-neighbours-end-together", "ours", "xfrm-own",
+        "where there are not enough numbers for all parts, none is sent, and all count as one",
+        ("xfrm.host", _PIECES,
+         "            if way and any(state.entry.state.sequence + len(pieces) >= 1 << (64 if state.sa.esn else 32)\n"
+         "                           for state in self.states):\n"
+         "                self.counters[Counter.OUT_STATE_SEQ_ERROR] += 1\n"
+         "                return ()\n" + _PIECES),
+        breaks=("LINUX.xfrm_proc-outbound-state-seq-error",),
+    ),
+    defect(
+        "xfrm-own-neighbours-without-the-trailer", "ours", "xfrm-own",
+        "how long parts may be is reckoned with the longest headers that there are: some that fit are thrown away",
+        ("xfrm.host", _PIECES,
+         "            if way and self._links.wire is not None:\n"
+         "                pieces = [piece for piece in pieces if len(piece) + 96 <= self._links.wire]\n" + _PIECES),
         breaks=(_SINGLES,),
     ),
 )  # fmt: skip

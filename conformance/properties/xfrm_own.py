@@ -1,5 +1,5 @@
-"""Super-packets of the host's own, as its TCP and UDP make them: each part leaves as if it had come alone, and what is
-kept to be sent again is what it was.
+"""Super-packets as programs make them, of the host's own and of the near one: each part leaves as if it had come alone,
+and what is kept to be sent again is what it was.
 
 A connection has no more than ten segments that nobody has acknowledged (RFC 6928), of one size.
 """
@@ -13,7 +13,7 @@ from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.properties.xfrm_gso import AS_SINGLES, ESN_HIGH, OUT_SEQ
 from espproof.conformance.requirements.ids import CLONES_UNCHANGED, IN_THE_CLEAR, INCREMENT
-from espproof.conformance.strategies import upper_layers
+from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference.xfrm import segmentation
 
 _SIZES = (536, 1000, 1300)
@@ -168,4 +168,90 @@ def in_the_clear(s: Scenario) -> None:
     h = HostScenario(s)
     protocol = _protocol(h)
     _sends(h, h.sa("out", mode="transport"), protocol, s.choose(_SIZES), AS_SINGLES)
+    h.counters(AS_SINGLES)
+
+
+# ------------------------------------------------------------------------------------------ of a program of the near host
+
+
+def _neighbour(h: HostScenario) -> str:
+    """The way by which it sends."""
+    return h.s.choose(h.caps.neighbours)
+
+
+def _datagrams(h: HostScenario, version: int, length: int) -> bytes:
+    """So many octets that the near host sends at once to the far one, with headers as it would write them itself."""
+    content = upper_layers.upper_layer(upper_layers.UDP, length, packets.hosts(version, "out"))
+    return h.outgoing(
+        version, protocol=upper_layers.UDP, content=content,
+        dont_fragment=True, identification=0, flow_label=0, ttl=64,
+    )  # fmt: skip
+
+
+@check(
+    AS_SINGLES,
+    INCREMENT,
+    IN_THE_CLEAR,
+    weight=2.0,
+    proved_by=("xfrm-own-neighbours-share-a-number", "xfrm-own-neighbours-are-not-asked-about"),
+)
+def of_a_neighbour(s: Scenario) -> None:
+    """Datagrams that a program on the plain side sends, at once and one by one: each is protected for itself."""
+    h = HostScenario(s)
+    way = _neighbour(h)
+    sa = h.sa("out", mode="tunnel", sequence=_start(s))
+    version = h.version_in(sa)
+    h.policy("out", h.outgoing(version), h.template(sa), about=AS_SINGLES)
+    size = s.choose(_SIZES)
+    for is_super in (True, *s.draw(st.lists(st.booleans(), max_size=3))):
+        length = _length(s, size) if is_super else s.draw(st.integers(0, 80))
+        h.enters("plain", _datagrams(h, version, length), AS_SINGLES, segment=size if is_super else 0, way=way)
+    h.counters(AS_SINGLES)
+
+
+@check(AS_SINGLES, ESN_HIGH, proved_by=("xfrm-own-neighbours-half-of-the-last",))
+def of_a_neighbour_across_the_wrap(s: Scenario) -> None:
+    """The low half of the number wraps inside of what it sends at once."""
+    h = HostScenario(s)
+    way = _neighbour(h)
+    s.need("set_sequence", s.caps.set_sequence)
+    s.need("esn", True in s.caps.esn)
+    border = s.draw(st.sampled_from((2**32, 2**33)))
+    sa = h.sa("out", mode="tunnel", esn=True, sequence=border - 1 - s.draw(st.integers(0, 6)))
+    version = h.version_in(sa)
+    h.policy("out", h.outgoing(version), h.template(sa), about=AS_SINGLES)
+    size = s.choose(_SIZES)
+    for _ in range(2):
+        h.enters("plain", _datagrams(h, version, _length(s, size)), ESN_HIGH, segment=size, way=way)
+    h.counters(AS_SINGLES)
+
+
+@check(OUT_SEQ, proved_by=("xfrm-own-neighbours-end-together",))
+def of_a_neighbour_behind_the_last_number(s: Scenario) -> None:
+    """The numbers end inside of what it sends at once: the rest is discarded, each datagram for itself."""
+    h = HostScenario(s)
+    way = _neighbour(h)
+    s.need("set_sequence", s.caps.set_sequence)
+    esn = s.choose(s.caps.esn)
+    last = (2**64 if esn else 2**32) - 1
+    sa = h.sa("out", mode="tunnel", esn=esn, sequence=last - s.draw(st.integers(0, 3)))
+    version = h.version_in(sa)
+    h.policy("out", h.outgoing(version), h.template(sa), about=AS_SINGLES)
+    size = s.choose(_SIZES)
+    h.enters("plain", _datagrams(h, version, size * _PARTS), OUT_SEQ, segment=size, way=way)
+    h.counters(OUT_SEQ)
+
+
+@check(AS_SINGLES, proved_by=("xfrm-own-neighbours-without-the-trailer",))
+def of_a_neighbour_as_long_as_fits(s: Scenario) -> None:
+    """On a link with an MTU its datagrams are as long as fits, or shorter, and none is in fragments."""
+    h = LinkedHost(s, wire=(1300, 1400, 1492, 1500))
+    way = _neighbour(h)
+    sa = h.sa("out", mode="tunnel")
+    version = h.version_in(sa)
+    model = h.outgoing(version)
+    h.policy("out", model, h.template(sa), about=AS_SINGLES)
+    assert h.wire is not None
+    size = h.room(model, [sa], h.wire) - _HEADERS[upper_layers.UDP][version] - s.draw(st.sampled_from((0, 1, 2, 3, 16)))
+    h.enters("plain", _datagrams(h, version, _length(s, size)), AS_SINGLES, segment=size, way=way)
     h.counters(AS_SINGLES)

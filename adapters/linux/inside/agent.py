@@ -16,7 +16,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["enter", side, how]         ["emerged", [[side, header], …], seen], with a packet for each, and one more if seen;
                                  ["unsupported", text]
     ["together", [[side, how], …]] the same
-    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …], [protocol, …]]
+    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …], [protocol, …], [name, …]]
     ["counters"]                 ["counters", {name: count}]
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out

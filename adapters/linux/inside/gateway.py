@@ -31,24 +31,31 @@ _MOST_PORTS = 64
 _LOG_BUFFER = 8 << 20
 _LO = 1
 
-_SETTINGS = {
-    "ipv4/ip_forward": "1",
-    "ipv6/conf/all/forwarding": "1",
+QUIET = {
     # reports of multicast listeners at once: later they would meet the policies of a case
     "ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
     "ipv6/conf/default/mldv2_unsolicited_report_interval": "1",
-} | {
-    f"{version}/conf/{which}/{name}": value
-    for which in ("all", "default")
-    for version, name, value in (
-        ("ipv4", "rp_filter", "0"),
-        ("ipv4", "accept_local", "1"),
-        ("ipv4", "send_redirects", "0"),
-        ("ipv6", "accept_dad", "0"),
-        ("ipv6", "accept_ra", "0"),
-        ("ipv6", "seg6_enabled", "1"),
-    )
 }
+"""What keeps a namespace from saying something of its own accord."""
+_SETTINGS = (
+    QUIET
+    | {
+        "ipv4/ip_forward": "1",
+        "ipv6/conf/all/forwarding": "1",
+    }
+    | {
+        f"{version}/conf/{which}/{name}": value
+        for which in ("all", "default")
+        for version, name, value in (
+            ("ipv4", "rp_filter", "0"),
+            ("ipv4", "accept_local", "1"),
+            ("ipv4", "send_redirects", "0"),
+            ("ipv6", "accept_dad", "0"),
+            ("ipv6", "accept_ra", "0"),
+            ("ipv6", "seg6_enabled", "1"),
+        )
+    }
+)
 
 _SHORT_LIVED_FRAGMENTS = {"ipv4/ipfrag_time": "1", "ipv6/ip6frag_time": "1"}
 """Seconds that a fragment waits for the others."""

@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
-from espproof.adapters.linux.inside.later import Later
+from espproof.adapters.linux.inside.later import TEMPLATES, Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
@@ -36,7 +36,7 @@ _GLANCE = 0.001
 
 
 def main() -> None:
-    gro, templates = "gro" in sys.argv[2:], [word for word in sys.argv[2:] if word != "gro"]
+    gro, templates = "gro" in sys.argv[2:], [word for word in sys.argv[2:] if word in TEMPLATES]
     later = bool(templates)
     _mount()
     complaint = _load_modules(modules.NEEDED + (modules.GRO if gro else ()) + (modules.LATER if later else ()))

@@ -12,6 +12,8 @@ import socket
 
 from espproof.adapters.linux.netlink import crypto, netlink
 
+TEMPLATES = ("cryptd", "pcrypt")
+
 
 class Later:
     """What is put behind a template. A cipher is there once an SA has used it, and an SA keeps the one that it has."""

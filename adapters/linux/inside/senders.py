@@ -7,6 +7,7 @@ The host's own packets leave so ("local"); and "wire" has `splice` too: ESP, in 
 to the host over the loopback device, past all policies, as it stands in the file.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -22,6 +23,7 @@ _IPV6_HOPS, _IPV6_TCLASS, _IPV6_MTU_DISCOVER, _IPV6_TRANSPARENT, _IPV6_XFRM_POLI
 _IPV6_AUTOFLOWLABEL, _SO_NO_CHECK, _SO_MARK = 70, 11, 36
 _NEVER_FRAGMENT = 2
 _UDP, _ESP = 17, 50
+_UDP_SEGMENT = 103
 _UDP_HEADER = 8
 _PARTS = 3
 _PIPE, _F_SETPIPE_SZ = 1 << 18, 1031
@@ -83,6 +85,19 @@ class Made:
             raise RuntimeError(f"bind to {self.ends[0]} port {self.ports[0]}: {error.strerror}") from error
 
 
+def segmented(one: socket.socket, size: int) -> None:
+    """What is sent at once leaves in datagrams of that size."""
+    one.setsockopt(_UDP, _UDP_SEGMENT, size)
+
+
+def foreign(one: socket.socket, version: int) -> None:
+    """A socket may have an address that is not its host's."""
+    level, transparent = (
+        (socket.IPPROTO_IP, _IP_TRANSPARENT) if version == 4 else (socket.IPPROTO_IPV6, _IPV6_TRANSPARENT)
+    )
+    one.setsockopt(level, transparent, 1)
+
+
 def set_headers(one: socket.socket, version: int, ttl: int, traffic_class: int, mark: int) -> None:
     """What a socket is to write into the headers of its packets, and their mark."""
     level = socket.IPPROTO_IP if version == 4 else socket.IPPROTO_IPV6
@@ -113,6 +128,20 @@ def send(packet: bytes, way: str, mark: int) -> Seen | None:
     return (lambda: packet) if way == "splice" else None
 
 
+def send_super(packet: bytes, size: int, mark: int) -> None:
+    """Datagrams of the host's own leave, all but the last of that size. What is to be protected is refused (EIO)."""
+    made = Made(packet, whole=True)
+    with made.opened(mark) as one:
+        segmented(one, size)
+        made.bind(one)
+        try:
+            lets_out(one.sendto, made.content, (made.ends[1], made.ports[1]))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise Unsendable("UDP_SEGMENT of what is to be protected: EIO") from error
+
+
 def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
     """A packet for an SA comes from its peer, out of a file: its headers, and what stands in the file when asked. `ports`
     are those that open UDP encapsulation."""
@@ -121,10 +150,7 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
         raise Unsendable("packets that no SA takes apart")
     with made.opened(mark) as one:
         pass_all_policies(one, made.version, xfrm.OUT)
-        level, transparent = socket.IPPROTO_IP, _IP_TRANSPARENT
-        if made.version == 6:
-            level, transparent = socket.IPPROTO_IPV6, _IPV6_TRANSPARENT
-        one.setsockopt(level, transparent, 1)
+        foreign(one, made.version)
         if made.protocol == _UDP and not made.checksum:
             one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
         made.bind(one)

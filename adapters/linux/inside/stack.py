@@ -20,6 +20,7 @@ from espproof.adapters.linux.inside import senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
 from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket, set_values
 from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
+from espproof.adapters.linux.inside.neighbour import neighbours
 from espproof.adapters.linux.inside.streams import SETTINGS, Streams
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
@@ -136,6 +137,7 @@ class Stack(Gateway):
             file.write("0")
         sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
         self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
+        self._ways_in["plain"] |= neighbours(self._must)
         self._marked = firewall.TO_PROTECT
         time.sleep(_SETTLED_SECONDS)
 
@@ -291,6 +293,9 @@ class Stack(Gateway):
         if how.pieces or how.way or how.shared or how.mark:
             raise Unasked("that of a connection")
         try:
+            if protocol_of(packet) == socket.IPPROTO_UDP:
+                senders.send_super(packet, how.segment, 0)
+                return self._await(before)
             self._streams.forget_old()
             again = self._streams.send(packet, how.segment, firewall.TO_PROTECT)
         except senders.Unsendable as error:
@@ -339,7 +344,7 @@ class Stack(Gateway):
 
     def _mark_as(self, packet: bytes, mark: int) -> None:
         """The mark that a packet of the host's own has in the case; `TO_PROTECT` where rules ask for that."""
-        protocol = packet[9] if packet[0] >> 4 == 4 else packet[6]
+        protocol = protocol_of(packet)
         if protocol in _OF_ITS_OWN | (_EXTENSIONS if packet[0] >> 4 == 6 else set()):
             if mark:
                 raise Unasked(f"marks of the host's own packets of protocol {protocol}")
@@ -360,7 +365,10 @@ class Stack(Gateway):
         """Hand a packet over to its device; False if that does not take it."""
         device = self._device(side, how.entry)
         if not isinstance(device, Link):
-            taken = device.write(packet, how.header, how.mark, how.pieces)
+            try:
+                taken = device.write(packet, how.header, how.mark, how.pieces)
+            except senders.Unsendable as error:
+                raise Unasked(str(error)) from error
         elif how.header and isinstance(device, Tun):
             taken = device.write_super(how.header, packet)
         else:
@@ -422,6 +430,11 @@ class Stack(Gateway):
     def _counted(self) -> dict[str, int]:
         words = self._counters().decode().split()
         return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}
+
+
+def protocol_of(packet: bytes) -> int:
+    """What stands behind the IP header; `IndexError` for what is too short for one."""
+    return packet[9] if packet[0] >> 4 == 4 else packet[6]
 
 
 def _is_of_a_socket(side: str, how: How) -> bool:

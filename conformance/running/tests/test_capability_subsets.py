@@ -94,6 +94,7 @@ def drawn(seed: int) -> Capabilities:
         local=rng.random() < 0.5,
         counters=rng.random() < 0.5,
         ways={side: some(rng, WAYS, 0) for side in some(rng, get_args(Side), 0)},
+        neighbours=some(rng, WAYS, 0),
         layouts=some(rng, ("pieces", "room", "shared"), 0),
         protocols=some(rng, ("ah", "comp"), 0),
         events=some(rng, ("acquire", "soft", "hard"), 0),

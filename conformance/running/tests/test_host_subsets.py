@@ -97,7 +97,8 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
         yield "segments"
     if isinstance(one, Entering):
         return
-    if one.way and one.way not in can.ways.get(one.side, ()):
+    neighbours = can.neighbours if one.side == "plain" else ()
+    if one.way and one.way not in (*can.ways.get(one.side, ()), *neighbours):
         yield f"way {one.way} at {one.side}"
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
