@@ -62,6 +62,8 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     for side, names in host.ways.items():
         for way in names:
             yield Probe(f"host ways {side} {way}", True, _by(side, way=way))
+    for way in host.neighbours:
+        yield Probe(f"host neighbours {way}", True, _by("plain", way=way, segment=30))
     layouts = {"pieces": Layout(pieces=(20, 1)), "room": Layout(room=0), "shared": Layout(shared=True)}
     for kind, layout in layouts.items():
         yield Probe(f"host layouts {kind}", kind in host.layouts, _by("plain", layout=layout), optional=True)
