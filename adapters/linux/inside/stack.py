@@ -206,6 +206,7 @@ class Stack(Gateway):
     def enter(self, side: str, packet: bytes, how: How) -> tuple[list[Emerged], bytes | None]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
         other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
+        self._streams.forget_old()
         before = self._counters()
         if how.segment and side == "local":
             return self._stream_sends(packet, how, before), None
@@ -221,6 +222,7 @@ class Stack(Gateway):
     def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
         """Packets enter together, each at its side and in its way: what emerges until it is quiet. `Unasked` where it
         cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
+        self._streams.forget_old()
         before, counted = self._counters(), self._counted()
         with self.wire.together():
             # what is merged is held against the order in which it came, which two processors do not keep
@@ -296,27 +298,26 @@ class Stack(Gateway):
             if protocol_of(packet) == socket.IPPROTO_UDP:
                 senders.send_super(packet, how.segment, 0)
                 return self._await(before)
-            self._streams.forget_old()
             again = self._streams.send(packet, how.segment, firewall.TO_PROTECT)
         except senders.Unsendable as error:
             raise Unasked(str(error)) from error
         if again is None:
             return self._await(before)
-        self._hears(again.lost)
-        emerged = self._await(before)
-        again.end(self._hears)
+        emerged = self._hears(again.lost) + self._await(before)
+        emerged += self._hears(again.received)
+        again.stream.close()
         return emerged
 
-    def _hears(self, packet: bytes) -> None:
-        """One of the host's sockets gets a packet, which is nobody else's business."""
+    def _hears(self, packet: bytes) -> list[Emerged]:
+        """One of the host's sockets gets a packet, which is nobody else's business: what else has reached the host."""
         self.plain.write(packet)
+        others: list[Emerged] = []
         for seconds in (0.0, *self.wire.patience, 1.0):
             select.select([self._log.fileno()], [], [], seconds)
-            seen = self._logged()
-            if seen is not None:
+            while (seen := self._logged()) is not None:
                 if seen.packet == packet:
-                    return
-                raise RuntimeError("another packet than that of a peer has reached the host")
+                    return others
+                others.append(Emerged("local", seen.packet))
         raise RuntimeError("what a peer says has not reached the host")
 
     def pause(self) -> None:

@@ -9,7 +9,6 @@ acknowledged, and nothing is left that a timer could send. What a peer says here
 import socket
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from espproof.adapters.linux.inside.discards import lets_out
@@ -205,10 +204,10 @@ class Again:
         """The packet from the peer because of which it is."""
         return self.stream.acknowledgement(self.stream.size)
 
-    def end(self, arrive: Callable[[bytes], object]) -> None:
-        """The peer has everything; the connection is over."""
-        arrive(self.stream.acknowledgement())
-        self.stream.close()
+    @property
+    def received(self) -> bytes:
+        """What it says when it has everything; the connection is over then."""
+        return self.stream.acknowledgement()
 
 
 def _packet(first: Segment, segment: bytes) -> bytes:
