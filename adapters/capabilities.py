@@ -78,6 +78,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
     """Super-packets of these protocols can enter on the plain side."""
+    local_segments: tuple[Literal["tcp", "udp"], ...] = ()
+    """Super-packets of these protocols can be sent by the host itself, as its TCP and UDP make them, to be protected."""
     events: tuple[Literal["acquire", "soft", "hard"], ...] = ()
     """What a key manager is told, as `read_events` reads it."""
     use_lifetimes: bool = False
@@ -99,6 +101,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Policies can be for ICMP errors about their traffic."""
     ways: dict[Side, tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...]] = {}
     """Names of the ways in which packets can enter at a side besides the usual one, each making buffers of its own."""
+    neighbours: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=64)], ...] = ()
+    """Names of the ways besides these in which a program of the near host sends UDP datagrams, super-packets too."""
     layouts: tuple[Literal["pieces", "room", "shared"], ...] = ()
     """What can be said of the buffer of a packet that enters at wire or plain."""
     bursts: bool = False
@@ -338,6 +342,8 @@ def everything() -> Capabilities:
             local=True,
             counters=True,
             segments=("tcp", "udp"),
+            local_segments=("tcp", "udp"),
+            neighbours=("headers",),
             events=("acquire", "soft", "hard"),
             use_lifetimes=True,
             policy_lifetimes=True,

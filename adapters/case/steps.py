@@ -101,7 +101,8 @@ class Enter(StepData, tag="enter", frozen=True, kw_only=True):
     """A whole IP packet enters the host at a side; `mark` is the one that it has there. "local": the host sends it.
 
     With `segment` it is a super-packet (TCP or UDP): it stands for packets with so many octets of payload each, the last
-    with the rest, and these emerge. `way` is one of those in which an implementation says that packets enter there,
+    with the rest, and these emerge. The host's own are made by its TCP or UDP, which sends a segment again that it has
+    sent already. `way` is one of those in which an implementation says that packets enter there,
     "" the usual one; it and `layout` say where the octets lie, and nothing about what is to become of them.
     """
 

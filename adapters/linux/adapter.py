@@ -138,7 +138,7 @@ class LinuxAdapter(Adapter):
             every = ReplayWindows(minimum=1, maximum=4096, step=1, off=True)
             declared = msgspec.structs.replace(declared, replay_windows=every)
         way = variant.partition("=")[0]
-        self._gro, self._later = way == images.GRO, way == images.ASYNC
+        self._gro, self._later = way == images.GRO, images.TEMPLATES.get(way, "")
         self._time_travels = way == images.TIME_TRAVEL
         if self._time_travels:
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
@@ -192,18 +192,21 @@ class LinuxAdapter(Adapter):
         """What is known of the host, with its ways in: those that this kernel has and this gateway can use."""
         (told, *_), _ = self._ask([["ways"]], [], START_SECONDS)
         try:
-            sides, segments = ways(told)
+            sides, segments, own, neighbours = ways(told)
         except ValueError as error:
             raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
         if self._place is not None and self._place.card:  # it is given whole super-packets, and sums that are begun
             sides, segments = {side: names for side, names in sides.items() if side == "plain"}, ()
+            own, neighbours = (), ()
         in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
         return msgspec.structs.replace(
             self._declared.host,
             ways={side: tuple(name for name in names if name != PIECES) for side, names in sides.items()},
             layouts=("pieces", "shared") if in_pieces else (),
             segments=segments,
+            local_segments=own,
+            neighbours=neighbours,
             marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
         )
 

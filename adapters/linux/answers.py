@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from espproof.adapters.case import (
     Burst,
@@ -76,11 +76,24 @@ def _emerged(side: Any, header: bytes, packet: bytes) -> EmergedPacket:
     return EmergedPacket(side=side, packet=Octets(whole), segment=size)
 
 
-def ways(result: object) -> tuple[dict[Side, list[str]], tuple[Literal["tcp", "udp"], ...]]:
-    """Ways in by side, and super-packets, as the agent tells them."""
+class Ways(NamedTuple):
+    """Ways in by side; protocols of super-packets that come, and of those of the host's own; ways of a neighbour's
+    programs."""
+
+    sides: dict[Side, list[str]]
+    segments: tuple[Literal["tcp", "udp"], ...]
+    local_segments: tuple[Literal["tcp", "udp"], ...]
+    neighbours: tuple[str, ...]
+
+
+def ways(result: object) -> Ways:
+    """What there is, as the agent tells it."""
     match result:
-        case ["ways", dict(sides), list(segments)] if set(sides) <= set(_SIDES) and set(segments) <= {"tcp", "udp"}:
-            return sides, tuple(segments)
+        case ["ways", dict(sides), list(segments), list(own), list(neighbours)] if set(sides) <= set(_SIDES) and {
+            *segments,
+            *own,
+        } <= {"tcp", "udp"}:
+            return Ways(sides, tuple(segments), tuple(own), tuple(map(str, neighbours)))
     raise ValueError(f"no ways: {result!s:.200}")
 
 

@@ -19,10 +19,13 @@ def entering(step: Enter | Entering) -> tuple[dict[str, Any], bytes]:
     packet: bytes = step.packet
     how: dict[str, Any] = {}
     if step.segment:
-        if step.side != "plain" or step.layout is not None:
-            raise Untold("super-packets but from the plain side, in buffers as they come")
-        header, packet = super_packet(packet, step.segment)
-        how["header"] = header.hex()
+        if step.side == "wire" or step.layout is not None:
+            raise Untold("super-packets from the wire, or in buffers as one wants them")
+        if step.side == "local":
+            how["segment"] = step.segment
+        else:
+            header, packet = super_packet(packet, step.segment)
+            how["header"] = header.hex()
     if step.way:
         how["way"] = step.way
     if step.mark:

@@ -32,6 +32,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.linux import association
 from espproof.adapters.linux.association import Untold
 from espproof.adapters.linux.entering import entering
+from espproof.adapters.linux.inside.neighbour import NAME as NEIGHBOUR
 from espproof.adapters.linux.super_packet import protocol_of
 from espproof.adapters.steps import STEPS
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -64,7 +65,9 @@ class Questions:
             case AddSa(sa=sa):
                 self._keeps_headers |= sa.direction == "in" and sa.mode == "transport"
                 return ["add", self._described(sa)], ()
-            case Enter(segment=size, packet=packet) if size and protocol_of(packet) not in self._segments():
+            case Enter(side="plain", segment=size, packet=packet, way=way) if (
+                size and way != NEIGHBOUR and protocol_of(packet) not in self._segments()
+            ):
                 raise Untold("such super-packets")
             case Enter(side="wire", way="splice") if self._keeps_headers:
                 raise Untold("packets out of a file, where their own headers come out")

@@ -29,6 +29,7 @@ from espproof.adapters.seeded import (
     defects_xfrm_kept,
     defects_xfrm_life,
     defects_xfrm_mtu,
+    defects_xfrm_own,
     defects_xfrm_rekey,
     defects_xfrm_way,
 )
@@ -53,6 +54,7 @@ _ALL = (
     *defects_xfrm_mtu.DEFECTS,
     *defects_xfrm_icmp.DEFECTS,
     *defects_xfrm_way.DEFECTS,
+    *defects_xfrm_own.DEFECTS,
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
     *defects_xfrm_crowd.DEFECTS,

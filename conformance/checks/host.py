@@ -210,6 +210,20 @@ class HostScenario:
         )  # fmt: skip
         return packets.build(recipe, *ends)
 
+    def super_of_ours(self, sa: Sa, protocol: int, length: int, port: int, number: int = 0) -> bytes:
+        """So many octets that the host sends at once from a port of its own, of TCP beginning with that number, with
+        headers as it would write them itself."""
+        version, ends = self._ends_of_ours(sa)
+        front = port.to_bytes(2, "big") + bytes.fromhex("2710")
+        if protocol == upper_layers.TCP:
+            front += number.to_bytes(4, "big") + bytes.fromhex("05060708501020")
+        content = upper_layers.upper_layer(protocol, length, ends, front=front)
+        recipe = packets.Recipe(
+            version=version, protocol=protocol, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        return packets.build(recipe, *ends)
+
     def _ends_of_ours(self, sa: Sa) -> tuple[int, tuple[bytes, bytes]]:
         if sa.mode == "transport":
             return self.s.outer_version(sa), (ip_address(sa.source).packed, ip_address(sa.destination).packed)

@@ -39,6 +39,7 @@ from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
+from espproof.conformance.oracle.own import as_chosen, is_own
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
     DROPPED_COUNTED_ONCE,
@@ -202,17 +203,15 @@ def _emerged(
         if is_.side != should.side:
             yield None, f"a packet emerges at {is_.side}, expected at {should.side}"
         elif path:
-            if is_.packet == _inmost(should.packet, path, numbers):
+            inmost = _inmost(should.packet, path, numbers)
+            if is_.packet == (as_chosen(inmost, is_.packet) if inmost and is_own(step) else inmost):
                 yield IN_THE_CLEAR, "it left in the clear, expected to be protected"
             else:
-                is_special = bool(step.way) or step.layout is not None
-                yield from _protected(
-                    number, is_.packet, should.packet, path, numbers, layers, host, is_special=is_special
-                )
+                yield from _protected(number, is_.packet, should.packet, path, numbers, layers, host, step)
         elif should.side != "local" and too_long.is_message(should.packet, host):
             yield from too_long.judge_message(is_.packet, should.packet, host)
-        elif is_.packet != should.packet:
-            yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, should.packet)}"
+        elif is_.packet != (right := as_chosen(should.packet, is_.packet) if is_own(step) else should.packet):
+            yield None, f"other octets emerge at {is_.side}: {difference(is_.packet, right)}"
     for lost in want[len(got) :]:
         for layer in [layers[name] for name in lost.through if name in layers]:
             layer.next()
@@ -255,14 +254,14 @@ def _protected(
     numbers: Sequence[int],
     layers: dict[str, _Layer],
     host: Host,
-    *,
-    is_special: bool,
+    entered: Enter,
 ) -> Judged:
     """Layer by layer, the outermost first. What cannot be opened is told by its judge, and hides what is inside. Where
     it came in a special way or buffer, that is what the step is about, and not the algorithms.
 
     Another SA than the right one is a finding of its own: nothing of it fits the right one.
     """
+    is_special = bool(entered.way) or entered.layout is not None or is_own(entered)
     for layer, sequence in zip(reversed(path), reversed(numbers), strict=True):
         other = next((name for name, one in layers.items() if one is not layer and one.has_made(got)), None)
         if other is not None and not layer.has_made(got):
@@ -274,6 +273,10 @@ def _protected(
         innermost = layer is path[0]
         if innermost and mine is not None and too_long.is_message(right, host):
             yield from too_long.judge_message(mine, right, host)
+            right = mine
+        if innermost and mine is not None and is_own(entered):
+            if mine != (chosen := as_chosen(right, mine)):
+                yield None, f"other octets are protected: {difference(mine, chosen)}"
             right = mine
         step = Outbound(sa="", packet=Octets(right if innermost or mine is None else mine))
         told = layer.judge.judge(number, step, Sent(packet=Octets(got)), Sent(packet=Octets(want)))

@@ -69,6 +69,7 @@ FAMILIES = (
     "xfrm-icmp",
     "xfrm-way",
     "xfrm-kept",
+    "xfrm-own",
     "xfrm-burst",
     "offload",
 )

@@ -52,6 +52,8 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("host counters", host.counters, _blocks(ReadCounters(requirement=ABOUT)))
     for name, protocol in (("tcp", upper_layers.TCP), ("udp", upper_layers.UDP)):
         yield Probe(f"host segments {name}", name in host.segments, _segments(protocol))
+        own = name in host.local_segments
+        yield Probe(f"host local_segments {name}", own, _own_segments(protocol))
     yield from (Probe(*one) for one in key_manager.cases(host))
     yield Probe("host bursts", host.bursts, _burst())
     yield Probe("host asynchronous", host.asynchronous, _burst(completions=(1, 0)))
@@ -61,6 +63,8 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     for side, names in host.ways.items():
         for way in names:
             yield Probe(f"host ways {side} {way}", True, _by(side, way=way))
+    for way in host.neighbours:
+        yield Probe(f"host neighbours {way}", True, _by("plain", way=way, segment=30))
     layouts = {"pieces": Layout(pieces=(20, 1)), "room": Layout(room=0), "shared": Layout(shared=True)}
     for kind, layout in layouts.items():
         yield Probe(f"host layouts {kind}", kind in host.layouts, _by("plain", layout=layout), optional=True)
@@ -121,6 +125,30 @@ def _segments(protocol: int) -> Callable[[Rig], Case]:
         content = upper_layers.upper_layer(protocol, 2500, ends)
         packet = packets.build(packets.Recipe(version=version, protocol=protocol, content=content), *ends)
         return _case(rig, Enter(side="plain", packet=Octets(packet), segment=1000, requirement=ABOUT))
+
+    return make
+
+
+def _own_segments(protocol: int) -> Callable[[Rig], Case]:
+    """The same of the host's own, into a tunnel."""
+
+    def make(rig: Rig) -> Case:
+        tunnel = key_manager.tunnel(rig)
+        version = tunnel.flow.version
+        source, destination = ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1]
+        front = bytes.fromhex("1f902710010203040506070850102000")[: None if protocol == upper_layers.TCP else 4]
+        content = upper_layers.upper_layer(protocol, 2500, (source, destination), front=front)
+        recipe = packets.Recipe(
+            version=version, protocol=protocol, content=content,
+            dont_fragment=True, identification=0, flow_label=0, ttl=64,
+        )  # fmt: skip
+        packet = Octets(packets.build(recipe, source, destination))
+        selector = TrafficSelector(version=6 if version == 6 else 4)
+        adding = AddPolicy(policy=replace(tunnel.policy, selector=selector), requirement=ABOUT)
+        ours = (*tunnel.host.addresses, str(ip_address(source)))
+        host = replace(tunnel.host, key_manager=False, addresses=tuple(dict.fromkeys(ours)))
+        entering = Enter(side="local", packet=packet, segment=1000, requirement=ABOUT)
+        return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, entering))
 
     return make
 

@@ -218,6 +218,7 @@ class Memory:
     def __init__(self) -> None:
         self._buffer = Buffer([Piece.of(b"")])
         self._other: Buffer | None = None
+        self._kept: dict[bytes, Piece] = {}
 
     def take(self, packet: bytes, way: str = "", layout: Layout | None = None) -> bytes:
         """A packet comes: what stands in its buffer. A way that is not among `WAYS` is an implementation's own."""
@@ -225,6 +226,16 @@ class Memory:
         if layout is not None:
             self._buffer = Buffer.of(packet, layout.pieces, _HEADROOM if layout.room is None else layout.room)
         self._other = self._buffer.shared() if layout is not None and layout.shared else None
+        return self._buffer.octets
+
+    def send_kept(self, packet: bytes, front: int) -> bytes:
+        """A part of the host's own leaves. What is behind its `front` octets of headers is a clone of what its sender
+        keeps, to send it again (kernel document `skbuff`): what stands in the buffer, the same octets if they are sent
+        again."""
+        kept = self._kept.setdefault(packet, Piece.of(packet[front:]))
+        kept.block.owners += 1
+        clone = Piece(kept.block, kept.start, kept.end)
+        self._buffer, self._other = Buffer([Piece.of(packet[:front], _HEADROOM), clone]), None
         return self._buffer.octets
 
     @property

@@ -152,7 +152,8 @@ class Host:
         layout: Layout | None = None,
     ) -> tuple[Emerging, ...]:
         """A whole IP packet enters: what emerges because of it. With `segment` it is a super-packet, which is cut up into
-        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up.
+        parts of so many octets: they fare as if they had come one by one. `Misuse` for one that cannot be cut up. Its own
+        the host keeps, to send them again if it is asked once more.
 
         `way` (one of `buffers.WAYS`) and `layout` say where its octets lie, which changes nothing of what emerges."""
         packet = self.memory.take(packet, way, layout)
@@ -160,12 +161,21 @@ class Host:
             parsed = ip.parse(packet)
         except Malformed:
             return ()
+        if segment and side == "local":
+            return self._leave_in_parts(packet, segment, mark, now)
         if segment and len(parsed.payload) > segment:
             pieces = segmentation.segments(packet, segment)
             return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))
         if side == "local":
             return self._leave(packet, mark, now)
         return self._arrive(parsed, packet, mark, now, ())
+
+    def _leave_in_parts(self, packet: bytes, segment: int, mark: int, now: float) -> tuple[Emerging, ...]:
+        emerged: list[Emerging] = []
+        for part in segmentation.segments(packet, segment):
+            front = len(part) - len(segmentation.content_of(part))
+            emerged += self._leave(self.memory.send_kept(part, front), mark, now)
+        return tuple(emerged)
 
     def _arrive(
         self, parsed: ip.Packet, packet: bytes, mark: int, now: float, through: tuple[State, ...]

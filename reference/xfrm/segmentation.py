@@ -36,6 +36,15 @@ def segments(packet: bytes, size: int) -> list[bytes]:
     ]
 
 
+def content_of(packet: bytes) -> bytes:
+    """What is behind the transport header of a TCP segment or UDP datagram. `Misuse` for any other packet."""
+    whole = ip.parse(packet)
+    front = _front(whole)
+    if front is None:
+        raise Misuse("neither a TCP segment nor a UDP datagram")
+    return whole.payload[front:]
+
+
 def _front(whole: ip.Packet) -> int | None:
     """Octets of the transport header."""
     if whole.protocol == PROTOCOL_UDP and len(whole.payload) >= _UDP_HEADER:
@@ -49,14 +58,15 @@ def _front(whole: ip.Packet) -> int | None:
 def _upper(whole: ip.Packet, header: bytes, content: bytes, at: int, *, last: bool) -> bytes:
     if whole.protocol == PROTOCOL_UDP:
         made = ip.with_field(header, _UDP_LENGTH, len(header) + len(content))
-        return _with_checksum(whole, made + content, _UDP_CHECKSUM)
+        return with_checksum(whole, made + content, _UDP_CHECKSUM)
     number = int.from_bytes(header[_SEQUENCE], "big") + at
     made = ip.with_field(header, _SEQUENCE, number & 0xFFFFFFFF)
     flags = made[_FLAGS] & ~(0 if last else _FIN | _PSH) & ~(_CWR if at else 0)
-    return _with_checksum(whole, made[:_FLAGS] + bytes((flags,)) + made[_FLAGS + 1 :] + content, _TCP_CHECKSUM)
+    return with_checksum(whole, made[:_FLAGS] + bytes((flags,)) + made[_FLAGS + 1 :] + content, _TCP_CHECKSUM)
 
 
-def _with_checksum(whole: ip.Packet, segment: bytes, field: slice) -> bytes:
+def with_checksum(whole: ip.Packet, segment: bytes, field: slice) -> bytes:
+    """A segment or datagram with the checksum that it has between the ends of a packet; `field`: where it stands."""
     blank = ip.with_field(segment, field, 0)
     pseudo = whole.source + whole.destination + len(segment).to_bytes(4, "big") + whole.protocol.to_bytes(4, "big")
     found = ip.checksum(pseudo + blank)

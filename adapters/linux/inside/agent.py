@@ -16,7 +16,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["enter", side, how]         ["emerged", [[side, header], …], seen], with a packet for each, and one more if seen;
                                  ["unsupported", text]
     ["together", [[side, how], …]] the same
-    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …]]
+    ["ways"]                     ["ways", {side: [name, …]}, [protocol, …], [protocol, …], [name, …]]
     ["counters"]                 ["counters", {name: count}]
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out
@@ -31,8 +31,8 @@ A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host
 any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
 `new` and `delete`.
 How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
-`way`, `mark`, `pieces` (sizes) and `shared` (see `stack.How`); `seen` says whether another owner of its memory tells
-what it sees.
+`way`, `mark`, `pieces` (sizes), `shared` and `segment` (see `stack.How`); `seen` says whether another owner of its
+memory tells what it sees.
 The header of one which emerges is told where its device takes super-packets.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
 local and remote address, encapsulation port or null, the cipher's name, and messages for the kernel in hexadecimal: new,
@@ -232,6 +232,8 @@ class Agent:
         return ["state", answer.hex()] if first.errno is None else ["errno", first.errno, first.text]
 
     def _wait(self, packets: Iterator[bytes], out: list[bytes], seconds: float) -> list[Any]:
+        if isinstance(self._gateway, Stack):
+            self._gateway.pause()
         time.sleep(seconds)
         return ["done"]
 

@@ -50,7 +50,7 @@ class Tap:
         self._in_pieces = in_pieces
         flags = _IFF_NAPI | _IFF_NAPI_FRAGS if in_pieces else _IFF_VNET_HDR
         self._descriptor = open_tun(name, _IFF_TAP | _IFF_NO_PI | flags)
-        self._address = _address(name)
+        self._address = ethernet_of(name)
         if in_pieces:
             _without_gro(name)
 
@@ -74,7 +74,7 @@ class Veth:
     def __init__(self, name: str, send: Send) -> None:
         self.name, self._far = name, f"{name}-far"
         send(rtnetlink.veth(self.name, self._far))
-        self._address = _address(name)
+        self._address = ethernet_of(name)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -172,7 +172,8 @@ def _without_gro(name: str) -> None:
         fcntl.ioctl(one, _SIOCETHTOOL, request)
 
 
-def _address(name: str) -> bytes:
+def ethernet_of(name: str) -> bytes:
+    """The Ethernet address of a device."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         answer: bytes = fcntl.ioctl(one, _SIOCGIFHWADDR, struct.pack("16s24x", name.encode()))
     return answer[18:24]

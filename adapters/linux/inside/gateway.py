@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from espproof.adapters.linux.inside.discards import lets_out
 from espproof.adapters.linux.inside.link import ROOM, Link, Tun, fresh_namespace
 from espproof.adapters.linux.netlink import firewall, netlink, rtnetlink, xfrm
 
@@ -30,24 +31,31 @@ _MOST_PORTS = 64
 _LOG_BUFFER = 8 << 20
 _LO = 1
 
-_SETTINGS = {
-    "ipv4/ip_forward": "1",
-    "ipv6/conf/all/forwarding": "1",
+QUIET = {
     # reports of multicast listeners at once: later they would meet the policies of a case
     "ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
     "ipv6/conf/default/mldv2_unsolicited_report_interval": "1",
-} | {
-    f"{version}/conf/{which}/{name}": value
-    for which in ("all", "default")
-    for version, name, value in (
-        ("ipv4", "rp_filter", "0"),
-        ("ipv4", "accept_local", "1"),
-        ("ipv4", "send_redirects", "0"),
-        ("ipv6", "accept_dad", "0"),
-        ("ipv6", "accept_ra", "0"),
-        ("ipv6", "seg6_enabled", "1"),
-    )
 }
+"""What keeps a namespace from saying something of its own accord."""
+_SETTINGS = (
+    QUIET
+    | {
+        "ipv4/ip_forward": "1",
+        "ipv6/conf/all/forwarding": "1",
+    }
+    | {
+        f"{version}/conf/{which}/{name}": value
+        for which in ("all", "default")
+        for version, name, value in (
+            ("ipv4", "rp_filter", "0"),
+            ("ipv4", "accept_local", "1"),
+            ("ipv4", "send_redirects", "0"),
+            ("ipv6", "accept_dad", "0"),
+            ("ipv6", "accept_ra", "0"),
+            ("ipv6", "seg6_enabled", "1"),
+        )
+    }
+)
 
 _SHORT_LIVED_FRAGMENTS = {"ipv4/ipfrag_time": "1", "ipv6/ip6frag_time": "1"}
 """Seconds that a fragment waits for the others."""
@@ -105,13 +113,13 @@ class Gateway:
 
     def __init__(self, wire: Link | None = None, transport: Callable[[int], Transport] = raw_socket) -> None:
         fresh_namespace()
-        _set(_SETTINGS)
+        set_values(_SETTINGS)
         self._xfrm, self._route = transport(xfrm.NETLINK_XFRM), transport(rtnetlink.NETLINK_ROUTE)
         self._log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, firewall.NETLINK_NETFILTER)
         self.wire = wire or Tun("wire")
         self.plain = Tun("plain", super_packets=self.of_host, merged=self.of_host and self.merges)
         if not self.wire.renewed:
-            _set(_SHORT_LIVED_FRAGMENTS)
+            set_values(_SHORT_LIVED_FRAGMENTS)
         for link in (self.wire, self.plain):
             link.enter()
         self._raw = {4: _raw_socket(4), 6: _raw_socket(6)}
@@ -292,11 +300,8 @@ class Gateway:
         else:
             octets = struct.pack("=16si", socket.inet_pton(family, source), 0)
             control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, octets)
-        try:
-            self._raw[4 if family == socket.AF_INET else 6].sendmsg([packet], [control], 0, (destination, 0))
-        except OSError:
-            return False
-        return True
+        raw = self._raw[4 if family == socket.AF_INET else 6]
+        return lets_out(raw.sendmsg, [packet], [control], 0, (destination, 0))
 
     def mark_own(self, mark: int) -> None:
         """From now on packets of our own have this mark."""
@@ -398,7 +403,8 @@ def _ends(packet: bytes) -> tuple[str, str]:
     return socket.inet_ntop(socket.AF_INET6, source), socket.inet_ntop(socket.AF_INET6, destination)
 
 
-def _set(settings: Mapping[str, str]) -> None:
+def set_values(settings: Mapping[str, str]) -> None:
+    """Of `/proc/sys/net`, by path."""
     for name, value in settings.items():
         with open(f"/proc/sys/net/{name}", "w", encoding="utf-8") as file:
             file.write(value)

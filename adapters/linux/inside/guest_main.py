@@ -1,8 +1,9 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest_main.py FOLDER [gro] [async], where FOLDER is the one that `espproof` is imported from; with `gro`, packets
-arrive through GRO (see `link.Tun`), with `async` ciphers finish later. The file system is that of the machine on which
-the guest runs, read-only. If this process ends, so does the guest (the kernel panics), which `kernel/guest.py` sees.
+Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt], where FOLDER is the one that `espproof` is imported from; with `gro`,
+packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see `later`). The file
+system is that of the machine on which the guest runs, read-only. If this process ends, so does the guest (the kernel
+panics), which `kernel/guest.py` sees.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
-from espproof.adapters.linux.inside.later import Later
+from espproof.adapters.linux.inside.later import TEMPLATES, Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
@@ -35,14 +36,15 @@ _GLANCE = 0.001
 
 
 def main() -> None:
-    gro, later = ("gro" in sys.argv[2:], "async" in sys.argv[2:])
+    gro, templates = "gro" in sys.argv[2:], [word for word in sys.argv[2:] if word in TEMPLATES]
+    later = bool(templates)
     _mount()
     complaint = _load_modules(modules.NEEDED + (modules.GRO if gro else ()) + (modules.LATER if later else ()))
     silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
     try:
         kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
-        agent = Agent(kinds, later=Later() if later else None)
+        agent = Agent(kinds, later=Later(templates[0]) if later else None)
     except Exception:
         channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
         raise

@@ -4,7 +4,8 @@ on it (a bundle), and asks before the next one whether all of that is still so."
 import socket
 from collections.abc import Collection
 
-from espproof.adapters.linux.inside.senders import Made, Unsendable, past_all_policies
+from espproof.adapters.linux.inside.senders import Made, Unsendable, meet_policies, pass_all_policies
+from espproof.adapters.linux.netlink import xfrm
 
 NAME = "kept"
 """The way of a host's own datagrams: one socket for all that have the same headers."""
@@ -44,7 +45,7 @@ def _connected(made: Made, mark: int) -> socket.socket:
     """To connect asks for a way too: past all policies, so that nothing is counted and no SA is asked for."""
     one = made.opened(mark)
     made.bind(one)
-    past_all_policies(one, made.version, True)
+    pass_all_policies(one, made.version, xfrm.OUT)
     one.connect((made.ends[1], made.ports[1]))
-    past_all_policies(one, made.version, False)
+    meet_policies(one, made.version)
     return one

@@ -1,7 +1,10 @@
-"""Ciphers that finish later: in front of each that an SA uses, the kernel is made to put a queue (cryptd).
+"""Ciphers that finish later: in front of each that an SA uses, the kernel is made to put a template of its crypto API.
 
-Those without integrity (`digest_null`) cannot stand behind one, nor those whose names are too long to be asked for; they
-stay as they are.
+    cryptd    a queue, which a thread of the kernel works off
+    pcrypt    the processors, each of which takes some; what they have done comes back in order (padata)
+
+Those without integrity (`digest_null`) cannot stand behind cryptd, nor those whose names are too long to be asked for
+behind either; they stay as they are.
 """
 
 import errno
@@ -9,33 +12,42 @@ import socket
 
 from espproof.adapters.linux.netlink import crypto, netlink
 
+TEMPLATES = ("cryptd", "pcrypt")
+
 
 class Later:
-    """What has been put behind a queue. A cipher is there once an SA has used it, and an SA keeps the one that it has."""
+    """What is put behind a template. A cipher is there once an SA has used it, and an SA keeps the one that it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: str) -> None:
+        self._template = template
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, crypto.NETLINK_CRYPTO)
-        self._behind: set[str] = set()
+        self._settled: set[str] = set()
 
     def is_new(self, cipher: str) -> bool:
-        """Put a cipher behind a queue; True if it was not, so that its SA must be made anew. `OSError` if that fails."""
-        if cipher in self._behind:
+        """Put a cipher behind the template; True if it was not, so that its SA must be made anew. `OSError` where that
+        fails."""
+        if cipher in self._settled:
             return False
         there = crypto.best(_ciphers(), cipher)
         if there is None:
             raise OSError(f"/proc/crypto has no {cipher}")
-        self._behind.add(cipher)
-        if (message := crypto.queued(there.driver)) is None:
+        is_new = self._is_put_behind(there.driver, cipher)
+        self._settled.add(cipher)
+        return is_new
+
+    def _is_put_behind(self, driver: str, cipher: str) -> bool:
+        if (message := crypto.behind(self._template, driver)) is None:
             return False
+        name = f"{self._template}({driver})"
         self._netlink.send(message)
         for answer in netlink.messages(self._netlink.recv(1 << 16)):
             if answer.errno == errno.EINVAL and "digest_null" in cipher:
                 return False
             if answer.errno:
-                raise OSError(answer.errno, f"cryptd({there.driver})")
+                raise OSError(answer.errno, name)
         now = crypto.best(_ciphers(), cipher)
         if now is None or not now.finishes_later:
-            raise OSError(f"cryptd({there.driver}) is not taken for {cipher}")
+            raise OSError(f"{name} is not taken for {cipher}")
         return True
 
 

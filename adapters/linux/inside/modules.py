@@ -11,4 +11,4 @@ NEEDED = (
 GRO = ("esp4_offload", "esp6_offload")
 """Without these, GRO knows nothing of ESP."""
 LATER = ("cryptd", "crypto_user")
-"""Ciphers behind a queue, and the messages that ask for them."""
+"""Ciphers behind a queue, and the messages that ask for them. Debian's kernel has one processor, and so no pcrypt."""

@@ -8,6 +8,7 @@ The host's own packets leave so ("local"); and "wire" has `splice` too: ESP, in 
 to the host over the loopback device, past all policies, as it stands in the file.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -15,6 +16,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 
+from espproof.adapters.linux.inside.discards import lets_out
 from espproof.adapters.linux.netlink import xfrm
 
 _IP_TTL, _IP_TOS, _IP_MTU_DISCOVER, _IP_TRANSPARENT, _IP_XFRM_POLICY = 2, 1, 10, 19, 17
@@ -22,6 +24,7 @@ _IPV6_HOPS, _IPV6_TCLASS, _IPV6_MTU_DISCOVER, _IPV6_TRANSPARENT, _IPV6_XFRM_POLI
 _IPV6_AUTOFLOWLABEL, _SO_NO_CHECK, _SO_MARK = 70, 11, 36
 _NEVER_FRAGMENT = 2
 _UDP, _ESP = 17, 50
+_UDP_SEGMENT = 103
 _UDP_HEADER = 8
 _PARTS = 3
 _PIPE, _F_SETPIPE_SZ = 1 << 18, 1031
@@ -70,16 +73,9 @@ class Made:
         family = socket.AF_INET if self.version == 4 else socket.AF_INET6
         kind = (socket.SOCK_DGRAM, 0) if self.protocol == _UDP else (socket.SOCK_RAW, self.protocol)
         one = socket.socket(family, *kind)
-        level = socket.IPPROTO_IP if self.version == 4 else socket.IPPROTO_IPV6
-        settings = {_IP_TTL: self.ttl, _IP_TOS: self.traffic_class, _IP_MTU_DISCOVER: _NEVER_FRAGMENT}
-        if self.version == 6:
-            settings = {_IPV6_HOPS: self.ttl, _IPV6_TCLASS: self.traffic_class, _IPV6_MTU_DISCOVER: _NEVER_FRAGMENT}
-            settings[_IPV6_AUTOFLOWLABEL] = 0
-        for name, value in settings.items():
-            one.setsockopt(level, name, value)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
+        set_headers(one, self.version, self.ttl, self.traffic_class, mark)
         return one
 
     def bind(self, one: socket.socket) -> None:
@@ -90,6 +86,31 @@ class Made:
             raise RuntimeError(f"bind to {self.ends[0]} port {self.ports[0]}: {error.strerror}") from error
 
 
+def segmented(one: socket.socket, size: int) -> None:
+    """What is sent at once leaves in datagrams of that size."""
+    one.setsockopt(_UDP, _UDP_SEGMENT, size)
+
+
+def foreign(one: socket.socket, version: int) -> None:
+    """A socket may have an address that is not its host's."""
+    level, transparent = (
+        (socket.IPPROTO_IP, _IP_TRANSPARENT) if version == 4 else (socket.IPPROTO_IPV6, _IPV6_TRANSPARENT)
+    )
+    one.setsockopt(level, transparent, 1)
+
+
+def set_headers(one: socket.socket, version: int, ttl: int, traffic_class: int, mark: int) -> None:
+    """What a socket is to write into the headers of its packets, and their mark."""
+    level = socket.IPPROTO_IP if version == 4 else socket.IPPROTO_IPV6
+    settings = {_IP_TTL: ttl, _IP_TOS: traffic_class, _IP_MTU_DISCOVER: _NEVER_FRAGMENT}
+    if version == 6:
+        settings = {_IPV6_HOPS: ttl, _IPV6_TCLASS: traffic_class, _IPV6_MTU_DISCOVER: _NEVER_FRAGMENT}
+        settings[_IPV6_AUTOFLOWLABEL] = 0
+    for name, value in settings.items():
+        one.setsockopt(level, name, value)
+    one.setsockopt(socket.SOL_SOCKET, _SO_MARK, struct.pack("=I", mark))
+
+
 def send(packet: bytes, way: str, mark: int) -> Seen | None:
     """A packet of the host's own leaves: of one out of a file, what stands in the file behind its headers when asked."""
     made = Made(packet, whole=True)
@@ -97,16 +118,29 @@ def send(packet: bytes, way: str, mark: int) -> Seen | None:
         made.bind(one)
         to = (made.ends[1], made.ports[1])
         if way == "udp" or len(made.content) < _PARTS:
-            one.sendto(made.content, to)
+            lets_out(one.sendto, made.content, to)
         elif way == "more":
             third = len(made.content) // _PARTS
             parts = made.content[:third], made.content[third : 2 * third], made.content[2 * third :]
-            for part, flags in zip(parts, (socket.MSG_MORE, socket.MSG_MORE, 0), strict=True):
-                one.sendto(part, flags, to)
-        else:
-            one.sendto(made.content[:1], socket.MSG_MORE, to)
+            flags = (socket.MSG_MORE, socket.MSG_MORE, 0)
+            all(lets_out(one.sendto, part, flag, to) for part, flag in zip(parts, flags, strict=True))
+        elif lets_out(one.sendto, made.content[:1], socket.MSG_MORE, to):
             return _splice(one, packet[: made.front + 1], made.content[1:])
     return (lambda: packet) if way == "splice" else None
+
+
+def send_super(packet: bytes, size: int, mark: int) -> None:
+    """Datagrams of the host's own leave, all but the last of that size. What is to be protected is refused (EIO)."""
+    made = Made(packet, whole=True)
+    with made.opened(mark) as one:
+        segmented(one, size)
+        made.bind(one)
+        try:
+            lets_out(one.sendto, made.content, (made.ends[1], made.ports[1]))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise Unsendable("UDP_SEGMENT of what is to be protected: EIO") from error
 
 
 def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
@@ -116,11 +150,8 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
     if made.protocol == _UDP and made.ports[1] not in ports:
         raise Unsendable("packets that no SA takes apart")
     with made.opened(mark) as one:
-        if made.version == 4:
-            one.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
-        else:
-            one.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
-        past_all_policies(one, made.version, True)
+        pass_all_policies(one, made.version, xfrm.OUT)
+        foreign(one, made.version)
         if made.protocol == _UDP and not made.checksum:
             one.setsockopt(socket.SOL_SOCKET, _SO_NO_CHECK, 1)
         made.bind(one)
@@ -128,18 +159,19 @@ def arrive(packet: bytes, mark: int, ports: Collection[int]) -> Seen:
         return _splice(one, packet[: made.front], made.content)
 
 
-def past_all_policies(one: socket.socket, version: int, on: bool) -> None:
-    """Give a socket a policy of its own, which protects nothing, or take it away."""
-    level, option, family = (
-        (socket.IPPROTO_IP, _IP_XFRM_POLICY, xfrm.AF_INET)
-        if version == 4
-        else (socket.IPPROTO_IPV6, _IPV6_XFRM_POLICY, xfrm.AF_INET6)
-    )
-    if on:
-        policy = xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=xfrm.OUT).encode()
-        one.setsockopt(level, option, policy)
-    else:
-        one.setsockopt(level, option, None, 0)
+def pass_all_policies(one: socket.socket, version: int, direction: int) -> None:
+    """What goes in that direction through a socket meets a policy of its own, which lets it pass, and no other."""
+    level, option, family = socket.IPPROTO_IP, _IP_XFRM_POLICY, xfrm.AF_INET
+    if version == 6:
+        level, option, family = socket.IPPROTO_IPV6, _IPV6_XFRM_POLICY, xfrm.AF_INET6
+    policy = xfrm.PolicyInfo(selector=xfrm.Selector(family=family), direction=direction)
+    one.setsockopt(level, option, policy.encode())
+
+
+def meet_policies(one: socket.socket, version: int) -> None:
+    """What goes through a socket meets the policies of all again."""
+    level, option = (socket.IPPROTO_IP, _IP_XFRM_POLICY) if version == 4 else (socket.IPPROTO_IPV6, _IPV6_XFRM_POLICY)
+    one.setsockopt(level, option, None, 0)
 
 
 def _splice(one: socket.socket, front: bytes, content: bytes) -> Seen:
@@ -151,9 +183,7 @@ def _splice(one: socket.socket, front: bytes, content: bytes) -> Seen:
     try:
         fcntl.fcntl(put, _F_SETPIPE_SZ, _PIPE)
         os.splice(file.fileno(), put, len(content), offset_src=0)
-        os.splice(take, one.fileno(), len(content))
-    except OSError:  # it is not taken: nothing is sent
-        pass
+        lets_out(os.splice, take, one.fileno(), len(content))
     finally:
         os.close(take)
         os.close(put)

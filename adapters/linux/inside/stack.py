@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from espproof.adapters.linux.inside import kept, senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
-from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket
+from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket, set_values
 from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
+from espproof.adapters.linux.inside.neighbour import neighbours
+from espproof.adapters.linux.inside.streams import SETTINGS, Streams
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
 
 _DEFAULT = {False: 2, True: 1}
@@ -89,6 +91,8 @@ class How:
     mark: int = 0
     pieces: tuple[int, ...] = ()
     shared: bool = False
+    segment: int = 0
+    """Of a super-packet of the host's own: octets of payload of each part."""
 
     @property
     def entry(self) -> str:
@@ -125,13 +129,16 @@ class Stack(Gateway):
         self._key_manager: socket.socket | None = None
         self._to_ports: list[bytes] = []
         self._sockets = kept.Kept()
+        self._streams = Streams()
         super().__init__(wire, transport)
         silence_icmp()
+        set_values(SETTINGS)
         self._mtus: tuple[int | None, int | None] = _ANY
         with open(_POLICIES_ON_LOOPBACK, "w", encoding="utf-8") as file:
             file.write("0")
         sides = ("wire", "plain") if isinstance(self.wire, Tun) else ("plain",)
         self._ways_in: dict[str, dict[str, Entry]] = {side: entries(side, self._must) for side in sides}
+        self._ways_in["plain"] |= neighbours(self._must)
         self._marked = firewall.TO_PROTECT
         time.sleep(_SETTLED_SECONDS)
 
@@ -150,6 +157,7 @@ class Stack(Gateway):
         """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
         key manager that listens the kernel asks for SAs, and keeps larval ones."""
         self._sockets.close()
+        self._streams.close()
         self.flush_policies()
         self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
@@ -180,6 +188,7 @@ class Stack(Gateway):
     def close(self) -> None:
         self._listen(False)
         self._sockets.close()
+        self._streams.close()
         for entry in (one for side in self._ways_in.values() for one in side.values()):
             entry.close()
         super().close()
@@ -204,7 +213,10 @@ class Stack(Gateway):
     def enter(self, side: str, packet: bytes, how: How) -> tuple[list[Emerged], bytes | None]:
         """A packet enters at "wire" or "plain", or one of the host's own ("local") leaves: what emerges, and what the
         other owner of its memory sees then, if there is one. `Unasked` for what this kernel has no way for."""
+        self._streams.forget_old()
         before = self._counters()
+        if how.segment and side == "local":
+            return self._stream_sends(packet, how, before), None
         if _is_of_a_socket(side, how):
             seen = self._socket_sends(side, packet, how)
             emerged = self._await(before)
@@ -217,6 +229,7 @@ class Stack(Gateway):
     def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
         """Packets enter together, each at its side and in its way: what emerges until it is quiet. `Unasked` where it
         cannot be told which of those that have reached the host were discarded behind the rule that sees them."""
+        self._streams.forget_old()
         before, counted = self._counters(), self._counted()
         with self.wire.together():
             # what is merged is held against the order in which it came, which two processors do not keep
@@ -285,10 +298,43 @@ class Stack(Gateway):
         else:
             self._put(side, packet, how)
 
+    def _stream_sends(self, packet: bytes, how: How, before: bytes) -> list[Emerged]:
+        if how.pieces or how.way or how.shared or how.mark:
+            raise Unasked("that of a connection")
+        try:
+            if protocol_of(packet) == socket.IPPROTO_UDP:
+                senders.send_super(packet, how.segment, 0)
+                return self._await(before)
+            again = self._streams.send(packet, how.segment, firewall.TO_PROTECT)
+        except senders.Unsendable as error:
+            raise Unasked(str(error)) from error
+        if again is None:
+            return self._await(before)
+        emerged = self._hears(again.lost) + self._await(before)
+        emerged += self._hears(again.received)
+        again.stream.close()
+        return emerged
+
+    def _hears(self, packet: bytes) -> list[Emerged]:
+        """One of the host's sockets gets a packet, which is nobody else's business: what else has reached the host."""
+        self.plain.write(packet)
+        others: list[Emerged] = []
+        for seconds in (0.0, *self.wire.patience, 1.0):
+            select.select([self._log.fileno()], [], [], seconds)
+            while (seen := self._logged()) is not None:
+                if seen.packet == packet:
+                    return others
+                others.append(Emerged("local", seen.packet))
+        raise RuntimeError("what a peer says has not reached the host")
+
+    def pause(self) -> None:
+        """Time is going to pass: nothing is left that a timer of the kernel could send."""
+        self._streams.close()
+
     def _socket_sends(self, side: str, packet: bytes, how: How) -> senders.Seen | None:
         """What tells, when asked, what the other owner of the packet's memory sees, if there is one."""
         seen = None
-        if how.pieces or how.header or (how.shared and how.way != "splice"):
+        if how.pieces or how.header or how.segment or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
         try:
             if side == "wire":
@@ -302,13 +348,13 @@ class Stack(Gateway):
                 self.send(packet)
         except senders.Unsendable as error:
             raise Unasked(str(error)) from error
-        except (ValueError, IndexError, OSError):  # octets that are no packet have no ends
+        except (ValueError, IndexError):  # octets that are no packet have no ends
             pass
         return seen
 
     def _mark_as(self, packet: bytes, mark: int) -> None:
         """The mark that a packet of the host's own has in the case; `TO_PROTECT` where rules ask for that."""
-        protocol = packet[9] if packet[0] >> 4 == 4 else packet[6]
+        protocol = protocol_of(packet)
         if protocol in _OF_ITS_OWN | (_EXTENSIONS if packet[0] >> 4 == 6 else set()):
             if mark:
                 raise Unasked(f"marks of the host's own packets of protocol {protocol}")
@@ -329,7 +375,10 @@ class Stack(Gateway):
         """Hand a packet over to its device; False if that does not take it."""
         device = self._device(side, how.entry)
         if not isinstance(device, Link):
-            taken = device.write(packet, how.header, how.mark, how.pieces)
+            try:
+                taken = device.write(packet, how.header, how.mark, how.pieces)
+            except senders.Unsendable as error:
+                raise Unasked(str(error)) from error
         elif how.header and isinstance(device, Tun):
             taken = device.write_super(how.header, packet)
         else:
@@ -391,6 +440,11 @@ class Stack(Gateway):
     def _counted(self) -> dict[str, int]:
         words = self._counters().decode().split()
         return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}
+
+
+def protocol_of(packet: bytes) -> int:
+    """What stands behind the IP header; `IndexError` for what is too short for one."""
+    return packet[9] if packet[0] >> 4 == 4 else packet[6]
 
 
 def _is_of_a_socket(side: str, how: How) -> bool:

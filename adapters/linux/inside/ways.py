@@ -6,7 +6,9 @@ from contextlib import suppress
 from espproof.adapters.linux.inside.entries import entries
 from espproof.adapters.linux.inside.link import Send, Tun
 from espproof.adapters.linux.inside.needs import elsewhere
+from espproof.adapters.linux.inside.neighbour import neighbours
 from espproof.adapters.linux.inside.senders import ways
+from espproof.adapters.linux.inside.streams import has_connections
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
 PIECES = "pieces"
@@ -19,8 +21,9 @@ _SUPER = {
 _PACKET = bytes.fromhex("45000034000040004006000000000000000000000000") + bytes(60)
 
 
-def found() -> tuple[dict[str, list[str]], list[str]]:
-    """Names of ways by side, `PIECES` among them, and protocols of super-packets."""
+def found() -> tuple[dict[str, list[str]], list[str], list[str], list[str]]:
+    """Names of ways by side, `PIECES` among them; protocols of super-packets, which come and of the host's own; names of
+    ways by which a neighbour's program sends."""
     with elsewhere(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
 
         def send(request: bytes) -> None:
@@ -30,10 +33,11 @@ def found() -> tuple[dict[str, list[str]], list[str]]:
                     raise OSError(message.errno, "rtnetlink")
 
         there = entries("plain", send)
-        for entry in there.values():
+        programs = neighbours(send)
+        for entry in (*there.values(), *programs.values()):
             entry.close()
         sides = {"wire": [*there, *ways("wire")], "plain": [*there], "local": [*ways("local")]}
-        return sides, _super_packets(send)
+        return sides, _super_packets(send), ["tcp"] if has_connections() else [], [*programs]
 
 
 def _super_packets(send: Send) -> list[str]:

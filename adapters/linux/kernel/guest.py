@@ -29,7 +29,7 @@ _SEVERAL = ("ncpus=2", "seccomp=on")
 
 class Guest(Machine):
     """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
-    ciphers finish later; with `several`, it has two processors."""
+    a template of the crypto API, ciphers finish later; with `several`, it has two processors."""
 
     who, dies = "guest", "kernel"
 
@@ -41,7 +41,7 @@ class Guest(Machine):
         *,
         time_travel: bool = False,
         gro: bool = False,
-        later: bool = False,
+        later: str = "",
         memory: str = _MEMORY,
         several: bool = False,
     ) -> None:
@@ -49,7 +49,7 @@ class Guest(Machine):
         self._memory = memory
         self._time_travel = time_travel
         self._several = several
-        self._arguments = (*(("gro",) if gro else ()), *(("async",) if later else ()))
+        self._arguments = (*(("gro",) if gro else ()), *((later,) if later else ()))
         super().__init__(processor, seconds, pauses=time_travel)
 
     def _command(self, descriptor: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.linux.kernel import build, labels
@@ -17,9 +18,13 @@ ASYNC = "async"
 """The variant in which ciphers finish later (cryptd)."""
 TIME_TRAVEL = "time-travel"
 """The variant whose clock is ours. The kernel keeps time in whole seconds, so each case begins with one."""
-WAYS = (GRO, ASYNC, TIME_TRAVEL)
+PCRYPT = "pcrypt"
+"""The variant in which several processors share what a cipher does, so that it finishes later too."""
+TEMPLATES = MappingProxyType({ASYNC: "cryptd", PCRYPT: "pcrypt"})
+"""Variant -> the template of the crypto API in front of each cipher."""
+WAYS = (GRO, *TEMPLATES, TIME_TRAVEL)
 """Variants that are a way to use a kernel: that of another variant or label behind a `=`, or else their own."""
-_STOCK = ("", ANY_WINDOW, GRO, ASYNC)
+_STOCK = ("", ANY_WINDOW, GRO, *TEMPLATES)
 """Variants of the adapter that run Debian's."""
 BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIME_TRAVEL: "plain"}
 """Variant of the adapter -> variant of the build."""
@@ -28,6 +33,11 @@ BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIM
 def path(variant: str) -> str:
     """The kernel's file. `AdapterError` says how to get it."""
     way, _, kernel = variant.partition("=")
+    if variant == PCRYPT:
+        raise AdapterError(
+            "linux:pcrypt: Debian's kernel has one processor; say linux:pcrypt=LABEL, for one that "
+            "espproof adapters build linux --source 7.3 --variant smp --as LABEL has made"
+        )
     variant = kernel or way if way in WAYS else variant
     if variant in BUILT:
         image = build.image(BUILT[variant])

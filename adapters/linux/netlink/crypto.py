@@ -39,10 +39,10 @@ def best(text: str, name: str) -> Cipher | None:
     return max((one for one in ciphers(text) if one.name == name), key=lambda one: one.priority, default=None)
 
 
-def queued(driver: str, sequence: int = 1) -> bytes | None:
-    """The message that asks for the same cipher behind a queue (cryptd), which is taken in its place. None for one whose
-    name has no room in it."""
-    name = f"cryptd({driver})".encode()
+def behind(template: str, driver: str, sequence: int = 1) -> bytes | None:
+    """The message that asks for the same cipher behind a template, which is taken in its place. None for one whose name
+    has no room in it."""
+    name = f"{template}({driver})".encode()
     if len(name) > _MOST:
         return None
     body = _ALGORITHM.pack(b"", name, b"", _AEAD, _MASK, 0, 0)

@@ -60,8 +60,14 @@ def test_what_no_way_can_do_is_untold(fields: dict[str, Any]) -> None:
 
 def test_answers_about_ways_are_looked_at() -> None:
     """Sides and protocols that there are, and nothing else."""
-    assert ways(["ways", {"wire": ["tap"]}, ["tcp"]]) == ({"wire": ["tap"]}, ("tcp",))
-    for wrong in (["done"], ["ways", {"elsewhere": []}, []], ["ways", {}, ["sctp"]]):
+    told = ["ways", {"wire": ["tap"]}, ["udp"], ["tcp"], ["a"]]
+    assert ways(told) == ({"wire": ["tap"]}, ("udp",), ("tcp",), ("a",))
+    for wrong in (
+        ["done"],
+        ["ways", {"elsewhere": []}, [], [], []],
+        ["ways", {}, ["sctp"], [], []],
+        ["ways", {}, [], [""], []],
+    ):
         with pytest.raises(ValueError, match="no ways"):
             ways(wrong)
 

@@ -49,7 +49,7 @@ class _Parrot(Guest):
 
     def ask(self, operations: list[Any], packets: list[bytes], seconds: float) -> tuple[list[Any], list[bytes]]:
         if operations == [["ways"]]:
-            return [["ways", {}, []]], []
+            return [["ways", {}, [], [], []]], []
         return list(self.results) or [["done"]] * len(operations), list(self.packets)
 
     def close(self) -> None:

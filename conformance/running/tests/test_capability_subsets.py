@@ -87,12 +87,14 @@ def drawn(seed: int) -> Capabilities:
     }  # fmt: skip
     host = HostCapabilities(
         segments=some(rng, ("tcp", "udp"), 0),
+        local_segments=some(rng, ("tcp", "udp"), 0),
         ports=rng.choice(("none", "masks", "ranges")),
         marks=rng.random() < 0.5,
         if_ids=rng.random() < 0.5,
         local=rng.random() < 0.5,
         counters=rng.random() < 0.5,
         ways={side: some(rng, WAYS, 0) for side in some(rng, get_args(Side), 0)},
+        neighbours=some(rng, WAYS, 0),
         layouts=some(rng, ("pieces", "room", "shared"), 0),
         protocols=some(rng, ("ah", "comp"), 0),
         events=some(rng, ("acquire", "soft", "hard"), 0),

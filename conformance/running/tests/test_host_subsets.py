@@ -116,11 +116,13 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
         yield "local"
     if one.mark and not can.marks:
         yield "marks"
-    if one.segment and (one.side != "plain" or _PROTOCOLS[ip.parse(one.packet).protocol] not in can.segments):
+    segments = {"plain": can.segments, "local": can.local_segments if isinstance(one, Enter) else ()}
+    if one.segment and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
         yield "segments"
     if isinstance(one, Entering):
         return
-    if one.way and one.way not in can.ways.get(one.side, ()):
+    neighbours = can.neighbours if one.side == "plain" else ()
+    if one.way and one.way not in (*can.ways.get(one.side, ()), *neighbours):
         yield f"way {one.way} at {one.side}"
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}

@@ -28,7 +28,7 @@ def test_the_best_of_a_name_is_taken() -> None:
 
 def test_the_question() -> None:
     """One message with `struct crypto_user_alg`, which names the driver."""
-    question = crypto.queued("authenc(hmac(md5),cbc(aes))", sequence=7)
+    question = crypto.behind("cryptd", "authenc(hmac(md5),cbc(aes))", sequence=7)
     assert question is not None
     (message,) = netlink.messages(question)
     assert (message.type, message.sequence, len(message.payload)) == (0x10, 7, 208)
@@ -37,5 +37,5 @@ def test_the_question() -> None:
 
 def test_names_without_room() -> None:
     """With its last 0 a name has 64 octets."""
-    assert crypto.queued("x" * 55) is not None
-    assert crypto.queued("authencesn(hmac(sha1-generic),rfc3686(ctr(aes-generic)))") is None
+    assert crypto.behind("cryptd", "x" * 55) is not None
+    assert crypto.behind("cryptd", "authencesn(hmac(sha1-generic),rfc3686(ctr(aes-generic)))") is None
