@@ -21,6 +21,7 @@ from espproof.adapters.seeded import (
     defects_proofs_state,
     defects_refusals,
     defects_xfrm,
+    defects_xfrm_ah,
     defects_xfrm_burst,
     defects_xfrm_icmp,
     defects_xfrm_life,
@@ -50,6 +51,7 @@ _ALL = (
     *defects_xfrm_way.DEFECTS,
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
+    *defects_xfrm_ah.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

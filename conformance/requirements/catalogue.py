@@ -67,6 +67,7 @@ FAMILIES = (
     "xfrm-icmp",
     "xfrm-way",
     "xfrm-burst",
+    "xfrm-ah",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -95,6 +96,7 @@ WAIVERS: Mapping[str, str] = MappingProxyType(
 _DOCUMENTS = (
     "RFC4303",
     "RFC4301",
+    "RFC4302",
     "RFC6040",
     "RFC3948",
     "RFC4106",

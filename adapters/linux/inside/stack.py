@@ -40,6 +40,7 @@ _POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
+_FRAGMENT, _ESP_AND_AH = 44, (50, 51)
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
 _GLANCE_SECONDS = 0.003
@@ -356,7 +357,7 @@ class Stack(Gateway):
         while (seen := self._logged()) is not None:
             if seen.group == firewall.ENCAPSULATED:
                 self._to_ports.append(seen.packet)
-            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()):
+            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()) and not _goes_on(seen.packet):
                 found.append(Emerged("local", seen.packet))
         found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
         for side, link in (("wire", self.wire), ("plain", self.plain)):
@@ -382,6 +383,16 @@ class Stack(Gateway):
     def _counted(self) -> dict[str, int]:
         words = self._counters().decode().split()
         return {name: int(count) for name, count in zip(words[::2], words[1::2], strict=True)}
+
+
+def _goes_on(packet: bytes) -> bool:
+    """Whether ESP or AH takes it, or it is a fragment of what they take (see `firewall.table`)."""
+    if packet[0] >> 4 == 4:
+        return packet[9] in _ESP_AND_AH
+    protocol, at = packet[6], 40
+    while protocol in _EXTENSIONS and at + 8 <= len(packet):
+        protocol, at = packet[at], at + (8 if protocol == _FRAGMENT else 8 + 8 * packet[at + 1])
+    return protocol in _ESP_AND_AH
 
 
 def _is_of_a_socket(side: str, how: How) -> bool:
