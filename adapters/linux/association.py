@@ -126,10 +126,11 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
 
 
 def _cipher(sa: Sa) -> str:
-    """What the kernel calls the SA's algorithms together, as esp_init_aead() and esp_init_authenc() put it; "" of AH."""
-    if sa.protocol == "ah":
-        return ""
+    """What the kernel calls the SA's algorithms together, as esp_init_aead(), esp_init_authenc() and ah_init_state() put
+    it."""
     encr, auth = ENCRYPTION[sa.encr], INTEGRITY[sa.auth].names.linux or "digest_null"
+    if sa.protocol == "ah":
+        return auth
     return encr.names.linux or "" if encr.aead else f"authenc{'esn' if sa.esn else ''}({auth},{encr.names.linux})"
 
 

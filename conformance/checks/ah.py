@@ -9,13 +9,10 @@ from espproof.adapters.case import HostDirection, Octets, Sa, Template
 from espproof.adapters.translate import any_entry
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.scenario import Peer, TooBig
-from espproof.conformance.strategies import packets, values
+from espproof.conformance.strategies import packets, sas, values
 from espproof.reference import ah, ip
-from espproof.reference.algorithms import INTEGRITY
 from espproof.reference.drops import DropReason
 from espproof.reference.xfrm import protocols
-
-_GMAC_KEY, _GMAC_SALT = 16, 4
 
 
 class AhPeer:
@@ -76,10 +73,8 @@ class AhScenario(HostScenario):
         self.s.need("ah", self.caps.ah)
         auth = self.s.draw(st.sampled_from(self.caps.ah))
         base = self.sa(direction, add=False, **fixed)
-        sizes = (_GMAC_KEY, _GMAC_SALT) if auth == ah.GMAC else (INTEGRITY[auth].key_size, 0)
-        key, salt = (
-            Octets(values.octets(base.spi, label, size)) for label, size in zip(("ah", "salt"), sizes, strict=True)
-        )
+        labelled = zip(("ah", "salt"), sas.ah_sizes(auth), strict=True)
+        key, salt = (Octets(values.octets(base.spi, label, size)) for label, size in labelled)
         made = msgspec.structs.replace(
             base, protocol="ah", encr="ENCR_NULL", encr_key=Octets(), salt=salt, auth=auth, auth_key=key
         )
@@ -97,16 +92,16 @@ class AhScenario(HostScenario):
         recipe = packets.Recipe(version=version, **fields)
         return packets.build(recipe, *self.s.ends_inside(sa, version))
 
-    def asks_for(self, packet: bytes, *sas: Sa, about: str) -> None:
+    def asks_for(self, packet: bytes, *through: Sa, about: str) -> None:
         """The policy that has such packets protected with these SAs, the innermost first, or asks for it inwards."""
         direction: HostDirection = "out"
-        if sas[-1].direction == "in":
-            direction = "in" if all(sa.mode == "transport" for sa in sas) else "forward"
-        self.policy(direction, packet, *map(self.template_of, sas), about=about)
+        if through[-1].direction == "in":
+            direction = "in" if all(sa.mode == "transport" for sa in through) else "forward"
+        self.policy(direction, packet, *map(self.template_of, through), about=about)
 
-    def sends(self, packet: bytes, *sas: Sa, about: str) -> None:
+    def sends(self, packet: bytes, *through: Sa, about: str) -> None:
         """Such a packet is to be protected: of a tunnel it is forwarded, else the host's own."""
-        forwarded = any(sa.mode == "tunnel" for sa in sas)
+        forwarded = any(sa.mode == "tunnel" for sa in through)
         self.enters("plain" if forwarded else "local", packet, about)
 
     def arrives(self, packet: bytes, about: str) -> None:

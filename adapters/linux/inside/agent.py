@@ -34,8 +34,8 @@ How a packet enters has, where it is not usual, `header` (of a super-packet: a `
 what it sees.
 The header of one which emerges is told where its device takes super-packets.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
-local and remote address, encapsulation port or null, the cipher's name ("" if it has none), and messages for the kernel
-in hexadecimal: new, get, delete, and of an outbound SA the policies that lead packets to it.
+local and remote address, encapsulation port or null, the cipher's name, and messages for the kernel in hexadecimal: new,
+get, delete, and of an outbound SA the policies that lead packets to it.
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
@@ -180,7 +180,7 @@ class Agent:
         """Add an SA; the result if that fails, else nothing."""
         if self._offload is None:
             error, text = self._gateway.error(sa.new)
-            if not error and self._later is not None and sa.cipher and self._later.is_new(sa.cipher):
+            if not error and self._later is not None and self._later.is_new(sa.cipher):
                 self._gateway.error(sa.delete)
                 error, text = self._gateway.error(sa.new)
             return ["errno", error, text] if error else []

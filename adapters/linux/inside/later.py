@@ -25,7 +25,9 @@ class Later:
         if there is None:
             raise OSError(f"/proc/crypto has no {cipher}")
         self._behind.add(cipher)
-        if (message := crypto.queued(there.driver)) is None:
+        if there.finishes_later:  # it is made of one that stands behind a queue
+            return False
+        if (message := crypto.queued(there.driver, is_hash=there.is_hash)) is None:
             return False
         self._netlink.send(message)
         for answer in netlink.messages(self._netlink.recv(1 << 16)):
