@@ -237,6 +237,46 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4302-3.3.3.1.2.2-immutable",),
     ),
     defect(
+        "xfrm-ah-route-as-it-is",
+        "ours",
+        "xfrm-ah",
+        "a source route is covered as it leaves",
+        (
+            "ah",
+            "        elif each.protocol == ip.PROTOCOL_ROUTING and header[each.at + 3]:\n",
+            "        elif each.protocol == ip.PROTOCOL_ROUTING and header[each.at + 2] == 2:\n",
+        ),
+        breaks=("RFC4302-3.3.3.1.2.3-routing",),
+    ),
+    defect(
+        "xfrm-ah-route-zero",
+        "ours",
+        "xfrm-ah",
+        "a source route that has ended is not covered",
+        (
+            "ah",
+            "        elif each.protocol == ip.PROTOCOL_ROUTING and header[each.at + 3]:\n",
+            "        elif each.protocol == ip.PROTOCOL_ROUTING and not header[each.at + 3]:\n"
+            "            header[each.at + 4 : each.at + each.size] = bytes(each.size - 4)\n"
+            "        elif each.protocol == ip.PROTOCOL_ROUTING:\n",
+        ),
+        breaks=("RFC4302-3.3.3.1.2.3-routing",),
+    ),
+    defect(
+        "xfrm-ah-fragment-protected",
+        "linux/net/ipv4/ah4.c",
+        "xfrm-ah",
+        "a fragment is protected as if it were a whole packet",
+        (
+            "ah",
+            "        parts = transport.split(packet)\n",
+            "        parts = transport.split(packet)\n"
+            "        if isinstance(parts, DropReason) and packet[0] >> 4 == 4:\n"
+            "            parts = transport.Split(packet[:20], packet[9], packet[20:], 9)\n",
+        ),
+        breaks=("RFC4302-3.3.4-whole-packets",),
+    ),
+    defect(
         "xfrm-ah-ipv4-padded-as-ipv6",
         "linux/net/ipv4/ah4.c",
         "xfrm-ah",
@@ -380,6 +420,30 @@ DEFECTS: tuple[Defect, ...] = (
         "what has come with ESP is let in where AH is asked for, and the other way round",
         ("xfrm.path", "    if template.protocol != sa.protocol:\n", '    if template.protocol == "comp":\n'),
         breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
+        "xfrm-ah-room-without-padding",
+        "ours",
+        "xfrm-ah",
+        "what AH adds is counted without the padding of its ICV",
+        (
+            "xfrm.mtu",
+            "        return mtu - front(entry) - (before",
+            "        return mtu - 12 - entry.codec.iv_size - entry.codec.icv_size - (before",
+        ),
+        breaks=("RFC4301-8.2.1-pmtu-ipv6",),
+    ),
+    defect(
+        "xfrm-ah-path-not-learned",
+        "ours",
+        "xfrm-ah",
+        "a message about a packet with AH is taken for one about nobody's packet",
+        (
+            "xfrm.host",
+            "        return sent.protocol == ah.PROTOCOL_AH and len",
+            "        return sent.protocol == PROTOCOL_ESP and len",
+        ),
+        breaks=("RFC4301-8.2.1-pmtu-wait",),
     ),
     defect(
         "xfrm-ah-spis-in-common",

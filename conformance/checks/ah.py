@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from espproof.adapters.case import HostDirection, Octets, Sa, Template
 from espproof.adapters.translate import any_entry
 from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.links import LinkedHost
 from espproof.conformance.checks.scenario import Peer, TooBig
 from espproof.conformance.strategies import packets, sas, values
-from espproof.reference import ah, ip
+from espproof.reference import ah, ip, transport
 from espproof.reference.drops import DropReason
 from espproof.reference.xfrm import protocols
 
@@ -29,6 +30,16 @@ class AhPeer:
         if isinstance(made, DropReason):
             raise TooBig(made.value)
         return made
+
+    def protect_behind(self, packet: bytes, sequence: int) -> bytes:
+        """The same in transport mode, with AH behind all extension headers, destination options too."""
+        front, next_header, payload, patch_at = transport.legal_splits(packet)[-1]
+        size = self.entry.codec.size(packet[0] >> 4)
+        header = bytes((next_header, size // 4 - 2, 0, 0)) + self.entry.codec.spi + sequence.to_bytes(8, "big")[4:]
+        empty = header + bytes(size - ah.FIXED_SIZE)
+        made = transport.join(front, patch_at, ah.PROTOCOL_AH, empty + payload)
+        assert isinstance(made, bytes)
+        return self.entry.codec.seal(made, len(front), sequence, self.entry.iv_source(sequence))
 
     def resealed(self, packet: bytes, place: int, octet: int, sequence: int) -> bytes:
         """A packet of ours with another octet at that place of its AH, under a right ICV."""
@@ -111,3 +122,7 @@ class AhScenario(HostScenario):
     def peer_of(self, sa: Sa) -> AhPeer | Peer:
         """Who sends to an inbound SA, of either protocol."""
         return AhPeer(sa) if sa.protocol == "ah" else self.s.peer(sa)
+
+
+class LinkedAh(AhScenario, LinkedHost):
+    """The same on links that have an MTU."""

@@ -1,11 +1,13 @@
 """AH in a host (RFC 4302): its header, what its ICV covers, numbers, and SAs of it beside those of ESP and around them."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
-from espproof.conformance.checks.ah import AhPeer, AhScenario, flipped, in_front_of_ah, without_ah
+from espproof.conformance.checks.ah import AhPeer, AhScenario, LinkedAh, flipped, in_front_of_ah, without_ah
+from espproof.conformance.checks.links import WIDE
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.oracle.outbound_ah import (
@@ -32,11 +34,16 @@ MUTABLE = {4: "RFC4302-3.3.3.1.1.1-mutable", 6: "RFC4302-3.3.3.1.2.1-mutable"}
 IMMUTABLE = {4: "RFC4302-3.3.3.1.1.1-immutable", 6: "RFC4302-3.3.3.1.2.1-immutable"}
 OPTIONS, OPTIONS_ZERO = "RFC4302-3.3.3.1.1.2-immutable", "RFC4302-3.3.3.1.1.2-mutable"
 EXTENSIONS, EXTENSIONS_ZERO = "RFC4302-3.3.3.1.2.2-immutable", "RFC4302-3.3.3.1.2.2-mutable"
+ROUTING, WHOLE = "RFC4302-3.3.3.1.2.3-routing", "RFC4302-3.3.4-whole-packets"
 REASSEMBLED, NO_SA = "RFC4302-3.4.1-reassembled", "RFC4302-3.4.2-no-sa-discarded"
 DUPLICATE, LEFT = "RFC4302-3.4.3-duplicate-rejected", "RFC4302-3.4.3-left-rejected"
 AFTER_ICV = "RFC4302-3.4.3-window-after-icv"
 ACCEPTED, WRONG = "RFC4302-3.4.4-accepted", "RFC4302-3.4.4-icv-wrong-discarded"
 PROTECT, REQUIRED = "RFC4301-4.4.1-protect", "RFC4301-4.4.1-protection-required"
+DF_SET, IPV6 = "RFC4301-8.2.1-pmtu-ipv4-df-set", "RFC4301-8.2.1-pmtu-ipv6"
+WAIT = "RFC4301-8.2.1-pmtu-wait"
+LINK = 1500
+"""Octets of the link in front of a path of which something is learned."""
 PROTO, MODE = counter_rule("XfrmInStateProtoError"), counter_rule("XfrmInStateModeError")
 HEADER, TEMPLATES = counter_rule("XfrmInHdrError"), counter_rule("XfrmInTmplMismatch")
 
@@ -47,6 +54,8 @@ _KEPT, _CHANGING = 0x1E, 0x3E
 """IPv6 options of the same, to be skipped; the second says that it changes on the way."""
 
 
+_SOURCE_ROUTE = 0
+"""Of RFC 2460; hosts still send one on whose way has not begun (by a raw socket), and receive one whose way has ended."""
 _TRAFFIC_CLASSES = st.sampled_from((0x00, 0xB8, 0x4A))
 
 
@@ -228,7 +237,8 @@ def ipv6_extensions_out(s: Scenario) -> None:
     sa = h.ah("out", mode="transport", family="6in6")
     about, option = s.draw(st.sampled_from(((EXTENSIONS, _KEPT), (EXTENSIONS_ZERO, _CHANGING))))
     h.asks_for(h.carried(sa), sa, about=about)
-    extended = h.carried(sa, extensions=(_extension(ip.PROTOCOL_HOP_BY_HOP, option),), length=24)
+    kind = s.draw(st.sampled_from((ip.PROTOCOL_HOP_BY_HOP, ip.PROTOCOL_DESTINATION_OPTIONS)))
+    extended = h.carried(sa, extensions=(_extension(kind, option),), length=24)
     h.sends(extended, sa, about=about)
     h.counters(about)
 
@@ -242,14 +252,50 @@ def ipv6_extensions_in(s: Scenario) -> None:
     h = AhScenario(s)
     sa = h.ah("in", mode="transport", family="6in6")
     h.asks_for(h.carried(sa), sa, about=EXTENSIONS)
-    kept, changing = (_extension(ip.PROTOCOL_HOP_BY_HOP, option) for option in (_KEPT, _CHANGING))
-    peer, at = h.peer_of(sa), 40 + 4
-    first = peer.protect(h.carried(sa, extensions=(changing,), length=24), 1)
-    second = peer.protect(h.carried(sa, extensions=(kept,), length=24), 2)
+    kind = s.draw(st.sampled_from((ip.PROTOCOL_HOP_BY_HOP, ip.PROTOCOL_DESTINATION_OPTIONS)))
+    kept, changing = (_extension(kind, option) for option in (_KEPT, _CHANGING))
+    peer, at = AhPeer(sa), 40 + 4
+    first = peer.protect_behind(h.carried(sa, extensions=(changing,), length=24), 1)
+    second = peer.protect_behind(h.carried(sa, extensions=(kept,), length=24), 2)
     h.arrives(flipped(first, at, 0x5A), EXTENSIONS_ZERO)
     h.arrives(flipped(second, at, 0x5A), EXTENSIONS)
     h.arrives(second, EXTENSIONS)
     h.counters(EXTENSIONS)
+
+
+@check(ROUTING, weight=2.0, proved_by=("xfrm-ah-route-as-it-is", "xfrm-ah-route-zero"))
+def source_routes(s: Scenario) -> None:
+    """A source route counts as it will be behind its last hop: on its way out, and where it has ended."""
+    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    h = AhScenario(s)
+    direction = s.choose(s.caps.directions)
+    sa = h.ah(direction, mode="transport", family="6in6")
+    hops = [ip_address(text).packed for text in ("2001:db8:9::1", "2001:db8:9::2")]
+    left = s.draw(st.integers(1, 2)) if direction == "out" else 0
+    route = ip.routing_header(_SOURCE_ROUTE, left, bytes(4) + b"".join(hops))
+    h.asks_for(h.carried(sa), sa, about=ROUTING)
+    packet = h.carried(sa, extensions=((ip.PROTOCOL_ROUTING, route[1:]),), length=24)
+    if direction == "out":
+        h.sends(packet, sa, about=ROUTING)
+    else:
+        first, second = (h.peer_of(sa).protect(packet, number) for number in (1, 2))
+        h.arrives(flipped(first, 40 + 8 + s.draw(st.integers(0, 31))), ROUTING)
+        h.arrives(second, ROUTING)
+    h.counters(ROUTING)
+
+
+@check(WHOLE, proved_by=("xfrm-ah-fragment-protected",))
+def whole_packets(s: Scenario) -> None:
+    """A fragment is not protected in transport mode: its receiver could not put it together."""
+    h = AhScenario(s)
+    sa = h.ah("out", mode="transport")
+    packet = h.carried(sa, length=64)
+    h.asks_for(packet, sa, about=WHOLE)
+    if packet[0] >> 4 == 4:
+        piece = wire.ipv4_fragment(packet, s.draw(st.sampled_from((0x2000, 0x2003, 0x0003))))
+    else:
+        piece = wire.ipv6_fragment(packet, s.draw(st.sampled_from((0x0001, 0x0019, 0x0018))))
+    h.sends(piece, sa, about=WHOLE)
 
 
 @check(REASSEMBLED, proved_by=("xfrm-ah-fragments-lost",))
@@ -423,3 +469,48 @@ def only_the_other(s: Scenario) -> None:
     h.policy("out", packet, h.template_of(made, protocol=wanted), about=IN_THE_CLEAR)
     h.sends(packet, made, about=IN_THE_CLEAR)
     h.counters(IN_THE_CLEAR)
+
+
+@check(DF_SET, IPV6, weight=2.0, proved_by=("xfrm-ah-room-without-padding",))
+def too_long(s: Scenario) -> None:
+    """What fits a link with AH around it is protected, of the rest the sender is told how much would have fitted."""
+    h = LinkedAh(s, wire=WIDE)
+    sa, version = _tunnel_of_one_version(h, 4, 6)
+    about = DF_SET if version == 4 else IPV6
+    packet = h.outgoing(version)
+    h.asks_for(packet, sa, about=about)
+    assert h.wire is not None
+    most = h.room(packet, [sa], h.wire)
+    for _ in range(s.draw(st.integers(1, 3))):
+        h.enters("plain", h.of_size(version, h.near(most, h.wire), dont_fragment=version == 4), about)
+    h.counters(about)
+
+
+@check(WAIT, proved_by=("xfrm-ah-path-not-learned",))
+def path_learned(s: Scenario) -> None:
+    """A message that a packet with AH was too long for a path of IPv4 counts for what follows."""
+    _learns(s, 4)
+
+
+@check(WAIT, proved_by=("xfrm-ah-path-not-learned",))
+def path_learned_ipv6(s: Scenario) -> None:
+    """The same of IPv6, whose messages quote AH where extension headers stand."""
+    _learns(s, 6)
+
+
+def _learns(s: Scenario, version: int) -> None:
+    h = LinkedAh(s, wire=(LINK,))
+    sa, _ = _tunnel_of_one_version(h, version)
+    packet = h.outgoing(version)
+    h.asks_for(packet, sa, about=WAIT)
+    h.told(sa, 1420, WAIT)
+    most = h.room(packet, [sa], 1420)
+    h.enters("plain", h.of_size(version, most + s.draw(st.integers(0, 1)), dont_fragment=version == 4), WAIT)
+    h.counters(WAIT)
+
+
+def _tunnel_of_one_version(h: LinkedAh, *versions: int) -> tuple[Sa, int]:
+    """A tunnel whose packets are of the version that is around them, one of these."""
+    same = tuple(f"{version}in{version}" for version in versions)
+    sa = h.ah("out", mode="tunnel", family=tuple(one for one in h.s.caps.families if one in same), df="copy")
+    return sa, h.s.outer_version(sa)
