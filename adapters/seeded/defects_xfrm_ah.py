@@ -414,6 +414,18 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-4.4.1-protect", "RFC4301-5.1-never-in-the-clear"),
     ),
     defect(
+        "xfrm-ah-deleted-still-sends",
+        "ours",
+        "xfrm-ah",
+        "an SA of AH that was deleted is found by the packets that leave",
+        (
+            "xfrm.states",
+            "            _take_out(self._leaving, _wanted(state), state)\n",
+            '            if state.sa.protocol == "esp":\n                _take_out(self._leaving, _wanted(state), state)\n',
+        ),
+        breaks=("RFC4301-4.4.1-protect",),
+    ),
+    defect(
         "xfrm-ah-came-with-either",
         "ours",
         "xfrm-ah",

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.case import HostDirection, Octets, Sa, Template
+from espproof.adapters.case import HostDirection, Octets, Sa
 from espproof.adapters.translate import any_entry
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.links import LinkedHost
@@ -83,7 +83,7 @@ class AhScenario(HostScenario):
         """An SA of AH with any algorithm that is declared; `fixed` as in `HostScenario.sa`."""
         self.s.need("ah", self.caps.ah)
         auth = self.s.draw(st.sampled_from(self.caps.ah))
-        base = self.sa(direction, add=False, **fixed)
+        base = super().sa(direction, add=False, **fixed)
         labelled = zip(("ah", "salt"), sas.ah_sizes(auth), strict=True)
         key, salt = (Octets(values.octets(base.spi, label, size)) for label, size in labelled)
         made = msgspec.structs.replace(
@@ -92,10 +92,6 @@ class AhScenario(HostScenario):
         lacking = self.s.caps.lacks(made)
         self.s.need(str(lacking), lacking is None)
         return self.s.with_fields(made) if add else made
-
-    def template_of(self, sa: Sa, **fields: Any) -> Template:
-        """What asks for that SA, its protocol too."""
-        return self.template(sa, **{"protocol": sa.protocol, **fields})
 
     def carried(self, sa: Sa, **fields: Any) -> bytes:
         """A packet for that SA: of a tunnel between the hosts behind it, else between its own ends."""
@@ -108,7 +104,7 @@ class AhScenario(HostScenario):
         direction: HostDirection = "out"
         if through[-1].direction == "in":
             direction = "in" if all(sa.mode == "transport" for sa in through) else "forward"
-        self.policy(direction, packet, *map(self.template_of, through), about=about)
+        self.policy(direction, packet, *map(self.template, through), about=about)
 
     def sends(self, packet: bytes, *through: Sa, about: str) -> None:
         """Such a packet is to be protected: of a tunnel it is forwarded, else the host's own."""
@@ -122,6 +118,16 @@ class AhScenario(HostScenario):
     def peer_of(self, sa: Sa) -> AhPeer | Peer:
         """Who sends to an inbound SA, of either protocol."""
         return AhPeer(sa) if sa.protocol == "ah" else self.s.peer(sa)
+
+
+class EitherScenario(AhScenario):
+    """A host whose SAs are of ESP or AH, as it happens."""
+
+    def sa(self, direction: str, *, add: bool = True, **fixed: Any) -> Sa:
+        """An SA of one of the two, of AH without UDP."""
+        if fixed.get("udp") or not self.s.draw(st.booleans()):
+            return super().sa(direction, add=add, **fixed)
+        return self.ah(direction, add=add, **fixed)
 
 
 class LinkedAh(AhScenario, LinkedHost):

@@ -77,10 +77,10 @@ class HostScenario:
 
     @staticmethod
     def template(sa: Sa, **fields: Any) -> Template:
-        """What asks for that SA: its mode and request id, and of a tunnel its ends."""
+        """What asks for that SA: its protocol, mode and request id, and of a tunnel its ends."""
         tunnel = sa.mode == "tunnel"
         ends = {"source": sa.source, "destination": sa.destination} if tunnel else {}
-        return Template(**{"mode": sa.mode, "reqid": sa.reqid, **ends, **fields})
+        return Template(**{"mode": sa.mode, "reqid": sa.reqid, "protocol": sa.protocol, **ends, **fields})
 
     # ----------------------------------------------------------------------------------------------------- policies
 

@@ -6,10 +6,19 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa
-from espproof.conformance.checks.ah import AhPeer, AhScenario, LinkedAh, flipped, in_front_of_ah, without_ah
+from espproof.conformance.checks.ah import (
+    AhPeer,
+    AhScenario,
+    EitherScenario,
+    LinkedAh,
+    flipped,
+    in_front_of_ah,
+    without_ah,
+)
 from espproof.conformance.checks.links import WIDE
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
+from espproof.conformance.machines.either_life import EitherLife
 from espproof.conformance.oracle.outbound_ah import (
     FIRST_ONE,
     ICV,
@@ -466,9 +475,15 @@ def only_the_other(s: Scenario) -> None:
     made = (h.ah if s.draw(st.booleans()) else h.sa)("out", mode="tunnel")
     packet = h.carried(made, length=24)
     wanted = "esp" if made.protocol == "ah" else "ah"
-    h.policy("out", packet, h.template_of(made, protocol=wanted), about=IN_THE_CLEAR)
+    h.policy("out", packet, h.template(made, protocol=wanted), about=IN_THE_CLEAR)
     h.sends(packet, made, about=IN_THE_CLEAR)
     h.counters(IN_THE_CLEAR)
+
+
+@check(PROTECT, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-ah-deleted-still-sends",))
+def random_life(s: Scenario) -> None:
+    """SAs of ESP and AH, and policies that ask for them, come and go while packets go through, in any order."""
+    EitherLife(EitherScenario(s), PROTECT).walk()
 
 
 @check(DF_SET, IPV6, weight=2.0, proved_by=("xfrm-ah-room-without-padding",))
