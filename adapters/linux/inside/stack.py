@@ -42,7 +42,7 @@ _OF_ITS_OWN = {1, 2, 6, 58}
 _EXTENSIONS = {0, 43, 44, 60}
 _FRAGMENT, _AH, _ESP_AND_AH = 44, 51, (50, 51)
 _LATE_PATIENCE = (0.01, 0.03)
-"""Seconds to wait, besides, for what comes out of AH: hashes take the kernel longer than its ciphers."""
+"""Seconds to wait, besides, for what comes out of AH: on a busy machine, where it came in pieces, that was needed."""
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
 _GLANCE_SECONDS = 0.003
