@@ -11,6 +11,7 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities, Mode
 from espproof.adapters.case import Octets, Sa
+from espproof.reference.ah import key_sizes
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 Works = Callable[[Sequence[Sa]], Sequence[bool]]
@@ -52,8 +53,12 @@ def ah_candidates(declared: Capabilities) -> list[Sa]:
     """An inbound SA of AH with each algorithm that is declared of a host."""
     mode: Mode = "tunnel" if "tunnel" in declared.modes else "transport"
     declared_of_ah = declared.host.ah if declared.host is not None else ()
-    made = [_sa(0x400 + number, "ENCR_NULL", 0, auth, mode, declared) for number, auth in enumerate(declared_of_ah)]
-    return [msgspec.structs.replace(sa, protocol="ah", direction="in") for sa in made]
+    made = []
+    for number, auth in enumerate(declared_of_ah, 0x400):
+        sa = _sa(number, "ENCR_NULL", 0, "NONE", mode, declared)
+        key, salt = (_key(number + place, size) for place, size in enumerate(key_sizes(auth)))
+        made.append(msgspec.structs.replace(sa, protocol="ah", direction="in", auth=auth, auth_key=key, salt=salt))
+    return made
 
 
 def _goes(encr: str, size: int, integrity: tuple[str, ...], working: set[tuple[str, int, str]]) -> bool:

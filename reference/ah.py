@@ -142,6 +142,11 @@ class Codec:
         return self._gmac.encrypt(self._salt + iv, b"", covered) if self._gmac is not None else self._mac(covered)
 
 
+def key_sizes(auth: str) -> tuple[int, int]:
+    """Octets of the key (of GMAC the shortest) and of the salt that an algorithm has."""
+    return (16, 4) if auth == GMAC else (INTEGRITY[auth].key_size, 0)
+
+
 def spi_of(header: bytes) -> int:
     return int.from_bytes(header[SPI], "big")
 

@@ -10,7 +10,7 @@ from espproof.adapters.translate import any_entry
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.links import LinkedHost
 from espproof.conformance.checks.scenario import Peer, TooBig
-from espproof.conformance.strategies import packets, sas, values
+from espproof.conformance.strategies import packets, values
 from espproof.reference import ah, ip, transport
 from espproof.reference.drops import DropReason
 from espproof.reference.xfrm import protocols
@@ -84,7 +84,7 @@ class AhScenario(HostScenario):
         self.s.need("ah", self.caps.ah)
         auth = self.s.draw(st.sampled_from(self.caps.ah))
         base = super().sa(direction, add=False, **fixed)
-        labelled = zip(("ah", "salt"), sas.ah_sizes(auth), strict=True)
+        labelled = zip(("ah", "salt"), ah.key_sizes(auth), strict=True)
         key, salt = (Octets(values.octets(base.spi, label, size)) for label, size in labelled)
         made = msgspec.structs.replace(
             base, protocol="ah", encr="ENCR_NULL", encr_key=Octets(), salt=salt, auth=auth, auth_key=key

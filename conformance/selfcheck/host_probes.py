@@ -30,8 +30,8 @@ from espproof.conformance.selfcheck import key_manager
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
 from espproof.conformance.strategies import packets, upper_layers
-from espproof.conformance.strategies.sas import ah_sizes
 from espproof.conformance.strategies.values import octets
+from espproof.reference.ah import key_sizes
 from espproof.reference.algorithms import INTEGRITY
 
 _PORT = 0x1F90
@@ -104,8 +104,7 @@ def _ah(auth: str) -> Callable[[Rig], Case]:
 
     def make(rig: Rig) -> Case:
         tunnel = key_manager.tunnel(rig)
-        sizes = ah_sizes(auth)
-        key, salt = (Octets(octets(tunnel.sa.spi, "ah", size)) for size in sizes)
+        key, salt = (Octets(octets(tunnel.sa.spi, "ah", size)) for size in key_sizes(auth))
         sa = replace(
             tunnel.sa, protocol="ah", encr="ENCR_NULL", encr_key=Octets(), salt=salt, auth=auth, auth_key=key, udp=None
         )

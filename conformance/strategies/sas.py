@@ -8,7 +8,6 @@ from typing import Any
 from espproof.adapters.case import Octets
 from espproof.conformance.strategies.packets import GATEWAYS
 from espproof.conformance.strategies.values import octets
-from espproof.reference.ah import GMAC
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 
@@ -24,11 +23,6 @@ def secrets(material: int, encr: str, key_size: int, auth: str) -> dict[str, Any
         "salt": Octets(octets(material, "salt", salt_size)),
         "auth_key": Octets(octets(material, "auth", auth_size)),
     }
-
-
-def ah_sizes(auth: str) -> tuple[int, int]:
-    """Octets of key and salt of an integrity algorithm of AH."""
-    return (16, 4) if auth == GMAC else (INTEGRITY[auth].key_size, 0)
 
 
 def ends(outer: int, direction: str, index: int = 0) -> dict[str, Any]:
