@@ -20,6 +20,8 @@ from espproof.adapters.case import (
     Case,
     Counters,
     Delivered,
+    DeviceHappening,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -174,6 +176,15 @@ class Adapter(ABC):
 
     def flush_policies(self) -> Done | Unsupported:
         return Unsupported(what="flush")
+
+    # --------------------------------------------------------------------- a device below ESP (capability `device`)
+
+    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
+        return Unsupported(what="device")
+
+    def read_device(self) -> DeviceState | Unsupported:
+        """Of every SA of the endpoint, who does its cipher; what the device has of all of them."""
+        return Unsupported(what="device")
 
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""

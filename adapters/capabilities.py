@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from espproof.adapters.case import AuditField, Policy, PolicyLifetime, PortRange, Sa, Side, UdpEncapsulation
+from espproof.adapters.case import (
+    AuditField,
+    DeviceHappening,
+    Policy,
+    PolicyLifetime,
+    PortRange,
+    Sa,
+    Side,
+    UdpEncapsulation,
+)
 from espproof.reference.ah import GMAC
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.xfrm import buffers
@@ -38,7 +47,23 @@ class ReplayWindows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a host around ESP has of an SPD, beside policies with prefixes, protocols, priorities and templates."""
+    """What a host around ESP has of an SPD, beside policies with prefixes and protocols that lead to SAs."""
+
+    forward: tuple[bool, ...] = (True,)
+    """False: hosts whose policies have two directions, without "forward"; True: with it."""
+    actions: tuple[Literal["protect", "bypass", "discard"], ...] = ("protect", "bypass", "discard")
+    """What policies can say."""
+    unmatched: tuple[Literal["pass", "discard"], ...] = ("pass", "discard")
+    """What can become of packets that no policy is for, in all directions of a case."""
+    clear: bool = True
+    """What arrives over the wire without protection is held against the policies."""
+    priorities: Annotated[int, msgspec.Meta(ge=1, le=2**32)] = 2**32
+    """How many priorities there are, from 0."""
+    templates: tuple[Literal["spi", "any", "several", "optional"], ...] = ("spi", "any", "several", "optional")
+    """What templates can say besides mode, request id and a tunnel's ends: the SPI; the request id 0, which is any of what
+    arrives; that there are several; that one is optional."""
+    sa_selectors: bool = True
+    """With `selectors`, SAs of a host have some too, besides the policies."""
 
     ports: Literal["none", "masks", "ranges"] = "none"
     """Ports (and ICMP types and codes) in selectors: by value and mask, or any range."""
@@ -82,6 +107,36 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Packets can enter together, before anything is waited for."""
     asynchronous: bool = False
     """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
+
+
+class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Below ESP is a device that does the cipher of these SAs; that of all others is software's.
+
+    An SA of a cipher, mode and direction that are named is the device's, as long as there is room, unless another inbound
+    SA of the endpoint has its SPI and destination. A packet of such an SA that has IPv4 options or IPv6 extension headers
+    is software's.
+    """
+
+    encryption: dict[str, tuple[int, ...]]
+    """IANA name -> key sizes in octets, the salt not counted; combined-mode algorithms."""
+    inbound: tuple[Mode, ...] = ()
+    outbound: tuple[Mode, ...] = ()
+    esn: bool = False
+    udp: bool = False
+    """SAs with UDP encapsulation too."""
+    most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
+    """How many SAs of a direction there is room for, as long as their destinations are few."""
+    events: tuple[DeviceHappening, ...] = ()
+    """What a case can let befall it."""
+
+    def takes(self, sa: Sa) -> bool:
+        """Whether the cipher of this SA is the device's, if there is room."""
+        return (
+            len(sa.encr_key) in self.encryption.get(sa.encr, ())
+            and sa.mode in (self.inbound if sa.direction == "in" else self.outbound)
+            and (self.esn or not sa.esn)
+            and (self.udp or sa.udp is None)
+        )
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +198,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`Dropped.reason` is exact, not "unspecified"."""
     host: HostCapabilities | None = None
     """There is a host around ESP, with policies, which cases with a `host` ask."""
+    device: DeviceCapabilities | None = None
+    """There is a device below ESP, which does the cipher where it can."""
 
     def start_of(self, direction: str) -> int:
         """The `sequence` of a new SA, where nothing else is asked for."""
@@ -173,7 +230,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return "host"
         others = {one.protocol for one in policy.templates} - {"esp", *host.protocols}
         ranges = (policy.selector.source_ports, policy.selector.destination_ports)
+        action = "discard" if policy.action == "block" else "protect" if policy.templates else "bypass"
         needs = [
+            (f"action {action}", action in host.actions),
+            ("priorities", policy.priority < host.priorities),
+            ("templates spi", "spi" in host.templates or not any(one.spi for one in policy.templates)),
+            ("templates any", "any" in host.templates or all(one.reqid for one in policy.templates)),
+            ("templates several", "several" in host.templates or len(policy.templates) <= 1),
+            ("templates optional", "optional" in host.templates or not any(one.optional for one in policy.templates)),
             ("marks", policy.mark is None or host.marks),
             ("if_ids", policy.if_id == 0 or host.if_ids),
             (f"protocols {', '.join(sorted(others))}", not others),
@@ -276,6 +340,7 @@ def everything() -> Capabilities:
         reassembles=True,
         drop_reasons=True,
         host=HostCapabilities(
+            forward=(True, False),
             ports="ranges",
             protocols=("ah", "comp"),
             ah=(*(name for name in INTEGRITY if name != "NONE"), GMAC),

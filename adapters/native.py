@@ -73,7 +73,7 @@ def _command(shim: Shim, compiler: str) -> tuple[list[str], str]:
     digest = hashlib.sha256()
     for part in (*command, _output([compiler, "--version"], shim)):
         digest.update(part.encode() + b"\0")
-    for source in (*sources, *sorted(shim.folder.glob("*.h")), _HARNESS / "espproof_harness.h"):
+    for source in (*sources, *sorted(shim.folder.glob("*.h")), *sorted(_HARNESS.glob("*.h"))):
         digest.update(source.read_bytes() + b"\0")
     for stamp in shim.stamps:
         told = os.stat(stamp)

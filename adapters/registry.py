@@ -55,6 +55,10 @@ KNOWN = (
         "reference", "the reference itself: must pass everything", "espproof.adapters.models.reference:ReferenceAdapter"
     ),
     Known(
+        "niantic", "a model of Intel's 82599, X540 and X550 with our driver",
+        "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540"),
+    ),
+    Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),
@@ -105,9 +109,9 @@ def open_adapter(name: str) -> Adapter:
     if scheme == "exec" and not rest.strip():
         raise Misuse("exec: needs a command, for example 'exec:./my-esp --flag'")
     if scheme == "seeded" and rest:
-        from espproof.adapters.seeded import SeededAdapter  # reads the catalogue
+        from espproof.adapters.seeded import seeded  # reads the catalogue
 
-        return SeededAdapter(rest)
+        return seeded(rest)
     if scheme == "exec":
         from espproof.adapters.exec.client import ExecAdapter  # starts processes
 

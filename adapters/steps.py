@@ -20,6 +20,8 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Delivered,
+    DeviceEvent,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -38,6 +40,7 @@ from espproof.adapters.case import (
     Passed,
     ReadAudit,
     ReadCounters,
+    ReadDevice,
     ReadEvents,
     ReadState,
     Refused,
@@ -247,6 +250,16 @@ STEPS: dict[type[Step], StepKind] = {
         take=lambda adapter, step: adapter.flush_policies(),
         outcomes=(Done, Unsupported),
         told=lambda step: "remove all policies",
+    ),
+    DeviceEvent: StepKind(
+        take=lambda adapter, step: adapter.device_event(step.event),
+        outcomes=(Done, Unsupported),
+        told=lambda step: f"the device: {step.event.replace('-', ' ')}",
+    ),
+    ReadDevice: StepKind(
+        take=lambda adapter, step: adapter.read_device(),
+        outcomes=(DeviceState, Unsupported),
+        told=lambda step: "read what the device has of the SAs",
     ),
 }
 

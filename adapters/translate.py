@@ -11,15 +11,24 @@ from typing import Any
 
 from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.xfrm import asynchrony, buffers, host, mtu, policy, protocols, states
+from espproof.reference.offload import stack
+from espproof.reference.offload.niantic import device, port
+from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
     xfrm=SimpleNamespace(
-        asynchrony=asynchrony, buffers=buffers, host=host, mtu=mtu, policy=policy, protocols=protocols, states=states,
+        asynchrony=asynchrony, boundary=boundary, buffers=buffers, host=host, mtu=mtu, policy=policy, protocols=protocols,
+        states=states,
     ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
+
+OFFLOAD = SimpleNamespace(
+    **vars(TRUE),
+    offload=SimpleNamespace(stack=stack, niantic=SimpleNamespace(device=device, port=port)),
+)
+"""With the devices, which few ask for."""
 
 _address = lru_cache(maxsize=1024)(ip_address)
 """Reading an address costs as much as all the rest of an SA, and there are few."""
@@ -99,10 +108,12 @@ def any_entry(one: Sa) -> protocols.AnyEntry:
 
 
 def host_of(one: Host, modules: Any = TRUE) -> Any:
-    """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
+    """`reference.xfrm.asynchrony.AsynchronousHost`, or `reference.xfrm.boundary.BoundaryHost` without `forward`.
+    `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
     links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
-    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked, links, key_manager=one.key_manager)
+    make = modules.xfrm.asynchrony.AsynchronousHost if one.forward else modules.xfrm.boundary.BoundaryHost
+    return make(addresses, wire, one.blocked, links, key_manager=one.key_manager)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

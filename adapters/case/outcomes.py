@@ -155,6 +155,29 @@ class Events(_Outcome, tag="events", frozen=True, kw_only=True):
     events: tuple[Event, ...]
 
 
+class DeviceSa(Data, frozen=True, kw_only=True):
+    """Who does the cipher of an SA, and of how many packets the device has done it: those that were sent or delivered.
+
+    `reason` says why software does it.
+    """
+
+    sa: Name
+    by: Literal["device", "software"]
+    packets: Count = 0
+    reason: str = ""
+
+
+class DeviceState(_Outcome, tag="device_state", frozen=True, kw_only=True):
+    """What a device and its driver know: every SA of the endpoint; `entries` of the device's tables of SAs that are taken;
+    `left`, octets of keys in it that are of no SA; and `breaches`, what its driver has done against its data sheet since
+    the last time, in words."""
+
+    sas: tuple[DeviceSa, ...]
+    entries: Count = 0
+    left: Count = 0
+    breaches: tuple[str, ...] = ()
+
+
 Outcome = (
     Done
     | Sent
@@ -166,6 +189,7 @@ Outcome = (
     | Emerged
     | Counters
     | Events
+    | DeviceState
     | Refused
     | Unsupported
     | Burst

@@ -164,6 +164,19 @@ class FlushPolicies(StepData, tag="flush_policies", frozen=True, kw_only=True):
     """Remove all policies."""
 
 
+DeviceHappening = Literal["reset", "link-down", "link-up"]
+
+
+class DeviceEvent(StepData, tag="device_event", frozen=True, kw_only=True):
+    """Something befalls the device. After a `reset`, and when the link is `up` again, everything goes on as before."""
+
+    event: DeviceHappening
+
+
+class ReadDevice(StepData, tag="read_device", frozen=True, kw_only=True):
+    """Read who does the cipher of which SA, and what the device has of them."""
+
+
 class AdvanceTime(StepData, tag="advance_time", frozen=True, kw_only=True):
     """Time passes without traffic."""
 
@@ -190,6 +203,8 @@ Step = (
     | ReserveSpi
     | FlushSas
     | FlushPolicies
+    | DeviceEvent
+    | ReadDevice
 )
 
 

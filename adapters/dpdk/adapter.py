@@ -11,16 +11,17 @@ nonce is without the salt (inbound it is right): that is the variant `cpu-gmac`.
 
 The option `udp_encap` is taken for every SA and does something for outbound tunnels; the shim does elsewhere what an
 application has to do. The variant `udp` asks for it in transport mode too, and only sends: inbound no packet comes out of
-an SA with the option, in neither mode, whether UDP is counted as a header or not.
+an SA with the option, as esp_sa_init() (sa.c) has no case for it, and what is to be authenticated and decrypted stays
+without length and place.
 
 On the CPU path the driver of aesni_mb dies with the first packet of AES-XCBC or AES-CMAC beside a cipher other than NULL,
 whoever calls it (report privately first). Which integrity algorithms do that is found out in child processes when the shim
 starts; they are not declared.
 
-The application's job, done by the shim: finding ESP and (with rte_ipsec_sad) the SA, fragments, UDP decapsulation, the
-template of the outer header, IPv4 header checksums, refusal of SAs that cannot be told apart. The outbound starting
-number is `ipsec_xform.esn.value`. Inbound, that value is T, but T is not marked as received; so T and `received_offsets`
-arrive as authentic packets, made with a sender of the same keys.
+The application's job, done by the shim: finding ESP and the SA (with rte_ipsec_sad, of all packets of a burst at once),
+fragments, UDP decapsulation, the template of the outer header, IPv4 header checksums, refusal of SAs that cannot be told
+apart. The outbound starting number is `ipsec_xform.esn.value`. Inbound, that value is T, but T is not marked as received;
+so T and `received_offsets` arrive as authentic packets, made with a sender of the same keys.
 """
 
 from pathlib import Path
@@ -31,7 +32,7 @@ INSTALL = "apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev"
 SHIM = native.Shim(
     "dpdk",
     Path(__file__).parent,
-    ("shim.c", "engine.c", "transforms.c", "packets.c", "survival.c"),
+    ("shim.c", "engine.c", "transforms.c", "packets.c", "sad.c", "survival.c"),
     INSTALL,
     packages=("libdpdk",),
     flags=("-DALLOW_EXPERIMENTAL_API",),

@@ -1,4 +1,4 @@
-/* rte_ipsec behind espproof's exec protocol. SAs and callbacks; see engine.h, transforms.h and packets.h for the rest.
+/* rte_ipsec behind espproof's exec protocol. SAs and callbacks; see engine.h, transforms.h, sad.h and packets.h for the rest.
  *
  * What rte_ipsec leaves to the application is done here in the plainest way: finding ESP in a packet and its SA
  * (with rte_ipsec_sad), UDP off the packet (in transport mode also on it), the outer header as a template, IPv4 header
@@ -15,7 +15,6 @@
 #include <rte_cryptodev.h>
 #include <rte_errno.h>
 #include <rte_ip.h>
-#include <rte_ipsec_sad.h>
 #include <rte_malloc.h>
 #include <rte_version.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include "engine.h"
 #include "espproof_harness.h"
 #include "packets.h"
+#include "sad.h"
 #include "survival.h"
 #include "transforms.h"
 
@@ -40,14 +40,13 @@ struct sa {
     bool inbound, tunnel, ipv6, inner_ipv6, udp, library_has_udp;
     uint16_t udp_source_port, udp_destination_port; /* host order */
     struct address source, destination;
-    union rte_ipsec_sad_key key;
-    int key_type;
+    struct sad_key key;
     struct rte_ipsec_session session;
 };
 
 struct shim {
     struct engine engine;
-    struct rte_ipsec_sad *sad[2]; /* of outer IPv4, of outer IPv6 */
+    struct sad sad;
     bool cpu, crossed, gmac, udp;
     struct survival survival; /* of the CPU path */
     struct sa sas[MAX_SAS];
@@ -105,48 +104,15 @@ static struct sa *free_place(struct shim *shim)
     return &shim->sas[i];
 }
 
-static bool same_key(const struct sa *one, const struct sa *other)
-{
-    return one->key_type == other->key_type && one->ipv6 == other->ipv6 &&
-           memcmp(&one->key, &other->key, sizeof one->key) == 0;
-}
-
 static bool key_is_taken(const struct shim *shim, const struct sa *sa)
 {
     for (size_t i = 0; i < shim->used; i++)
-        if (shim->sas[i].used && shim->sas[i].inbound && same_key(&shim->sas[i], sa))
+        if (shim->sas[i].used && shim->sas[i].inbound && sad_keys_equal(&shim->sas[i].key, &sa->key))
             return true;
     return false;
 }
 
 /* ------------------------------------------------------------------------------------------------------- making an SA */
-
-/* What packets look up; octets that its type does not look at are zero. */
-static void fill_key(struct sa *sa, uint32_t spi, const char *lookup)
-{
-    bool destination = strcmp(lookup, "spi") != 0, source = strcmp(lookup, "spi+destination+source") == 0;
-    sa->key_type = source ? RTE_IPSEC_SAD_SPI_DIP_SIP : destination ? RTE_IPSEC_SAD_SPI_DIP : RTE_IPSEC_SAD_SPI_ONLY;
-    memset(&sa->key, 0, sizeof sa->key);
-    if (sa->ipv6) {
-        sa->key.v6.spi = htonl(spi);
-        if (destination)
-            memcpy(sa->key.v6.dip, sa->destination.octets, 16);
-        if (source)
-            memcpy(sa->key.v6.sip, sa->source.octets, 16);
-    } else {
-        sa->key.v4.spi = htonl(spi);
-        if (destination)
-            memcpy(&sa->key.v4.dip, sa->destination.octets, 4);
-        if (source)
-            memcpy(&sa->key.v4.sip, sa->source.octets, 4);
-    }
-}
-
-static bool known_lookup(const char *lookup)
-{
-    return strcmp(lookup, "spi") == 0 || strcmp(lookup, "spi+destination") == 0 ||
-           strcmp(lookup, "spi+destination+source") == 0;
-}
 
 /* The outer header that rte_ipsec copies in front of ESP; it fills in lengths, identification and what it copies. */
 static size_t fill_template(const struct espproof_sa *from, const struct sa *sa, uint8_t *at)
@@ -318,7 +284,7 @@ static bool exhaust(struct shim *shim, struct sa *sa)
 static void forget(struct shim *shim, struct sa *sa)
 {
     if (sa->inbound)
-        rte_ipsec_sad_del(shim->sad[sa->ipv6], &sa->key, sa->key_type);
+        sad_delete(&shim->sad, &sa->key);
     session_close(&shim->engine, &sa->session);
     sa->used = false;
 }
@@ -369,13 +335,13 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
         return no(ESPPROOF_UNSUPPORTED, "direction in", answer);
     if (from->replay_window > MAX_WINDOW)
         return no(ESPPROOF_UNSUPPORTED, "replay window", answer);
-    if (!known_lookup(from->lookup))
+    if (!sad_knows(from->lookup))
         return no(ESPPROOF_UNSUPPORTED, "lookup", answer);
     if (from->selectors_count != 0 || from->resync_limit != 0)
         return no(ESPPROOF_UNSUPPORTED, "selectors, resynchronisation", answer);
     if (has_limit(&from->lifetime))
         return no(ESPPROOF_UNSUPPORTED, "lifetime", answer);
-    fill_key(sa, from->spi, from->lookup);
+    sa->key = sad_key_of(sa->ipv6, from->spi, sa->source.octets, sa->destination.octets, from->lookup);
     if (sa->inbound && key_is_taken(shim, sa))
         return no(ESPPROOF_REFUSED, "SPI and addresses are another SA's", answer);
     return ESPPROOF_DONE;
@@ -404,7 +370,7 @@ static enum espproof_result add_sa(void *context, const struct espproof_sa *from
     *place = sa; /* the crypto session knows the address of the session: where it stays, it is prepared again */
     rte_ipsec_session_prepare(&place->session);
     place->used = true;
-    if (place->inbound && rte_ipsec_sad_add(shim->sad[place->ipv6], &place->key, place->key_type, place) != 0) {
+    if (place->inbound && !sad_add(&shim->sad, &place->key, place)) {
         forget(shim, place);
         return no(ESPPROOF_REFUSED, "rte_ipsec_sad_add", answer);
     }
@@ -498,26 +464,6 @@ static bool is_encapsulation_port(const struct shim *shim, uint16_t port)
     return false;
 }
 
-static struct sa *find_sa(const struct shim *shim, const struct packet *packet, const uint8_t *esp)
-{
-    union rte_ipsec_sad_key key;
-    const union rte_ipsec_sad_key *keys[] = {&key};
-    void *found[1] = {NULL};
-    uint32_t spi;
-    memcpy(&spi, esp, 4);
-    if (packet->ipv6) {
-        key.v6.spi = spi;
-        memcpy(key.v6.dip, packet_destination(packet), 16);
-        memcpy(key.v6.sip, packet_source(packet), 16);
-    } else {
-        key.v4.spi = spi;
-        memcpy(&key.v4.dip, packet_destination(packet), 4);
-        memcpy(&key.v4.sip, packet_source(packet), 4);
-    }
-    rte_ipsec_sad_lookup(shim->sad[packet->ipv6], keys, found, 1);
-    return found[0];
-}
-
 /* Where ESP begins and ends in a packet from the network; DELIVERED if there is any, else what becomes of the packet. */
 static enum espproof_result locate_esp(const struct shim *shim, const struct packet *packet, size_t *begin, size_t *end,
                                        const char **reason)
@@ -549,30 +495,59 @@ static enum espproof_result locate_esp(const struct shim *shim, const struct pac
     return *end - *begin < MIN_ESP ? ESPPROOF_DROPPED : ESPPROOF_DELIVERED;
 }
 
+/* A packet from the network; ESP in it is between `begin` and `end`, if it has any. */
+struct arrival {
+    struct packet packet;
+    size_t begin, end;
+};
+
+/* What becomes of packets without a look at any SA; those with ESP, in their order, ask for theirs. How many these are. */
+static size_t read_arrivals(const struct shim *shim, const struct espproof_octets *packets, size_t count,
+                            struct arrival *arrivals, struct sad_question *questions, enum espproof_result *results,
+                            struct espproof_answer *answers)
+{
+    size_t asking = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct arrival *one = &arrivals[i];
+        results[i] = ESPPROOF_DROPPED;
+        answers[i].reason = "malformed";
+        if (!packet_read(packets[i].at, packets[i].size, &one->packet))
+            continue;
+        results[i] = locate_esp(shim, &one->packet, &one->begin, &one->end, &answers[i].reason);
+        if (results[i] == ESPPROOF_DELIVERED)
+            questions[asking++] = (struct sad_question){&one->packet, one->packet.at + one->begin};
+    }
+    return asking;
+}
+
 static void inbound_burst(void *context, const struct espproof_octets *packets, size_t count,
                           enum espproof_result *results, struct espproof_answer *answers)
 {
     struct shim *shim = context;
     struct run run = {0};
-    for (size_t i = 0; i < count; i++) {
-        struct packet packet;
-        size_t begin, end;
-        results[i] = ESPPROOF_DROPPED;
-        answers[i].reason = "malformed";
-        if (!packet_read(packets[i].at, packets[i].size, &packet))
-            continue;
-        results[i] = locate_esp(shim, &packet, &begin, &end, &answers[i].reason);
+    struct arrival *arrivals = calloc(count + 1, sizeof *arrivals);
+    struct sad_question *questions = calloc(count + 1, sizeof *questions);
+    void **found = calloc(count + 1, sizeof *found);
+    if (arrivals == NULL || questions == NULL || found == NULL)
+        abort();
+    size_t asking = read_arrivals(shim, packets, count, arrivals, questions, results, answers);
+    sad_find(&shim->sad, questions, found, asking);
+    for (size_t i = 0, next = 0; i < count; i++) {
         if (results[i] != ESPPROOF_DELIVERED)
             continue;
+        const struct arrival *one = &arrivals[i];
+        struct sa *sa = found[next++];
         results[i] = ESPPROOF_DROPPED; /* until rte_ipsec has said otherwise */
-        struct sa *sa = find_sa(shim, &packet, packet.at + begin);
         answers[i].reason = "no-sa";
-        if (sa == NULL || sa->udp != (packet.protocol == PROTOCOL_UDP))
+        if (sa == NULL || sa->udp != (one->packet.protocol == PROTOCOL_UDP))
             continue;
         answers[i].reason = NULL;
-        join(shim, &run, sa, packet.at, end, begin, i, results, answers);
+        join(shim, &run, sa, one->packet.at, one->end, one->begin, i, results, answers);
     }
     flush(shim, &run, results, answers);
+    free(arrivals);
+    free(questions);
+    free(found);
 }
 
 static void outbound_burst(void *context, const char *name, const struct espproof_octets *packets, size_t count,
@@ -615,16 +590,6 @@ static enum espproof_result outbound(void *context, const struct espproof_outbou
 
 /* --------------------------------------------------------------------------------------------------------------- main */
 
-static bool make_sads(struct shim *shim)
-{
-    struct rte_ipsec_sad_conf ipv4 = {.socket_id = SOCKET_ID_ANY, .max_sa = {MAX_SAS, MAX_SAS, MAX_SAS}};
-    struct rte_ipsec_sad_conf ipv6 = ipv4;
-    ipv6.flags = RTE_IPSEC_SAD_FLAG_IPV6;
-    shim->sad[0] = rte_ipsec_sad_create("ipv4", &ipv4);
-    shim->sad[1] = rte_ipsec_sad_create("ipv6", &ipv6);
-    return shim->sad[0] != NULL && shim->sad[1] != NULL;
-}
-
 static bool supports_cpu(const struct engine *engine)
 {
     struct rte_cryptodev_info info;
@@ -649,7 +614,7 @@ int main(int argc, char **argv)
     FILE *answers = fdopen(dup(STDOUT_FILENO), "w");
     if (answers == NULL || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         return 2;
-    if (!engine_start(&shim.engine, argv[0], argv[1]) || !make_sads(&shim))
+    if (!engine_start(&shim.engine, argv[0], argv[1]) || !sad_start(&shim.sad, MAX_SAS))
         return 2;
     if (shim.cpu && !supports_cpu(&shim.engine)) {
         fprintf(stderr, "%s has no CPU crypto\n", argv[1]);

@@ -24,6 +24,9 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Delivered,
+    DeviceEvent,
+    DeviceHappening,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -42,6 +45,7 @@ from espproof.adapters.case import (
     Passed,
     ReadAudit,
     ReadCounters,
+    ReadDevice,
     ReadEvents,
     ReadState,
     Refused,
@@ -181,6 +185,14 @@ class ExecAdapter(Adapter):
 
     def flush_policies(self) -> Done | Unsupported:
         outcome: Done | Unsupported = self._do(FlushPolicies())
+        return outcome
+
+    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
+        outcome: Done | Unsupported = self._do(DeviceEvent(event=event))
+        return outcome
+
+    def read_device(self) -> DeviceState | Unsupported:
+        outcome: DeviceState | Unsupported = self._do(ReadDevice())
         return outcome
 
     def execute(self, case: Case) -> Transcript:

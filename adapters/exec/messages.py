@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     Burst,
     Counters,
     Delivered,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -266,7 +267,7 @@ def schema() -> dict[str, Any]:
         kind.__name__: kind
         for kind in (
             HelloAnswer, BatchAnswer, Error, Done, Sent, Delivered, Dropped, Passed, State, Audit, Emerged, Counters,
-            Events, Refused, Unsupported, Burst,
+            Events, DeviceState, Refused, Unsupported, Burst,
         )
     }  # fmt: skip
     everything: Any = (*requests.values(), *answers.values())

@@ -1,7 +1,8 @@
 """strongSwan's userspace data plane, libipsec: a C program on the harness; `shim.c` says what is whose job.
 
 libipsec does ESP in tunnel mode with 32-bit sequence numbers and a window of 128 packets, which cannot be changed. SAD,
-SPD, lifetimes and counters are its own. It has no say in outer headers; those are the shim's and are declared no further
+SPD, lifetimes and counters are its own; as a gateway it has two directions of policies, which protect and do nothing else
+(`host.c`). It has no say in outer headers; those are the shim's and are declared no further
 than needed. There are no headers for it in Debian, so the shim goes with one version and refuses others.
 """
 
@@ -24,7 +25,7 @@ INSTALL = (
 _SHIM = Shim(
     "libipsec",
     Path(__file__).parent,
-    ("shim.c", "associations.c", "instance.c", "layout.c", "outer.c"),
+    ("shim.c", "associations.c", "host.c", "instance.c", "ipv.c", "layout.c", "outer.c"),
     INSTALL,
     flags=(
         f"{LIBRARIES}/libipsec.so.0",

@@ -81,6 +81,16 @@ struct association *associations_with(struct associations *associations, const e
     return sa;
 }
 
+const struct association *associations_sending(struct associations *associations, chunk_t esp, host_t *destination)
+{
+    struct association *sa = associations->all;
+    uint32_t spi;
+    memcpy(&spi, esp.at, sizeof spi);
+    while (sa != NULL && (sa->inbound || sa->spi != spi || !sa->ends[1]->ip_equals(sa->ends[1], destination)))
+        sa = sa->next;
+    return sa;
+}
+
 static void forget(struct association *sa)
 {
     for (size_t i = 0; i < sa->traffic_count; i++) {
@@ -95,9 +105,16 @@ static void forget(struct association *sa)
     free(sa);
 }
 
+static struct instance *host_of(struct associations *associations, const struct association *sa)
+{
+    if (associations->is_gateway)
+        return &associations->gateway;
+    return sa->inbound ? &associations->receiver : &associations->sender;
+}
+
 static void use_host_of(struct associations *associations, const struct association *sa)
 {
-    instance_use(sa->inbound ? &associations->receiver : &associations->sender);
+    instance_use(host_of(associations, sa));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- events */
@@ -109,9 +126,11 @@ static void expired(uint8_t protocol, uint32_t spi, host_t *destination, bool ha
 {
     (void)protocol;
     for (struct association *sa = listening->all; sa != NULL; sa = sa->next) {
-        bool here = sa->inbound == (ipsec == listening->receiver.ipsec);
+        bool here = ipsec == host_of(listening, sa)->ipsec;
         if (here && sa->context != NULL && sa->spi == spi && sa->ends[1]->ip_equals(sa->ends[1], destination)) {
             sa->lifetime = hard ? "hard" : "soft";
+            if (listening->is_gateway)
+                listening->expired(sa, hard);
             return;
         }
     }
@@ -120,9 +139,9 @@ static void expired(uint8_t protocol, uint32_t spi, host_t *destination, bool ha
 const char *associations_start(struct associations *associations)
 {
     static ipsec_event_listener_t listener = {expired};
-    struct instance *hosts[] = {&associations->sender, &associations->receiver};
+    struct instance *hosts[] = {&associations->sender, &associations->receiver, &associations->gateway};
     listening = associations;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const char *differs = instance_start(hosts[i]);
         if (differs != NULL)
             return differs;
@@ -131,21 +150,30 @@ const char *associations_start(struct associations *associations)
     return NULL;
 }
 
-void associations_reset(struct associations *associations)
+void associations_flush(struct associations *associations)
 {
-    struct instance *hosts[] = {&associations->sender, &associations->receiver};
-    for (int i = 0; i < 2; i++) {
+    struct instance *hosts[] = {&associations->sender, &associations->receiver, &associations->gateway};
+    for (int i = 0; i < 3; i++) {
         instance_use(hosts[i]);
         ipsec->sas->flush_sas(ipsec->sas);
-        ipsec->policies->flush_policies(ipsec->policies);
     }
-    instance_forget_timers();
     while (associations->all != NULL) {
         struct association *sa = associations->all;
         associations->all = sa->next;
         forget(sa);
     }
     associations->sending = NULL;
+}
+
+void associations_reset(struct associations *associations)
+{
+    struct instance *hosts[] = {&associations->sender, &associations->receiver};
+    associations_flush(associations);
+    for (int i = 0; i < 2; i++) {
+        instance_use(hosts[i]);
+        ipsec->policies->flush_policies(ipsec->policies);
+    }
+    instance_forget_timers();
     associations->last_reqid = 0;
 }
 
@@ -201,8 +229,13 @@ void associations_send_with(struct associations *associations, const struct asso
 /* ---------------------------------------------------------------------------------------------------------------- SAs */
 
 /* What the SA asks for and libipsec, or this shim, does not do. */
-static const char *missing(const struct espproof_sa *asked)
+static const char *missing(const struct espproof_sa *asked, bool of_gateway)
 {
+    if (asked->mark.mask != 0 || asked->if_id != 0 || asked->lifetime.soft_use_seconds != ESPPROOF_NO_LIMIT ||
+        asked->lifetime.hard_use_seconds != ESPPROOF_NO_LIMIT)
+        return "marks, if_ids, use_lifetimes";
+    if (of_gateway ? asked->reqid == 0 || asked->selectors_count != 0 : asked->reqid != 0)
+        return "request id or selectors";
     if (find(encryption, asked->encr) == NULL || find(integrity, asked->auth) == NULL)
         return "algorithm";
     if (!asked->tunnel || asked->esn || asked->udp)
@@ -322,15 +355,15 @@ enum espproof_result associations_add(struct associations *associations, const s
 {
     if (associations_named(associations, asked->name) != NULL)
         return refuse(answer, "name in use");
-    if (missing(asked) != NULL)
-        return cannot(answer, missing(asked));
+    if (missing(asked, associations->is_gateway) != NULL)
+        return cannot(answer, missing(asked, associations->is_gateway));
     struct association *sa = allocate(sizeof *sa);
     sa->name = strdup(asked->name);
     if (sa->name == NULL)
         abort();
     sa->inbound = asked->inbound;
     sa->spi = htonl(asked->spi);
-    sa->reqid = ++associations->last_reqid;
+    sa->reqid = associations->is_gateway ? asked->reqid : ++associations->last_reqid;
     sa->lifetime = "ok";
     sa->outer.hop_limit = (uint8_t)asked->hop_limit;
     sa->outer.traffic_class = asked->dscp > 0 ? (uint8_t)(asked->dscp << 2) : 0;
@@ -350,7 +383,8 @@ enum espproof_result associations_add(struct associations *associations, const s
         forget(sa);
         return cannot(answer, "set_sequence");
     }
-    choose_traffic(sa, asked);
+    if (!associations->is_gateway)
+        choose_traffic(sa, asked);
     if (sa->inbound)
         set_policies(sa, true);
     sa->next = associations->all;

@@ -3,7 +3,7 @@
  * A packet takes the way that it takes in charon with the kernel-libipsec plugin: into a queue of libipsec's processor,
  * through SPD, SAD and ESP, to a callback. What is the caller's business is here the plainest that is right: the outer IP
  * header (the addresses of the SA, its hop limit, DSCP and DF; ECN 0), and the choice of an outbound SA, as the policy in
- * force is always that of the SA which a case names.
+ * force is always that of the SA which a case names. A case with a host has policies of its own: see host.h.
  *
  * Inbound, an SA is brought into its starting state by set_authenticated_seqno(), as traffic would. For the sender there
  * is no such function: its counter is found by watching the context while next_seqno() counts, and then set. Why a packet
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "associations.h"
+#include "host.h"
 
 /* What fits whatever the algorithm: how long the ESP packet is, is known when its number has been used up. */
 enum { MAX_INNER = 65300, ESP_HEADER = 8 };
@@ -38,7 +38,10 @@ static const char capabilities[] =
     "\"dscp\":[\"fixed\"],\"ecn\":[\"normal\"],\"df\":[\"set\",\"clear\"],\"hop_limit\":true,\"lookup\":[\"spi+destination\"],"
     "\"selectors\":true,\"lifetimes\":[\"packets\",\"octets\",\"seconds\"],"
     "\"read_state\":[\"sequence\",\"received_offsets\",\"packets\",\"octets\",\"lifetime\"],\"delete_sa\":true,"
-    "\"max_packet\":65000,\"ipv4_options\":true,\"ipv6_extension_headers\":true}";
+    "\"max_packet\":65000,\"ipv4_options\":true,\"ipv6_extension_headers\":true,"
+    "\"host\":{\"forward\":[false],\"actions\":[\"protect\"],\"unmatched\":[\"discard\"],\"clear\":false,"
+    "\"priorities\":4,\"templates\":[],\"sa_selectors\":false,\"ports\":\"ranges\",\"local\":true,"
+    "\"events\":[\"soft\",\"hard\"],\"flush\":true}}";
 
 /* The packet that is on its way through libipsec. */
 static struct {
@@ -163,6 +166,7 @@ static enum espproof_result inbound(void *context, struct espproof_octets packet
 static void reset(void *context)
 {
     associations_reset(context);
+    host_reset();
 }
 
 static enum espproof_result add_sa(void *context, const struct espproof_sa *asked, struct espproof_answer *answer)
@@ -218,10 +222,11 @@ int main(int count, char **arguments)
         return 1;
     }
     take_packets_of(&associations);
+    host_start(&associations);
     const struct espproof_implementation libipsec = {
         .name = "libipsec", .version = count > 1 ? arguments[1] : "?", .capabilities = capabilities,
         .context = &associations, .reset = reset, .add_sa = add_sa, .delete_sa = delete_sa, .outbound = outbound,
-        .inbound = inbound, .read_state = read_state, .advance_time = advance_time,
+        .inbound = inbound, .read_state = read_state, .advance_time = advance_time, .host = &host_operations,
     };
     return espproof_serve(&libipsec, stdin, stdout);
 }

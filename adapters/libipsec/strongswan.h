@@ -97,7 +97,9 @@ host_t *host_create_from_chunk(int family, chunk_t address, uint16_t port); /* c
 /* A range of addresses, of ports and one protocol, 0 for any. */
 typedef struct traffic_selector traffic_selector_t;
 struct traffic_selector {
-    void *others[16];
+    void *others[11];
+    bool (*equals)(traffic_selector_t *, traffic_selector_t *);
+    void *more[4];
     void (*destroy)(traffic_selector_t *);
 };
 traffic_selector_t *traffic_selector_create_from_cidr(const char *subnet, uint8_t protocol, uint16_t from_port,
@@ -105,7 +107,8 @@ traffic_selector_t *traffic_selector_create_from_cidr(const char *subnet, uint8_
 
 typedef struct packet packet_t;
 struct packet {
-    void *others[4];
+    void *others[3];
+    host_t *(*get_destination)(packet_t *);
     chunk_t (*get_data)(packet_t *);
     void *more[8];
 };

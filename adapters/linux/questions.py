@@ -94,6 +94,8 @@ class Questions:
         its = self.declared.host
         if host.mtus != Mtus() and not (its and its.mtus and host.fragments in its.fragments):
             raise Untold("mtus")
+        if not host.forward:
+            raise Untold("policies without the direction forward")
         return {
             "addresses": host.addresses,
             "wire": host.wire,

@@ -30,13 +30,14 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded.catalogue import DEFECTS
 from espproof.adapters.seeded.load import copy_with
 from espproof.adapters.seeded.model import Defect
 from espproof.reference.errors import Misuse
 
-__all__ = ["DEFECTS", "Defect", "SeededAdapter", "by_id"]
+__all__ = ["DEFECTS", "Defect", "SeededAdapter", "by_id", "seeded"]
 
 
 def by_id(name: str) -> Defect:
@@ -48,8 +49,30 @@ def by_id(name: str) -> Defect:
     raise Misuse(f"no seeded defect {name!r}{hint}")
 
 
-class SeededAdapter(ReferenceAdapter):
-    """The reference with one defect. An exception in the copy is what a crash is in C, and reported as one.
+class _Seeded(ReferenceAdapter):
+    """An exception in the copy is what a crash is in C, and reported as one."""
+
+    defect: Defect
+
+    @property
+    def version(self) -> str:
+        return self.defect.source
+
+    def reset(self) -> None:
+        with _crashes():
+            super().reset()
+
+    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
+        with _crashes():
+            return super().add_sa(sa)
+
+    def take(self, step: Step) -> Outcome:
+        with _crashes():
+            return super().take(step)
+
+
+class SeededAdapter(_Seeded):
+    """The reference with one defect.
 
     A copy whose `Endpoint` has `inbound_burst` or `outbound_burst` gets bursts whole: several defects are at home there.
     One whose `Endpoint` has `probes` sends these packets on a new outbound SA before it is asked for any; `probed` is the
@@ -60,10 +83,6 @@ class SeededAdapter(ReferenceAdapter):
         self.defect = by_id(defect)
         self.name = f"seeded:{defect}"
         super().__init__(copy_with(self.defect))
-
-    @property
-    def version(self) -> str:
-        return self.defect.source
 
     def capabilities(self) -> Capabilities:
         endpoint, caps = self._modules.endpoint.Endpoint, super().capabilities()
@@ -76,14 +95,6 @@ class SeededAdapter(ReferenceAdapter):
         if probes is None or isinstance(state, Refused) or self._endpoint.entry(name).sa.direction == "in":
             return state
         return replace(state, early=tuple(map(Octets, probes(name))))
-
-    def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
-        with _crashes():
-            return super().add_sa(sa)
-
-    def take(self, step: Step) -> Outcome:
-        with _crashes():
-            return super().take(step)
 
     def inbound_burst(self, step: InboundBurst) -> Burst | Unsupported:
         whole: Callable[..., list[Any]] | None = getattr(self._endpoint, "inbound_burst", None)
@@ -108,6 +119,20 @@ class SeededAdapter(ReferenceAdapter):
         if isinstance(result, self._modules.endpoint.Passed):
             return Passed(to=result.to, octets=Octets(result.octets))
         return Dropped(reason=result.value)
+
+
+class SeededNiantic(_Seeded, NianticAdapter):
+    """A model of a device, its driver and the stack above, with one defect in one of them."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        NianticAdapter.__init__(self, modules=copy_with(defect))
+        self.name = f"seeded:{defect.id}"
+
+
+def seeded(name: str) -> SeededAdapter | SeededNiantic:
+    """The implementation with that defect. `Misuse` if there is none of that id."""
+    return SeededNiantic(by_id(name)) if by_id(name).model == "niantic" else SeededAdapter(name)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from espproof.adapters.seeded import (
     defects_lives,
     defects_numbers,
     defects_octets,
+    defects_offload,
     defects_packets,
     defects_proofs_algorithms,
     defects_proofs_headers,
@@ -22,6 +23,7 @@ from espproof.adapters.seeded import (
     defects_refusals,
     defects_xfrm,
     defects_xfrm_ah,
+    defects_xfrm_boundary,
     defects_xfrm_burst,
     defects_xfrm_icmp,
     defects_xfrm_life,
@@ -45,6 +47,7 @@ _ALL = (
     *defects_audit.DEFECTS,
     *defects_associations.DEFECTS,
     *defects_xfrm.DEFECTS,
+    *defects_xfrm_boundary.DEFECTS,
     *defects_xfrm_life.DEFECTS,
     *defects_xfrm_mtu.DEFECTS,
     *defects_xfrm_icmp.DEFECTS,
@@ -52,6 +55,7 @@ _ALL = (
     *defects_xfrm_burst.DEFECTS,
     *defects_xfrm_rekey.DEFECTS,
     *defects_xfrm_ah.DEFECTS,
+    *defects_offload.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

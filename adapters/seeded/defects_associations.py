@@ -29,6 +29,21 @@ DEFECTS = (
                      "                self._udp_ports[4500] += 1\n"),
         breaks=("RFC3948-3.3-transport-removed", "RFC3948-3.5-tunnel-removed"),
     ),
+    defect(
+        "sad-last-specific-hides-others", "ours", "sad",
+        "with an SA that names addresses the mark goes that there are such SAs, though others are there",
+        ("sad", "        self._addressed -= entry.sa.lookup != \"spi\"\n",
+                "        if entry.sa.lookup != \"spi\":\n            self._addressed = 0\n"),
+        breaks=("RFC4301-4.1-longest-match", "RFC4303-2.1-multicast-mapping"),
+    ),
+    defect(
+        "sad-specific-takes-the-rest-along", "ours", "sad",
+        "with an SA that names addresses the one for its SPI alone is deleted",
+        ("sad", "        del self._entries[key_of(entry.sa)]\n",
+                "        self._entries.pop(key_of(entry.sa), None)\n"
+                "        self._entries.pop(key_of(entry.sa)[:4], None)\n"),
+        breaks=("RFC4303-2.1-spi-collision",),
+    ),
     # ------------------------------------------------------------------------------- what is left where all should be gone
     defect(
         "sad-reset-keeps-sas", "ours", "sad",

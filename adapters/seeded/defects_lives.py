@@ -177,6 +177,19 @@ DEFECTS = (
         breaks=("RFC4303-3.4.3-burst-as-single",),
     ),
     defect(
+        "sad-burst-by-spi", "ours", "sad",
+        "in a burst each SPI is looked up once, whatever the addresses of the packets that have it",
+        ("endpoint", BURST_IN,
+         "    def inbound_burst(self, packets, now):\n"
+         "        self.__dict__[\"found\"] = {}\n"
+         "        results = []\n"
+         "        for packet in packets:\n" + _EACH_IN.replace("        return", "        del self.__dict__[\"found\"]\n        return") + BURST_IN),
+        ("endpoint", _FOUND,
+         _FOUND + "        if \"found\" in self.__dict__ and entry is not None:\n"
+                  "            entry = self.__dict__[\"found\"].setdefault(entry.sa.spi, entry)\n"),
+        breaks=("RFC4303-3.4.3-burst-as-single",),
+    ),
+    defect(
         "sad-burst-ends-with-bad", "ours", "sad",
         "a packet for nobody ends the burst: what comes behind it is dropped with it",
         ("endpoint", BURST_IN,

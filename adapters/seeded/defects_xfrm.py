@@ -14,7 +14,7 @@ _OF_PROTOCOL = "            and self.protocol in (None, flow.protocol)\n"
 _TO_PORT = "            and (self.destination_ports is None or self.destination_ports.has(flow.destination_port))\n"
 _PORTS_OF = "        if packet.protocol in _WITH_PORTS and len(payload) >= 4:\n"
 _FIND = '        """The first policy that a packet fits, or None."""\n'
-_ASKED = '    ends = sa.mode == "transport" or template.source == sa.source\n'
+_ASKED = '    ends = sa.mode == "transport" or (template.source, template.destination) == (sa.source, sa.destination)\n'
 _KEY = "        key = (source, destination, template.reqid, template.mode)\n"
 
 DEFECTS = (
@@ -193,6 +193,19 @@ DEFECTS = (
         breaks=("RFC4301-4.4.1.1-ports",),
     ),
     defect(
+        "xfrm-policy-ports-of-tcp-and-udp", "libipsec", "xfrm-policy",
+        "SCTP and UDP-Lite are not among the protocols that have ports",
+        ("xfrm.policy", "_WITH_PORTS = frozenset({6, 17, 33, 132, 136})\n", "_WITH_PORTS = frozenset({6, 17, 33})\n"),
+        breaks=("RFC4301-4.4.1.1-ports",),
+    ),
+    defect(
+        "xfrm-policy-no-port-is-port-zero", "linux 6.1", "xfrm-policy",
+        "a packet that tells no port is taken for one of port 0",
+        ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
+         "        return self.first <= (number or 0) <= self.last\n"),
+        breaks=("RFC4301-4.4.1.3-no-port", "RFC4301-4.4.1.1-fragment-without-ports"),
+    ),
+    defect(
         "xfrm-policy-last-port-left-out", "ours", "xfrm-policy",
         "the last port of a range is not part of it",
         ("xfrm.policy", "        return number is not None and self.first <= number <= self.last\n",
@@ -298,6 +311,12 @@ DEFECTS = (
         breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
     ),
     defect(
+        "xfrm-policy-near-end-of-no-interest", "linux 6.1", "xfrm-policy",
+        "of a tunnel that a packet came through only the far end is compared with the one that its policy names",
+        ("xfrm.path", _ASKED, '    ends = sa.mode == "transport" or template.source == sa.source\n'),
+        breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
+    ),
+    defect(
         "xfrm-policy-clear-is-let-in", "ours", "xfrm-policy",
         "what arrives in the clear is let in where a policy asks for protection",
         ("xfrm.path", "    if one.policy is None or is_met(one.policy.templates, one.through):\n",
@@ -333,6 +352,14 @@ DEFECTS = (
         ("xfrm.states", _KEY, "        key = (source, destination, 0, template.mode)\n"),
         ("xfrm.states", "    return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode\n",
          "    return state.sa.source.packed, state.sa.destination.packed, 0, state.sa.mode\n"),
+        breaks=("RFC4301-5.1-sa-of-entry", "LINUX.xfrm_proc-outbound-no-states"),
+    ),
+    defect(
+        "xfrm-state-ends-not-compared", "libipsec", "xfrm-state",
+        "the SA for a template is found by its request id, and the near end of the tunnel is not compared",
+        ("xfrm.states", _KEY, "        key = (b\"\", destination, template.reqid, template.mode)\n"),
+        ("xfrm.states", "    return state.sa.source.packed, state.sa.destination.packed, state.reqid, state.sa.mode\n",
+         "    return b\"\", state.sa.destination.packed, state.reqid, state.sa.mode\n"),
         breaks=("RFC4301-5.1-sa-of-entry", "LINUX.xfrm_proc-outbound-no-states"),
     ),
     defect(

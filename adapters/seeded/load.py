@@ -31,10 +31,12 @@ from espproof.reference.errors import Misuse
 
 PREFIX = "espproof_seeded_"
 MODULES = (
-    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.asynchrony", "xfrm.buffers", "xfrm.host", "xfrm.mtu",
-    "xfrm.policy", "xfrm.protocols", "xfrm.states",
+    "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.asynchrony", "xfrm.boundary", "xfrm.buffers",
+    "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
+DEVICES = {"niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port")}
+"""What the adapter of a device calls besides."""
 
 
 class Stale(Misuse):
@@ -87,12 +89,13 @@ def package_of(defect: str) -> str:
 
 
 def copy_with(defect: Defect, original: Original = REFERENCE, modules: Sequence[str] = MODULES) -> ModuleType:
-    """The copy, with these modules in it, imported once per process. `Stale` if an edit does not fit."""
+    """The copy, with these modules in it and those of its device, imported once per process. `Stale` if an edit does not
+    fit."""
     for edit in defect.edits:
         source_of(edit.module, original)  # a module that nobody imports would keep its mistake to itself
     name = package_of(defect.id)
     _Finder.installed().copies[name] = _Copy(name, original, defect.edits)
-    for module in modules:
+    for module in (*modules, *DEVICES.get(defect.model, ())):
         importlib.import_module(f"{name}.{module}")
     return sys.modules[name]
 

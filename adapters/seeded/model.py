@@ -31,10 +31,18 @@ class Defect:
     title: str
     edits: tuple[Edit, ...]
     breaks: tuple[str, ...] = ()
+    model: str = "reference"
+    """Which adapter of `adapters.models` runs the copy: "reference", or a device with its driver."""
 
 
 def defect(
-    id: str, source: str, family: str, title: str, *edits: tuple[str, str, str], breaks: tuple[str, ...] = ()
+    id: str,
+    source: str,
+    family: str,
+    title: str,
+    *edits: tuple[str, str, str],
+    breaks: tuple[str, ...] = (),
+    model: str = "reference",
 ) -> Defect:
     """A Defect from plain tuples, as the catalogue's tables write it."""
-    return Defect(id, source, family, title, tuple(Edit(*edit) for edit in edits), breaks)
+    return Defect(id, source, family, title, tuple(Edit(*edit) for edit in edits), breaks, model)

@@ -1,10 +1,25 @@
 """What an SA needs, and what is declared."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from espproof.adapters.capabilities import Capabilities, ReplayWindows, everything
-from espproof.adapters.case import Lifetime, Octets, Sa, Selector, SequenceNumber, UdpEncapsulation, from_json, to_json
+from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows, everything
+from espproof.adapters.case import (
+    Lifetime,
+    Mark,
+    Octets,
+    Policy,
+    Sa,
+    Selector,
+    SequenceNumber,
+    Template,
+    TrafficSelector,
+    UdpEncapsulation,
+    from_json,
+    to_json,
+)
 from espproof.reference.errors import Misuse
 
 LEAST = Capabilities(encryption={"ENCR_AES_GCM_16": (16,)})
@@ -100,6 +115,34 @@ def test_window_sizes(windows: ReplayWindows, allowed: tuple[int, ...], refused:
     """Minimum, maximum and every step between; off only where it is declared."""
     assert all(windows.allows(size) for size in allowed)
     assert not any(windows.allows(size) for size in refused)
+
+
+_SELECTOR = TrafficSelector(version=4)
+_TEMPLATE = Template(mode="tunnel", source="192.0.2.17", destination="198.51.100.42", reqid=7)
+_BARE = HostCapabilities(forward=(False,), actions=("protect",), unmatched=("discard",), priorities=4, templates=())
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({}, None),
+        ({"action": "block", "templates": ()}, "action discard"),
+        ({"templates": ()}, "action bypass"),
+        ({"priority": 3}, None),
+        ({"priority": 4}, "priorities"),
+        ({"templates": (msgspec.structs.replace(_TEMPLATE, spi=1),)}, "templates spi"),
+        ({"templates": (msgspec.structs.replace(_TEMPLATE, reqid=0),)}, "templates any"),
+        ({"templates": (_TEMPLATE, _TEMPLATE)}, "templates several"),
+        ({"templates": (msgspec.structs.replace(_TEMPLATE, optional=True),)}, "templates optional"),
+        ({"mark": Mark(value=1)}, "marks"),
+    ],
+)
+def test_what_a_policy_needs_is_named(fields: dict[str, Any], missing: str | None) -> None:
+    """Each thing that a policy can ask for, held against a host that has next to nothing."""
+    policy = Policy(**{"name": "p", "direction": "out", "selector": _SELECTOR, "templates": (_TEMPLATE,), **fields})
+    assert msgspec.structs.replace(LEAST, host=_BARE).lacks_policy(policy) == missing
+    assert everything().lacks_policy(policy) is None
+    assert LEAST.lacks_policy(policy) == "host"
 
 
 def test_capabilities_survive_json() -> None:

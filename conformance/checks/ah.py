@@ -103,7 +103,7 @@ class AhScenario(HostScenario):
         """The policy that has such packets protected with these SAs, the innermost first, or asks for it inwards."""
         direction: HostDirection = "out"
         if through[-1].direction == "in":
-            direction = "in" if all(sa.mode == "transport" for sa in through) else "forward"
+            direction = "in" if all(sa.mode == "transport" for sa in through) else self.inward
         self.policy(direction, packet, *map(self.template, through), about=about)
 
     def sends(self, packet: bytes, *through: Sa, about: str) -> None:

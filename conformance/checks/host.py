@@ -37,6 +37,7 @@ from espproof.adapters.case import (
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference import ip
+from espproof.reference.ah import PROTOCOL_AH
 from espproof.reference.xfrm.policy import flow_of
 
 EventKind = Literal["acquire", "soft", "hard"]
@@ -47,12 +48,27 @@ REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
 class HostScenario:
     """A host in the making, around a `Scenario` that it writes into."""
 
-    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = (), events: Sequence[EventKind] = ()) -> None:
-        """With `events`, a key manager is told these."""
+    def __init__(
+        self,
+        s: Scenario,
+        *,
+        blocked: Sequence[HostDirection] = (),
+        events: Sequence[EventKind] = (),
+        forward: bool | None = None,
+    ) -> None:
+        """With `events`, a key manager is told these. `forward`: whether policies have that direction; None for with,
+        where there is the choice. Where nothing passes that no policy is for, all directions are `blocked`."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
         self.caps: HostCapabilities = s.caps.host
+        self.forward = max(self.caps.forward) if forward is None else forward
+        s.need("policies in three directions" if self.forward else "in two", self.forward in self.caps.forward)
+        self.directions: tuple[HostDirection, ...] = ("out", "forward", "in") if self.forward else ("out", "in")
+        blocked = (
+            [one for one in blocked if one in self.directions] if "pass" in self.caps.unmatched else self.directions
+        )
+        s.need("discard what no policy is for", "discard" in self.caps.unmatched or not blocked)
         self._reqid = s.draw(packets.REQIDS)
         self._policies = 0
         pairs = [pair for version in (4, 6) for pair in packets.GATEWAYS[version]]
@@ -62,9 +78,15 @@ class HostScenario:
             wire=(*(far for _, far in pairs), *far_hosts),
             blocked=tuple(blocked),
             key_manager=bool(events),
+            forward=self.forward,
         )
         for kind in events:
             s.need(f"events {kind}", kind in self.caps.events)
+
+    @property
+    def inward(self) -> HostDirection:
+        """The direction of what comes from the wire for others than the host."""
+        return "forward" if self.forward else "in"
 
     # ---------------------------------------------------------------------------------------------------------- SAs
 
@@ -109,6 +131,7 @@ class HostScenario:
 
     def set(self, policy: Policy, about: str, *, replace: bool = False) -> None:
         """Put a policy in."""
+        self.s.need("policies for what is forwarded", policy.direction in self.directions)
         lacking = self.s.caps.lacks_policy(policy)
         self.s.need(str(lacking), lacking is None)
         self.s.step(AddPolicy(policy=policy, replace=replace, requirement=about))
@@ -135,14 +158,28 @@ class HostScenario:
     def enters(self, side: Side, packet: bytes, about: str, **fields: Any) -> bytes:
         """A packet enters, which is returned."""
         self.s.need("packets of the host's own", side != "local" or self.caps.local)
+        self._need_clear(side, packet)
         self.s.step(Enter(side=side, packet=Octets(packet), requirement=about, **fields))
         return packet
+
+    def _need_clear(self, side: Side, packet: bytes) -> None:
+        """What comes over the wire and is no AH or ESP for the host, in UDP or not, is not every host's business."""
+        if side != "wire" or self.caps.clear:
+            return
+        assert self.s.host is not None
+        parsed = ip.parse(packet)
+        ours = str(ip_address(parsed.destination)) in self.s.host.addresses
+        protected = ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP, PROTOCOL_AH)
+        self.s.need("packets in the clear over the wire", protected)
 
     def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:
         """Packets enter before anything is waited for; `fields` are those of `EnterBurst`."""
         self.s.need("bursts", self.caps.bursts)
         self.s.need("asynchronous", self.caps.asynchronous or not fields)
-        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in burst)
+        entering = list(burst)
+        for side, packet in entering:
+            self._need_clear(side, packet)
+        packets = tuple(Entering(side=side, packet=Octets(packet)) for side, packet in entering)
         self.s.step(EnterBurst(packets=packets, requirement=about, **fields))
 
     def outgoing(self, version: int, **fields: Any) -> bytes:

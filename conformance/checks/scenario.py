@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from espproof.adapters.capabilities import FIXED_DSCP, Capabilities, Direction
+from espproof.adapters.capabilities import FIXED_DSCP, Capabilities, DeviceCapabilities, Direction
 from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
     Case,
     DeleteSa,
+    DeviceEvent,
+    DeviceHappening,
     Host,
     Inbound,
     InboundBurst,
@@ -28,6 +30,7 @@ from espproof.adapters.case import (
     Outbound,
     OutboundBurst,
     ReadAudit,
+    ReadDevice,
     ReadState,
     Sa,
     Selector,
@@ -490,6 +493,23 @@ class Scenario:
         """Read the audit log; judged are the fields that are declared."""
         self.need("audit", self.caps.audit)
         self._steps.append(ReadAudit(requirement=about))
+
+    @property
+    def device(self) -> DeviceCapabilities:
+        """The device below ESP. `Inapplicable` where there is none."""
+        if self.caps.device is None:
+            raise Inapplicable("device")
+        return self.caps.device
+
+    def read_device(self, about: str) -> None:
+        """Read what the device has; judged by what it is declared to take, and by all that was before."""
+        self.need("device", self.caps.device)
+        self._steps.append(ReadDevice(requirement=about))
+
+    def befalls(self, event: DeviceHappening, about: str) -> None:
+        """Something befalls the device."""
+        self.need(f"device {event}", event in self.device.events)
+        self._steps.append(DeviceEvent(event=event, requirement=about))
 
     def wait(self, seconds: int, about: str) -> None:
         self.need("lifetime seconds", "seconds" in self.caps.lifetimes)

@@ -75,6 +75,8 @@ def _set_up(host: Host) -> Iterator[str]:
             yield f"ip link set {name} mtu {mtu}"
     if host.fragments == "inside":
         yield "# Linux cuts up what is protected, not what is to be protected"
+    if not host.forward:
+        yield "# Linux asks for policies of a third direction, fwd, for what is forwarded; here there are none"
     yield "ip link set lo up"
     yield from (f"sysctl -q -w {setting}" for setting in _SETTINGS)
     yield from (f"ip address add {_whole(address)} dev lo" for address in host.addresses)

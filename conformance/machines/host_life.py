@@ -9,11 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import HostDirection, Policy, Sa, Side
+from espproof.adapters.case import Policy, Sa, Side
+from espproof.conformance.checks import visible
 from espproof.conformance.checks.host import HostScenario
 
 MOST_STEPS = 24
-_WAYS: tuple[HostDirection, ...] = ("out", "forward")
 
 
 def spi_of(model: Sa, place: int, made: int) -> int:
@@ -24,8 +24,9 @@ def spi_of(model: Sa, place: int, made: int) -> int:
 class HostLife:
     """What is there, and the moves that can be made. `about` is the requirement that the steps are held against."""
 
-    def __init__(self, h: HostScenario, about: str) -> None:
-        self._h, self._about = h, about
+    def __init__(self, h: HostScenario, about: str, *, apart: bool = False) -> None:
+        """`apart`: inward no two policies are for one packet."""
+        self._h, self._about, self._apart = h, about, apart
         s = h.s
         s.need("delete_sa", s.caps.delete_sa)
         pairs = [h.pair(mode="tunnel", add=False) for _ in range(2)]
@@ -35,7 +36,7 @@ class HostLife:
         self._made = 0
         self._numbers: dict[str, int] = {}
         self._policies: list[Policy] = []
-        self._priorities = iter(s.draw(st.permutations(range(2, 2 + MOST_STEPS))))
+        self._priorities = s.draw(st.permutations(range(min(MOST_STEPS, h.caps.priorities))))
 
     def walk(self) -> None:
         """A number of moves, each drawn from those that make sense."""
@@ -47,6 +48,8 @@ class HostLife:
     def _moves(self) -> list[Callable[[], None]]:
         """Those that make sense now, the likelier ones more than once."""
         moves = [self._add_sa, self._add_policy, self._send, self._receive, self._send, self._receive]
+        if not self._priorities:
+            moves.remove(self._add_policy)
         moves += [self._delete_sa] if self._there else []
         moves += [self._delete_policy] if self._policies else []
         return moves
@@ -77,10 +80,10 @@ class HostLife:
 
     def _add_policy(self) -> None:
         h, s = self._h, self._h.s
-        way = s.draw(st.sampled_from(_WAYS))
+        way = s.draw(st.sampled_from(("out", h.inward)))
         packet = h.outgoing(self._version) if way == "out" else h.incoming(self._version)
         fitting = [sa for sa in self._pool if (sa.direction == "out") == (way == "out")]
-        templates = s.draw(st.sampled_from(((), *((h.template(sa),) for sa in fitting))))
+        templates, action = s.draw(st.sampled_from(visible.fates(h, *fitting)))
         everything: dict[str, Any] = {
             "source": None,
             "protocol": s.draw(st.sampled_from((None, 253, 17))),
@@ -89,18 +92,22 @@ class HostLife:
             way != "out"
         ):  # what comes from the wire is not sent back there: a redirect (RFC 4861 8.2) meets policies too
             everything["destination"] = None
-        whose: dict[str, Any] = s.draw(st.sampled_from(({}, {"source": None}, everything)))
+        some = ({},) if self._apart and way != "out" else ({}, {"source": None}, everything)
+        whose: dict[str, Any] = s.draw(st.sampled_from(some))
         made = h.policy(
-            way, packet, *templates, about=self._about, priority=next(self._priorities),
-            action=s.draw(st.sampled_from(("allow", "allow", "block"))), selector=h.selector(packet, **whose),
-            replace=True,
+            way, packet, *templates, about=self._about, priority=self._priorities.pop(), action=action,
+            selector=h.selector(packet, **whose), replace=True,
         )  # fmt: skip
         taken = (made.direction, made.selector)
-        self._policies = [one for one in self._policies if (one.direction, one.selector) != taken] + [made]
+        for one in [one for one in self._policies if (one.direction, one.selector) == taken]:
+            self._policies.remove(one)
+            self._priorities.append(one.priority)
+        self._policies.append(made)
 
     def _delete_policy(self) -> None:
         chosen = self._h.s.draw(st.sampled_from(self._policies))
         self._policies.remove(chosen)
+        self._priorities.append(chosen.priority)
         self._h.delete(chosen, self._about)
 
     def _send(self) -> None:
@@ -111,6 +118,8 @@ class HostLife:
         packet = h.incoming(self._version)
         inbound = [sa for sa in self._there.values() if sa.direction == "in"]
         sa = s.draw(st.sampled_from((None, *inbound)))
+        if sa is None and not h.caps.clear:
+            return
         if sa is None:
             h.enters("wire", packet, self._about)
             return

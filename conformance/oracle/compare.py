@@ -12,6 +12,7 @@ from espproof.adapters.case import (
     Burst,
     Counters,
     Delivered,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -158,8 +159,6 @@ def tell(outcome: Outcome) -> str:
             return f"a burst of {len(results)}: " + ", ".join(tell(one) for one in results[:4])
         case Unsupported(what=what):
             return f"unsupported ({what})"
-        case State():
-            return "state"
         case Audit(records=records):
             return f"an audit log of {len(records)} records"
         case Emerged(packets=packets):
@@ -167,10 +166,12 @@ def tell(outcome: Outcome) -> str:
             return "emerged: " + ", ".join(sides[:4]) if sides else "nothing emerged"
         case Counters(values=values):
             return ", ".join(f"{name} {count}" for name, count in sorted(values.items())[:4]) or "nothing counted"
+        case DeviceState(sas=sas, entries=entries):
+            return f"{sum(one.by == 'device' for one in sas)} of {len(sas)} SAs are the device's, in {entries} entries"
         case Events(events=events):
             return f"told of {len(events)}: " + "; ".join(map(event, events[:4])) if events else "nothing was told"
-        case Done():
-            return "done"
+        case Done() | State():
+            return type(outcome).__name__.lower()
     raise AssertionError(outcome)
 
 

@@ -19,6 +19,8 @@ from espproof.adapters.case import (
     Burst,
     Case,
     Delivered,
+    DeviceEvent,
+    DeviceState,
     Done,
     Dropped,
     Inbound,
@@ -26,6 +28,7 @@ from espproof.adapters.case import (
     Outbound,
     OutboundBurst,
     Outcome,
+    ReadDevice,
     ReadState,
     Refused,
     Sa,
@@ -37,6 +40,7 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
+from espproof.conformance.oracle.device import history, judge_device
 from espproof.conformance.oracle.host import judge_host
 from espproof.conformance.oracle.judgement import SETUP, Finding, Incapable, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
@@ -98,7 +102,11 @@ def _judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) ->
             if isinstance(step, Outbound) and step.sa in judges:
                 judges[step.sa].follow(outcome)
             continue
-        told = list(_step(number, step, outcome, right, judges, sas, caps))
+        told = list(
+            _device(case, number, step, outcome, want, caps)
+            if isinstance(step, DeviceEvent | ReadDevice)
+            else _step(number, step, outcome, right, judges, sas, caps)
+        )
         findings += [Finding(requirement or step.requirement or "?", number, message) for requirement, message in told]
         if not told:
             tried.update(_shown_inbound(right, sas))
@@ -194,6 +202,17 @@ def _step(
                 yield from judges[step.sa].early(number, got.early)
     elif type(got) is not type(want):
         yield None, f"{tell(got)}, expected {tell(want)}"
+
+
+def _device(case: Case, number: int, step: Step, got: Outcome, want: Transcript, caps: Capabilities) -> Judged:
+    """The reference has no device: what is right follows from what it made of the packets."""
+    if isinstance(step, DeviceEvent):
+        if not isinstance(got, Done):
+            yield None, f"{tell(got)}, expected done"
+    elif not isinstance(got, DeviceState) or caps.device is None:
+        yield None, f"{tell(got)}, expected what the device has"
+    else:
+        yield from judge_device(got, history(case, want.steps, caps.device, number))
 
 
 def _outbound(

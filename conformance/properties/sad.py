@@ -79,28 +79,82 @@ def spi_zero(s: Scenario) -> None:
 )
 def same_spi(s: Scenario) -> None:
     """SAs with the same SPI are told apart by destination and source, the most specific one first."""
-    kinds = [kind for kind in ("spi", "spi+destination", "spi+destination+source") if kind in s.caps.lookup]
-    s.need("lookup spi+destination", len(kinds) > 1)
     base = s.inbound_sa(sequence=0, udp=False, mode="tunnel", add=False)
+    sas, others = _of_one_spi(s, base), s.other_gateways(base)
+    chosen = s.draw(st.lists(st.sampled_from(sas), min_size=1, max_size=4, unique_by=lambda sa: sa.name))
+    for sa in chosen:
+        s.join(sa, COLLISION)
+    numbers = dict.fromkeys((sa.name for sa in chosen), 0)
+    for sa in (*chosen, *chosen[:1]):
+        numbers[sa.name] += 1
+        s.receive(sa, numbers[sa.name], _RULES[sa.lookup])
+    source, destination = s.draw(st.sampled_from(others)), s.draw(st.sampled_from(others))
+    s.arrives(s.peer_of(chosen[0], source=source, destination=destination).protect(s.small(base), 9), PER_ENTRY)
+    if all(sa.lookup != "spi" for sa in chosen):
+        strange = s.peer_of(chosen[0], destination=s.stranger_address(base)).protect(s.small(base), 10)
+        s.arrives(strange, NO_MATCH)
+
+
+_RULES = {"spi": COLLISION, "spi+destination": LONGEST, "spi+destination+source": MULTICAST}
+"""By what an SA is looked up, and what its packets put to the test."""
+
+
+def _of_one_spi(s: Scenario, base: Sa) -> list[Sa]:
+    """SAs with the SPI of one, of each kind that can be looked up, for two addresses at either end."""
+    kinds = [kind for kind in _RULES if kind in s.caps.lookup]
+    s.need("lookup spi+destination", len(kinds) > 1)
     others = s.other_gateways(base)
     sas: list[Sa] = []
     for kind in kinds:
         for destination in others if kind != "spi" else others[:1]:
             for source in others if kind.endswith("source") else others[:1]:
                 sas.append(_variant(s, base, kind, source, destination, len(sas)))
-    chosen = s.draw(st.lists(st.sampled_from(sas), min_size=1, max_size=4, unique_by=lambda sa: sa.name))
-    for sa in chosen:
-        s.join(sa, COLLISION)
-    numbers = dict.fromkeys((sa.name for sa in chosen), 0)
-    rules = {"spi": COLLISION, "spi+destination": LONGEST, "spi+destination+source": MULTICAST}
-    for sa in (*chosen, *chosen[:1]):
-        numbers[sa.name] += 1
-        s.receive(sa, numbers[sa.name], rules[sa.lookup])
-    source, destination = s.draw(st.sampled_from(others)), s.draw(st.sampled_from(others))
-    s.arrives(s.peer_of(chosen[0], source=source, destination=destination).protect(s.small(base), 9), PER_ENTRY)
-    if all(sa.lookup != "spi" for sa in chosen):
-        strange = s.peer_of(chosen[0], destination=s.stranger_address(base)).protect(s.small(base), 10)
-        s.arrives(strange, NO_MATCH)
+    return sas
+
+
+@check(
+    COLLISION,
+    LONGEST,
+    MULTICAST,
+    DELETED,
+    BURST,
+    weight=2.0,
+    proved_by=("sad-last-specific-hides-others", "sad-specific-takes-the-rest-along", "sad-burst-by-spi"),
+)
+def lives_of_one_spi(s: Scenario) -> None:
+    """SAs with one SPI come and go, and come again with other keys: each packet finds the most specific one that is there,
+    alone and together with packets that find others."""
+    s.need("delete_sa", s.caps.delete_sa)
+    base = s.inbound_sa(sequence=0, udp=False, mode="tunnel", add=False)
+    pool, ends = _of_one_spi(s, base), s.other_gateways(base)
+    there: dict[str, Sa] = {}
+    numbers: dict[str, int] = {}
+
+    def packet(sa: Sa) -> bytes:
+        """From and to any of the addresses that the SA is for: another SA may be more so."""
+        source = sa.source if sa.lookup.endswith("source") else s.draw(st.sampled_from(ends))
+        destination = sa.destination if sa.lookup != "spi" else s.draw(st.sampled_from(ends))
+        numbers[sa.name] = numbers.get(sa.name, 0) + 1
+        peer = s.peer_of(sa, source=source, destination=destination)
+        return peer.protect(s.small(sa), numbers[sa.name])
+
+    for turn in range(s.draw(st.integers(2, 6))):
+        model = s.draw(st.sampled_from(pool))
+        if model.name in there:
+            gone = there.pop(model.name)
+            s.delete(gone, DELETED)
+            s.arrives(packet(gone), DELETED)
+        else:
+            there[model.name] = s.changed(model, name=f"{model.name}-{turn}", **s.fresh_keys(model, turn))
+            s.add(there[model.name], COLLISION)
+        if not there:
+            continue
+        drawn = s.draw(st.lists(st.sampled_from(list(there.values())), min_size=1, max_size=4))
+        if len(drawn) > 1 and s.draw(st.booleans()):
+            s.burst_arrives([packet(sa) for sa in drawn], BURST)
+        else:
+            for sa in drawn:
+                s.arrives(packet(sa), _RULES[sa.lookup])
 
 
 def _variant(s: Scenario, base: Sa, kind: str, source: str, destination: str, index: int) -> Sa:

@@ -42,9 +42,7 @@ class _Tunnel:
         self.sa = h.sa(direction, mode="tunnel", **fields)
         version = h.version_in(self.sa)
         self.packet = h.outgoing(version) if direction == "out" else h.incoming(version)
-        self.policy = h.policy(
-            "out" if direction == "out" else "forward", self.packet, h.template(self.sa), about=about
-        )
+        self.policy = h.policy("out" if direction == "out" else h.inward, self.packet, h.template(self.sa), about=about)
         self.number = int(self.sa.sequence)
 
     def carry(self, *, sa: Sa | None = None, count: int = 1, behaviour: str = "") -> None:
@@ -150,7 +148,7 @@ def nobody_asked(s: Scenario) -> None:
     version = h.version_in(sa)
     away, here = h.outgoing(version), h.incoming(version)
     h.policy("out", away, about=ASKED, action=s.draw(st.sampled_from(("allow", "block"))))
-    h.policy("forward", here, h.template(h.sa("in", mode="tunnel", add=False)), about=ASKED)
+    h.policy(h.inward, here, h.template(h.sa("in", mode="tunnel", add=False)), about=ASKED)
     h.enters("plain", away, ASKED)
     h.enters("wire", here, ASKED)
     h.events(ASKED)
@@ -403,7 +401,7 @@ def policies_flushed(s: Scenario) -> None:
     away, here, ours = h.outgoing(version), h.incoming(version), h.to_us(version)
     made = [
         h.policy("out", away, about=POLICIES_FLUSHED, action="block"),
-        h.policy("forward", here, about=POLICIES_FLUSHED, action="block"),
+        h.policy(h.inward, here, about=POLICIES_FLUSHED, action="block"),
         h.policy("in", ours, about=POLICIES_FLUSHED, action="block"),
     ]
     for again in (False, True):
@@ -438,7 +436,7 @@ def reserved(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel", add=False)
     packet = h.incoming(h.version_in(sa))
-    h.policy("forward", packet, h.template(sa), about=LARVAL_UPDATED)
+    h.policy(h.inward, packet, h.template(sa), about=LARVAL_UPDATED)
     h.reserve(sa, UNIQUE)
     if s.draw(st.booleans()):
         h.reserve(s.changed(sa, name="another", reqid=sa.reqid + 1), UNIQUE)
@@ -458,7 +456,7 @@ def reserved_for_nobody(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel", add=False)
     packet = h.incoming(h.version_in(sa))
-    h.policy("forward", packet, h.template(sa), about=LARVAL_DELETED)
+    h.policy(h.inward, packet, h.template(sa), about=LARVAL_DELETED)
     h.reserve(sa, LARVAL_DELETED)
     s.wait(LONGER_THAN_LARVAL, LARVAL_DELETED)
     h.enters("wire", s.peer(sa).protect(packet, 1), LARVAL_DELETED)
@@ -587,7 +585,7 @@ def two_ends_rekey(s: Scenario) -> None:
     version = h.version_in(out, into)
     away, here = h.outgoing(version), h.incoming(version)
     h.policy("out", away, h.template(out), about=REPLACED)
-    h.policy("forward", here, h.template(into), about=REPLACED)
+    h.policy(h.inward, here, h.template(into), about=REPLACED)
     numbers: dict[str, int] = {}
 
     def carry(*receiving: Sa) -> None:

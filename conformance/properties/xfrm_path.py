@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Sa
+from espproof.adapters.case import HostDirection, Sa
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -34,7 +34,7 @@ def there_and_back(s: Scenario) -> None:
     out, back = h.pair(mode="tunnel", udp=s.draw(st.booleans()) and bool(s.caps.udp))
     version = h.version_in(out, back)
     h.policy("out", h.outgoing(version), h.template(out), about=CONSULTED)
-    h.policy("forward", h.incoming(version), h.template(back), about=CONSULTED)
+    h.policy(h.inward, h.incoming(version), h.template(back), about=CONSULTED)
     for number in range(1, s.draw(st.integers(2, 4))):
         h.enters("plain", h.outgoing(version, length=s.draw(st.integers(0, 600))), CONSULTED)
         incoming = h.incoming(version, length=s.draw(st.integers(0, 600)))
@@ -66,7 +66,7 @@ def what_is_wrong_is_counted(s: Scenario) -> None:
     s.need("anti-replay", sizes)
     sa = h.sa("in", mode="tunnel", replay_window=sizes)
     packet = h.incoming(h.version_in(sa))
-    h.policy("forward", packet, h.template(sa), about=DROPPED_COUNTED_ONCE)
+    h.policy(h.inward, packet, h.template(sa), about=DROPPED_COUNTED_ONCE)
     right = s.peer(sa).protect(packet, 1)
     h.enters("wire", right, DROPPED_COUNTED_ONCE)
     kinds = s.draw(st.lists(st.sampled_from((PROTO, SEQ, MODE, HEADER, NO_STATES)), min_size=1, max_size=4))
@@ -146,15 +146,28 @@ def delivered_to_the_host(s: Scenario) -> None:
     version = h.version_in(sa)
     packet = h.to_us(version)
     h.policy("in", packet, h.template(sa), about=CONSULTED)
-    h.enters("wire", packet, CONSULTED)
+    if h.caps.clear:
+        h.enters("wire", packet, CONSULTED)
     h.enters("wire", s.peer(sa).protect(packet, 1), CONSULTED)
     h.counters(CONSULTED)
 
 
 @check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-clear-behind-a-policy-that-went",))
 def random_life(s: Scenario) -> None:
-    """Policies and SAs come and go while packets go through, in any order."""
-    HostLife(HostScenario(s, blocked=s.draw(st.sampled_from(((), ("forward",), ("in",))))), CONSULTED).walk()
+    """Policies and SAs come and go while packets go through, in any order; inward no two are for one packet."""
+    _live(s, apart=True)
+
+
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-clear-behind-a-policy-that-went",))
+def random_life_overlapping(s: Scenario) -> None:
+    """The same with policies that overlap in either direction."""
+    _live(s, apart=False)
+
+
+def _live(s: Scenario, *, apart: bool) -> None:
+    directions: tuple[tuple[HostDirection, ...], ...] = ((), ("forward",), ("in",))
+    h = HostScenario(s, blocked=s.draw(st.sampled_from(directions)))
+    HostLife(h, CONSULTED, apart=apart).walk()
 
 
 @check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-own-packets-pass",))
@@ -163,7 +176,8 @@ def of_its_own(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("out", mode=s.caps.modes)
     packet = h.of_ours(sa)
-    kind = s.draw(st.sampled_from(("protect", "block", "without its SA")))
+    blocks = ("block",) if "discard" in h.caps.actions else ()
+    kind = s.draw(st.sampled_from(("protect", *blocks, "without its SA")))
     template = h.template(sa, reqid=sa.reqid + (kind == "without its SA"))
     h.policy("out", packet, template, about=CONSULTED, action="block" if kind == "block" else "allow")
     for _ in range(2):

@@ -3,7 +3,7 @@
 Traffic goes from the near host to the far one (and is protected) or back; what a policy does is seen at the sides.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from espproof.adapters.case import HostDirection, Policy, Sa, Side, Template, TrafficSelector
+from espproof.conformance.checks import visible
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -36,7 +37,6 @@ NO_POLS = counter_rule("XfrmInNoPols")
 IN_BLOCK, OUT_BLOCK = counter_rule("XfrmInPolBlock"), counter_rule("XfrmOutPolBlock")
 
 DIRECTIONS: tuple[HostDirection, ...] = ("out", "forward", "in")
-WITH_PORTS = (upper_layers.UDP, upper_layers.TCP, upper_layers.SCTP, upper_layers.UDP_LITE)
 NAT_T, IKE_PORT = 4500, 500
 
 
@@ -64,7 +64,7 @@ def _ways(version: int, h: HostScenario, direction: HostDirection) -> tuple[Side
 @check(ORDERED, ORDER_SET, weight=3.0, proved_by=("xfrm-policy-most-specific",))
 def first_decides(s: Scenario) -> None:
     """Of several policies for a packet the one with the lowest priority decides."""
-    _decided_by_one(s, st.permutations((7, 8, 6, 3, 0, 2**31)))
+    _decided_by_one(s, st.permutations, (7, 8, 6, 3, 0, 2**31))
 
 
 @check(
@@ -78,10 +78,12 @@ def first_decides(s: Scenario) -> None:
 )
 def oldest_of_equals(s: Scenario) -> None:
     """Of policies with the same priority the oldest decides, whatever their selectors."""
-    _decided_by_one(s, st.lists(st.sampled_from((7, 7, 3)), min_size=6, max_size=6))
+    _decided_by_one(s, lambda all_: st.lists(st.sampled_from(all_), min_size=6, max_size=6), (1, 1, 0))
 
 
-def _decided_by_one(s: Scenario, priorities: st.SearchStrategy[list[int]]) -> None:
+def _decided_by_one(
+    s: Scenario, priorities: Callable[[tuple[int, ...]], st.SearchStrategy[list[int]]], wanted: tuple[int, ...]
+) -> None:
     h = HostScenario(s)
     one, two = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
     packet = h.outgoing(h.version_in(one, two))
@@ -89,11 +91,11 @@ def _decided_by_one(s: Scenario, priorities: st.SearchStrategy[list[int]]) -> No
     lengths = st.sampled_from((bits, bits - 1, bits, bits // 2, bits, 8, 0))
     protocols = st.sampled_from((None, packets.EXPERIMENTAL, None, upper_layers.TCP))
     kinds = s.draw(st.lists(st.tuples(lengths, lengths, protocols), min_size=2, max_size=6, unique=True))
-    for (source, destination, protocol), priority in zip(kinds, s.draw(priorities), strict=False):
-        templates = s.draw(st.sampled_from(((), (h.template(one),), (h.template(two),))))
+    drawn = s.draw(priorities(visible.priorities(h, *wanted)))
+    for (source, destination, protocol), priority in zip(kinds, drawn, strict=False):
+        templates, action = s.draw(st.sampled_from(visible.fates(h, one, two)))
         h.policy(
-            "out", packet, *templates, about=ORDER_SET, priority=priority,
-            action=s.draw(st.sampled_from(("allow", "block"))),
+            "out", packet, *templates, about=ORDER_SET, priority=priority, action=action,
             selector=within(h, packet, source, destination, protocol),
         )  # fmt: skip
         h.enters("plain", packet, ORDERED)
@@ -116,6 +118,7 @@ def within(h: HostScenario, packet: bytes, source: int, destination: int, protoc
 def set_again(s: Scenario) -> None:
     """Which of two policies of one priority is the older one, when one of them has been set again."""
     h = HostScenario(s)
+    s.need("priorities", h.caps.priorities > 7)
     packet = h.outgoing(s.choose(h.versions()))
     bits = 8 * len(ip.parse(packet).source)
     first = h.policy("out", packet, about=ORDERED, action="block", priority=7)
@@ -132,12 +135,11 @@ def first_decides_inbound(s: Scenario) -> None:
     packet = h.incoming(h.version_in(right, other))
     bits = 8 * len(ip.parse(packet).source)
     lengths = s.draw(st.lists(st.sampled_from((bits, bits - 1, 8, 0)), min_size=2, max_size=4, unique=True))
-    priorities = s.draw(st.permutations((5, 4, 6, 3)))
+    priorities = s.draw(st.permutations(visible.priorities(h, 5, 4, 6, 3)))
     for number, (length, priority) in enumerate(zip(lengths, priorities, strict=False), 1):
-        templates = s.draw(st.sampled_from(((h.template(right),), (h.template(other),), ())))
+        templates, action = s.draw(st.sampled_from(visible.fates(h, right, other)))
         h.policy(
-            "forward", packet, *templates, about=INBOUND_ORDERED, priority=priority,
-            action=s.draw(st.sampled_from(("allow", "allow", "block"))),
+            h.inward, packet, *templates, about=INBOUND_ORDERED, priority=priority, action=action,
             selector=within(h, packet, length, bits, None),
         )  # fmt: skip
         h.enters("wire", s.peer(right).protect(packet, number), INBOUND_ORDERED)
@@ -150,10 +152,11 @@ def changes_between_packets(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("out", mode="tunnel")
     packet = h.outgoing(h.version_in(sa))
-    protecting = h.policy("out", packet, h.template(sa), about=CACHE, priority=10)
+    protecting = h.policy("out", packet, h.template(sa), about=CACHE, priority=min(10, h.caps.priorities - 1))
+    besides = ("in front", "behind", "changed") if {"discard", "bypass"} <= set(h.caps.actions) else ()
     for _ in range(s.draw(st.integers(1, 4))):
         h.enters("plain", packet, CACHE)
-        kind = s.draw(st.sampled_from(("in front", "behind", "changed", "gone and back")))
+        kind = s.draw(st.sampled_from((*besides, "gone and back")))
         if kind == "gone and back":
             h.delete(protecting, CACHE)
             h.enters("plain", packet, CACHE)
@@ -190,8 +193,9 @@ def changes_between_packets(s: Scenario) -> None:
 def discard_and_bypass(s: Scenario) -> None:
     """A policy that blocks stops packets of its direction, one without templates lets them pass as they are."""
     h = HostScenario(s)
+    s.need("bypass and discard", {"bypass", "discard"} <= set(h.caps.actions))
     version = s.choose(h.versions())
-    direction = s.choose(DIRECTIONS)
+    direction = s.choose(h.directions)
     side, packet = _ways(version, h, direction)
     for action, about in s.draw(st.permutations((("block", DISCARD), ("allow", BYPASS)))):
         h.policy(direction, packet, about=about, action=action, replace=True)
@@ -203,6 +207,7 @@ def discard_and_bypass(s: Scenario) -> None:
 def directions_apart(s: Scenario) -> None:
     """A policy is for its own direction: the same selector in another says nothing."""
     h = HostScenario(s)
+    s.need("policies for what is forwarded", h.forward)
     version = s.choose(h.versions())
     direction = s.choose(DIRECTIONS)
     everything = TrafficSelector(version=6 if version == 6 else 4)
@@ -240,6 +245,7 @@ def without_policy(s: Scenario) -> None:
     """Where no policy is for a packet it is discarded if the SPD ends so; what came out of a tunnel is in any case."""
     blocked = s.draw(st.sets(st.sampled_from(DIRECTIONS)))
     h = HostScenario(s, blocked=sorted(blocked))
+    s.need("policies for what is forwarded", h.forward)
     sa = h.sa("in", mode="tunnel")
     version = h.version_in(sa)
     for direction in s.draw(st.permutations(DIRECTIONS)):
@@ -262,9 +268,9 @@ def one_version(s: Scenario) -> None:
     version: Literal[4, 6] = s.choose((4, 6))
     zero = s.draw(st.sampled_from((None, "0.0.0.0/0" if version == 4 else "::/0")))
     selector = TrafficSelector(version=version, source=zero, destination=zero)
-    h.set(Policy(name="one", direction="out", action="block", selector=selector), VERSION)
+    enter = visible.policy(h, "out", h.outgoing(version), VERSION, selector=selector)
     for each in (4, 6):
-        h.enters("plain", h.outgoing(each), VERSION)
+        enter(h.outgoing(each))
 
 
 @check(
@@ -280,8 +286,8 @@ def prefixes(s: Scenario) -> None:
     """Each bit of a prefix counts and none behind it, of source and destination, outbound and inbound."""
     h = HostScenario(s)
     version = s.choose(h.versions())
-    direction = s.choose(DIRECTIONS[:2])
-    side, packet = _ways(version, h, direction)
+    direction = s.choose(("out", h.inward))
+    _, packet = _ways(version, h, direction)
     field = s.choose(("destination", "source"))
     about = REMOTE if (field == "destination") == (direction == "out") else LOCAL
     address = getattr(ip.parse(packet), field)
@@ -291,8 +297,7 @@ def prefixes(s: Scenario) -> None:
     place = s.draw(st.sampled_from(places))
     named = address if place is None else turned(address, place)
     selector = h.selector(packet, **{"source": None, "destination": None, field: prefix(named, length)})
-    h.policy(direction, packet, about=about, action="block", selector=selector)
-    h.enters(side, packet, about)
+    visible.policy(h, direction, packet, about, selector=selector)(packet)
 
 
 @check(
@@ -311,8 +316,7 @@ def protocols(s: Scenario) -> None:
     asked = s.draw(st.sampled_from((protocol, protocol - 1, protocol + 1, None)))
     packet = h.outgoing(version, protocol=protocol, content=bytes(range(1, 41)))
     about = ANY if asked is None else PROTOCOL
-    h.policy("out", packet, about=about, action="block", selector=h.selector(packet, protocol=asked))
-    h.enters("plain", packet, about)
+    visible.policy(h, "out", packet, about, selector=h.selector(packet, protocol=asked))(packet)
 
 
 @check(PROTOCOL, proved_by=("xfrm-policy-short-packets-of-no-protocol",))
@@ -322,14 +326,19 @@ def protocol_of_short_packets(s: Scenario) -> None:
     version, length = s.choose(h.versions()), s.draw(st.integers(0, 3))
     packet = h.outgoing(version, length=length)
     selector = h.selector(packet, protocol=packets.EXPERIMENTAL)
-    h.policy("out", packet, about=PROTOCOL, action="block", selector=selector)
-    h.enters("plain", packet, PROTOCOL)
+    visible.policy(h, "out", packet, PROTOCOL, selector=selector)(packet)
 
 
 @check(PORTS, weight=3.0, proved_by=("xfrm-policy-last-port-left-out",))
 def ports(s: Scenario) -> None:
-    """Source and destination ports at both edges of a range and just outside, of each protocol that has them."""
-    _ports_of(s, WITH_PORTS)
+    """Source and destination ports at both edges of a range and just outside."""
+    _ports_of(s, (upper_layers.UDP, upper_layers.TCP))
+
+
+@check(PORTS, weight=2.0, proved_by=("xfrm-policy-ports-of-tcp-and-udp",))
+def ports_of_sctp(s: Scenario) -> None:
+    """The same of SCTP and UDP-Lite."""
+    _ports_of(s, (upper_layers.SCTP, upper_layers.UDP_LITE))
 
 
 @check(PORTS, proved_by=("xfrm-policy-ports-of-dccp",))
@@ -348,12 +357,11 @@ def _ports_of(s: Scenario, protocols: Sequence[int]) -> None:
     inside = s.draw(st.sampled_from((first, first + width - 1, first - 1, first + width, first + width // 2)))
     field = s.choose(("destination_ports", "source_ports"))
     asked = s.draw(st.sampled_from((protocol, None)))
-    direction = s.choose(DIRECTIONS[:2])
+    direction = s.choose(("out", h.inward))
     numbers = (0x1F90, inside) if field == "destination_ports" else (inside, 0x1F90)
     packet = h.message(version, protocol, *numbers, direction="out" if direction == "out" else "in")
     selector = h.selector(packet, protocol=asked, **{field: h.ports(first, first + width - 1)})
-    h.policy(direction, packet, about=PORTS, action="block", selector=selector)
-    h.enters("plain" if direction == "out" else "wire", packet, PORTS)
+    visible.policy(h, direction, packet, PORTS, selector=selector)(packet)
 
 
 @check(NO_PORT, proved_by=("xfrm-policy-ports-of-everything",))
@@ -366,8 +374,24 @@ def no_ports(s: Scenario) -> None:
     packet = h.outgoing(version, protocol=protocol, content=bytes.fromhex("1f902710") + bytes(range(40)))
     field, number = s.draw(st.sampled_from((("source_ports", 0x1F90), ("destination_ports", 0x2710))))
     selector = h.selector(packet, protocol=None, **{field: h.ports(number)})
-    h.policy("out", packet, about=NO_PORT, action="block", selector=selector)
-    h.enters("plain", packet, NO_PORT)
+    visible.policy(h, "out", packet, NO_PORT, selector=selector)(packet)
+
+
+@check(NO_PORT, FRAGMENT, proved_by=("xfrm-policy-no-port-is-port-zero",))
+def none_is_not_zero(s: Scenario) -> None:
+    """Where a packet tells no port it has none: a range from 0 on is not for it either."""
+    h = HostScenario(s)
+    s.need("ports", h.caps.ports != "none")
+    version = s.choose(h.versions())
+    whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
+    last = s.draw(st.sampled_from((0, 1, 1023, 32767)))
+    field = s.choose(("destination_ports", "source_ports"))
+    if s.draw(st.booleans()):
+        about, packet, protocol = FRAGMENT, wire.fragments(whole, (2,))[-1], upper_layers.UDP
+    else:
+        about, packet, protocol = NO_PORT, h.outgoing(version), None
+    selector = h.selector(packet, protocol=protocol, **{field: h.ports(0, last)})
+    visible.policy(h, "out", packet, about, selector=selector)(packet)
 
 
 @check(ICMP, proved_by=("xfrm-policy-code-not-compared",))
@@ -382,8 +406,7 @@ def icmp_types(s: Scenario) -> None:
     asked = {"source_ports": h.ports(kind + s.draw(st.sampled_from((0, 1))))}
     if s.draw(st.booleans()):
         asked["destination_ports"] = h.ports(code + s.draw(st.sampled_from((0, 1))))
-    h.policy("out", packet, about=ICMP, action="block", selector=h.selector(packet, protocol=protocol, **asked))
-    h.enters("plain", packet, ICMP)
+    visible.policy(h, "out", packet, ICMP, selector=h.selector(packet, protocol=protocol, **asked))(packet)
 
 
 @check(FRAGMENT, proved_by=("xfrm-policy-ports-of-fragments",))
@@ -406,9 +429,10 @@ def _piece_enters(s: Scenario, place: int, about: str) -> None:
     whole = h.message(version, upper_layers.UDP, 0x1F90, 0x2710)
     field, number = s.draw(st.sampled_from((("source_ports", 0x1F90), ("destination_ports", 0x2710))))
     selector = h.selector(whole, **asked, **{field: h.ports(number)})
-    h.policy("out", whole, about=about, action="block", priority=1, selector=selector)
-    h.policy("out", whole, about=about, priority=2)
-    h.enters("plain", wire.fragments(whole, (2,))[place], about)
+    enter = visible.policy(h, "out", whole, about, priority=1, selector=selector)
+    if "bypass" in h.caps.actions:
+        h.policy("out", whole, about=about, priority=2)
+    enter(wire.fragments(whole, (2,))[place])
 
 
 @check(BEHIND, proved_by=("xfrm-policy-next-header-of-ipv6",))
@@ -421,8 +445,7 @@ def behind_extension_headers(s: Scenario) -> None:
     content = upper_layers.upper_layer(upper_layers.UDP, 16, packets.hosts(6, "out"))
     packet = h.outgoing(6, protocol=upper_layers.UDP, content=content, extensions=chain)
     asked = s.draw(st.sampled_from((upper_layers.UDP, upper_layers.TCP, 60)))
-    h.policy("out", packet, about=BEHIND, action="block", selector=h.selector(packet, protocol=asked))
-    h.enters("plain", packet, BEHIND)
+    visible.policy(h, "out", packet, BEHIND, selector=h.selector(packet, protocol=asked))(packet)
 
 
 _OPTIONS = bytes((0, 1, 4)) + bytes(4)
@@ -437,8 +460,7 @@ def esp_of_others(s: Scenario) -> None:
     content = upper_layers.upper_layer(upper_layers.ESP, 40, packets.hosts(version, "out"))
     packet = h.outgoing(version, protocol=upper_layers.ESP, content=content)
     asked = s.draw(st.sampled_from((upper_layers.ESP, upper_layers.UDP, 51)))
-    h.policy("out", packet, about=ESP_NOT_SKIPPED, action="block", selector=h.selector(packet, protocol=asked))
-    h.enters("plain", packet, ESP_NOT_SKIPPED)
+    visible.policy(h, "out", packet, ESP_NOT_SKIPPED, selector=h.selector(packet, protocol=asked))(packet)
 
 
 @check(IKE, proved_by=("xfrm-policy-ike-passes",))
@@ -448,8 +470,11 @@ def ike_is_no_exception(s: Scenario) -> None:
     version = s.choose(h.versions())
     port = s.draw(st.sampled_from((IKE_PORT, NAT_T)))
     packet = h.message(version, upper_layers.UDP, port, port)
-    h.policy("out", packet, about=IKE, action=s.draw(st.sampled_from(("block", "allow"))))
-    h.enters("plain", packet, IKE)
+    if "bypass" in h.caps.actions and s.draw(st.booleans()):
+        h.policy("out", packet, about=IKE)
+        h.enters("plain", packet, IKE)
+    else:
+        visible.policy(h, "out", packet, IKE)(packet)
 
 
 @check(SELECTION, proved_by=("xfrm-policy-mark-without-mask",))
@@ -485,10 +510,18 @@ def required_of_what_arrives(s: Scenario) -> None:
     """What arrives in the clear, or over an SA of another request, SPI or end here, is not what the policy requires."""
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel")
-    near, spi = s.other_gateways(sa)[0], sa.spi
-    asked: tuple[dict[str, Any], ...]
-    asked = ({}, {"reqid": sa.reqid + 1}, {"reqid": 0}, {"destination": near}, {"spi": spi}, {"spi": spi ^ 0x10000})
+    asked: list[dict[str, Any]] = [{}, {"reqid": sa.reqid + 1}]
+    asked += [{"reqid": 0}] if "any" in h.caps.templates else []
+    asked += [{"spi": sa.spi}, {"spi": sa.spi ^ 0x10000}] if "spi" in h.caps.templates else []
     _arrives_over(h, sa, s.draw(st.sampled_from(asked)))
+
+
+@check(REQUIRED, TEMPLATES, weight=2.0, proved_by=("xfrm-policy-near-end-of-no-interest",))
+def near_end_of_what_arrives(s: Scenario) -> None:
+    """An SA that ends at another address of the host is not what the policy requires."""
+    h = HostScenario(s)
+    sa = h.sa("in", mode="tunnel")
+    _arrives_over(h, sa, {"destination": s.other_gateways(sa)[0]})
 
 
 @check(
@@ -502,13 +535,16 @@ def far_end_of_what_arrives(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel")
     far = s.other_gateways(sa)[1]
-    _arrives_over(h, sa, s.draw(st.sampled_from(({"source": far}, {"source": far, "reqid": 0}))))
+    asked: list[dict[str, Any]] = [{"source": far}]
+    asked += [{"source": far, "reqid": 0}] if "any" in h.caps.templates else []
+    _arrives_over(h, sa, s.draw(st.sampled_from(asked)))
 
 
 def _arrives_over(h: HostScenario, sa: Sa, asked: Mapping[str, Any]) -> None:
     packet = h.incoming(h.version_in(sa))
-    h.policy("forward", packet, h.template(sa, **asked), about=REQUIRED)
-    h.enters("wire", packet, REQUIRED)
+    h.policy(h.inward, packet, h.template(sa, **asked), about=REQUIRED)
+    if h.caps.clear:
+        h.enters("wire", packet, REQUIRED)
     h.enters("wire", h.s.peer(sa).protect(packet, 1), TEMPLATES)
     h.counters(TEMPLATES)
 
@@ -526,7 +562,7 @@ def another_protocol_required(s: Scenario) -> None:
         h.policy("out", h.outgoing(version), h.template(sa, protocol=protocol), about=IN_THE_CLEAR)
         h.enters("plain", h.outgoing(version), IN_THE_CLEAR)
     else:
-        h.policy("forward", h.incoming(version), h.template(sa, protocol=protocol), about=TEMPLATES)
+        h.policy(h.inward, h.incoming(version), h.template(sa, protocol=protocol), about=TEMPLATES)
         h.enters("wire", s.peer(sa).protect(h.incoming(version), 1), TEMPLATES)
     h.counters(TEMPLATES if direction == "in" else IN_THE_CLEAR)
 
@@ -535,6 +571,7 @@ def another_protocol_required(s: Scenario) -> None:
 def optional_beside_required(s: Scenario) -> None:
     """Where an optional SA is not there the packet goes on without it, and without a required one it does not."""
     h = HostScenario(s)
+    s.need("optional templates", "optional" in h.caps.templates)
     sa = h.sa("out", mode="tunnel")
     packet = h.outgoing(h.version_in(sa))
     missing = Template(mode="transport", reqid=sa.reqid + 500, optional=True)
@@ -550,6 +587,7 @@ def optional_beside_required(s: Scenario) -> None:
 def nested(s: Scenario) -> None:
     """Several templates are several SAs around a packet, the first innermost; it is let in with all of them, in order."""
     h = HostScenario(s)
+    s.need("several templates", "several" in h.caps.templates)
     inner, outer = h.sa("out", mode="tunnel"), h.sa("out", mode="tunnel")
     s.need("a tunnel in a tunnel", s.outer_version(inner) in s.versions(outer))
     packet = h.outgoing(h.version_in(inner))
@@ -563,6 +601,7 @@ def nested(s: Scenario) -> None:
 def nested_inbound(s: Scenario) -> None:
     """What arrives is taken out of its SAs one after the other, and is let in with exactly those that are required."""
     h = HostScenario(s)
+    s.need("several templates", "several" in h.caps.templates)
     inner, outer = h.sa("in", mode="tunnel"), h.sa("in", mode="tunnel")
     s.need("a tunnel in a tunnel", s.outer_version(inner) in s.versions(outer))
     packet = h.incoming(h.version_in(inner))
@@ -571,7 +610,7 @@ def nested_inbound(s: Scenario) -> None:
             ((inner, outer), (outer, inner), (inner,), (outer,), (inner, outer, inner)),
         )
     )
-    h.policy("forward", packet, *map(h.template, asked), about=NESTED)
+    h.policy(h.inward, packet, *map(h.template, asked), about=NESTED)
     h.enters("wire", s.peer(outer).protect(s.peer(inner).protect(packet, 1), 1), NESTED)
     h.enters("wire", s.peer(inner).protect(packet, 2), NESTED)
     h.counters(NESTED)

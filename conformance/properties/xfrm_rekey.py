@@ -40,8 +40,8 @@ class _Storm:
             sa = h.sa(direction, mode="tunnel")
             tunnel = _Tunnel(protocol, h.version_in(sa), [sa])
             packet = self._packet(tunnel)
-            way = "out" if direction == "out" else "forward"
-            h.policy(way, packet, h.template(sa), about=REPLACED, selector=h.selector(packet, protocol=protocol))  # type: ignore[arg-type]
+            way = "out" if direction == "out" else h.inward
+            h.policy(way, packet, h.template(sa), about=REPLACED, selector=h.selector(packet, protocol=protocol))
             self._tunnels.append(tunnel)
 
     def walk(self) -> None:

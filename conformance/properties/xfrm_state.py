@@ -1,10 +1,11 @@
 """The SAs of a host: which one a packet came for, which one it leaves under, and what becomes of it without."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Lifetime
+from espproof.adapters.case import Lifetime, Sa
 from espproof.conformance.checks.host import REACHES_LIMIT, HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -28,23 +29,33 @@ MISMATCH = counter_rule("XfrmInStateMismatch")
     ),
 )
 def the_one_that_fits(s: Scenario) -> None:
-    """A template asks for request id, mode, ends, and SPI where it names one: an SA that differs in one is not taken."""
+    """A template asks for a request id, and an SPI where it names one: an SA that differs in one is not taken."""
+    h = HostScenario(s)
+    sa = h.sa("out", mode="tunnel")
+    changes: list[dict[str, Any]] = [{"reqid": sa.reqid + 1}]
+    changes += [{"spi": sa.spi ^ 0x1100}] if "spi" in h.caps.templates else []
+    _one_of_twins(h, sa, s.draw(st.sampled_from(changes)))
+
+
+@check(OF_ENTRY, OUT_NO_STATES, weight=2.0, proved_by=("xfrm-state-ends-not-compared",))
+def the_one_with_its_ends(s: Scenario) -> None:
+    """A template asks for both ends of a tunnel: an SA that differs in one is not taken."""
     h = HostScenario(s)
     sa = h.sa("out", mode="tunnel")
     near, far = s.other_gateways(sa)
-    twin = s.changed(sa, name="twin", spi=sa.spi ^ 0x0101, **s.fresh_keys(sa, 3))
-    changes: tuple[dict[str, Any], ...] = (
-        {"reqid": sa.reqid + 1},
-        {"source": near},
-        {"destination": far},
-        {"spi": sa.spi ^ 0x1100},
-    )
-    twin = s.changed(twin, **s.draw(st.sampled_from(changes)))
+    changes: tuple[dict[str, Any], ...] = ({"source": near}, {"destination": far})
+    _one_of_twins(h, sa, s.draw(st.sampled_from(changes)))
+
+
+def _one_of_twins(h: HostScenario, sa: Sa, change: Mapping[str, Any]) -> None:
+    """Two SAs that differ so, or the first alone; one of them is asked for."""
+    s = h.s
+    twin = s.changed(sa, **{"name": "twin", "spi": sa.spi ^ 0x0101, **s.fresh_keys(sa, 3), **change})
     if s.draw(st.booleans()):
         s.with_fields(twin)
     packet = h.outgoing(h.version_in(sa))
     asked = s.draw(st.sampled_from((sa, twin)))
-    spi = s.draw(st.sampled_from((0, asked.spi)))
+    spi = s.draw(st.sampled_from((0, asked.spi))) if "spi" in h.caps.templates else 0
     h.policy("out", packet, h.template(asked, spi=spi), about=OF_ENTRY)
     for _ in range(2):
         h.enters("plain", packet, OF_ENTRY)
@@ -78,7 +89,7 @@ def rekeyed_inbound(s: Scenario) -> None:
     s.need("delete_sa", s.caps.delete_sa)
     old = h.sa("in", mode="tunnel")
     packet = h.incoming(h.version_in(old))
-    h.policy("forward", packet, h.template(old), about=REPLACED)
+    h.policy(h.inward, packet, h.template(old), about=REPLACED)
     h.enters("wire", s.peer(old).protect(packet, 1), REPLACED)
     new = s.changed(old, name="new", spi=old.spi ^ 0x2211, **s.fresh_keys(old, 1))
     s.add(new, REPLACED)
@@ -97,7 +108,7 @@ def nobody_to_receive(s: Scenario) -> None:
     h = HostScenario(s)
     sa = h.sa("in", mode="tunnel")
     packet = h.incoming(h.version_in(sa))
-    h.policy("forward", packet, h.template(sa), about=IN_NO_STATES)
+    h.policy(h.inward, packet, h.template(sa), about=IN_NO_STATES)
     near = s.other_gateways(sa)[0]
     others: tuple[dict[str, Any], ...] = ({"spi": sa.spi ^ 0x10001}, {"destination": near})
     h.enters("wire", s.peer_of(sa, **s.draw(st.sampled_from(others))).protect(packet, 1), IN_NO_STATES)
@@ -125,7 +136,7 @@ def hard_limits(s: Scenario) -> None:
     about = OUT_EXPIRED if direction == "out" else IN_EXPIRED
     version = h.version_in(sa)
     packet = h.outgoing(version) if direction == "out" else h.incoming(version)
-    h.policy("out" if direction == "out" else "forward", packet, h.template(sa), about=about)
+    h.policy("out" if direction == "out" else h.inward, packet, h.template(sa), about=about)
     for number in range(1, limit + 2):
         sent = packet if direction == "out" else s.peer(sa).protect(packet, number)
         behaviour = REACHES_LIMIT if number == limit else ""
@@ -138,11 +149,12 @@ def not_its_traffic(s: Scenario) -> None:
     """What comes out of an SA and is not what its selectors say is discarded, though a policy would let it in."""
     h = HostScenario(s)
     s.need("selectors", s.caps.selectors)
+    s.need("selectors of SAs", h.caps.sa_selectors)
     sa = h.sa("in", mode="tunnel", add=False)
     packet = h.incoming(h.version_in(sa))
     fits = s.draw(st.booleans())
     sa = s.with_fields(sa, selectors=(s.selector(ip.parse(packet), fits=fits),))
-    h.policy("forward", packet, h.template(sa), about=MISMATCH)
+    h.policy(h.inward, packet, h.template(sa), about=MISMATCH)
     h.enters("wire", s.peer(sa).protect(packet, 1), MISMATCH)
     h.counters(MISMATCH)
 
@@ -168,7 +180,7 @@ def encapsulated_or_not(s: Scenario) -> None:
     s.need("SAs of one IP version", s.outer_version(inside) == s.outer_version(bare))
     packet = h.incoming(h.version_in(inside, bare))
     for sa in (inside, bare):
-        h.policy("forward", packet, h.template(sa), about=MISMATCH, replace=True)
+        h.policy(h.inward, packet, h.template(sa), about=MISMATCH, replace=True)
         h.enters("wire", s.peer(sa).protect(packet, 1), MISMATCH)
         h.counters(MISMATCH)
         h.enters("wire", s.peer_of(sa, udp=bare.udp if sa is inside else inside.udp).protect(packet, 2), MISMATCH)

@@ -61,6 +61,7 @@ FAMILIES = (
     "xfrm-state",
     "xfrm-rekey",
     "xfrm-path",
+    "xfrm-boundary",
     "xfrm-gso",
     "xfrm-life",
     "xfrm-mtu",
@@ -68,6 +69,7 @@ FAMILIES = (
     "xfrm-way",
     "xfrm-burst",
     "xfrm-ah",
+    "offload",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
 
@@ -113,6 +115,8 @@ _DOCUMENTS = (
     "LINUX.ip_xfrm",
     "LINUX.segmentation_offloads",
     "LINUX.skbuff",
+    "LINUX.xfrm_device",
+    "X550",
 )
 _FIELDS = frozenset(
     {

@@ -49,6 +49,10 @@ MERGED = "LINUX.segmentation_offloads-gro-cut-up-again"
 DROPPED_COUNTED_ONCE = "LINUX.xfrm_proc-counters-dropped-counted-once"
 CLONES_UNCHANGED = "LINUX.skbuff-shared-clones-unchanged"
 FRAGMENTS_READ_ONLY = "LINUX.skbuff-geometry-fragments-read-only"
+DEVICE_WHO = "LINUX.xfrm_device-flow-device-or-software"
+DEVICE_PACKETS = "LINUX.xfrm_device-flow-each-packet"
+DEVICE_NOTHING_LEFT = "LINUX.xfrm_device-flow-nothing-left"
+DEVICE_RULES = "X550-4.6.12-order"
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 
 

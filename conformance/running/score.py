@@ -14,7 +14,7 @@ from statistics import median
 
 import msgspec
 
-from espproof.adapters.seeded import DEFECTS, Defect, SeededAdapter
+from espproof.adapters.seeded import DEFECTS, Defect, seeded
 from espproof.adapters.selection import chosen
 from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.requirements.catalogue import group
@@ -111,7 +111,7 @@ def hunt(name: str, examples: int, seed: int) -> Row:
     """One defect."""
     started = time.perf_counter()
     defect = DEFECTS[name]
-    adapter = SeededAdapter(name)
+    adapter = seeded(name)
     aim = target(adapter)
     row = Row(
         defect=name, source=defect.source, family=defect.family, title=defect.title, breaks=defect.breaks,

@@ -13,7 +13,6 @@ from espproof.adapters.case import (
     Enter,
     EnterBurst,
     Entering,
-    Host,
     Layout,
     Mark,
     Mtus,
@@ -26,7 +25,8 @@ from espproof.adapters.case import (
     Template,
     TrafficSelector,
 )
-from espproof.conformance.selfcheck import key_manager
+from espproof.conformance.selfcheck import gateways, key_manager
+from espproof.conformance.selfcheck.policy_probes import policy_probes
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
 from espproof.conformance.strategies import packets, upper_layers
@@ -43,6 +43,7 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     if caps.host is None:
         return
     host = caps.host
+    yield from policy_probes(caps, host)
     yield Probe("host ports masks", host.ports != "none", _ports(_PORT, _PORT + 15))
     yield Probe("host ports ranges", host.ports == "ranges", _ports(_PORT - 1, _PORT + 2))
     yield Probe("host marks", host.marks, _blocks(mark=0x31, policy={"mark": Mark(value=0x30, mask=0xF0)}))
@@ -73,14 +74,13 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
 def _blocks(
     *last: Step, side: Side = "plain", mark: int = 0, policy: dict[str, Any] | None = None
 ) -> Callable[[Rig], Case]:
-    """It lets a packet go that no policy is for, and discards it when one blocks it."""
+    """A packet fares otherwise when a policy is for it."""
 
     def make(rig: Rig) -> Case:
-        version, far = _version(rig), _far(rig)
-        near = _near(rig) if side == "local" else packets.hosts(version, "out")[0]
-        packet = packets.build(packets.Recipe(version=version), near, far)
-        entering = Enter(side=side, packet=Octets(packet), mark=mark, requirement=ABOUT)
-        return _case(rig, entering, _policy(version, **(policy or {})), entering, *last)
+        version, far = gateways.version(rig), gateways.far(rig)
+        near = gateways.near(rig) if side == "local" else packets.hosts(version, "out")[0]
+        entering = gateways.enter(side, packets.build(packets.Recipe(version=version), near, far), mark=mark)
+        return gateways.shown(rig, entering, *last, first=(entering,), policy=policy)
 
     return make
 
@@ -121,16 +121,16 @@ def _ports(first: int, last: int) -> Callable[[Rig], Case]:
     """The last port of the range, and the one behind it."""
 
     def make(rig: Rig) -> Case:
-        version = _version(rig)
+        version = gateways.version(rig)
         ends = packets.hosts(version, "out")
         entering = []
         for port in (last, last + 1):
             front = (0x2710).to_bytes(2, "big") + port.to_bytes(2, "big")
             content = upper_layers.upper_layer(upper_layers.UDP, 16, ends, front=front)
             recipe = packets.Recipe(version=version, protocol=upper_layers.UDP, content=content)
-            entering.append(Enter(side="plain", packet=Octets(packets.build(recipe, *ends)), requirement=ABOUT))
+            entering.append(gateways.enter("plain", packets.build(recipe, *ends)))
         ports = PortRange(first=first, last=last)
-        return _case(rig, _policy(version, protocol=upper_layers.UDP, destination_ports=ports), *entering)
+        return gateways.shown(rig, *entering, protocol=upper_layers.UDP, destination_ports=ports)
 
     return make
 
@@ -139,7 +139,7 @@ def _segments(protocol: int) -> Callable[[Rig], Case]:
     """Two whole segments and a shorter one."""
 
     def make(rig: Rig) -> Case:
-        version = _version(rig)
+        version = gateways.version(rig)
         ends = packets.hosts(version, "out")
         content = upper_layers.upper_layer(protocol, 2500, ends)
         packet = packets.build(packets.Recipe(version=version, protocol=protocol, content=content), *ends)
@@ -185,10 +185,10 @@ def _by(side: Side, **how: Any) -> Callable[[Rig], Case]:
     """A datagram comes so, at the wire in a tunnel; a host's own has nothing in its headers that it would not write."""
 
     def make(rig: Rig) -> Case:
-        version = _version(rig)
+        version = gateways.version(rig)
         ends = packets.hosts(version, "out")
         if side == "local":
-            ends = _near(rig), _far(rig)
+            ends = gateways.near(rig), gateways.far(rig)
         if side == "wire":
             return _arriving(rig, **how)
         content = upper_layers.upper_layer(upper_layers.UDP, 40, ends)
@@ -207,33 +207,15 @@ def _arriving(rig: Rig, **how: Any) -> Case:
     sa = replace(flow.sa, reqid=0x102)
     selector = TrafficSelector(version=6 if flow.version == 6 else 4)
     template = Template(mode="tunnel", source=sa.source, destination=sa.destination, reqid=sa.reqid)
-    policy = Policy(name="policy", direction="forward", selector=selector, templates=(template,))
-    host = Host(addresses=(sa.destination,), wire=(sa.source,))
+    policy = Policy(name="policy", direction=gateways.inward(rig.caps), selector=selector, templates=(template,))
+    host = gateways.host(rig.caps, (sa.destination,), (sa.source,))
     entering = Enter(side="wire", packet=Octets(flow.protected(1)), requirement=ABOUT, **how)
     return Case(
         version=1, id=ABOUT, host=host, sas=(sa,), steps=(AddPolicy(policy=policy, requirement=ABOUT), entering)
     )
 
 
-def _policy(version: int, *, mark: Mark | None = None, if_id: int = 0, **selector: Any) -> AddPolicy:
-    """One that blocks what leaves."""
-    chosen = TrafficSelector(version=6 if version == 6 else 4, **selector)
-    policy = Policy(name="block", direction="out", action="block", selector=chosen, mark=mark, if_id=if_id)
-    return AddPolicy(policy=policy, requirement=ABOUT)
-
-
 def _case(rig: Rig, *steps: Step) -> Case:
-    host = Host(addresses=(str(ip_address(_near(rig))),), wire=(str(ip_address(_far(rig))),))
+    ends = (str(ip_address(gateways.near(rig))),), (str(ip_address(gateways.far(rig))),)
+    host = gateways.host(rig.caps, *ends)
     return Case(version=1, id=ABOUT, host=host, steps=steps)
-
-
-def _version(rig: Rig) -> int:
-    return int(rig.caps.families[0][0])
-
-
-def _near(rig: Rig) -> bytes:
-    return ip_address(packets.GATEWAYS[_version(rig)][0][0]).packed
-
-
-def _far(rig: Rig) -> bytes:
-    return packets.hosts(_version(rig), "out")[1]

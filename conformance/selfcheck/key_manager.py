@@ -18,18 +18,16 @@ from espproof.adapters.case import (
     FlushSas,
     Host,
     Lifetime,
-    Octets,
     Policy,
     PolicyLifetime,
     ReadEvents,
     ReserveSpi,
     Sa,
     Step,
-    Template,
-    TrafficSelector,
     UpdateSa,
 )
 from espproof.conformance.checks.host import REACHES_LIMIT, EventKind
+from espproof.conformance.selfcheck import gateways
 from espproof.conformance.selfcheck.rig import ABOUT, Flow, Rig
 from espproof.conformance.strategies import packets
 
@@ -52,20 +50,15 @@ class Tunnel:
 
 
 def tunnel(rig: Rig) -> Tunnel:
-    rig.need("a tunnel out", "tunnel" in rig.caps.modes and "out" in rig.caps.directions)
-    flow = rig.flow("out", mode="tunnel")
-    sa = replace(flow.sa, reqid=0x102)
-    packet = flow.plain()
-    source, destination = packets.hosts(flow.version, "out")
-    selector = TrafficSelector(version=6 if flow.version == 6 else 4, source=str(ip_address(source)))
-    template = Template(mode="tunnel", source=sa.source, destination=sa.destination, reqid=sa.reqid)
-    wire = (sa.destination, str(ip_address(destination)))
+    flow, sa = gateways.out_of(rig)
+    source, destination = (str(ip_address(end)) for end in packets.hosts(flow.version, "out"))
+    selector = gateways.selector(flow.version, source=source)
     return Tunnel(
         flow,
         sa,
-        Policy(name="policy", direction="out", selector=selector, templates=(template,)),
-        Enter(side="plain", packet=Octets(packet), requirement=ABOUT),
-        Host(addresses=(sa.source,), wire=wire, key_manager=True),
+        gateways.adding("out", flow.version, gateways.template(sa), selector=selector).policy,
+        gateways.enter("plain", flow.plain()),
+        gateways.host(rig.caps, (sa.source,), (sa.destination, destination), key_manager=True),
     )
 
 

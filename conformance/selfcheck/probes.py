@@ -31,6 +31,7 @@ from espproof.adapters.case import (
     Step,
     UdpEncapsulation,
 )
+from espproof.conformance.selfcheck.device_probes import device_probes
 from espproof.conformance.selfcheck.host_probes import host_probes
 from espproof.conformance.selfcheck.item import NotApplicable
 from espproof.conformance.selfcheck.probe import Probe
@@ -592,5 +593,6 @@ PROBES: Mapping[str, Callable[[Capabilities], Iterator[Probe]]] = MappingProxyTy
         "forwards": _forwards,
         "drop_reasons": _drop_reasons,
         "host": host_probes,
+        "device": device_probes,
     }
 )

@@ -10,6 +10,7 @@
     coalescing     packets that arrive together, merged into super-packets
     host        the whole: a packet enters at one side, packets emerge
     asynchrony  the same, with several packets at once and ciphers that finish later
+    boundary    the same, with two directions of policies: across the boundary between the sides, as RFC 4301 has it
 
 Pure, as all of the reference. What a packet on the wire looks like is the affair of the modules above (`endpoint`).
 """

@@ -230,7 +230,7 @@ class Host:
         """A packet leaves; one that is forwarded had `arrived`."""
         parsed = ip.parse(packet)
         one = Leaving(self, packet, flow_of(parsed), mark, now)
-        if self._dropped(walk(OUTPUT, one)):
+        if self._dropped(self._policed(one)):
             return ()
         room = self._room(packet, one.bundle, now)
         if room is None or len(packet) <= room:
@@ -243,6 +243,9 @@ class Host:
             pieces = mtu.fragments(packet, room, 0)
             return tuple(sent for piece in pieces for sent in self._sent(piece, one.bundle, through, now))
         return self._sent(packet, one.bundle, through, now)
+
+    def _policed(self, one: Leaving) -> Fate:
+        return walk(OUTPUT, one)
 
     def _sent(self, packet: bytes, bundle: list[State], through: tuple[State, ...], now: float) -> tuple[Emerging, ...]:
         """Through its SAs and out, in fragments if its link asks for them."""

@@ -252,7 +252,7 @@ def _is_what_was_asked(template: Template, state: State) -> bool:
     sa = state.sa
     if template.protocol != sa.protocol:
         return False
-    ends = sa.mode == "transport" or template.source == sa.source
+    ends = sa.mode == "transport" or (template.source, template.destination) == (sa.source, sa.destination)
     return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)
 
 

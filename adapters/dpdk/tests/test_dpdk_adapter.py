@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from espproof.adapters import registry
+from espproof.adapters import registry, translate
 from espproof.adapters.base import AdapterFailure, Crashed
 from espproof.adapters.case import (
     Burst,
@@ -28,7 +28,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.dpdk.adapter import ARGUMENTS, DpdkAdapter
-from espproof.reference import ip
+from espproof.reference import endpoint, ip
 from espproof.reference.algorithms import INTEGRITY
 
 KNOWN = next(known for known in registry.KNOWN if known.name == "dpdk")
@@ -132,6 +132,30 @@ def test_inbound_start_can_be_made(adapter: DpdkAdapter, encr: str, esn: bool, h
         adapter, replace(sa, name="out", direction="out", received_offsets=(), sequence=SequenceNumber(highest - 34))
     )
     assert isinstance(adapter.inbound(seen), Dropped)
+
+
+def test_packets_of_a_burst_find_their_sas_together(adapter: DpdkAdapter) -> None:
+    """Of one SPI the SA that says most of a packet's addresses; behind its end the next one. Both IP versions at once."""
+    wide = replace(IN, name="wide", lookup="spi", encr_key=Octets(bytes(16)))
+    six = replace(IN, name="six", lookup="spi+destination", source="2001:db8::1", destination="2001:db8::2")
+    narrow = replace(IN, name="narrow", lookup="spi+destination+source")
+    for sa in (wide, six, narrow):
+        assert adapter.add_sa(sa) == Done()
+    plain6 = Octets(ip.build_ipv6(bytes(15) + b"\1", bytes(15) + b"\2", 253, b"what is protected"))
+    plains = {"wide": PLAIN, "six": plain6, "narrow": PLAIN}
+
+    def packet(sa: Sa, number: int) -> Octets:
+        return Octets(endpoint.encapsulate(translate.entry(sa), plains[sa.name], number))  # type: ignore[arg-type]
+
+    elsewhere = replace(wide, source="192.0.2.99")
+    burst = adapter.inbound_burst(InboundBurst(packets=tuple(packet(sa, 1) for sa in (narrow, six, elsewhere))))
+    assert isinstance(burst, Burst)
+    assert [getattr(one, "sa", None) for one in burst.results] == ["narrow", "six", "wide"]
+    assert isinstance(adapter.inbound(packet(wide, 2)), Dropped)
+    assert adapter.delete_sa("narrow") == Done()
+    burst = adapter.inbound_burst(InboundBurst(packets=(packet(narrow, 2), packet(wide, 2), packet(six, 2))))
+    assert isinstance(burst, Burst)
+    assert [getattr(one, "sa", None) for one in burst.results] == [None, "wide", "six"]
 
 
 def test_bursts_keep_their_order(adapter: DpdkAdapter) -> None:

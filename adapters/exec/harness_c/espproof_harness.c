@@ -1,4 +1,5 @@
-/* See espproof_harness.h. In this order: octets, reading members, the SA, answers, operations, lines. */
+/* See espproof_harness.h. In this order: octets, reading members, the SA, answers, operations, lines. What is about a host
+ * around ESP stands in espproof_host.h. */
 #include "espproof_harness.h"
 
 #include <cjson/cJSON.h>
@@ -162,6 +163,16 @@ static void read_lifetime(struct reading *reading, const cJSON *from, struct esp
     lifetime->hard_octets = number_of(reading, from, "hard_octets", ESPPROOF_NO_LIMIT);
     lifetime->soft_seconds = number_of(reading, from, "soft_seconds", ESPPROOF_NO_LIMIT);
     lifetime->hard_seconds = number_of(reading, from, "hard_seconds", ESPPROOF_NO_LIMIT);
+    lifetime->soft_use_seconds = number_of(reading, from, "soft_use_seconds", ESPPROOF_NO_LIMIT);
+    lifetime->hard_use_seconds = number_of(reading, from, "hard_use_seconds", ESPPROOF_NO_LIMIT);
+}
+
+static struct espproof_mark mark_of(struct reading *reading, const cJSON *from)
+{
+    return (struct espproof_mark){
+        .value = (uint32_t)number_of(reading, from, "value", 0),
+        .mask = from == NULL ? 0 : (uint32_t)number_of(reading, from, "mask", UINT32_MAX),
+    };
 }
 
 static void read_offsets(struct reading *reading, const cJSON *from, struct espproof_sa *sa)
@@ -235,6 +246,9 @@ static void read_sa(struct reading *reading, const cJSON *from, struct espproof_
     read_selectors(reading, member(from, "selectors"), sa);
     sa->resync_trigger = (uint32_t)number_of(reading, from, "resync_trigger", 16);
     sa->resync_limit = (uint32_t)number_of(reading, from, "resync_limit", 0);
+    sa->reqid = (uint32_t)number_of(reading, from, "reqid", 0);
+    sa->mark = mark_of(reading, member(from, "mark"));
+    sa->if_id = (uint32_t)number_of(reading, from, "if_id", 0);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- answers */
@@ -323,7 +337,8 @@ static cJSON *hello(Implementation *it, const cJSON *request)
     return answer;
 }
 
-static cJSON *add_sa(Implementation *it, const cJSON *request)
+static cJSON *with_sa(enum espproof_result (*take)(void *, const struct espproof_sa *, struct espproof_answer *),
+                      void *context, const cJSON *request)
 {
     struct reading reading = {0};
     struct espproof_answer answer = {0};
@@ -335,7 +350,7 @@ static cJSON *add_sa(Implementation *it, const cJSON *request)
     else if (!sa.tunnel && strcmp(text_of(&reading, member(request, "sa"), "mode", NULL), "transport") != 0)
         outcome = unsupported("mode");
     else
-        outcome = told(it->add_sa(it->context, &sa, &answer), &answer);
+        outcome = told(take(context, &sa, &answer), &answer);
     release(&reading);
     return outcome;
 }
@@ -481,16 +496,23 @@ static cJSON *read_state(Implementation *it, const cJSON *request)
     return with_text(answer, "lifetime", state.lifetime);
 }
 
+#include "espproof_host.h"
+
+static cJSON *reset(Implementation *it, const cJSON *request)
+{
+    const cJSON *host = member(request, "host");
+    it->reset(it->context);
+    return host == NULL ? result("done") : configure(it, host);
+}
+
 static cJSON *carry_out(Implementation *it, const cJSON *request)
 {
     const cJSON *named = member(request, "op");
     const char *op = cJSON_IsString(named) ? named->valuestring : "?";
-    if (strcmp(op, "reset") == 0) {
-        it->reset(it->context);
-        return result("done");
-    }
+    if (strcmp(op, "reset") == 0)
+        return reset(it, request);
     if (strcmp(op, "add_sa") == 0 && it->add_sa)
-        return add_sa(it, request);
+        return with_sa(it->add_sa, it->context, request);
     if (strcmp(op, "delete_sa") == 0 && it->delete_sa)
         return delete_sa(it, request);
     if (strcmp(op, "outbound") == 0 && it->outbound)
@@ -511,7 +533,8 @@ static cJSON *carry_out(Implementation *it, const cJSON *request)
         it->advance_time(it->context, seconds);
         return result("done");
     }
-    return unsupported(op);
+    cJSON *of_host = carry_out_as_host(it, op, request);
+    return of_host != NULL ? of_host : unsupported(op);
 }
 
 static cJSON *batch(Implementation *it, const cJSON *request)

@@ -27,6 +27,12 @@ struct espproof_octets {
 /* Limits of a lifetime; ESPPROOF_NO_LIMIT for none. */
 struct espproof_lifetime {
     uint64_t soft_packets, hard_packets, soft_octets, hard_octets, soft_seconds, hard_seconds;
+    uint64_t soft_use_seconds, hard_use_seconds; /* of a host */
+};
+
+/* Numbers whose bits under `mask` are those of `value`; none of them where `mask` is 0. */
+struct espproof_mark {
+    uint32_t value, mask;
 };
 
 /* NULL or -1: any. Prefixes as text ("203.0.113.0/24"). */
@@ -60,6 +66,8 @@ struct espproof_sa {
     const struct espproof_selector *selectors;
     size_t selectors_count;
     uint32_t resync_trigger, resync_limit;
+    uint32_t reqid, if_id; /* of a host, and so is the mark */
+    struct espproof_mark mark;
 };
 
 /* What became of a request. Which of them go with which callback: see "Operations" in PROTOCOL.md. */
@@ -100,6 +108,85 @@ struct espproof_state {
     const char *lifetime; /* "ok", "soft", "hard"; NULL: not told */
 };
 
+/* ------------------------------------------------------------------------------- a host around ESP (capability `host`) */
+
+/* See "A host" in PROTOCOL.md. An MTU of 0 is any. */
+struct espproof_host {
+    const char *const *addresses, *const *wire;
+    size_t addresses_count, wire_count;
+    bool blocks_in, blocks_out, blocks_forward;
+    bool key_manager, forward;
+    uint32_t mtu_wire, mtu_plain;
+    const char *fragments; /* "outside", "inside" */
+};
+
+/* Of ICMP, types or codes. */
+struct espproof_ports {
+    bool any;
+    uint16_t first, last;
+};
+
+/* NULL, -1 or `any`: any. */
+struct espproof_traffic {
+    int version;
+    const char *source, *destination;
+    int protocol;
+    struct espproof_ports source_ports, destination_ports;
+};
+
+/* The ends are a tunnel's, and NULL in transport mode. */
+struct espproof_template {
+    bool tunnel;
+    const char *source, *destination, *protocol; /* "esp", "ah", "comp" */
+    uint32_t spi, reqid;
+    bool optional;
+};
+
+struct espproof_policy {
+    const char *name, *direction; /* "in", "out", "forward" */
+    struct espproof_traffic traffic;
+    bool block;
+    uint32_t priority, if_id;
+    struct espproof_mark mark;
+    const struct espproof_template *templates; /* the first for the innermost SA */
+    size_t templates_count;
+    uint64_t soft_seconds, hard_seconds; /* ESPPROOF_NO_LIMIT for none */
+    bool icmp_errors;
+};
+
+/* A packet enters. `layout` says that one was asked for; the harness does not read it. */
+struct espproof_enter {
+    const char *side; /* "wire", "plain", "local" */
+    struct espproof_octets packet;
+    uint32_t mark;
+    unsigned segment; /* octets; 0: no super-packet */
+    const char *way;  /* "": the usual one */
+    bool layout;
+};
+
+/* What is told of packets, counters, events: as many as there are, in their order. */
+struct espproof_told;
+void espproof_emerges(struct espproof_told *told, const char *side, const uint8_t *packet, size_t size);
+void espproof_counts(struct espproof_told *told, const char *name, uint64_t count);
+/* `kind` is "soft" or "hard"; `sa` or `policy` is NULL. There is no flow: "acquire" tells the policy alone. */
+void espproof_event(struct espproof_told *told, const char *kind, const char *sa, const char *policy);
+
+/* All optional, but `configure`. ESPPROOF_DONE where something is told. */
+struct espproof_host_operations {
+    enum espproof_result (*configure)(void *context, const struct espproof_host *host, struct espproof_answer *answer);
+    enum espproof_result (*add_policy)(void *context, const struct espproof_policy *policy, bool replace,
+                                       struct espproof_answer *answer);
+    enum espproof_result (*delete_policy)(void *context, const char *name, struct espproof_answer *answer);
+    enum espproof_result (*enter)(void *context, const struct espproof_enter *entering, struct espproof_told *emerged,
+                                  struct espproof_answer *answer);
+    void (*read_counters)(void *context, struct espproof_told *counters);
+    enum espproof_result (*read_events)(void *context, struct espproof_told *events, struct espproof_answer *answer);
+    enum espproof_result (*update_sa)(void *context, const struct espproof_sa *sa, struct espproof_answer *answer);
+    enum espproof_result (*reserve_spi)(void *context, const struct espproof_sa *sa, struct espproof_answer *answer);
+    void (*flush_sas)(void *context);
+    void (*flush_policies)(void *context);
+};
+
 struct espproof_implementation {
     const char *name, *version;
     const char *capabilities; /* the JSON object of "Capabilities" in PROTOCOL.md */
@@ -119,6 +206,7 @@ struct espproof_implementation {
     /* returns false for an SA that there is not */
     bool (*read_state)(void *context, const char *name, struct espproof_state *state);
     void (*advance_time)(void *context, uint64_t seconds);
+    const struct espproof_host_operations *host; /* NULL: there is none */
 };
 
 /* Answer requests until end of file. Returns what main() should return. Nothing else may write to `answers`. */

@@ -106,6 +106,13 @@ def drawn(seed: int) -> Capabilities:
         icmp_errors=rng.random() < 0.5,
         bursts=rng.random() < 0.5,
         asynchronous=rng.random() < 0.5,
+        forward=some(rng, (True, False)),
+        actions=some(rng, ("protect", "bypass", "discard")),
+        unmatched=some(rng, ("pass", "discard")),
+        clear=rng.random() < 0.5,
+        priorities=rng.choice((1, 2, 4, 2**32)),
+        templates=some(rng, ("spi", "any", "several", "optional"), 0),
+        sa_selectors=rng.random() < 0.5,
     )
     windows = rng.choice(
         (
@@ -137,6 +144,7 @@ def drawn(seed: int) -> Capabilities:
         sequence_start=rng.choice((0, 0, 2)),
         forwards=rng.random() < 0.2,
         host=rng.choice((None, host)),
+        device=None,
         **flags,
     )
 

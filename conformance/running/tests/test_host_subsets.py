@@ -1,6 +1,7 @@
 """No false alarm about hosts: nothing is asked that is not declared, and free choices are free."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import msgspec
 import pytest
@@ -52,6 +53,7 @@ class Asked(Limited):
             self.beyond |= set(_beyond_host(self._caps.host, case.host))
             for step in case.steps:
                 self.beyond |= set(_beyond(self._caps, self._caps.host, step))
+                self.beyond |= set(_beyond_spd(self._caps.host, case.host, step))
         return super().execute(case)
 
 
@@ -60,6 +62,28 @@ def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
         yield "key_manager"
     if host.mtus != Mtus() and not (can.mtus and host.fragments in can.fragments):
         yield "mtus"
+    if host.forward not in can.forward:
+        yield f"forward {host.forward}"
+    if "discard" not in can.unmatched and host.blocked:
+        yield "unmatched discard"
+    directions = {"in", "out", "forward"} if host.forward else {"in", "out"}
+    if "pass" not in can.unmatched and set(host.blocked) != directions:
+        yield "unmatched pass"
+
+
+def _beyond_spd(can: HostCapabilities, host: Host, step: Step) -> Iterator[str]:
+    if isinstance(step, AddPolicy) and step.policy.direction == "forward" and not host.forward:
+        yield "direction forward"
+    if isinstance(step, AddSa | UpdateSa | ReserveSpi) and step.sa.selectors and not can.sa_selectors:
+        yield "sa_selectors"
+    for one in step.packets if isinstance(step, EnterBurst) else [step] if isinstance(step, Enter) else []:
+        if one.side == "wire" and not can.clear and not _is_protected(host, one.packet):
+            yield "clear"
+
+
+def _is_protected(host: Host, packet: bytes) -> bool:
+    parsed = ip.parse(packet)
+    return str(ip_address(parsed.destination)) in host.addresses and parsed.protocol in (17, 50)
 
 
 def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[str]:

@@ -1,0 +1,137 @@
+"""Whether a device has of the SAs of a case what it should: who does the cipher, of how many packets, and what is left.
+
+What is right follows from the case, from what the device is declared to take, and from what the reference made of each
+packet; the device is asked for nothing but what it says in the end.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from espproof.adapters.capabilities import DeviceCapabilities
+from espproof.adapters.case import (
+    AddSa,
+    Burst,
+    Case,
+    DeleteSa,
+    Delivered,
+    DeviceState,
+    Done,
+    Inbound,
+    InboundBurst,
+    Octets,
+    Outbound,
+    OutboundBurst,
+    Outcome,
+    Sa,
+    Sent,
+    Step,
+)
+from espproof.conformance.oracle.outbound import Judged
+from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS, DEVICE_RULES, DEVICE_WHO
+from espproof.reference import ip
+
+_ESP = 50
+
+
+class History:
+    """The SAs that there are at a step of a case, and of each how many packets are the device's."""
+
+    def __init__(self, device: DeviceCapabilities) -> None:
+        self._device = device
+        self.sas: dict[str, Sa] = {}
+        self.packets: Counter[str] = Counter()
+        self._open: set[str] = set()
+        """SAs of which the declaration does not say for their whole life who does the cipher."""
+
+    def who(self, name: str) -> str:
+        """Who does the cipher of an SA: "device", "software", or "" where that is left open."""
+        if not self._device.takes(self.sas[name]):
+            return "software"
+        return "" if name in self._open else "device"
+
+    def add(self, sa: Sa) -> None:
+        self.sas[sa.name] = sa
+        self.packets.pop(sa.name, None)
+        self._open.discard(sa.name)
+        mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self._device.takes(one)]
+        if len(mine) > self._device.most.get(sa.direction, len(mine)):
+            self._open.update(mine)
+        alike = [
+            one.name
+            for one in self.sas.values()
+            if one.direction == sa.direction == "in" and (one.spi, one.destination) == (sa.spi, sa.destination)
+        ]
+        if len(alike) > 1:
+            self._open.update(alike)
+
+    def delete(self, name: str) -> None:
+        self.sas.pop(name, None)
+
+    def follow(self, step: Step, right: Outcome) -> None:
+        """One step, with what the reference made of it."""
+        if isinstance(step, AddSa) and isinstance(right, Done):
+            self.add(step.sa)
+        elif isinstance(step, DeleteSa) and isinstance(right, Done):
+            self.delete(step.sa)
+        elif step.behaviour:
+            return  # whatever was made of it, it is not judged
+        elif isinstance(step, Outbound | Inbound):
+            self._packet(step, step.packet, right)
+        elif isinstance(step, OutboundBurst | InboundBurst) and isinstance(right, Burst):
+            for packet, one in zip(step.packets, right.results, strict=True):
+                self._packet(step, packet, one)
+
+    def _packet(self, step: Step, packet: Octets, right: Outcome) -> None:
+        if isinstance(right, Sent) and isinstance(step, Outbound | OutboundBurst) and _is_plain(packet):
+            self.packets[step.sa] += 1
+        if isinstance(right, Delivered) and right.sa in self.sas and _is_plain(packet, _ESP):
+            destination = ip_address(self.sas[right.sa].destination).packed
+            self.packets[right.sa] += ip.parse(packet).destination == destination
+
+
+def _is_plain(packet: bytes, protocol: int | None = None) -> bool:
+    """Without IPv4 options, IPv6 extension headers, and no fragment."""
+    parsed = ip.parse(packet)
+    size = ip.IPV4_HEADER_SIZE if parsed.version == 4 else ip.IPV6_HEADER_SIZE
+    return len(parsed.header) == size and not parsed.fragment and protocol in (None, parsed.protocol)
+
+
+def history(case: Case, right: Sequence[Outcome], device: DeviceCapabilities, number: int) -> History:
+    """As it is when step `number` is taken; `right` is what the reference made of each step."""
+    found = History(device)
+    for sa in case.sas:
+        found.add(sa)
+    for step, outcome in zip(case.steps[:number], right, strict=False):
+        found.follow(step, outcome)
+    return found
+
+
+def judge_device(got: DeviceState, past: History) -> Judged:
+    """What a device says, held against what the history of the case has made of it."""
+    told = {one.sa: one for one in got.sas}
+    if set(told) != set(past.sas):
+        yield (
+            DEVICE_WHO,
+            f"told of {', '.join(sorted(told)) or 'no SA'}, there are {', '.join(sorted(past.sas)) or 'none'}",
+        )
+        return
+    for name, one in told.items():
+        who = past.who(name)
+        if who and one.by != who:
+            yield (
+                DEVICE_WHO,
+                f"SA {name} is {one.by}'s{f' ({one.reason})' if one.reason else ''}, and should be {who}'s",
+            )
+        elif one.by == "software" and not one.reason:
+            yield DEVICE_WHO, f"SA {name} is software's, and nobody says why"
+        elif who and one.packets != (past.packets[name] if who == "device" else 0):
+            expected = past.packets[name] if who == "device" else 0
+            yield DEVICE_PACKETS, f"the device has done {one.packets} packets of SA {name}, expected {expected}"
+    entries = sum(one.by == "device" for one in got.sas)
+    if got.entries != entries:
+        yield DEVICE_NOTHING_LEFT, f"{got.entries} entries of the device's tables are taken, by {entries} SAs"
+    if got.left:
+        yield DEVICE_NOTHING_LEFT, f"{got.left} octets of keys are in the device that are of no SA"
+    for breach in got.breaches:
+        yield DEVICE_RULES, breach

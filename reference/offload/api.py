@@ -1,0 +1,65 @@
+"""What a stack asks of a device that can do the cipher of ESP, and what the device answers.
+
+After Linux's `xfrmdev_ops` for crypto offload (kernel document `xfrm_device`), in the words of the reference: an SA is
+added and deleted, a packet goes out with everything but the cipher, a packet comes in with what the device has done to
+it. Numbers, windows, lifetimes, padding, policies and headers stay with the stack.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from espproof.reference.sa import SecurityAssociation
+
+Handle = Any
+"""An SA in a device; equal handles are the same SA."""
+
+
+class Refused(Exception):
+    """A device cannot do it: the stack does it in software. Carries the reason in a few words."""
+
+
+class Dead(Exception):
+    """A device does not answer as it should."""
+
+
+class Done(Enum):
+    """What a device has done to a packet that came in."""
+
+    NOTHING = "nothing"
+    """No SA of its own was met."""
+    OPENED = "opened"
+    """The ICV is right, and where there was ciphertext is plaintext. Headers, trailer and ICV stand as they came."""
+    FORGED = "forged"
+    """The ICV is wrong; nothing else can be said of the payload."""
+    UNREADABLE = "unreadable"
+    """Too short, or of a length that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An IP packet as a device gives it to the stack; `handle` is the SA that it used, None with `NOTHING`."""
+
+    packet: bytes
+    done: Done
+    handle: Handle = None
+
+
+class CryptoDevice(Protocol):
+    """A port with its driver."""
+
+    def add(self, sa: SecurityAssociation) -> Handle:
+        """`Refused` with the reason."""
+
+    def delete(self, handle: Handle) -> None:
+        """No octet of its key is left in the device."""
+
+    def takes(self, packet: bytes) -> bool:
+        """Whether the device can protect this IP packet (Linux: `offload_ok`), of an SA that it has."""
+
+    def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
+        """An IP packet; with a handle it has ESP header, IV, plaintext, trailer and a blank ICV. What leaves on the wire,
+        as IP packets: nothing, if it is longer than the device can send."""
+
+    def arrive(self, packet: bytes) -> list[Arrived]:
+        """An IP packet from the wire; nothing, if the device has lost it."""

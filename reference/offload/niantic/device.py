@@ -1,0 +1,477 @@
+"""The chip as bus, memory and wire see it: registers, rings, the way of a packet through it, reset and faults.
+
+    driver ── registers ──►  tables, engine on or off
+    driver ── ring, tail ──► packet buffer ──► security block ──► wire        stopped by TX_DIS; by a link that is down
+    wire ──► security block ──► buffers of the ring, reports over their descriptors     stopped by RX_DIS
+
+A packet is in the packet buffer as soon as its buffers were read: its descriptor is reported as done, and the key is the
+one that stands in the table when it *leaves* the buffer. Whoever embeds the device sets `now` and says when a link
+comes or goes; between two calls nothing happens.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from espproof.reference.errors import Misuse
+from espproof.reference.offload.memory import Memory
+from espproof.reference.offload.niantic import descriptors, engine, packet_rules, registers, rules
+from espproof.reference.offload.niantic.descriptors import Buffer, Context, Data, Report
+from espproof.reference.offload.niantic.registers import MAP
+from espproof.reference.offload.niantic.tables import (
+    ADDRESS_TABLE,
+    ADDRESSES,
+    DATA_REGISTERS,
+    NO_TABLE,
+    SPI_TABLE,
+    Tables,
+)
+from espproof.reference.offload.registers import Place, Register, Values
+from espproof.reference.offload.rules import Breaches
+
+RESET_MICROSECONDS = 10
+"""How long after a reset the tables are not to be accessed."""
+_KILO = 1024
+_STALE = ("Tx SA", "address", "SPI", "key")
+"""Names of the tables; of the Rx tables by their number."""
+_TABLE_OF = {register.name: table for table, carried in DATA_REGISTERS.items() for register in carried}
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """What differs from chip to chip."""
+
+    name: str
+    clears_tx: bool
+    """A reset clears the Tx SA table."""
+    clears_keys: bool
+    """A reset clears the Rx key table."""
+    mismatch_is_error: bool = False
+    """Which of two contradicting sentences holds (`engine.receive`)."""
+    fused_off: bool = False
+    """Sold without security."""
+
+
+I82599 = Personality("82599", clears_tx=False, clears_keys=False)
+X540 = Personality("X540", clears_tx=False, clears_keys=False)
+"""Assumed to be as the 82599: drivers treat them alike."""
+X550 = Personality("X550", clears_tx=True, clears_keys=True)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the chip has done with packets since power came on; nothing is lost without standing here."""
+
+    sent: int = 0
+    delivered: int = 0
+    no_buffer: int = 0
+    """Arrived, and no descriptor was there."""
+    not_enabled: int = 0
+    """Arrived while reception was off or stopped."""
+    lost_in_reset: int = 0
+    """Were inside when a reset or an error came."""
+
+
+class Niantic:
+    """One port. `wire` takes each frame that leaves, `interrupt` is called when EICR gets a bit."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        wire: Callable[[bytes], None],
+        personality: Personality = X550,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.memory = memory
+        self.personality = personality
+        self.tables = Tables()
+        self.values = Values(MAP)
+        self.breaches = Breaches()
+        self.counts = Counts()
+        self.now = RESET_MICROSECONDS
+        """Microseconds; whoever embeds the device moves it."""
+        self.polls_to_drain = 0
+        """A fault: how often a status is read as not ready although the path is empty."""
+        self._wire = wire
+        self._interrupt = interrupt
+        self._link = True
+        self._contexts: dict[tuple[int, int], Context] = {}
+        self._buffer: deque[tuple[bytes, Context, Data]] = deque()
+        self._block: deque[bytes] = deque()
+        self._stale: dict[str, set[int]] = {name: set() for name in _STALE}
+        self._touched = self._loaded = NO_TABLE
+        """The Rx table whose registers were accessed since the last command, and the one that it has loaded."""
+        self._reset_at = 0
+        self._settle()
+
+    # ---------------------------------------------------------------------------------------------------------- the bus
+
+    def read(self, offset: int) -> int:
+        """The word at an offset of BAR 0; zero where the model has no row."""
+        place = MAP.find(offset)
+        if place is None:
+            return 0
+        self._touch(place.register, self._loaded)
+        if place.register in (registers.SECTXSTAT, registers.SECRXSTAT):
+            self._refresh_ready()
+        return self.values.read(place)
+
+    def write(self, offset: int, word: int) -> None:
+        place = MAP.find(offset)
+        if place is None:
+            return
+        self._touch(place.register, NO_TABLE)
+        old = self.values.word(*place)
+        self.values.write(place, word)
+        hook = _HOOKS.get(place.register.name)
+        if hook:
+            hook(self, place, old)
+
+    # ------------------------------------------------------------------------------------------------ wire, link, faults
+
+    def arrive(self, frame: bytes) -> None:
+        """A frame from the wire, without its CRC, which was right."""
+        stopped = self.values.get(registers.SECRXCTRL, "RX_DIS") or self.values.get(registers.SECRXSTAT, "ECC_RXERR")
+        if not self._link or stopped or not self.values.get(registers.RXCTRL, "RXEN"):
+            self.counts.not_enabled += 1
+            return
+        frame, report, _ = engine.receive(
+            frame, self.tables, ipsec=self.rx_engine_on, mismatch_is_error=self.personality.mismatch_is_error
+        )
+        self._deliver(0, frame, report)
+
+    def set_link(self, up: bool) -> None:
+        """What waits in the security block leaves as soon as there is a link again."""
+        self._link = up
+        self._settle()
+        self._flush()
+
+    def break_tx_table(self) -> None:
+        """A fault: an error of the Tx SA table's memory that cannot be corrected (7.13.5.1). Only a reset helps."""
+        self.values.put(registers.SECTXSTAT, ECC_TXERR=1)
+        self._raise(ECC=1)
+
+    def break_rx_tables(self) -> None:
+        """A fault: the same of an Rx table (7.13.9.1)."""
+        self.values.put(registers.SECRXSTAT, ECC_RXERR=1)
+        self._raise(ECC=1)
+
+    @property
+    def tx_engine_on(self) -> bool:
+        return not self.values.get(registers.SECTXCTRL, "SECTX_DIS") and bool(
+            self.values.get(registers.IPSTXIDX, "IPS_TX_EN")
+        )
+
+    @property
+    def rx_engine_on(self) -> bool:
+        return not self.values.get(registers.SECRXCTRL, "SECRX_DIS") and bool(
+            self.values.get(registers.IPSRXIDX, "IPS_RX_EN")
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Packets and frames that are inside."""
+        return len(self._buffer) + len(self._block)
+
+    # ------------------------------------------------------------------------------------------------------------- reset
+
+    def _on_ctrl(self, place: Place, old: int) -> None:
+        if not self.values.get(registers.CTRL, "RST") and not self.values.get(registers.CTRL, "LRST"):
+            self.values.put(registers.STATUS, GIO_MASTER=1 - self.values.get(registers.CTRL, "GIO_DIS"))
+            return
+        self.counts.lost_in_reset += self.waiting
+        self.values.reset()
+        self._contexts.clear()
+        self._buffer.clear()
+        self._block.clear()
+        if self.personality.clears_tx:
+            self.tables.clear_tx()
+        if self.personality.clears_keys:
+            self.tables.clear_keys()
+        blank = Tables()
+        for name, mine, fresh in (
+            ("Tx SA", self.tables.tx, blank.tx),
+            ("address", self.tables.addresses, blank.addresses),
+            ("SPI", self.tables.spis, blank.spis),
+            ("key", self.tables.keys, blank.keys),
+        ):
+            self._stale[name] = {
+                index for index, (one, other) in enumerate(zip(mine, fresh, strict=True)) if one != other
+            }
+        self._reset_at = self.now
+        self._touched = self._loaded = NO_TABLE
+        self._settle()
+
+    def _settle(self) -> None:
+        """What the chip itself says in its registers, as things stand."""
+        self.values.put(registers.LINKS, LINK_STATUS=int(self._link), LINK_UP=int(self._link))
+        if self.personality.fused_off:
+            self.values.put(registers.SECTXSTAT, SECTX_OFF_DIS=1)
+            self.values.put(registers.SECRXSTAT, SECRX_OFF_DIS=1)
+
+    # ------------------------------------------------------------------------------------------------- the security block
+
+    def _refresh_ready(self) -> None:
+        """RDY: asked to stop, and nothing is inside (8.2.2.24.2)."""
+        late = self.polls_to_drain > 0
+        self.polls_to_drain -= late
+        tx = self.values.get(registers.SECTXCTRL, "TX_DIS") and not self._block and not late
+        self.values.put(registers.SECTXSTAT, SECTX_RDY=int(bool(tx)))
+        rx = self.values.get(registers.SECRXCTRL, "RX_DIS") and not late
+        self.values.put(registers.SECRXSTAT, SECRX_RDY=int(bool(rx)))
+
+    def _on_sectxctrl(self, place: Place, old: int) -> None:
+        self._fuse(registers.SECTXCTRL, "SECTX_DIS")
+        self._judge_switch(registers.SECTXCTRL, "SECTX_DIS", "TX_DIS", old, drained=not self._block)
+        self._judge_running()
+        self._pump()
+
+    def _on_secrxctrl(self, place: Place, old: int) -> None:
+        self._fuse(registers.SECRXCTRL, "SECRX_DIS")
+        self._judge_switch(registers.SECRXCTRL, "SECRX_DIS", "RX_DIS", old, drained=True)
+        self._judge_running()
+
+    def _fuse(self, register: Register, field: str) -> None:
+        if self.personality.fused_off:
+            self.values.put(register, **{field: 1})
+
+    def _judge_switch(self, register: Register, switch: str, stop: str, old: int, *, drained: bool) -> None:
+        if self.values.get(register, switch) == register.field(switch).of(old):
+            return
+        what = f"{register.name} was {old:#x} and is {self.values.word(register):#x}"
+        if not register.field(stop).of(old):
+            self.breaches.note(rules.STOPPED, what)
+        elif not drained:
+            self.breaches.note(rules.DRAINED, what)
+
+    def _judge_running(self) -> None:
+        """Of the rules about the engine's surroundings, those that count as soon as the transmit path runs."""
+        get = self.values.get
+        if get(registers.SECTXCTRL, "TX_DIS"):
+            return
+        forward, threshold = get(registers.SECTXCTRL, "STORE_FORWARD"), get(registers.SECTXBUFFAF, "FULLTHRESH")
+        if get(registers.SECTXCTRL, "SECTX_DIS"):
+            if forward or threshold != 0x250:
+                self.breaches.note(rules.OFF_AS_BEFORE, f"STORE_FORWARD is {forward}, FULLTHRESH {threshold:#x}")
+            return
+        if not forward:
+            self.breaches.note(rules.STORE_FORWARD, "it is 0")
+        if get(registers.SECTXMINIFG, "MINSECIFG") != 3:
+            self.breaches.note(rules.GAP, f"it is {get(registers.SECTXMINIFG, 'MINSECIFG')}")
+        if threshold != 0x15:
+            self.breaches.note(rules.THRESHOLD, f"it is {threshold:#x}")
+        if not get(registers.HLREG0, "TXCRCEN") or not get(registers.HLREG0, "RXCRCSTRP"):
+            self.breaches.note(rules.CRC, f"HLREG0 is {self.values.word(registers.HLREG0):#x}")
+        for name, left in self._stale.items():
+            if left:
+                self.breaches.note(
+                    rules.SEARCHED_CLEARED, f"{len(left)} entries of the {name} table are from before the reset"
+                )
+
+    # ---------------------------------------------------------------------------------------------------- tables of SAs
+
+    def _touch(self, register: Register, loaded: int) -> None:
+        """A register that carries entries is read or written: it belongs to the table that was touched since the last
+        command, and if it is read, to the one that this command has loaded."""
+        table = _TABLE_OF.get(register.name, NO_TABLE)
+        if table == NO_TABLE:
+            return
+        for other in (self._touched, loaded):
+            if other not in (NO_TABLE, table):
+                self.breaches.note(rules.TABLES_APART, f"{register.name} after one of the {_STALE[other]} table")
+        self._touched = table
+
+    def _on_ipstxidx(self, place: Place, old: int) -> None:
+        self._judge_enable(registers.IPSTXIDX, "IPS_TX_EN", old, registers.SECTXCTRL, "SECTX_DIS", "TX_DIS")
+        command = self._command(registers.IPSTXIDX)
+        index = self.values.get(registers.IPSTXIDX, "SA_IDX")
+        if command == "WRITE":
+            self.tables.write_tx(self.values, index)
+            self._stale["Tx SA"].discard(index)
+        elif command == "READ":
+            self.tables.read_tx(self.values, index)
+
+    def _on_ipsrxidx(self, place: Place, old: int) -> None:
+        changed = self._judge_enable(registers.IPSRXIDX, "IPS_RX_EN", old, registers.SECRXCTRL, "SECRX_DIS", "RX_DIS")
+        command = self._command(registers.IPSRXIDX)
+        table, index = self.values.get(registers.IPSRXIDX, "TABLE"), self.values.get(registers.IPSRXIDX, "TB_IDX")
+        if not command:
+            return
+        if changed and command == "WRITE":
+            self.breaches.note(rules.ENABLE_ALONE, f"{_STALE[table]} table")
+        if table == NO_TABLE:
+            self.breaches.note(rules.TABLE_NAMED, command)
+            return
+        touched, self._touched = self._touched, NO_TABLE
+        self._loaded = table if command == "READ" else NO_TABLE
+        if command == "READ":
+            self.tables.read_rx(self.values, table, index)
+            return
+        if touched not in (NO_TABLE, table):
+            self.breaches.note(
+                rules.TABLES_APART, f"{_STALE[table]} table written after registers of the {_STALE[touched]} table"
+            )
+        self.tables.write_rx(self.values, table, index)
+        self._stale[_STALE[table]].discard(index % ADDRESSES if table == ADDRESS_TABLE else index)
+        entry = self.tables.spis[index]
+        if table == SPI_TABLE and any(entry.spi) and not any(self.tables.addresses[entry.address]):
+            self.breaches.note(rules.INDEX_IN_TABLE, f"SPI entry {index} points to address {entry.address}")
+
+    def _judge_enable(
+        self, register: Register, field: str, old: int, control: Register, switch: str, stop: str
+    ) -> bool:
+        """Whether the lookup was switched on or off by this write."""
+        was, wanted = register.field(field).of(old), self.values.get(register, field)
+        if was == wanted:
+            return False
+        if self.values.get(control, switch):
+            self.values.put(register, **{field: was})
+            self.breaches.note(
+                rules.ENGINE_FIRST, f"{field} written while {control.name} is {self.values.word(control):#x}"
+            )
+            return False
+        if not self.values.get(control, stop):
+            self.breaches.note(
+                rules.LOOKUP_ON, f"{field} became {wanted} while {control.name} is {self.values.word(control):#x}"
+            )
+        return True
+
+    def _command(self, register: Register) -> str:
+        """READ, WRITE or nothing; the bits clear themselves. Both at once do nothing: assumed."""
+        read, write = self.values.get(register, "READ"), self.values.get(register, "WRITE")
+        self.values.put(register, READ=0, WRITE=0)
+        if not read and not write:
+            return ""
+        if self.now - self._reset_at < RESET_MICROSECONDS:
+            self.breaches.note(rules.AFTER_RESET, f"{register.name}, {self.now - self._reset_at} microseconds after")
+        if read and write:
+            self.breaches.note(rules.ONE_COMMAND, register.name)
+            return ""
+        return "READ" if read else "WRITE"
+
+    # ----------------------------------------------------------------------------------------------------------- transmit
+
+    def _on_tail(self, place: Place, old: int) -> None:
+        queue, get = place.copy, self.values.get
+        count = get(registers.TDLEN, "LEN", queue) // descriptors.SIZE
+        if not count or not get(registers.DMATXCTL, "TE") or not get(registers.TXDCTL, "ENABLE", queue):
+            return
+        base = self.values.word(registers.TDBAL, queue) | self.values.word(registers.TDBAH, queue) << 32
+        head, tail = get(registers.TDH, "HEAD", queue), get(registers.TDT, "TAIL", queue)
+        if tail >= count:
+            raise Misuse(f"tail {tail} of a ring of {count}")
+        packet: list[Data] = []
+        done = False
+        while head != tail:
+            at = base + head * descriptors.SIZE
+            done |= self._fetch(queue, at, packet)
+            head = (head + 1) % count
+        self.values.put(registers.TDH, queue, HEAD=head)
+        if packet:
+            self.breaches.note(rules.TAIL, f"queue {queue}, tail {tail}")
+        self._pump()
+        if done:
+            self._raise(QUEUES=1 << queue % 16)
+
+    def _fetch(self, queue: int, at: int, packet: list[Data]) -> bool:
+        """One descriptor; whether something was written back."""
+        octets = self.memory.read(at, descriptors.SIZE)
+        kind = descriptors.kind(octets)
+        if kind == descriptors.TYPE_CONTEXT:
+            context = Context.read(octets)
+            packet_rules.judge_context(context, octets, self.breaches)
+            self._contexts[queue, context.index] = context
+            return False
+        if kind != descriptors.TYPE_DATA:
+            self.breaches.note(rules.DESCRIPTOR, octets.hex())
+            return False
+        data = Data.read(octets)
+        packet.append(data)
+        if data.last:
+            frame = b"".join(self.memory.read(part.address, part.length) for part in packet)
+            self._accept(queue, frame, list(packet))
+            packet.clear()
+        if data.report and data.length:
+            self.memory.write(at + 12, descriptors.DONE.to_bytes(4, "little"))
+        return data.report
+
+    def _accept(self, queue: int, frame: bytes, packet: list[Data]) -> None:
+        first = packet[0]
+        context = self._contexts.get((queue, first.index & 1))
+        wants = first.ipsec or first.segments or first.ip_checksum or first.l4_checksum
+        if wants and context is None:
+            self.breaches.note(rules.CONTEXT_GIVEN, f"queue {queue}, context {first.index & 1}")
+        packet_rules.judge_packet(frame, packet, context, self.breaches)
+        self._buffer.append((frame, context or Context(), first))
+
+    def _pump(self) -> None:
+        """From the packet buffer through the security block."""
+        get = self.values.get
+        while self._buffer and not get(registers.SECTXCTRL, "TX_DIS") and not get(registers.SECTXSTAT, "ECC_TXERR"):
+            frame, context, data = self._buffer.popleft()
+            if data.ipsec and not self.tx_engine_on:
+                self.breaches.note(rules.ENGINE_ON, f"SA {context.sa}")
+            low, high = self.values.word(registers.DTXTCPFLGL), self.values.word(registers.DTXTCPFLGH)
+            flags = engine.Flags(
+                registers.DTXTCPFLGL.field("FIRST_SEG").of(low),
+                registers.DTXTCPFLGL.field("MID_SEG").of(low),
+                high & 0xFFF,
+            )
+            self._block.extend(engine.send(frame, context, data, self.tables, flags, ipsec=self.tx_engine_on))
+        self._flush()
+
+    def _flush(self) -> None:
+        """From the security block to the wire, or back in by the loopback of the MAC. A link that is forced up empties
+        the block into nothing."""
+        get = self.values.get
+        while self._block and (self._link or get(registers.MACC, "FLU")):
+            frame = self._block.popleft()
+            self.counts.sent += 1
+            if get(registers.HLREG0, "LPBK"):
+                self.arrive(frame)
+            elif self._link:
+                self._wire(frame)
+
+    def _on_macc(self, place: Place, old: int) -> None:
+        self._flush()
+
+    # ------------------------------------------------------------------------------------------------------------ receive
+
+    def _deliver(self, queue: int, frame: bytes, report: Report) -> None:
+        get = self.values.get
+        count = get(registers.RDLEN, "LEN", queue) // descriptors.SIZE
+        size = get(registers.SRRCTL, "BSIZEPACKET", queue) * _KILO
+        head, tail = get(registers.RDH, "HEAD", queue), get(registers.RDT, "TAIL", queue)
+        parts = [frame[at : at + size] for at in range(0, len(frame), size or 1)] if size else []
+        if not count or not get(registers.RXDCTL, "ENABLE", queue) or not parts or (tail - head) % count < len(parts):
+            self.counts.no_buffer += 1
+            return
+        base = self.values.word(registers.RDBAL, queue) | self.values.word(registers.RDBAH, queue) << 32
+        for number, part in enumerate(parts):
+            at = base + head * descriptors.SIZE
+            self.memory.write(Buffer.read(self.memory.read(at, descriptors.SIZE)).address, part)
+            last = number == len(parts) - 1
+            told = Report(len(part), report.type, last, report.matched and last, report.error if last else 0)
+            self.memory.write(at, told.octets())
+            head = (head + 1) % count
+        self.values.put(registers.RDH, queue, HEAD=head)
+        self.counts.delivered += 1
+        self._raise(QUEUES=1 << queue % 16)
+
+    def _raise(self, **causes: int) -> None:
+        for name, bits in causes.items():
+            self.values.put(registers.EICR, **{name: self.values.get(registers.EICR, name) | bits})
+        self._interrupt()
+
+
+_Hook = Callable[[Niantic, Place, int], None]
+_HOOKS: dict[str, _Hook] = {
+    "CTRL": Niantic._on_ctrl,
+    "MACC": Niantic._on_macc,
+    "TDT": Niantic._on_tail,
+    "SECTXCTRL": Niantic._on_sectxctrl,
+    "SECRXCTRL": Niantic._on_secrxctrl,
+    "IPSTXIDX": Niantic._on_ipstxidx,
+    "IPSRXIDX": Niantic._on_ipsrxidx,
+}
+"""What the chip does after a write, with the place and the word that stood there before."""

@@ -1,0 +1,118 @@
+"""A port of the chip with its driver, as the stack sees it: what the two together can do of an SA, and what not."""
+
+from espproof.reference import ip
+from espproof.reference.offload.api import Arrived, Done, Refused
+from espproof.reference.offload.memory import Arena
+from espproof.reference.offload.niantic import registers as r
+from espproof.reference.offload.niantic.descriptors import AUTHENTICATION_FAILED, NO_ERROR
+from espproof.reference.offload.niantic.device import X550, Niantic, Personality
+from espproof.reference.offload.niantic.driver import ETHERNET, Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.tables import SAS
+from espproof.reference.sa import SecurityAssociation
+
+MAX_PACKET = 9000
+"""Octets of an IP packet before it is protected; all that is added stays within the next."""
+_LARGEST = 9728 - ETHERNET
+"""Octets of an IP packet on the wire: with STORE_FORWARD no frame is longer than 9.5 KB (X550 7.13.2.2)."""
+_MEMORY = 1 << 20
+MOST = SAS
+"""SAs of each direction."""
+CIPHERS = {"ENCR_AES_GCM_16": True, "ENCR_NULL_AUTH_AES_GMAC": False}
+"""What the chip has, and whether it encrypts."""
+_KEY_REGISTERS = (r.IPSTXKEY, r.IPSTXSALT, r.IPSRXKEY, r.IPSRXSALT)
+_TYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
+
+
+class NianticPort:
+    """Chip, driver and the memory between them, started. `wait` moves the chip's time, nothing else does."""
+
+    def __init__(self, personality: Personality = X550) -> None:
+        self.memory = Arena(_MEMORY)
+        self._wire: list[bytes] = []
+        self.chip = Niantic(self.memory, self._wire.append, personality)
+        self.driver = Driver(self, self.memory)
+        self.driver.start()
+
+    # ------------------------------------------------------------------------------------------------ the driver's bus
+
+    def read(self, offset: int) -> int:
+        return self.chip.read(offset)
+
+    def write(self, offset: int, word: int) -> None:
+        self.chip.write(offset, word)
+
+    def wait(self, microseconds: int) -> None:
+        self.chip.now += microseconds
+
+    # ------------------------------------------------------------------------------------------------------ accounting
+
+    @property
+    def entries(self) -> int:
+        """SAs that the tables hold, by what the chip itself has: an outbound one by its key, which is never zero."""
+        tables = self.chip.tables
+        return sum(any(one.key) for one in tables.tx) + sum(one.valid for one in tables.keys)
+
+    @property
+    def left(self) -> int:
+        """Octets of keys and salts in tables, bounce registers and entries that are searched, which are of no SA that the
+        driver has."""
+        tables, driver = self.chip.tables, self.driver
+        strange = [one.key + one.salt for index, one in enumerate(tables.tx) if not driver.has("out", index)]
+        strange += [one.key + one.salt for index, one in enumerate(tables.keys) if not driver.has("in", index)]
+        strange += [one.spi for index, one in enumerate(tables.spis) if not driver.has("in", index)]
+        strange += [
+            self.chip.values.word(row, n).to_bytes(4, "big") for row in _KEY_REGISTERS for n in range(row.copies)
+        ]
+        return sum(octet != 0 for octet in b"".join(strange))
+
+    # ----------------------------------------------------------------------------------------- what the stack asks for
+
+    def add(self, sa: SecurityAssociation) -> Handle:
+        if sa.encr not in CIPHERS or len(sa.encr_key) != 16:
+            raise Refused(f"{sa.encr} with {len(sa.encr_key) * 8} bits: the chip has AES-128-GCM and GMAC")
+        if sa.esn:
+            raise Refused("extended sequence numbers: the chip does not know their high half")
+        if sa.udp is not None:
+            raise Refused("UDP encapsulation: the chip looks for ESP behind the IP header")
+        if sa.mode == "tunnel" and sa.direction == "out":
+            raise Refused("tunnel mode is not sent by the chip")
+        address = sa.destination.packed
+        return self.driver.add(
+            OffloadedSa(sa.direction, sa.spi, address, sa.encr_key, sa.salt, encrypt=CIPHERS[sa.encr])
+        )
+
+    def delete(self, handle: Handle) -> None:
+        self.driver.delete(handle)
+
+    def takes(self, packet: bytes) -> bool:
+        """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
+        plain = packet[:1] == b"\x45" or (packet[:1] and packet[0] >> 4 == 6 and packet[6] not in ip.EXTENSION_HEADERS)
+        return bool(plain) and len(packet) <= MAX_PACKET
+
+    def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
+        if len(packet) > _LARGEST:
+            return []
+        self.driver.send(packet, handle)
+        left = [frame[ETHERNET:] for frame in self._wire]
+        self._wire.clear()
+        return left
+
+    def set_link(self, up: bool) -> None:
+        """What waited for the link leaves unseen: nobody has asked for it now."""
+        self.chip.set_link(up)
+        self._wire.clear()
+
+    def arrive(self, packet: bytes) -> list[Arrived]:
+        if len(packet) > _LARGEST:
+            return []
+        version = packet[0] >> 4 if packet else 0
+        self.chip.arrive(bytes(12) + _TYPE.get(version, _TYPE[4]) + packet)
+        return [Arrived(one.packet, _done(one.handle, one.error), one.handle) for one in self.driver.received()]
+
+
+def _done(handle: Handle | None, error: int) -> Done:
+    if handle is None:
+        return Done.NOTHING
+    if error == NO_ERROR:
+        return Done.OPENED
+    return Done.FORGED if error == AUTHENTICATION_FAILED else Done.UNREADABLE

@@ -1,0 +1,159 @@
+"""The host half: an ESP endpoint that leaves the cipher to a device where it can, and does all else itself.
+
+    out   SA, number, IV, trailer, headers as ever ── ICV blank ──► device ──► wire
+    in    wire ──► device ──► SA, replay check, what the device found instead of the ICV, window, padding, … as ever
+
+The theorem of offloading is that nobody on the wire can tell: same octets out, IVs apart, and same packets, verdicts and
+counts. So this is the reference's endpoint with another codec in its SAs. What goes by software is decided for each SA
+and for each packet, and the reason is kept (`fallbacks`).
+
+A device finds an SA by SPI and destination. Where two SAs of the host have both in common, both are software's: the
+device would try packets of the one with the key of the other, and who knows what it leaves of them.
+"""
+
+from collections import Counter
+
+from espproof.reference.drops import DropReason
+from espproof.reference.endpoint import Delivered, Endpoint, Passed
+from espproof.reference.errors import Misuse
+from espproof.reference.esp import HEADER_SIZE, Codec, trailer
+from espproof.reference.offload.api import Arrived, CryptoDevice, Done, Handle, Refused
+from espproof.reference.sa import SaState, SecurityAssociation
+
+_ALIKE = "another SA has the same SPI and destination"
+
+
+class _Receiving:
+    """What the device says of the packet that is being received: one for all SAs of an endpoint."""
+
+    def __init__(self) -> None:
+        self.arrived = Arrived(b"", Done.NOTHING)
+
+
+class _Half:
+    """A codec that leaves the cipher to a device: its packets have a blank ICV, and it believes what the device found."""
+
+    def __init__(self, whole: Codec, handle: Handle, receiving: _Receiving) -> None:
+        self._whole = whole
+        self._receiving = receiving
+        self.handle = handle
+        self.software = False
+        """This packet is not for the device."""
+        self.spi, self.esn = whole.spi, whole.esn
+        self.iv_size, self.icv_size = whole.iv_size, whole.icv_size
+        self.alignment, self.smallest = whole.alignment, whole.smallest
+
+    def protect(self, payload: bytes, next_header: int, sequence: int, iv: bytes) -> bytes:
+        if self.software:
+            return self._whole.protect(payload, next_header, sequence, iv)
+        if len(iv) != self.iv_size:
+            raise Misuse(f"the IV has {len(iv)} octets, not {self.iv_size}")
+        header = self.spi + sequence.to_bytes(8, "big")[4:]
+        padding = self._whole.padding_length(len(payload))
+        return header + iv + payload + trailer(padding, next_header) + bytes(self.icv_size)
+
+    def open(self, packet: bytes, sequence: int) -> bytes | DropReason:
+        arrived = self._receiving.arrived
+        if arrived.done is Done.NOTHING:
+            return self._whole.open(packet, sequence)
+        if arrived.done is Done.UNREADABLE:
+            return DropReason.MALFORMED
+        if arrived.done is Done.FORGED or arrived.handle != self.handle:
+            return DropReason.INTEGRITY
+        return packet[HEADER_SIZE + self.iv_size : -self.icv_size]
+
+
+class OffloadedEndpoint(Endpoint):
+    """As the endpoint, in front of a device."""
+
+    def __init__(self, device: CryptoDevice) -> None:
+        super().__init__()
+        self._device = device
+        self._halves: dict[str, _Half] = {}
+        self._whole: dict[str, Codec] = {}
+        self._receiving = _Receiving()
+        self.handled: Counter[str] = Counter()
+        """Of each SA, how many packets that were sent or delivered the device has done."""
+        self.fallbacks: dict[str, str] = {}
+        """Of each SA that is software's: why."""
+
+    # --------------------------------------------------------------------------------------------------------------- SAs
+
+    def add(self, sa: SecurityAssociation, state: SaState) -> None:
+        super().add(sa, state)
+        if sa.direction == "in" and (others := self._alike(sa)):
+            for name in others:
+                self._take_back(name)
+            self.fallbacks[sa.name] = _ALIKE
+            return
+        try:
+            handle = self._device.add(sa)
+        except Refused as reason:
+            self.fallbacks[sa.name] = str(reason)
+            return
+        entry = self.entry(sa.name)
+        self._whole[sa.name] = entry.codec
+        self._halves[sa.name] = half = _Half(entry.codec, handle, self._receiving)
+        entry.codec = half  # type: ignore[assignment]  # as much of a codec as an endpoint calls
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        self.fallbacks.pop(name, None)
+        self.handled.pop(name, None)
+        half = self._halves.pop(name, None)
+        if half is not None:
+            del self._whole[name]
+            self._device.delete(half.handle)
+
+    def close(self) -> None:
+        """Delete every SA."""
+        for name in self.names:
+            self.delete(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._entries)
+
+    @property
+    def offloaded(self) -> frozenset[str]:
+        """The names of the SAs whose cipher is the device's."""
+        return frozenset(self._halves)
+
+    def _alike(self, sa: SecurityAssociation) -> list[str]:
+        """Other inbound SAs that the device could not tell from this one."""
+        mine = (sa.spi, sa.destination)
+        others = (entry.sa for name, entry in self._entries.items() if name != sa.name)
+        return [one.name for one in others if one.direction == "in" and (one.spi, one.destination) == mine]
+
+    def _take_back(self, name: str) -> None:
+        half = self._halves.pop(name, None)
+        if half is not None:
+            self._device.delete(half.handle)
+            self.entry(name).codec = self._whole.pop(name)
+            self.fallbacks[name] = _ALIKE
+
+    # ----------------------------------------------------------------------------------------------------------- traffic
+
+    def outbound(
+        self, name: str, packet: bytes, iv: bytes | None = None, *, tfc: int = 0, dummy: bool = False, now: float = 0
+    ) -> bytes | DropReason:
+        half = self._halves.get(name)
+        if half is not None:
+            half.software = not self._device.takes(packet)
+        result = super().outbound(name, packet, iv, tfc=tfc, dummy=dummy, now=now)
+        if not isinstance(result, bytes):
+            return result
+        handle = None if half is None or half.software else half.handle
+        sent = self._device.send(result, handle)
+        self.handled[name] += handle is not None and len(sent) == 1
+        return sent[0] if len(sent) == 1 else DropReason.TOO_BIG
+
+    def inbound(self, packet: bytes, now: float = 0) -> Delivered | Passed | DropReason:
+        arrived = self._device.arrive(packet)
+        if len(arrived) != 1:
+            return DropReason.UNSPECIFIED
+        self._receiving.arrived = arrived[0]
+        result = super().inbound(arrived[0].packet, now)
+        if isinstance(result, Delivered) and arrived[0].done is Done.OPENED:
+            self.handled[result.sa] += 1
+        return result
