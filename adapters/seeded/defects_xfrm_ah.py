@@ -458,6 +458,23 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-8.2.1-pmtu-wait",),
     ),
     defect(
+        "xfrm-ah-number-of-a-super-packet",
+        "ours",
+        "xfrm-ah",
+        "the parts of a super-packet of which AH is asked are given one number",
+        (
+            "xfrm.host",
+            "            return tuple(one for piece in pieces for one in self.enter(side, piece, mark, now))\n",
+            "            sent: list[Emerging] = []\n"
+            "            for piece in pieces:\n"
+            "                for state in self.states if sent else ():\n"
+            '                    state.entry.state.sequence -= state.sa.protocol == "ah"\n'
+            "                sent += self.enter(side, piece, mark, now)\n"
+            "            return tuple(sent)\n",
+        ),
+        breaks=("RFC4302-3.3.2-increment",),
+    ),
+    defect(
         "xfrm-ah-spis-in-common",
         "ours",
         "xfrm-ah",

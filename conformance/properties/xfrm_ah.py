@@ -32,8 +32,9 @@ from espproof.conformance.oracle.outbound_ah import (
     RESERVED,
     SPI,
 )
+from espproof.conformance.properties.xfrm_gso import super_packet
 from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
-from espproof.conformance.strategies import values, wire
+from espproof.conformance.strategies import upper_layers, values, wire
 from espproof.reference import ip
 
 HIGH_HALF, COMBINED = "RFC4302-2.5.1-high-half", "RFC4302-3.1-combined"
@@ -49,6 +50,7 @@ DUPLICATE, LEFT = "RFC4302-3.4.3-duplicate-rejected", "RFC4302-3.4.3-left-reject
 AFTER_ICV = "RFC4302-3.4.3-window-after-icv"
 ACCEPTED, WRONG = "RFC4302-3.4.4-accepted", "RFC4302-3.4.4-icv-wrong-discarded"
 PROTECT, REQUIRED = "RFC4301-4.4.1-protect", "RFC4301-4.4.1-protection-required"
+AS_SINGLES = "LINUX.segmentation_offloads-gso-as-singles"
 DF_SET, IPV6 = "RFC4301-8.2.1-pmtu-ipv4-df-set", "RFC4301-8.2.1-pmtu-ipv6"
 WAIT = "RFC4301-8.2.1-pmtu-wait"
 LINK = 1500
@@ -478,6 +480,20 @@ def only_the_other(s: Scenario) -> None:
     h.policy("out", packet, h.template(made, protocol=wanted), about=IN_THE_CLEAR)
     h.sends(packet, made, about=IN_THE_CLEAR)
     h.counters(IN_THE_CLEAR)
+
+
+@check(AS_SINGLES, INCREMENT, weight=2.0, proved_by=("xfrm-ah-number-of-a-super-packet",))
+def super_packets(s: Scenario) -> None:
+    """A super-packet is cut up, and each part has an AH of its own."""
+    h = AhScenario(s)
+    s.need("super-packets", h.caps.segments)
+    protocol = upper_layers.TCP if s.choose(h.caps.segments) == "tcp" else upper_layers.UDP
+    sa = h.ah("out", mode="tunnel")
+    version, size = s.choose(s.versions(sa)), s.choose((100, 1000))
+    h.asks_for(h.outgoing(version), sa, about=AS_SINGLES)
+    for _ in range(2):
+        h.enters("plain", super_packet(s, version, protocol, size), AS_SINGLES, segment=size)
+    h.counters(AS_SINGLES)
 
 
 @check(PROTECT, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-ah-deleted-still-sends",))
