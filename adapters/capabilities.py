@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     Side,
     UdpEncapsulation,
 )
+from espproof.reference.ah import GMAC
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 from espproof.reference.xfrm import buffers
 
@@ -73,7 +74,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     local: bool = False
     """Packets can be sent by the host itself, whole."""
     protocols: tuple[Literal["ah", "comp"], ...] = ()
-    """Policies can ask for SAs of AH or IPComp too, although there are none in a case."""
+    """Policies can ask for SAs of AH or IPComp too, also where there are none."""
+    ah: tuple[str, ...] = ()
+    """IANA names of the integrity algorithms of SAs of AH; AUTH_AES_GMAC is one, with a key of 16 octets here. () where no
+    SA can be of AH."""
     counters: bool = False
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
@@ -257,8 +261,7 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
     windows = caps.replay_windows
     lifetime = sa.lifetime
     needs = [
-        (f"encryption {sa.encr}-{8 * len(sa.encr_key)}", len(sa.encr_key) in caps.encryption.get(sa.encr, ())),
-        (f"integrity {sa.auth}", sa.auth in caps.integrity),
+        *_algorithms(caps, sa),
         (f"direction {sa.direction}", sa.direction in caps.directions),
         (f"mode {sa.mode}", sa.mode in caps.modes),
         (f"outer IPv{outer}", any(family[3] == outer for family in caps.families)),
@@ -289,6 +292,15 @@ def _needs(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
         needs.append((f"df {sa.df}", sa.df in caps.df or not caps.df or sa.direction == "in" or outer == "6"))
         needs.append((f"ecn {sa.ecn}", sa.ecn in caps.ecn or (sa.ecn == "normal" and not caps.ecn)))
     return needs
+
+
+def _algorithms(caps: Capabilities, sa: Sa) -> list[tuple[str, bool]]:
+    if sa.protocol == "ah":
+        return [(f"ah {sa.auth}", caps.host is not None and sa.auth in caps.host.ah), ("no udp", sa.udp is None)]
+    return [
+        (f"encryption {sa.encr}-{8 * len(sa.encr_key)}", len(sa.encr_key) in caps.encryption.get(sa.encr, ())),
+        (f"integrity {sa.auth}", sa.auth in caps.integrity),
+    ]
 
 
 def mask_of(ports: PortRange) -> int | None:
@@ -337,6 +349,7 @@ def everything() -> Capabilities:
             forward=(True, False),
             ports="ranges",
             protocols=("ah", "comp"),
+            ah=(*(name for name in INTEGRITY if name != "NONE"), GMAC),
             marks=True,
             if_ids=True,
             local=True,

@@ -11,6 +11,7 @@ import msgspec
 
 from espproof.adapters.capabilities import Capabilities, Mode
 from espproof.adapters.case import Octets, Sa
+from espproof.reference.ah import key_sizes
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 Works = Callable[[Sequence[Sa]], Sequence[bool]]
@@ -19,16 +20,20 @@ Works = Callable[[Sequence[Sa]], Sequence[bool]]
 
 def narrowed(declared: Capabilities, works: Works) -> Capabilities:
     """The same capabilities with those algorithms and key sizes alone that work."""
-    asked = candidates(declared)
-    answers = works([sa for _, sa in asked])
-    working = {triple for (triple, _), good in zip(asked, answers, strict=True) if good}
+    asked, of_ah = candidates(declared), ah_candidates(declared)
+    answers = works([sa for _, sa in asked] + of_ah)
+    working = {triple for (triple, _), good in zip(asked, answers, strict=False) if good}
     integrity = tuple(auth for auth in declared.integrity if any(pair[2] == auth for pair in working))
     encryption = {
         encr: good
         for encr, sizes in declared.encryption.items()
         if (good := tuple(size for size in sizes if _goes(encr, size, integrity, working)))
     }
-    return msgspec.structs.replace(declared, encryption=encryption, integrity=integrity)
+    host = declared.host
+    if host is not None:
+        ah = tuple(sa.auth for sa, good in zip(of_ah, answers[len(asked) :], strict=True) if good)
+        host = msgspec.structs.replace(host, ah=ah)
+    return msgspec.structs.replace(declared, encryption=encryption, integrity=integrity, host=host)
 
 
 def candidates(declared: Capabilities) -> list[tuple[tuple[str, int, str], Sa]]:
@@ -42,6 +47,18 @@ def candidates(declared: Capabilities) -> list[tuple[tuple[str, int, str], Sa]]:
     ]
     mode: Mode = "tunnel" if "tunnel" in declared.modes else "transport"
     return [(triple, _sa(number, *triple, mode, declared)) for number, triple in enumerate(triples)]
+
+
+def ah_candidates(declared: Capabilities) -> list[Sa]:
+    """An inbound SA of AH with each algorithm that is declared of a host."""
+    mode: Mode = "tunnel" if "tunnel" in declared.modes else "transport"
+    declared_of_ah = declared.host.ah if declared.host is not None else ()
+    made = []
+    for number, auth in enumerate(declared_of_ah, 0x400):
+        sa = _sa(number, "ENCR_NULL", 0, "NONE", mode, declared)
+        key, salt = (_key(number + place, size) for place, size in enumerate(key_sizes(auth)))
+        made.append(msgspec.structs.replace(sa, protocol="ah", direction="in", auth=auth, auth_key=key, salt=salt))
+    return made
 
 
 def _goes(encr: str, size: int, integrity: tuple[str, ...], working: set[tuple[str, int, str]]) -> bool:

@@ -13,12 +13,13 @@ from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyL
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import stack
 from espproof.reference.offload.niantic import device, port
-from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, states
+from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
 
 TRUE = SimpleNamespace(
     drops=drops, endpoint=endpoint, errors=errors, lifetime=lifetime, replay=replay, sa=sa,
     xfrm=SimpleNamespace(
-        asynchrony=asynchrony, boundary=boundary, buffers=buffers, host=host, mtu=mtu, policy=policy, states=states,
+        asynchrony=asynchrony, boundary=boundary, buffers=buffers, host=host, mtu=mtu, policy=policy, protocols=protocols,
+        states=states,
     ),
 )  # fmt: skip
 """The modules of `espproof.reference` itself."""
@@ -66,6 +67,7 @@ def security_association(one: Sa, modules: Any = TRUE) -> Any:
         ),
         resync_trigger=one.resync_trigger,
         resync_limit=one.resync_limit,
+        protocol=one.protocol,
     )
 
 
@@ -97,6 +99,11 @@ def entry(one: Sa) -> endpoint.Entry:
     return endpoint.Entry(security_association(one), sa.SaState())
 
 
+def any_entry(one: Sa) -> protocols.AnyEntry:
+    """The same of an SA of ESP or AH."""
+    return protocols.entry_of(security_association(one), sa.SaState())
+
+
 # ------------------------------------------------------------------------------------------------- a host around ESP
 
 
@@ -112,7 +119,7 @@ def host_of(one: Host, modules: Any = TRUE) -> Any:
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:
     """`reference.xfrm.states.State`. Errors as `security_association`."""
     parameters = security_association(one, modules)
-    its_entry = modules.endpoint.Entry(parameters, starting_state(one, parameters, now, modules))
+    its_entry = modules.xfrm.protocols.entry_of(parameters, starting_state(one, parameters, now, modules))
     return modules.xfrm.states.State(its_entry, one.reqid, _mark(one.mark, modules), one.if_id)
 
 

@@ -33,6 +33,8 @@ from espproof.reference.transforms import mac
 PROTOCOL_AH = 51
 FIXED_SIZE = 12
 """Octets in front of the ICV."""
+SPI, SEQUENCE = slice(4, 8), slice(8, 12)
+"""Where they stand in the header."""
 GMAC = "AUTH_AES_GMAC"
 """RFC 4543 4, with a key of 16, 24 or 32 octets; the names in IANA's table have the size in them."""
 _GMAC_IV, _GMAC_ICV = 8, 16
@@ -98,8 +100,14 @@ class Codec:
         whole = transport.join(parts.front, parts.patch_at, PROTOCOL_AH, empty + parts.payload)
         if isinstance(whole, DropReason):
             return whole
-        at = len(parts.front) + FIXED_SIZE
-        return whole[:at] + iv + self._icv(whole, len(parts.front), sequence, iv) + whole[self._end(at) :]
+        return self.seal(whole, len(parts.front), sequence, iv)
+
+    def seal(self, packet: bytes, front: int, sequence: int, iv: bytes = b"") -> bytes:
+        """A packet that has an AH behind so many octets, right or (for a test) wrong, with IV and a right ICV in it."""
+        at = front + FIXED_SIZE
+        end = self._end(at)
+        empty = packet[:at] + bytes(end - at) + packet[end:]
+        return packet[:at] + iv + self._icv(empty, front, sequence, iv) + packet[end:]
 
     def open(self, packet: bytes, sequence: int) -> Authenticated | DropReason:
         """What is behind the AH, if its ICV is right for that (whole) number; `packet` as it arrived. Whether the SPI is
@@ -132,6 +140,20 @@ class Codec:
         high = sequence.to_bytes(8, "big")[:4] if self.esn else b""
         covered = at_the_end(packet[:front]) + packet[front:] + high
         return self._gmac.encrypt(self._salt + iv, b"", covered) if self._gmac is not None else self._mac(covered)
+
+
+def key_sizes(auth: str) -> tuple[int, int]:
+    """Octets of the key (of GMAC the shortest) and of the salt that an algorithm has."""
+    return (16, 4) if auth == GMAC else (INTEGRITY[auth].key_size, 0)
+
+
+def spi_of(header: bytes) -> int:
+    return int.from_bytes(header[SPI], "big")
+
+
+def sequence_low(header: bytes) -> int:
+    """The 32 bits of the sequence number that are sent."""
+    return int.from_bytes(header[SEQUENCE], "big")
 
 
 def at_the_end(front: bytes) -> bytes:

@@ -77,6 +77,8 @@ class SecurityAssociation:
     """Appendix A3.1: consecutive authentication failures after which a packet is tried with later high halves."""
     resync_limit: int = 0
     """Appendix A3.2: how many high halves are tried; 0 turns resynchronisation off."""
+    protocol: Literal["esp", "ah"] = "esp"
+    """SAs of AH (RFC 4302) are there in hosts alone (`xfrm`)."""
 
     def validate(self) -> None:
         """`Misuse` for what no SA may be; keys and algorithm pairs are checked where they are used (`transforms`).

@@ -115,7 +115,7 @@ class TrafficSelector(Data, frozen=True, kw_only=True):
 
 class Template(Data, frozen=True, kw_only=True):
     """An SA that a policy asks for. `source` and `destination` are a tunnel's ends. SPI 0 is any; `optional`: where there
-    is none, the packet goes on without. No SA of a case is of AH or IPComp."""
+    is none, the packet goes on without. No SA of a case is of IPComp."""
 
     mode: Literal["transport", "tunnel"]
     source: Address | None = None
@@ -163,6 +163,8 @@ class Sa(Data, frozen=True, kw_only=True):
     `resync_limit` not 0 turns on RFC 4303 Appendix A3: after `resync_trigger` consecutive packets that fail
     authentication, a packet is tried with up to that many later high halves. `reqid`, `mark` and `if_id` tie it to the
     policies of a host.
+
+    In a host, it can be of AH (`protocol`, RFC 4302): `encr` is ENCR_NULL then, and `salt` is of AUTH_AES_GMAC.
     """
 
     name: Name
@@ -193,3 +195,4 @@ class Sa(Data, frozen=True, kw_only=True):
     reqid: Word = 0
     mark: Mark | None = None
     if_id: Word = 0
+    protocol: Literal["esp", "ah"] = "esp"

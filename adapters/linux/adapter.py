@@ -110,6 +110,7 @@ _DECLARED = Capabilities(
         ports="masks",
         if_ids=True,
         protocols=("ah", "comp"),
+        ah=tuple(name for name, entry in INTEGRITY.items() if entry.names.linux),
         local=True,
         counters=True,
         events=("acquire", "soft", "hard"),

@@ -1,11 +1,12 @@
 """An SA of a Case in the kernel's words: the messages that add it, ask for it and delete it, and its policies. Pure.
 
 As `ip xfrm` and strongSwan do it: windows of up to 32 packets without ESN use the kernel's old bitmap, all others
-REPLAY_ESN_VAL; an AEAD's key is followed by the salt. An inbound SA's selector is the SA's own; a policy leads packets
+REPLAY_ESN_VAL; an AEAD's key is followed by the salt. AH over IPv4 is aligned to 4 octets, as RFC 4302 2.6 has it, where
+the kernel's own choice is 8. An inbound SA's selector is the SA's own; a policy leads packets
 that are marked `firewall.TO_PROTECT` to an outbound SA.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -33,7 +34,12 @@ def describe(sa: Sa, reqid: int, *, of_host: bool = False, update: bool = False)
     In a host, policies lead to the SA, and it has none of its own. With `update`, the message `new` changes an SA.
     """
     outbound = sa.direction == "out"
-    identity = xfrm.SaId(destination=xfrm.address(sa.destination), spi=sa.spi, family=xfrm.family(sa.destination))
+    identity = xfrm.SaId(
+        destination=xfrm.address(sa.destination),
+        spi=sa.spi,
+        family=xfrm.family(sa.destination),
+        protocol=_PROTOCOLS[sa.protocol],
+    )
     mark = _mark(sa.mark)
     return {
         "name": sa.name,
@@ -60,6 +66,8 @@ def _new(sa: Sa, reqid: int) -> xfrm.Request:
         flags |= xfrm.SaFlag.ESN
     if any_family:
         flags |= xfrm.SaFlag.AF_UNSPEC
+    if sa.protocol == "ah" and ip_address(sa.destination).version == 4:
+        flags |= xfrm.SaFlag.ALIGN4
     if sa.df == "clear":
         flags |= xfrm.SaFlag.NOPMTUDISC
     elif sa.df == "set":
@@ -82,7 +90,7 @@ def _new(sa: Sa, reqid: int) -> xfrm.Request:
         attributes[Attribute.REPLAY_VAL] = _replay(sa)
     body = xfrm.SaInfo(
         selector=selector,
-        id=xfrm.Id(xfrm.address(sa.destination), sa.spi),
+        id=xfrm.Id(xfrm.address(sa.destination), sa.spi, _PROTOCOLS[sa.protocol]),
         source=xfrm.address(sa.source),
         limits=_limits(sa),
         reqid=reqid,
@@ -105,9 +113,10 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
     if integrity is None or (sa.auth != "NONE" and integrity.names.linux is None):
         raise Untold(f"integrity {sa.auth}")
     key = bytes(sa.encr_key + sa.salt)
+    attributes: dict[int, Any] = {}
     if cipher.aead:
-        attributes: dict[int, Any] = {Attribute.ALG_AEAD: xfrm.Algorithm(cipher.names.linux, key, 8 * cipher.icv_size)}
-    else:
+        attributes = {Attribute.ALG_AEAD: xfrm.Algorithm(cipher.names.linux, key, 8 * cipher.icv_size)}
+    elif sa.protocol == "esp":
         attributes = {Attribute.ALG_CRYPT: xfrm.Algorithm(cipher.names.linux, key)}
     if integrity.names.linux is not None:
         attributes[Attribute.ALG_AUTH_TRUNC] = xfrm.Algorithm(
@@ -117,8 +126,11 @@ def _algorithms(sa: Sa) -> dict[int, Any]:
 
 
 def _cipher(sa: Sa) -> str:
-    """What the kernel calls the SA's algorithms together, as esp_init_aead() and esp_init_authenc() put it."""
+    """What the kernel calls the SA's algorithms together, as esp_init_aead(), esp_init_authenc() and ah_init_state() put
+    it."""
     encr, auth = ENCRYPTION[sa.encr], INTEGRITY[sa.auth].names.linux or "digest_null"
+    if sa.protocol == "ah":
+        return auth
     return encr.names.linux or "" if encr.aead else f"authenc{'esn' if sa.esn else ''}({auth},{encr.names.linux})"
 
 
@@ -205,7 +217,7 @@ def _limits(sa: Sa) -> xfrm.Limits:
 def reserve(sa: Sa) -> bytes:
     """The message that reserves an SA's SPI, and no other."""
     body = xfrm.SaInfo(
-        id=xfrm.Id(xfrm.address(sa.destination)),
+        id=xfrm.Id(xfrm.address(sa.destination), protocol=_PROTOCOLS[sa.protocol]),
         source=xfrm.address(sa.source),
         reqid=sa.reqid,
         family=xfrm.family(sa.destination),
@@ -257,10 +269,15 @@ def describe_policy(policy: Policy, *, replace: bool) -> dict[str, Any]:
             soft_add_seconds=policy.lifetime.soft_seconds or 0, hard_add_seconds=policy.lifetime.hard_seconds or 0
         ),
     )
-    asked = {Attribute.TMPL: tuple(map(_template_of(policy), policy.templates))} if policy.templates else {}
+    asked = {Attribute.TMPL: tuple(_templates(policy))} if policy.templates else {}
     new = xfrm.Request(Type.UPDPOLICY if replace else Type.NEWPOLICY, body, asked | which)
     delete = xfrm.Request(Type.DELPOLICY, xfrm.PolicyId(selector=selector, direction=direction), which)
     return {"new": xfrm.encode(new).hex(), "delete": xfrm.encode(delete).hex()}
+
+
+def sa_identity(sa: Sa) -> tuple[bytes, int, int]:
+    """By what the kernel knows an SA: destination, SPI, protocol."""
+    return xfrm.address(sa.destination), sa.spi, _PROTOCOLS[sa.protocol]
 
 
 def identity(policy: Policy) -> tuple[bytes, int]:
@@ -301,23 +318,25 @@ def _masked(ports: PortRange | None) -> tuple[int, int]:
 _PROTOCOLS = {"esp": 50, "ah": 51, "comp": 108}
 
 
-def _template_of(policy: Policy) -> Callable[[Template], xfrm.Template]:
-    def described(template: Template) -> xfrm.Template:
-        ends = [
-            xfrm.NO_ADDRESS if end is None else xfrm.address(end) for end in (template.destination, template.source)
-        ]
+def _templates(policy: Policy) -> Iterator[xfrm.Template]:
+    """One that names no ends has those of the packet as it is by then: its family is that of the tunnel before it."""
+    family = xfrm.AF_INET6 if policy.selector.version == 6 else xfrm.AF_INET
+    for template in policy.templates:
         outer = template.destination or template.source
-        own = xfrm.AF_INET6 if policy.selector.version == 6 else xfrm.AF_INET
-        return xfrm.Template(
-            id=xfrm.Id(ends[0], template.spi, _PROTOCOLS[template.protocol]),
-            family=own if outer is None else xfrm.family(outer),
-            source=ends[1],
-            reqid=template.reqid,
-            mode=xfrm.TUNNEL if template.mode == "tunnel" else xfrm.TRANSPORT,
-            optional=int(template.optional),
-        )
+        family = family if outer is None else xfrm.family(outer)
+        yield _template(template, family)
 
-    return described
+
+def _template(template: Template, family: int) -> xfrm.Template:
+    ends = [xfrm.NO_ADDRESS if end is None else xfrm.address(end) for end in (template.destination, template.source)]
+    return xfrm.Template(
+        id=xfrm.Id(ends[0], template.spi, _PROTOCOLS[template.protocol]),
+        family=family,
+        source=ends[1],
+        reqid=template.reqid,
+        mode=xfrm.TUNNEL if template.mode == "tunnel" else xfrm.TRANSPORT,
+        optional=int(template.optional),
+    )
 
 
 def _mark(mark: Mark | None) -> dict[int, Any]:

@@ -33,7 +33,7 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._sas: dict[tuple[bytes, int], str] = {}
+        self._sas: dict[tuple[bytes, int, int], str] = {}
         self._policies: dict[tuple[bytes, int], str] = {}
         self._replaced: set[tuple[bytes, int]] = set()
 
@@ -43,7 +43,7 @@ class Names:
             self._sas, self._policies = {}, {}
             self._replaced.clear()
         elif isinstance(step, AddSa | UpdateSa) and isinstance(outcome, Done):
-            self._sas[xfrm.address(step.sa.destination), step.sa.spi] = step.sa.name
+            self._sas[association.sa_identity(step.sa)] = step.sa.name
         elif isinstance(step, AddPolicy) and isinstance(outcome, Done):
             known = association.identity(step.policy)
             if self._policies.get(known, step.policy.name) != step.policy.name:
@@ -54,7 +54,7 @@ class Names:
 
     def sa(self, one: xfrm.SaInfo) -> str | None:
         """None for a larval SA, which has no keys."""
-        return self._sas.get((one.id.destination, one.id.spi))
+        return self._sas.get((one.id.destination, one.id.spi, one.id.protocol))
 
     def policy(self, one: xfrm.PolicyInfo) -> str | None:
         known = one.selector.encode(), one.direction

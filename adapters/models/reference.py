@@ -80,6 +80,8 @@ class ReferenceAdapter(Adapter):
             if self._host is not None:
                 self._host.add(state_of(sa, self._now, self._modules), self._now)
                 return Done()
+            if sa.protocol == "ah":
+                return Refused(reason="an SA of AH is a host's")
             parameters = security_association(sa, self._modules)
             self._endpoint.add(parameters, starting_state(sa, parameters, self._now, self._modules))
         except (self._modules.errors.Misuse, ValueError) as error:

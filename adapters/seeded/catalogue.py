@@ -22,6 +22,7 @@ from espproof.adapters.seeded import (
     defects_proofs_state,
     defects_refusals,
     defects_xfrm,
+    defects_xfrm_ah,
     defects_xfrm_boundary,
     defects_xfrm_burst,
     defects_xfrm_crowd,
@@ -59,6 +60,7 @@ _ALL = (
     *defects_xfrm_rekey.DEFECTS,
     *defects_xfrm_crowd.DEFECTS,
     *defects_xfrm_kept.DEFECTS,
+    *defects_xfrm_ah.DEFECTS,
     *defects_offload.DEFECTS,
 )
 

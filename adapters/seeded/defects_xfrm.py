@@ -287,13 +287,13 @@ DEFECTS = (
     defect(
         "xfrm-policy-esp-for-another-protocol", "ours", "xfrm-policy",
         "the protocol that a template asks for is not looked at: an SA of ESP is taken for AH, and IPComp",
-        ("xfrm.states", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        ("xfrm.states", "    if template.protocol != state.sa.protocol:\n        return False\n", ""),
         breaks=("RFC4301-5.1-never-in-the-clear",),
     ),
     defect(
         "xfrm-policy-esp-came-for-another", "ours", "xfrm-policy",
         "the protocol that a template asks for is not looked at where a packet has arrived",
-        ("xfrm.path", "    if template.protocol != \"esp\":\n        return False\n", ""),
+        ("xfrm.path", "    if template.protocol != sa.protocol:\n        return False\n", ""),
         breaks=("LINUX.xfrm_proc-inbound-tmpl-mismatch",),
     ),
     defect(
@@ -387,7 +387,7 @@ DEFECTS = (
     defect(
         "xfrm-state-spi-alone", "W-002", "xfrm-state",
         "a packet that arrives is given to the SA with its SPI, whatever its destination is",
-        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi), ())\n",
+        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi, protocol), ())\n",
          "        states = [one for some in self._arriving.values() for one in some if one.sa.spi == spi]\n"),
         breaks=("LINUX.xfrm_proc-inbound-no-states",),
     ),

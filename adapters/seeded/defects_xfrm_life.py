@@ -2,6 +2,10 @@
 
 from espproof.adapters.seeded.model import defect
 
+_TAKEN = (
+    "        if self.taken(sa.spi, destination, protocol) or self.is_reserved(destination, sa.spi, now, protocol):\n"
+)
+
 DEFECTS = (
     defect(
         "xfrm-life-asked-by-each-packet", "LO-005", "xfrm-life",
@@ -212,22 +216,22 @@ DEFECTS = (
     defect(
         "xfrm-life-reserved-twice", "ours", "xfrm-life",
         "one SPI is reserved for two",
-        ("xfrm.states", "        if self.taken(sa.spi, destination) or self.is_reserved(destination, sa.spi, now):\n",
-         "        if self.taken(sa.spi, destination):\n"),
+        ("xfrm.states", _TAKEN,
+         "        if self.taken(sa.spi, destination, protocol):\n"),
         breaks=("RFC2367-3.1.1-spi-unique",),
     ),
     defect(
         "xfrm-life-reserved-in-use", "ours", "xfrm-life",
         "an SPI is reserved though an SA has it",
-        ("xfrm.states", "        if self.taken(sa.spi, destination) or self.is_reserved(destination, sa.spi, now):\n",
-         "        if self.is_reserved(destination, sa.spi, now):\n"),
+        ("xfrm.states", _TAKEN,
+         "        if self.is_reserved(destination, sa.spi, now, protocol):\n"),
         breaks=("RFC2367-3.1.1-spi-unique",),
     ),
     defect(
         "xfrm-life-reserved-for-ever", "LS-008", "xfrm-life",
         "a reservation never ends",
-        ("xfrm.states", "        self._reserved[destination, sa.spi] = now + LARVAL_SECONDS\n",
-         "        self._reserved[destination, sa.spi] = float(\"inf\")\n"),
+        ("xfrm.states", "        self._reserved[_place(destination, sa.spi, protocol)] = now + LARVAL_SECONDS\n",
+         "        self._reserved[_place(destination, sa.spi, protocol)] = float(\"inf\")\n"),
         breaks=("RFC2367-3.1.1-larval-deleted",),
     ),
     defect(

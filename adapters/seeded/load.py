@@ -32,7 +32,7 @@ from espproof.reference.errors import Misuse
 PREFIX = "espproof_seeded_"
 MODULES = (
     "drops", "endpoint", "errors", "lifetime", "replay", "sa", "xfrm.asynchrony", "xfrm.boundary", "xfrm.buffers",
-    "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.states",
+    "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
 DEVICES = {"niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port")}

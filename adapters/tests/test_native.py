@@ -74,7 +74,9 @@ def test_probing_keeps_what_works() -> None:
         ]
 
     left = probe.narrowed(everything(), works)
-    assert "AUTH_HMAC_MD5_96" not in left.integrity
+    assert left.host is not None
+    assert "AUTH_HMAC_MD5_96" not in (*left.integrity, *left.host.ah)
+    assert "AUTH_AES_GMAC" in left.host.ah
     assert left.encryption["ENCR_AES_CBC"] == (16, 32)
     assert "ENCR_3DES" not in left.encryption
     assert left.encryption["ENCR_AES_GCM_16"] == everything().encryption["ENCR_AES_GCM_16"]

@@ -37,6 +37,7 @@ from espproof.adapters.case import (
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.strategies import packets, upper_layers
 from espproof.reference import ip
+from espproof.reference.ah import PROTOCOL_AH
 from espproof.reference.xfrm.policy import flow_of
 
 EventKind = Literal["acquire", "soft", "hard"]
@@ -98,10 +99,10 @@ class HostScenario:
 
     @staticmethod
     def template(sa: Sa, **fields: Any) -> Template:
-        """What asks for that SA: its mode and request id, and of a tunnel its ends."""
+        """What asks for that SA: its protocol, mode and request id, and of a tunnel its ends."""
         tunnel = sa.mode == "tunnel"
         ends = {"source": sa.source, "destination": sa.destination} if tunnel else {}
-        return Template(**{"mode": sa.mode, "reqid": sa.reqid, **ends, **fields})
+        return Template(**{"mode": sa.mode, "reqid": sa.reqid, "protocol": sa.protocol, **ends, **fields})
 
     # ----------------------------------------------------------------------------------------------------- policies
 
@@ -162,13 +163,13 @@ class HostScenario:
         return packet
 
     def _need_clear(self, side: Side, packet: bytes) -> None:
-        """What comes over the wire and is no ESP for the host, in UDP or not, is not every host's business."""
+        """What comes over the wire and is no AH or ESP for the host, in UDP or not, is not every host's business."""
         if side != "wire" or self.caps.clear:
             return
         assert self.s.host is not None
         parsed = ip.parse(packet)
         ours = str(ip_address(parsed.destination)) in self.s.host.addresses
-        protected = ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP)
+        protected = ours and parsed.protocol in (upper_layers.ESP, upper_layers.UDP, PROTOCOL_AH)
         self.s.need("packets in the clear over the wire", protected)
 
     def together(self, burst: Iterable[tuple[Side, bytes]], about: str, **fields: Any) -> None:

@@ -14,6 +14,7 @@ from espproof.adapters.translate import state_of
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.scenario import Scenario
 from espproof.reference import ip, udp_encapsulation
+from espproof.reference.ah import PROTOCOL_AH
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.xfrm import icmp, mtu
 
@@ -79,12 +80,14 @@ class LinkedHost(HostScenario):
 
 
 def too_big(sa: Sa, most: int, *, spi: int | None = None, code: int | None = None) -> bytes:
-    """The message of a router to the sender of an SA: an ESP packet, of which it quotes the beginning, was longer than
+    """The message of a router to the sender of an SA: a packet of its, of which it quotes the beginning, was longer than
     `most`. The packet has that SPI, the message that code, where they are given."""
     version = 6 if ":" in sa.destination else 4
     ends = ip_address(sa.source).packed, ip_address(sa.destination).packed
     octets = (sa.spi if spi is None else spi).to_bytes(4, "big") + _NUMBER + bytes(64)
     protocol = PROTOCOL_ESP
+    if sa.protocol == "ah":
+        protocol, octets = PROTOCOL_AH, bytes((4, 4, 0, 0)) + octets
     if sa.udp is not None:
         protocol = PROTOCOL_UDP
         octets = udp_encapsulation.wrap(sa.udp.source_port, sa.udp.destination_port, octets, ends)

@@ -106,7 +106,17 @@ def _step(step: Step, outcome: Outcome, policies: dict[str, Policy], sas: dict[s
         yield from state(step.sa, step.sa.reqid, outcome)
     elif isinstance(step, DeleteSa) and isinstance(outcome, Done):
         sa = sas[step.sa]
-        which = ["src", sa.source, "dst", sa.destination, "proto", "esp", "spi", f"{sa.spi:#010x}", *mark(sa.mark)]
+        which = [
+            "src",
+            sa.source,
+            "dst",
+            sa.destination,
+            "proto",
+            sa.protocol,
+            "spi",
+            f"{sa.spi:#010x}",
+            *mark(sa.mark),
+        ]
         yield shlex.join(["ip", "xfrm", "state", "delete", *which])
     elif isinstance(step, UpdateSa):
         yield from (line.replace(_ADD, _UPDATE, 1) for line in state(step.sa, step.sa.reqid, outcome))
@@ -138,7 +148,7 @@ def _told(step: Step, outcome: Outcome) -> Iterator[str]:
 
 
 def _reserve(sa: Sa) -> list[str]:
-    words = ["ip", "xfrm", "state", "allocspi", "src", sa.source, "dst", sa.destination, "proto", "esp"]
+    words = ["ip", "xfrm", "state", "allocspi", "src", sa.source, "dst", sa.destination, "proto", sa.protocol]
     spi = f"{sa.spi:#010x}"
     return [*words, "mode", sa.mode, *mark(sa.mark), "reqid", str(sa.reqid), "min", spi, "max", spi]
 

@@ -69,8 +69,8 @@ def ip_xfrm(case: Case) -> str:
 
 def state(sa: Sa, reqid: int) -> list[str] | None:
     """The command that adds an SA, word by word; None if Linux does not have its algorithms."""
-    cipher, integrity = ENCRYPTION[sa.encr], INTEGRITY[sa.auth]
-    if cipher.names.linux is None:
+    cipher, integrity = ENCRYPTION[sa.encr], INTEGRITY.get(sa.auth)
+    if cipher.names.linux is None or integrity is None:
         return None
     command = ["ip", "xfrm", "state", "add", *_ends(sa), "spi", f"{sa.spi:#010x}"]
     command += ["reqid", str(reqid), "mode", sa.mode, *host_script.mark(sa.mark)]
@@ -79,7 +79,7 @@ def state(sa: Sa, reqid: int) -> list[str] | None:
     if cipher.aead:
         command += ["aead", cipher.names.linux, key, str(8 * cipher.icv_size)]
     else:
-        command += ["enc", cipher.names.linux, key]
+        command += ["enc", cipher.names.linux, key] if sa.protocol == "esp" else []
         command += ["auth-trunc", str(integrity.names.linux), _hexadecimal(sa.auth_key), str(8 * integrity.icv_size)]
     command += [*_encapsulation(sa), *_replay(sa), *_flags(sa)]
     if len(sa.selectors) == 1:
@@ -109,12 +109,13 @@ def notes(sa: Sa) -> Iterator[str]:
 
 def _sa(sa: Sa, number: int, outcome: Outcome) -> list[str]:
     """An SA with its comments, or why it is left out."""
-    about = comment(f"SA {sa.name} ({sa.direction}): {sa.encr} {sa.auth}")
+    what = f"{sa.encr} {sa.auth}" if sa.protocol == "esp" else f"AH, {sa.auth}"
+    about = comment(f"SA {sa.name} ({sa.direction}): {what}")
     if isinstance(outcome, Refused):
         return [*about, *comment(f"left out, it is not allowed: {outcome.reason}")]
     command = state(sa, number)
     if command is None:
-        return [*about, *comment(f"left out: Linux does not have {sa.encr}")]
+        return [*about, *comment(f"left out: Linux does not have {what}")]
     return [*about, *[line for note in notes(sa) for line in comment(note)], _folded(command)]
 
 
@@ -136,7 +137,7 @@ def _step(case: Case, place: int, step: Step, outcome: Outcome) -> Iterator[str]
 
 
 def _ends(sa: Sa) -> list[str]:
-    return ["src", str(ip_address(sa.source)), "dst", str(ip_address(sa.destination)), "proto", "esp"]
+    return ["src", str(ip_address(sa.source)), "dst", str(ip_address(sa.destination)), "proto", sa.protocol]
 
 
 def _hexadecimal(octets: bytes) -> str:
@@ -166,10 +167,13 @@ def _replay(sa: Sa) -> list[str]:
 
 
 def _flags(sa: Sa) -> list[str]:
-    """`af-unspec`: a tunnel carries both IP versions, unless a selector says otherwise."""
+    """`af-unspec`: a tunnel carries both IP versions, unless a selector says otherwise. `align4`: AH over IPv4 is padded
+    as RFC 4302 has it."""
     flags = []
     if sa.mode == "tunnel" and not sa.selectors:
         flags.append("af-unspec")
+    if sa.protocol == "ah" and _either(sa) == 4:
+        flags.append("align4")
     if sa.esn:
         flags.append("esn")
     if sa.mode == "tunnel" and sa.ecn == "compatibility":

@@ -88,6 +88,8 @@ def scapy(case: Case) -> str:
 
 def association(sa: Sa) -> str | None:
     """The expression that makes scapy's SA; None if scapy cannot do it."""
+    if sa.protocol != "esp":
+        return None
     crypt = CCM if "_CCM_" in sa.encr and "IIV" not in sa.encr else ENCRYPTION[sa.encr].names.scapy
     auth = INTEGRITY[sa.auth].names.scapy
     if crypt is None or auth is None or (crypt == "AES-GCM" and ENCRYPTION[sa.encr].icv_size != 16):

@@ -59,7 +59,7 @@ def esp_sa(sa: Sa) -> str | None:
         cipher, integrity = ENCRYPTION[sa.encr], INTEGRITY[sa.auth]
     except (ValueError, KeyError):
         return None
-    if cipher.names.wireshark is None:
+    if cipher.names.wireshark is None or sa.protocol != "esp":
         return None
     fields = [
         f"IPv{destination.version}",
@@ -84,7 +84,9 @@ def high_half(sa: Sa) -> int:
 def notes(sa: Sa) -> Iterator[str]:
     """What Wireshark cannot do for an SA."""
     cipher, integrity = ENCRYPTION.get(sa.encr), INTEGRITY.get(sa.auth)
-    if cipher is None or integrity is None:
+    if sa.protocol == "ah":
+        yield "Wireshark shows AH without its ICV verified; left out"
+    elif cipher is None or integrity is None:
         yield "there is no such algorithm; left out"
     elif cipher.names.wireshark is None:
         yield f"Wireshark cannot open {sa.encr}; left out"

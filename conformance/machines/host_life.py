@@ -124,10 +124,13 @@ class HostLife:
             h.enters("wire", packet, self._about)
             return
         number = self._numbers[sa.name] = self._numbers.get(sa.name, 0) + s.draw(st.sampled_from((1, 1, 1, 3)))
+        forged = s.draw(st.sampled_from((False, False, False, True)))
+        h.enters("wire", self._protected(sa, packet, number, forged=forged), self._about, **self._way("wire"))
+
+    def _protected(self, sa: Sa, packet: bytes, number: int, *, forged: bool) -> bytes:
+        s = self._h.s
         protected = s.peer(sa).protect(packet, number)
-        if s.draw(st.sampled_from((False, False, False, True))):
-            protected = s.forge(protected, sa)
-        h.enters("wire", protected, self._about, **self._way("wire"))
+        return s.forge(protected, sa) if forged else protected
 
     def _way(self, side: Side) -> dict[str, Any]:
         """Mostly the usual one; in the clear nobody enters from the wire by another."""

@@ -32,13 +32,14 @@ from espproof.adapters.case import (
     Step,
     UpdateSa,
 )
-from espproof.adapters.translate import entry
+from espproof.adapters.translate import any_entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
+from espproof.conformance.oracle.outbound_ah import AhJudge
 from espproof.conformance.oracle.own import as_chosen, is_own
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
@@ -48,18 +49,22 @@ from espproof.conformance.requirements.ids import (
     PASSED_NOT_COUNTED,
     counter_rule,
 )
-from espproof.reference import endpoint, ip, udp_encapsulation
+from espproof.reference import ah, ip, udp_encapsulation
+from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, sequence_low, take_trailer
 from espproof.reference.sequence import next_sequence
+from espproof.reference.xfrm import protocols
+from espproof.reference.xfrm.protocols import AhEntry
 
 
 class _Layer:
     """One outbound SA: takes off what it has put on a packet, of the reference and of the implementation alike."""
 
     def __init__(self, sa: Sa, caps: Capabilities) -> None:
-        self.judge = OutboundJudge(sa, msgspec.structs.replace(caps, forwards=False))
-        self._entry = entry(sa)
+        kind = AhJudge if sa.protocol == "ah" else OutboundJudge
+        self.judge = kind(sa, msgspec.structs.replace(caps, forwards=False))
+        self._entry = any_entry(sa)
         self._number = int(sa.sequence)
 
     def next(self) -> int:
@@ -77,20 +82,28 @@ class _Layer:
     def name(self) -> str:
         return self._entry.sa.name
 
+    @property
+    def _is_ah(self) -> bool:
+        return self._entry.sa.protocol == "ah"
+
     def has_made(self, packet: bytes) -> bool:
-        """Whether SPI and destination of a packet are those of this SA."""
+        """Whether SPI, destination and protocol of a packet are those of this SA."""
         try:
             outer = ip.parse(packet)
         except Malformed:
             return False
+        if self._is_ah != (outer.protocol == ah.PROTOCOL_AH):
+            return False
         front = 0 if self._entry.sa.udp is None else udp_encapsulation.HEADER_SIZE
+        front += ah.SPI.start if self._is_ah else 0
         spi = outer.payload[front : front + 4]
         return spi == self._entry.sa.spi.to_bytes(4, "big") and outer.destination == self._entry.sa.destination.packed
 
     def number_of(self, packet: bytes, near: int) -> int:
         """The whole number of a packet that this SA has made, from its low half: the one nearest to `near`."""
         try:
-            low = sequence_low(self._esp(ip.parse(packet)))
+            octets = self._esp(ip.parse(packet))
+            low = ah.sequence_low(octets) if self._is_ah else sequence_low(octets)
         except (Malformed, struct.error):
             return near
         return min(max(0, near + (low - near + 2**31) % 2**32 - 2**31), 2**64 - 1)
@@ -102,12 +115,18 @@ class _Layer:
         """What was protected; None if it cannot be opened."""
         try:
             outer = ip.parse(packet)
-            plaintext = self._entry.codec.open(self._esp(outer), number)
+            opened = self._opened(outer, number)
         except Malformed:
             return None
-        opened = take_trailer(plaintext) if isinstance(plaintext, bytes) else plaintext
-        inside = endpoint.taken_out(self._entry.sa, outer, opened) if isinstance(opened, Opened) else opened
+        inside = protocols.taken_out(self._entry.sa, outer, opened) if isinstance(opened, Opened) else opened
         return inside if isinstance(inside, bytes) else None
+
+    def _opened(self, outer: ip.Packet, number: int) -> Opened | DropReason:
+        if isinstance(self._entry, AhEntry):
+            opened = self._entry.codec.open(outer.header + outer.payload, number)
+            return opened if isinstance(opened, DropReason) else Opened(opened.payload, b"", opened.next_header)
+        plaintext = self._entry.codec.open(self._esp(outer), number)
+        return take_trailer(plaintext) if isinstance(plaintext, bytes) else plaintext
 
 
 def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities) -> Judgement:

@@ -10,12 +10,13 @@ nobody's to say: it is taken from them.
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Dropped, Lifetime, Octets, Outbound, Outcome, Sa, Sent, UdpEncapsulation
-from espproof.adapters.translate import entry
+from espproof.adapters.translate import entry, security_association
 from espproof.conformance.oracle.shown import by_right_packet, icv_rule, iv_rule
 from espproof.conformance.requirements.ids import (
     ALIGNMENT,
@@ -34,9 +35,10 @@ from espproof.conformance.requirements.ids import (
 )
 from espproof.reference import ip, transport, tunnel, udp_encapsulation
 from espproof.reference.algorithms import ENCRYPTION
-from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import HEADER_SIZE, NEXT_HEADER_DUMMY, sequence_low, spi_of, trailer
+from espproof.reference.sa import SecurityAssociation
 from espproof.reference.sequence import next_sequence
 
 WELL_FORMED = "RFC4303-3.1-packet-well-formed"
@@ -93,7 +95,7 @@ class OutboundJudge:
         self.shown: set[str] = set()
         self._sa = sa
         self._caps = caps
-        self._entry = entry(sa)
+        self._parameters: SecurityAssociation = security_association(sa)
         self._last = int(sa.sequence)
         self._ivs: list[bytes] = []
         self._tails: list[bytes] = []
@@ -102,6 +104,10 @@ class OutboundJudge:
         self._astray = False
         """Whether it has sent what it should not have, so that its numbers and limits are not those of the reference."""
         self._step = -1
+
+    @cached_property
+    def _entry(self) -> Entry:
+        return entry(self._sa)
 
     def judge(self, number: int, step: Outbound, got: Outcome, want: Outcome) -> Judged:
         """Everything wrong with what became of step `number`; `want` is what the reference did."""
@@ -124,13 +130,17 @@ class OutboundJudge:
                 yield None, "dropped a packet that can be protected"
             return
         self._last = expected
+        yield from self._packet(step, got.packet, expected)
+
+    def _packet(self, step: Outbound, octets: bytes, expected: int) -> Judged:
+        """Everything wrong with a packet that was sent, which should have that number."""
         self.shown |= {WELL_FORMED, PROTOCOL_50} if self._sa.udp is None else {WELL_FORMED, UDP_HEADER}
         try:
-            packet = _read(got.packet)
+            packet = _read(octets)
         except _Unreadable as error:
             yield error.args[0], f"what was sent cannot be read: {error.args[1]}"
             return
-        yield from self._outer(step, packet, got.packet)
+        yield from self._outer(step, packet, octets)
         yield from self._esp(step, packet, expected)
 
     def follow(self, got: Outcome) -> None:
@@ -260,7 +270,7 @@ class OutboundJudge:
                 yield UDP_ZERO, f"the UDP checksum is {datagram.checksum:#06x}, not zero"
 
     def _tunnel_header(self, step: Outbound, outer: ip.Packet) -> Judged:
-        sa, caps, version = self._entry.sa, self._caps, outer.version
+        sa, caps, version = self._parameters, self._caps, outer.version
         rule = ADDRESSES[sa.source.version]
         self.shown.add(rule)
         if (outer.source, outer.destination) != (sa.source.packed, sa.destination.packed):
@@ -283,7 +293,7 @@ class OutboundJudge:
         yield from self._not_copied(step.packet, outer)
 
     def _traffic_class(self, inner: int, outer: ip.Packet) -> Judged:
-        sa = self._entry.sa
+        sa = self._parameters
         rule = DSCP[outer.version] if sa.dscp == "copy" else DSCP_FIXED
         dscp = inner >> 2 if sa.dscp == "copy" else sa.dscp
         self.shown |= {rule, DSCP[outer.version]}

@@ -276,7 +276,9 @@ def _find(esp: bytes, sas: tuple[Sa, ...], place: _Place) -> _Key | None:
 
 
 def codec_of(sa: Sa) -> Codec | None:
-    """The reference's codec with an SA's keys; None if no standard allows such an SA."""
+    """The reference's codec with an SA's keys; None if no standard allows such an SA, and of AH."""
+    if sa.protocol != "esp":
+        return None
     try:
         return Codec(sa.spi, sa.encr, sa.auth, bytes(sa.encr_key), bytes(sa.salt), bytes(sa.auth_key), esn=sa.esn)
     except Misuse:

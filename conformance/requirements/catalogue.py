@@ -71,6 +71,7 @@ FAMILIES = (
     "xfrm-kept",
     "xfrm-own",
     "xfrm-burst",
+    "xfrm-ah",
     "offload",
 )
 """Of checks, requirements and seeded defects, in the order in which checks run."""
@@ -100,6 +101,7 @@ WAIVERS: Mapping[str, str] = MappingProxyType(
 _DOCUMENTS = (
     "RFC4303",
     "RFC4301",
+    "RFC4302",
     "RFC6040",
     "RFC3948",
     "RFC4106",

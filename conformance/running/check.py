@@ -495,7 +495,7 @@ class _Run:
         for sa, version in _used(case):
             self.noted.pairs |= _pair_names(options_of(sa, version))
         for sa in case.sas:
-            if sa.direction == "in":
+            if sa.direction == "in" and sa.protocol == "esp":
                 self.noted.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
 
 

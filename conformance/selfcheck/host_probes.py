@@ -30,6 +30,9 @@ from espproof.conformance.selfcheck.policy_probes import policy_probes
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
 from espproof.conformance.strategies import packets, upper_layers
+from espproof.conformance.strategies.values import octets
+from espproof.reference.ah import key_sizes
+from espproof.reference.algorithms import INTEGRITY
 
 _PORT = 0x1F90
 
@@ -47,6 +50,8 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("host if_ids", host.if_ids, _blocks(policy={"if_id": 7}))
     for other in ("ah", "comp"):
         yield Probe(f"host protocols {other}", other in host.protocols, _asking(template={"protocol": other}))
+    of_ah = host.ah or tuple(name for name in INTEGRITY if name != "NONE")[:1]
+    yield from (Probe(f"host ah {auth}", auth in host.ah, _ah(auth)) for auth in of_ah)
     yield Probe("host icmp_errors", host.icmp_errors, _asking(icmp_errors=True))
     yield Probe("host local", host.local, _blocks(side="local"))
     yield Probe("host counters", host.counters, _blocks(ReadCounters(requirement=ABOUT)))
@@ -94,6 +99,24 @@ def _asking(*, template: Mapping[str, Any] | None = None, **fields: Any) -> Call
         host = replace(tunnel.host, key_manager=False)
         adding = AddPolicy(policy=policy, requirement=ABOUT)
         return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, tunnel.sending))
+
+    return make
+
+
+def _ah(auth: str) -> Callable[[Rig], Case]:
+    """Two packets through an SA of AH, whose policy asks for it."""
+
+    def make(rig: Rig) -> Case:
+        tunnel = key_manager.tunnel(rig)
+        key, salt = (Octets(octets(tunnel.sa.spi, "ah", size)) for size in key_sizes(auth))
+        sa = replace(
+            tunnel.sa, protocol="ah", encr="ENCR_NULL", encr_key=Octets(), salt=salt, auth=auth, auth_key=key, udp=None
+        )
+        (asked,) = tunnel.policy.templates
+        policy = replace(tunnel.policy, templates=(replace(asked, protocol="ah"),))
+        host = replace(tunnel.host, key_manager=False)
+        adding = AddPolicy(policy=policy, requirement=ABOUT)
+        return Case(version=1, id=ABOUT, host=host, sas=(sa,), steps=(adding, tunnel.sending, tunnel.sending))
 
     return make
 

@@ -9,7 +9,8 @@ twice meets the replay check twice: one that was received meanwhile is discarded
 when the cipher is done is discarded; one that was protected leaves, as it was the SA's while that was there.
 
 Numbers are given in the order in which packets come, whatever the order in which ciphers finish. Where the cipher's queue
-is full a packet is discarded in front of it, before it has a number. Appendix A3 of RFC 4303 is not tried in flight.
+is full a packet is discarded in front of it, before it has a number. Appendix A3 of RFC 4303 is not tried in flight. The
+ICV of AH is computed at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from espproof.reference import ip
+from espproof.reference import ah, ip
 from espproof.reference.drops import DropReason
+from espproof.reference.endpoint import Entry
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import sequence_low, take_trailer
 from espproof.reference.replay import ReplayVerdict
@@ -181,7 +183,7 @@ class AsynchronousHost(Host):
     def _take_out(
         self, outer: ip.Packet, esp: bytes, mark: int, now: float, through: tuple[State, ...], *, encapsulated: bool
     ) -> Emerged:
-        if self._flights is None:
+        if self._flights is None or outer.protocol == ah.PROTOCOL_AH:
             return super()._take_out(outer, esp, mark, now, through, encapsulated=encapsulated)
         one = Arriving(self, outer, esp, encapsulated, mark, now, through)
         if self._dropped(walk(BEFORE, one)):
@@ -224,11 +226,14 @@ class AsynchronousHost(Host):
             return ()
         if self._dropped(walk(_NUMBERED, step)):
             return ()
+        if left[0].sa.protocol == "ah":
+            return self._protect(step.packet, left[1:], names, now)
         return self._take_off(lambda: self._protect(step.packet, left[1:], names, now))
 
 
 def _opening(one: Arriving) -> Opening:
     entry = one.state.entry
+    assert isinstance(entry, Entry)
     if len(one.esp) < entry.codec.smallest:
         return Opening(one, None, DropReason.MALFORMED)
     number: int | None = sequence_low(one.esp)

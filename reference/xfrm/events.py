@@ -48,12 +48,14 @@ class Wanted:
     mode: str
     mark: Mark
     if_id: int
+    protocol: str = "esp"
 
     def is_met_by(self, state: State) -> bool:
         sa = state.sa
         return (
             (self.source, self.destination) == (sa.source.packed, sa.destination.packed)
             and (self.reqid, self.mode, self.if_id) == (state.reqid, sa.mode, state.if_id)
+            and self.protocol == sa.protocol
             and state.mark.has(self.mark.value & self.mark.mask)
         )
 

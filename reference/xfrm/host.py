@@ -2,7 +2,7 @@
 
     wire    the network, from which anything can come          plain   what is to be protected        local   itself
 
-    enters from wire or plain ─┬─ for this host: ESP, in UDP or not ─► INPUT ─► what was inside, again
+    enters from wire or plain ─┬─ for this host: AH, ESP, in UDP or not ─► INPUT ─► what was inside, again
                                ├─ for this host: anything else ─► CHECK in ─► emerges at `local`
                                └─ for others ─► CHECK forward ─► TTL ─┐
     enters from local ──────────────────────────────────────────────┴─► OUTPUT ─► PROTECT … ─► emerges at wire or plain
@@ -14,13 +14,13 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from espproof.reference import esp, ip, udp_encapsulation
-from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP, Entry
+from espproof.reference import ah, ip, udp_encapsulation
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import spi_of
 from espproof.reference.reassembly import Reassembly
 from espproof.reference.udp_encapsulation import Kind
-from espproof.reference.xfrm import icmp, mtu, segmentation
+from espproof.reference.xfrm import icmp, mtu, protocols, segmentation
 from espproof.reference.xfrm.buffers import Layout, Memory
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.events import KeyManager, Wanted
@@ -106,7 +106,8 @@ class Host:
     ) -> None:
         """A packet of that flow is without the SA that a template asks for."""
         if self.key_manager is not None:
-            wanted = Wanted(source, destination, template.reqid, template.mode, policy.mark, policy.if_id)
+            which = template.reqid, template.mode, policy.mark, policy.if_id, template.protocol
+            wanted = Wanted(source, destination, *which)
             self.key_manager.ask(wanted, policy.name, flow, now)
 
     def add(self, state: State, now: float = 0) -> None:
@@ -133,10 +134,11 @@ class Host:
         if self.key_manager is not None:
             self.key_manager.pass_time(self.states, self.spd, now)
 
-    def iv(self, entry: Entry) -> bytes:
+    def iv(self, entry: protocols.AnyEntry) -> bytes:
         """An IV that no packet under that key has had."""
-        self._ivs[entry.sa.encr_key] += 1
-        return entry.iv_source(self._ivs[entry.sa.encr_key])
+        key = entry.sa.encr_key or entry.sa.auth_key
+        self._ivs[key] += 1
+        return entry.iv_source(self._ivs[key])
 
     # ------------------------------------------------------------------------------------------------------ packets
 
@@ -187,7 +189,7 @@ class Host:
             if whole is None:
                 return ()
             parsed, packet = ip.parse(whole), whole
-        if parsed.protocol == PROTOCOL_ESP:
+        if parsed.protocol in (PROTOCOL_ESP, ah.PROTOCOL_AH):
             return self._take_out(parsed, parsed.payload, mark, now, through, encapsulated=False)
         if parsed.protocol == PROTOCOL_UDP:
             kind, esp = self._encapsulated(parsed.payload)
@@ -328,6 +330,8 @@ def _has_sent(state: State, sent: ip.Packet) -> bool:
     sa, octets = state.sa, sent.payload
     if sa.direction != "out" or sa.destination.packed != sent.destination:
         return False
+    if sa.protocol == "ah":
+        return sent.protocol == ah.PROTOCOL_AH and len(octets) >= ah.SPI.stop and ah.spi_of(octets) == sa.spi
     if sa.udp is not None:
         ports = sa.udp.source_port.to_bytes(2, "big") + sa.udp.destination_port.to_bytes(2, "big")
         return sent.protocol == PROTOCOL_UDP and octets[:4] == ports
@@ -337,7 +341,7 @@ def _has_sent(state: State, sent: ip.Packet) -> bool:
 def _front(state: State) -> int:
     """Octets in front of what an SA protects, in tunnel mode behind a header that it adds."""
     udp = 0 if state.sa.udp is None else udp_encapsulation.HEADER_SIZE
-    return udp + esp.HEADER_SIZE + state.entry.codec.iv_size
+    return udp + protocols.front(state.entry)
 
 
 def _names(states: Iterable[State]) -> tuple[str, ...]:

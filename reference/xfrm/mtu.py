@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 
 from espproof.reference import ip, transport, udp_encapsulation
 from espproof.reference.drops import DropReason
-from espproof.reference.endpoint import Entry
 from espproof.reference.esp import HEADER_SIZE, TRAILER_SIZE
+from espproof.reference.xfrm.protocols import AhEntry, AnyEntry, front
 from espproof.reference.xfrm.states import State
 
 IPV6_LEAST = 1280
@@ -77,7 +77,7 @@ def room(packet: bytes, bundle: Sequence[State], mtu: int) -> int:
 
 
 def _front(packet: bytes, before: Sequence[State], state: State) -> int:
-    """Octets of the headers that stand in front of ESP once it is there."""
+    """Octets of the headers that stand in front of ESP or AH once it is there."""
     if state.sa.mode == "tunnel":
         return ip.IPV4_HEADER_SIZE if state.sa.source.version == 4 else ip.IPV6_HEADER_SIZE
     if any(one.sa.mode == "tunnel" for one in before):
@@ -86,12 +86,14 @@ def _front(packet: bytes, before: Sequence[State], state: State) -> int:
     return 0 if isinstance(parts, DropReason) else len(parts.front)
 
 
-def _inside(entry: Entry, mtu: int, front: int) -> int:
+def _inside(entry: AnyEntry, mtu: int, before: int) -> int:
+    if isinstance(entry, AhEntry):
+        return mtu - front(entry) - (before if entry.sa.mode == "tunnel" else 0)
     codec, sa = entry.codec, entry.sa
     udp = udp_encapsulation.HEADER_SIZE if sa.udp is not None else 0
-    left = mtu - front - udp - HEADER_SIZE - codec.iv_size - codec.icv_size
+    left = mtu - before - udp - HEADER_SIZE - codec.iv_size - codec.icv_size
     payload = left // codec.alignment * codec.alignment - TRAILER_SIZE
-    return payload + (front if sa.mode == "transport" else 0)
+    return payload + (before if sa.mode == "transport" else 0)
 
 
 def must_be_cut_inside(bundle: Iterable[State]) -> bool:

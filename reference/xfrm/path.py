@@ -1,6 +1,6 @@
 """The way of a packet through a stack: three tables of stages, walked in order, each with the counters that it can raise.
 
-    INPUT     an ESP packet for this host ─► what was inside       (again for each SA, the outermost first)
+    INPUT     a packet with ESP or AH for this host ─► what was inside       (again for each SA, the outermost first)
     CHECK     a packet on its way in or through ─► the policy for it is met by the SAs that it came through
     OUTPUT    a packet on its way out ─► the policy, the SAs that it asks for ─► PROTECT for each of them
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from espproof.reference import endpoint, ip
+from espproof.reference import ah, ip
 from espproof.reference.drops import DropReason
 from espproof.reference.errors import Malformed
 from espproof.reference.esp import Opened, sequence_low, spi_of
 from espproof.reference.replay import ReplayVerdict
 from espproof.reference.sequence import next_sequence, reconstruct
-from espproof.reference.xfrm import icmp
+from espproof.reference.xfrm import icmp, protocols
 from espproof.reference.xfrm.counters import INBOUND, OUTBOUND, SILENT, Counter
 from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of, turned_round
 from espproof.reference.xfrm.states import State
@@ -64,7 +64,8 @@ def walk(stages: tuple[Stage, ...], walked: Any) -> Fate:
 
 @dataclass(slots=True)
 class Arriving:
-    """An ESP packet on its way in. `through` are the SAs so far, the outermost first; `inside` is what comes out."""
+    """A packet with ESP or AH on its way in; `esp` is what it has behind its headers, whichever it is. `through` are the
+    SAs so far, the outermost first; `inside` is what comes out."""
 
     host: "Host"
     outer: ip.Packet
@@ -77,18 +78,34 @@ class Arriving:
     opened: Opened = field(init=False)
     inside: bytes = field(init=False)
 
+    @property
+    def is_ah(self) -> bool:
+        return self.outer.protocol == ah.PROTOCOL_AH
+
+    @property
+    def spi(self) -> int:
+        return ah.spi_of(self.esp) if self.is_ah else spi_of(self.esp)
+
+    @property
+    def low(self) -> int:
+        """The half of its number that is sent."""
+        return ah.sequence_low(self.esp) if self.is_ah else sequence_low(self.esp)
+
 
 def _has_room(one: Arriving) -> Fate:
     return Counter.IN_BUFFER_ERROR if len(one.through) == MOST_SAS else None
 
 
 def _has_header(one: Arriving) -> Fate:
+    if one.is_ah and len(one.esp) < ah.FIXED_SIZE:
+        return Counter.IN_HDR_ERROR
     return Counter.IN_HDR_ERROR if len(one.esp) < _SHORTEST_ESP else None
 
 
 def _finds_state(one: Arriving) -> Fate:
-    state = one.host.states.arrived(one.outer.destination, spi_of(one.esp), one.mark)
-    if state is None and one.host.states.is_reserved(one.outer.destination, spi_of(one.esp), one.now):
+    protocol = "ah" if one.is_ah else "esp"
+    state = one.host.states.arrived(one.outer.destination, one.spi, one.mark, protocol)
+    if state is None and one.host.states.is_reserved(one.outer.destination, one.spi, one.now, protocol):
         return Counter.ACQUIRE_ERROR
     if state is None:
         return Counter.IN_NO_STATES
@@ -102,9 +119,9 @@ def _is_encapsulated_as_agreed(one: Arriving) -> Fate:
 
 def _is_new(one: Arriving) -> Fate:
     replay = one.state.entry.state.replay
-    sequence: int | None = sequence_low(one.esp)
+    sequence: int | None = one.low
     if one.state.sa.esn:
-        sequence = reconstruct(sequence_low(one.esp), replay.highest, replay.size)
+        sequence = reconstruct(one.low, replay.highest, replay.size)
     new = sequence is None or replay.check(sequence) is ReplayVerdict.NEW
     return None if new else Counter.IN_STATE_SEQ_ERROR
 
@@ -115,7 +132,7 @@ def _may_be_used_in(one: Arriving) -> Fate:
 
 def _opens(one: Arriving) -> Fate:
     entry = one.state.entry
-    opened = endpoint.authenticate(entry, one.esp)
+    opened = protocols.authenticate(entry, one.outer, one.esp)
     if not isinstance(opened, Opened):
         entry.state.count_error(opened)
         return INBOUND[opened]
@@ -125,7 +142,7 @@ def _opens(one: Arriving) -> Fate:
 
 def _comes_out(one: Arriving) -> Fate:
     """Out of the tunnel, or back to the packet that it was; selectors are the affair of CHECK."""
-    inside = endpoint.taken_out(one.state.sa, one.outer, one.opened)
+    inside = protocols.taken_out(one.state.sa, one.outer, one.opened)
     if isinstance(inside, DropReason):
         return Quiet.DROPPED if inside in SILENT else INBOUND[inside]
     one.inside = inside
@@ -232,9 +249,9 @@ def _next_for(template: Template, through: tuple[State, ...], at: int) -> int | 
 
 
 def _is_what_was_asked(template: Template, state: State) -> bool:
-    if template.protocol != "esp":
-        return False
     sa = state.sa
+    if template.protocol != sa.protocol:
+        return False
     ends = sa.mode == "transport" or (template.source, template.destination) == (sa.source, sa.destination)
     return ends and sa.mode == template.mode and template.spi in (0, sa.spi) and template.reqid in (0, state.reqid)
 
@@ -273,7 +290,7 @@ def _finds_its_sas(one: Leaving) -> Fate:
         if state is not None:
             one.bundle.append(state)
         elif not template.optional:
-            other = template.protocol == "esp" and template.spi and one.host.states.taken(template.spi, destination)
+            other = template.spi and one.host.states.taken(template.spi, destination, template.protocol)
             if not other:
                 one.host.wants(template, one.policy, source, destination, one.flow, one.now)
             return Counter.OUT_POL_ERROR if other else Counter.OUT_NO_STATES
@@ -312,7 +329,7 @@ def _has_a_number(one: Protecting) -> Fate:
 def _is_protected(one: Protecting) -> Fate:
     entry, before = one.state.entry, one.packet
     try:
-        result = endpoint.encapsulate(entry, before, one.sequence, one.host.iv(entry))
+        result = protocols.protect(entry, before, one.sequence, one.host.iv(entry))
     except Malformed:
         result = DropReason.MALFORMED
     if isinstance(result, DropReason):

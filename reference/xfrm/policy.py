@@ -114,8 +114,8 @@ ANY_MARK = Mark()
 class Template:
     """The SA that is asked for. `source` and `destination` are a tunnel's ends; in transport mode the packet has them.
 
-    SPI 0 asks for any. `optional`: where there is no such SA the packet goes on without. There are no SAs of AH (RFC 4302)
-    and IPComp (RFC 3173) here: who asks for one gets none.
+    SPI 0 asks for any. `optional`: where there is no such SA the packet goes on without. There are no SAs of IPComp (RFC
+    3173) here: who asks for one gets none.
     """
 
     mode: Literal["transport", "tunnel"]

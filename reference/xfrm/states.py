@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from espproof.reference.endpoint import Entry
 from espproof.reference.errors import Misuse
 from espproof.reference.sa import SecurityAssociation
 from espproof.reference.xfrm.policy import ANY_MARK, Mark, Policy, Template
+from espproof.reference.xfrm.protocols import AnyEntry
 
 _Key = TypeVar("_Key")
 
@@ -23,9 +23,9 @@ LARVAL_SECONDS = 30
 
 @dataclass(slots=True, eq=False)
 class State:
-    """An SA in a host: parameters and state of ESP, and what ties it to policies."""
+    """An SA in a host: parameters and state of ESP or AH, and what ties it to policies."""
 
-    entry: Entry
+    entry: AnyEntry
     reqid: int = 0
     mark: Mark = ANY_MARK
     if_id: int = 0
@@ -44,7 +44,7 @@ class States:
         self._sending: dict[bytes, list[State]] = {}
         self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
         self._ports: Counter[int] = Counter()
-        self._reserved: dict[tuple[bytes, int], float] = {}
+        self._reserved: dict[bytes, float] = {}
 
     def __iter__(self) -> Iterator[State]:
         return iter(self._by_name.values())
@@ -54,11 +54,11 @@ class States:
         tell it apart."""
         sa = state.sa
         sa.validate()
-        if self.is_reserved(sa.destination.packed, sa.spi, now):
+        if self.is_reserved(sa.destination.packed, sa.spi, now, sa.protocol):
             raise Misuse(f"SPI {sa.spi:#010x} is reserved")
         if sa.name in self._by_name:
             raise Misuse(f"an SA named {sa.name} exists")
-        place = _place(sa.destination.packed, sa.spi)
+        place = _place(sa.destination.packed, sa.spi, sa.protocol)
         twins = (*self._arriving.get(place, ()), *self._sending.get(place, ()))
         if any(one.mark == state.mark for one in twins):
             raise Misuse(f"an SA with SPI {sa.spi:#010x}, the same destination and mark exists")
@@ -73,7 +73,7 @@ class States:
         state = self._by_name.pop(name, None)
         if state is None:
             raise Misuse(f"no SA named {name}")
-        place = _place(state.sa.destination.packed, state.sa.spi)
+        place = _place(state.sa.destination.packed, state.sa.spi, state.sa.protocol)
         if state.sa.direction == "in":
             _take_out(self._arriving, place, state)
         else:
@@ -89,21 +89,21 @@ class States:
 
     def reserve(self, sa: SecurityAssociation, now: float = 0) -> None:
         """Keep an SPI for an SA to come (RFC 2367 3.1.1). `Misuse` if it is taken."""
-        destination = sa.destination.packed
-        if self.taken(sa.spi, destination) or self.is_reserved(destination, sa.spi, now):
+        destination, protocol = sa.destination.packed, sa.protocol
+        if self.taken(sa.spi, destination, protocol) or self.is_reserved(destination, sa.spi, now, protocol):
             raise Misuse(f"SPI {sa.spi:#010x} is taken")
-        self._reserved[destination, sa.spi] = now + LARVAL_SECONDS
+        self._reserved[_place(destination, sa.spi, protocol)] = now + LARVAL_SECONDS
 
-    def is_reserved(self, destination: bytes, spi: int, now: float) -> bool:
+    def is_reserved(self, destination: bytes, spi: int, now: float, protocol: str = "esp") -> bool:
         """Whether an SPI is kept for an SA that is not there yet."""
-        return self._reserved.get((destination, spi), now) > now
+        return self._reserved.get(_place(destination, spi, protocol), now) > now
 
     def update(self, state: State, now: float = 0) -> State:
         """Make the SA for which its SPI is reserved; or give one that is there another lifetime, and change nothing else
         (RFC 2367 3.1.2). The SA. `Misuse` if there is none, or more is to be changed."""
         sa = state.sa
-        if self.is_reserved(sa.destination.packed, sa.spi, now):
-            del self._reserved[sa.destination.packed, sa.spi]
+        if self.is_reserved(sa.destination.packed, sa.spi, now, sa.protocol):
+            del self._reserved[_place(sa.destination.packed, sa.spi, sa.protocol)]
             self.add(state, now)
             return state
         old = self.named(sa.name)
@@ -123,9 +123,10 @@ class States:
         except KeyError:
             raise Misuse(f"no SA named {name}") from None
 
-    def arrived(self, destination: bytes, spi: int, mark: int = 0) -> State | None:
-        """Which SA an ESP packet is for: its destination (network order), its SPI, and the mark that it has here."""
-        states = self._arriving.get(_place(destination, spi), ())
+    def arrived(self, destination: bytes, spi: int, mark: int = 0, protocol: str = "esp") -> State | None:
+        """Which SA a packet is for: its destination (network order), its SPI, its protocol, and the mark that it has
+        here."""
+        states = self._arriving.get(_place(destination, spi, protocol), ())
         return next((one for one in states if one.mark.has(mark)), None)
 
     def asked_for(
@@ -142,15 +143,16 @@ class States:
         """Whether an inbound SA takes ESP in UDP at that port."""
         return self._ports[port] > 0
 
-    def taken(self, spi: int, destination: bytes) -> bool:
-        """Whether an SA with that SPI and destination exists, whatever else it is."""
-        place = _place(destination, spi)
+    def taken(self, spi: int, destination: bytes, protocol: str = "esp") -> bool:
+        """Whether an SA with that SPI, destination and protocol exists, whatever else it is."""
+        place = _place(destination, spi, protocol)
         return place in self._arriving or place in self._sending
 
 
-def _place(destination: bytes, spi: int) -> bytes:
+def _place(destination: bytes, spi: int, protocol: str) -> bytes:
     """One short object: each further one is a cache miss where there are many SAs."""
-    return destination + spi.to_bytes(4, "big")
+    place = destination + spi.to_bytes(4, "big")
+    return place if protocol == "esp" else place + protocol.encode()
 
 
 def _take_out(places: dict[_Key, list[State]], key: _Key, state: State) -> None:
@@ -174,7 +176,7 @@ def _same_ties(one: State, other: State) -> bool:
 
 
 def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> bool:
-    if template.protocol != "esp":
+    if template.protocol != state.sa.protocol:
         return False
     return (
         state.sa.direction == "out"
@@ -185,12 +187,16 @@ def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> boo
     )
 
 
-def linear_search(states: Iterable[State], destination: bytes, spi: int, mark: int = 0) -> State | None:
+def linear_search(
+    states: Iterable[State], destination: bytes, spi: int, mark: int = 0, protocol: str = "esp"
+) -> State | None:
     """`States.arrived` by the text: all SAs, in the order in which they were added, and the youngest that fits."""
     fitting = [
         one
         for one in states
-        if (one.sa.direction, one.sa.destination.packed, one.sa.spi) == ("in", destination, spi) and one.mark.has(mark)
+        if (one.sa.direction, one.sa.destination.packed, one.sa.spi) == ("in", destination, spi)
+        and one.sa.protocol == protocol
+        and one.mark.has(mark)
     ]
     return fitting[-1] if fitting else None
 

@@ -13,6 +13,8 @@ import socket
 from espproof.adapters.linux.netlink import crypto, netlink
 
 TEMPLATES = ("cryptd", "pcrypt")
+_OF_HASHES = ("cryptd",)
+"""Those that take algorithms of integrity alone, as AH has them."""
 
 
 class Later:
@@ -31,14 +33,18 @@ class Later:
         there = crypto.best(_ciphers(), cipher)
         if there is None:
             raise OSError(f"/proc/crypto has no {cipher}")
-        is_new = self._is_put_behind(there.driver, cipher)
+        is_new = not there.finishes_later and self._is_put_behind(
+            there, cipher
+        )  # else made of one that stands behind it
         self._settled.add(cipher)
         return is_new
 
-    def _is_put_behind(self, driver: str, cipher: str) -> bool:
-        if (message := crypto.behind(self._template, driver)) is None:
+    def _is_put_behind(self, there: crypto.Cipher, cipher: str) -> bool:
+        if there.is_hash and self._template not in _OF_HASHES:
             return False
-        name = f"{self._template}({driver})"
+        if (message := crypto.behind(self._template, there.driver, is_hash=there.is_hash)) is None:
+            return False
+        name = f"{self._template}({there.driver})"
         self._netlink.send(message)
         for answer in netlink.messages(self._netlink.recv(1 << 16)):
             if answer.errno == errno.EINVAL and "digest_null" in cipher:

@@ -2,7 +2,7 @@
 
 FOLDER = "/usr/lib/uml/modules"
 NEEDED = (
-    "af_packet", "tun", "veth", "xfrm_user", "esp4", "esp6",
+    "af_packet", "tun", "veth", "xfrm_user", "esp4", "esp6", "ah4", "ah6",
     "iptable_mangle", "ip6table_mangle", "xt_NFLOG", "xt_mark", "xt_policy", "xt_tcpudp", "nfnetlink_log",
     "authenc", "authencesn", "gcm", "ccm", "ctr", "cbc", "hmac", "cmac", "xcbc", "seqiv", "echainiv", "chacha20poly1305",
     "jitterentropy_rng", "drbg", "sha512_generic", "des_generic", "chacha_generic", "poly1305_generic", "ghash-generic",

@@ -42,6 +42,9 @@ _POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
 _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
+_FRAGMENT, _AH, _ESP_AND_AH = 44, 51, (50, 51)
+_LATE_PATIENCE = (0.01, 0.03)
+"""Seconds to wait, besides, for what comes out of AH: on a busy machine, where it came in pieces, that was needed."""
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
 _GLANCE_SECONDS = 0.003
@@ -223,7 +226,7 @@ class Stack(Gateway):
             return emerged, seen() if seen is not None else None
         listener = Listener(self._device(side, how.entry).name) if how.shared else None
         taken = self._put(side, packet, how)
-        emerged = self._await(before) if taken else []
+        emerged = self._await(before, late=_upper_protocol(packet) == _AH) if taken else []
         return emerged, listener.seen() if listener else None
 
     def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
@@ -387,10 +390,10 @@ class Stack(Gateway):
             raise Unasked("super-packets of this kind")
         return taken
 
-    def _await(self, before: bytes) -> list[Emerged]:
-        """What emerges; if nothing does and nothing is counted, after a moment."""
+    def _await(self, before: bytes, *, late: bool = False) -> list[Emerged]:
+        """What emerges; if nothing does and nothing is counted, after a moment, which is longer if it may come `late`."""
         emerged = self._emerged(before)
-        for seconds in self.wire.patience:
+        for seconds in (*self.wire.patience, *(_LATE_PATIENCE if late else ())):
             if emerged or self._counters() != before:
                 break
             select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
@@ -414,7 +417,11 @@ class Stack(Gateway):
         while (seen := self._logged()) is not None:
             if seen.group == firewall.ENCAPSULATED:
                 self._to_ports.append(seen.packet)
-            elif seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()):
+            elif (
+                seen.hook == firewall.HOOK_INPUT
+                and before in (None, self._counters())
+                and _upper_protocol(seen.packet) not in _ESP_AND_AH
+            ):
                 found.append(Emerged("local", seen.packet))
         found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
         for side, link in (("wire", self.wire), ("plain", self.plain)):
@@ -445,6 +452,19 @@ class Stack(Gateway):
 def protocol_of(packet: bytes) -> int:
     """What stands behind the IP header; `IndexError` for what is too short for one."""
     return packet[9] if packet[0] >> 4 == 4 else packet[6]
+
+
+def _upper_protocol(packet: bytes) -> int:
+    """What stands behind the headers, or is cut up behind them: for rules of IPv6 AH is a header like any extension, which
+    a fragment behind the first does not have (see `firewall.table`). -1 for what is no packet."""
+    with suppress(IndexError):
+        if packet[0] >> 4 == 4:
+            return packet[9]
+        protocol, at = packet[6], 40
+        while protocol in _EXTENSIONS:
+            protocol, at = packet[at], at + (8 if protocol == _FRAGMENT else 8 + 8 * packet[at + 1])
+        return protocol
+    return -1
 
 
 def _is_of_a_socket(side: str, how: How) -> bool:

@@ -51,7 +51,7 @@ def table(
 
     `ports` open UDP encapsulation. `entries` is how many the table had before, and `counters` the address of memory for
     a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded,
-    protected, or tells that a packet was too long goes out.
+    protected, or tells that a packet was too long goes out. Of what reaches it AH is logged too, and ESP over IPv6.
     """
     hooks = _hooks(plain_interface, ports)
     if of_host:
@@ -62,6 +62,10 @@ def table(
         seen = [_Rule(_log_target(ENCAPSULATED), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)]
         before, others = hooks[HOOK_INPUT][:2], hooks[HOOK_INPUT][2:]
         hooks[HOOK_INPUT] = [protected[0], *before, *seen, *others]
+        if (
+            version == 6
+        ):  # a rule for a protocol discards AH's fragments behind the first: AH is an extension header to it
+            hooks[HOOK_INPUT] = [rule for rule in hooks[HOOK_INPUT] if rule.protocol != _PROTOCOL_ESP]
     starts, ends, blob, count = [], [], b"", 0
     for rules in hooks.values():
         starts.append(len(blob))

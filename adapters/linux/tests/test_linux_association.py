@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from espproof.adapters.case import Octets, Sa, Selector, SequenceNumber, UdpEncapsulation
+from espproof.adapters.case import (
+    Octets,
+    Policy,
+    Sa,
+    Selector,
+    SequenceNumber,
+    Template,
+    TrafficSelector,
+    UdpEncapsulation,
+)
 from espproof.adapters.linux import association
 from espproof.adapters.linux.netlink import xfrm
 from espproof.adapters.linux.netlink.xfrm import Attribute
@@ -91,3 +100,30 @@ def test_ends_ports_and_policies_depend_on_the_direction() -> None:
         "192.0.2.17", "198.51.100.42", 4501, [],
     )  # fmt: skip
     assert (outbound["local"], len(outbound["policies"])) == ("198.51.100.42", 2)
+
+
+@pytest.mark.parametrize(("version", "aligned"), [(4, True), (6, False)])
+def test_an_sa_of_ah(version: int, aligned: bool) -> None:
+    """It has no cipher; over IPv4 its header is aligned to 4 octets."""
+    ends = {} if version == 4 else {"source": "2001:db8::1", "destination": "2001:db8::2"}
+    secrets = {"encr_key": Octets(), "salt": Octets(), "auth_key": Octets(bytes(32))}
+    sa = Sa(**_FIELDS | secrets | ends | {"protocol": "ah", "encr": "ENCR_NULL", "auth": "AUTH_HMAC_SHA2_256_128"})
+    told = association.describe(sa, 3, of_host=True)
+    (new,), (get,) = (xfrm.decode(bytes.fromhex(told[what])) for what in ("new", "get"))
+    assert isinstance(new.body, xfrm.SaInfo)
+    assert isinstance(get.body, xfrm.SaId)
+    assert (new.body.id.protocol, get.body.protocol) == (51, 51)
+    assert bool(new.body.flags & xfrm.SaFlag.ALIGN4) == aligned
+    assert Attribute.ALG_CRYPT not in new.attributes
+    assert new.attributes[Attribute.ALG_AUTH_TRUNC].name == told["cipher"] == "hmac(sha256)"
+    assert association.sa_identity(sa)[1:] == (0x1000, 51)
+
+
+def test_a_transport_template_has_the_family_of_the_tunnel_before_it() -> None:
+    ends: dict[str, Any] = {"source": "2001:db8::1", "destination": "2001:db8::2"}
+    templates = (Template(mode="transport"), Template(mode="tunnel", **ends), Template(mode="transport", protocol="ah"))
+    policy = Policy(name="p", direction="out", selector=TrafficSelector(version=4), templates=templates)
+    (told,) = xfrm.decode(bytes.fromhex(association.describe_policy(policy, replace=False)["new"]))
+    described = told.attributes[Attribute.TMPL]
+    assert [one.family for one in described] == [xfrm.AF_INET, xfrm.AF_INET6, xfrm.AF_INET6]
+    assert [one.id.protocol for one in described] == [50, 50, 51]

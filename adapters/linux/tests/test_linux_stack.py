@@ -51,7 +51,7 @@ def adapter() -> Iterator[LinuxAdapter]:
         "xfrm-gso.tcp-in-the-clear", "xfrm-way.in-pieces-out", "xfrm-way.in-pieces-in", "xfrm-way.clones",
         "xfrm-way.fragments-out", "xfrm-way.by-every-way", "xfrm-way.of-its-own", "xfrm-way.marked",
         "xfrm-own.sent-again", "xfrm-own.of-a-neighbour",
-        "xfrm-burst.together-in", "xfrm-burst.ike-among-esp",
+        "xfrm-burst.together-in", "xfrm-burst.ike-among-esp", "xfrm-ah.protected", "xfrm-ah.in-pieces",
     ],
 )  # fmt: skip
 def test_the_kernel_passes(adapter: LinuxAdapter, name: str) -> None:

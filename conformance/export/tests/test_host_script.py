@@ -86,9 +86,12 @@ _POLICIES = (
 )  # fmt: skip
 _CHANGED = replace(_OUT, lifetime=Lifetime(hard_packets=9, hard_seconds=1000, soft_use_seconds=100))
 _COMING = replace(_BACK, name="coming", spi=0x2001)
+_HEADER = replace(
+    _OUT, name="header", spi=0x1001, mode="transport", protocol="ah", encr="ENCR_NULL", encr_key=Octets(), reqid=9
+)
 _GONE = Policy(name="gone", direction="out", selector=TrafficSelector(version=4, protocol=6))
 CASE = Case(
-    version=1, id="host/script", host=_HOST, sas=(_OUT,),
+    version=1, id="host/script", host=_HOST, sas=(_OUT, _HEADER),
     steps=(
         AddSa(sa=_BACK), *(AddPolicy(policy=one) for one in _POLICIES), AddPolicy(policy=_GONE),
         AddPolicy(policy=_GONE, replace=True), DeletePolicy(policy="gone"), UpdateSa(sa=_CHANGED), ReserveSpi(sa=_COMING),
@@ -144,7 +147,7 @@ def test_the_real_ip_and_our_messages_make_the_same_host(tmp_path: Path) -> None
     assert status == 0, console
     by_script, by_us = _between(console, "script"), _between(console, "ours")
     assert by_script == by_us
-    assert sum(line.startswith("src ") for line in by_us) == 3 + len(_POLICIES)
+    assert sum(line.startswith("src ") for line in by_us) == 4 + len(_POLICIES)
 
 
 def _between(console: str, name: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Ciphers by name: what /proc/crypto says, and the question for another."""
 
+import struct
+
 from espproof.adapters.linux.netlink import crypto, netlink
 
 PROC = """name         : rfc4106(gcm(aes))
@@ -21,8 +23,14 @@ type         : shash
 
 
 def test_the_best_of_a_name_is_taken() -> None:
-    assert crypto.best(PROC, "rfc4106(gcm(aes))") == ("rfc4106(gcm(aes))", "cryptd(rfc4106-gcm-aes-lib)", 150, True)
-    assert crypto.best(PROC, "sha256") == ("sha256", "sha256-lib", 300, False)
+    assert crypto.best(PROC, "rfc4106(gcm(aes))") == (
+        "rfc4106(gcm(aes))",
+        "cryptd(rfc4106-gcm-aes-lib)",
+        150,
+        True,
+        False,
+    )
+    assert crypto.best(PROC, "sha256") == ("sha256", "sha256-lib", 300, False, True)
     assert crypto.best(PROC, "md5") is None
 
 
@@ -33,6 +41,14 @@ def test_the_question() -> None:
     (message,) = netlink.messages(question)
     assert (message.type, message.sequence, len(message.payload)) == (0x10, 7, 208)
     assert message.payload[64:128].rstrip(b"\0") == b"cryptd(authenc(hmac(md5),cbc(aes)))"
+
+
+def test_a_hash_is_asked_for_as_one() -> None:
+    """By the type that cryptd makes hashes of."""
+    question = crypto.behind("cryptd", "hmac(sha256-generic)", is_hash=True)
+    assert question is not None
+    (message,) = netlink.messages(question)
+    assert struct.unpack_from("=II", message.payload, 192) == (0xE, 0xE)
 
 
 def test_names_without_room() -> None:
