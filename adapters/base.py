@@ -175,6 +175,10 @@ class Adapter(ABC):
     def flush_policies(self) -> Done | Unsupported:
         return Unsupported(what="flush")
 
+    def await_held(self) -> Emerged | Unsupported:
+        """Wait until what was held and lacks no SA any more has left: all that emerges of it, in order."""
+        return Unsupported(what="holds")
+
     def execute(self, case: Case) -> Transcript:
         """Reset, add the SAs, take the steps. Stops at nothing but an `AdapterFailure`."""
         return self.step_by_step(case)

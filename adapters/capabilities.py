@@ -76,6 +76,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What can be said of the buffer of a packet that enters at wire or plain."""
     bursts: bool = False
     """Packets can enter together, before anything is waited for."""
+    holds: Annotated[int, msgspec.Meta(ge=0, le=2**16)] = 0
+    """So many packets that lack an SA each policy can hold until it is there, exactly; 0: none are held."""
     asynchronous: bool = False
     """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
@@ -283,6 +285,7 @@ def everything() -> Capabilities:
             ways=dict.fromkeys(("wire", "plain", "local"), WAYS),
             layouts=("pieces", "room", "shared"),
             bursts=True,
+            holds=8,
             asynchronous=True,
         ),
     )

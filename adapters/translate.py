@@ -96,7 +96,9 @@ def host_of(one: Host, modules: Any = TRUE) -> Any:
     """`reference.xfrm.asynchrony.AsynchronousHost`. `ValueError` for an address that is none."""
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
     links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
-    return modules.xfrm.asynchrony.AsynchronousHost(addresses, wire, one.blocked, links, key_manager=one.key_manager)
+    return modules.xfrm.asynchrony.AsynchronousHost(
+        addresses, wire, one.blocked, links, key_manager=one.key_manager, holds=one.holds
+    )
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

@@ -77,7 +77,8 @@ class Host(Data, frozen=True, kw_only=True):
     events `read_events` reads.
 
     `mtus` say how long packets may be; `fragments` where IPv4 packets are cut up that are too long and may be: the ESP
-    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1).
+    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1). Of packets that lack an SA each policy holds
+    `holds` (RFC 4301 5.1), and others are discarded.
     """
 
     addresses: tuple[Address, ...]
@@ -86,6 +87,7 @@ class Host(Data, frozen=True, kw_only=True):
     key_manager: bool = False
     mtus: Mtus = Mtus()
     fragments: Literal["outside", "inside"] = "outside"
+    holds: Count = 0
 
 
 class PortRange(Data, frozen=True, kw_only=True):

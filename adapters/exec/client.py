@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
     Audit,
+    AwaitHeld,
     Burst,
     Case,
     Counters,
@@ -181,6 +182,10 @@ class ExecAdapter(Adapter):
 
     def flush_policies(self) -> Done | Unsupported:
         outcome: Done | Unsupported = self._do(FlushPolicies())
+        return outcome
+
+    def await_held(self) -> Emerged | Unsupported:
+        outcome: Emerged | Unsupported = self._do(AwaitHeld())
         return outcome
 
     def execute(self, case: Case) -> Transcript:

@@ -32,5 +32,5 @@ def test_the_harness_in_c_knows_every_kind() -> None:
     source = (Path(next(iter(exec_package.__path__))) / "harness_c" / "espproof_harness.c").read_text(encoding="utf-8")
     assert [operation(kind) for kind in STEPS if f'"{operation(kind)}"' not in source] == [
         "read_audit", "add_policy", "delete_policy", "enter", "enter_burst", "read_counters", "read_events",
-        "update_sa", "reserve_spi", "flush_sas", "flush_policies",
+        "update_sa", "reserve_spi", "flush_sas", "flush_policies", "await_held",
     ]  # fmt: skip

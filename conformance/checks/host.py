@@ -13,6 +13,7 @@ from typing import Any, Literal
 from espproof.adapters.capabilities import HostCapabilities
 from espproof.adapters.case import (
     AddPolicy,
+    AwaitHeld,
     DeletePolicy,
     Enter,
     EnterBurst,
@@ -47,8 +48,15 @@ REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
 class HostScenario:
     """A host in the making, around a `Scenario` that it writes into."""
 
-    def __init__(self, s: Scenario, *, blocked: Sequence[HostDirection] = (), events: Sequence[EventKind] = ()) -> None:
-        """With `events`, a key manager is told these."""
+    def __init__(
+        self,
+        s: Scenario,
+        *,
+        blocked: Sequence[HostDirection] = (),
+        events: Sequence[EventKind] = (),
+        holds: bool = False,
+    ) -> None:
+        """With `events`, a key manager is told these; if it `holds`, packets wait for the SA that they lack."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
@@ -62,7 +70,9 @@ class HostScenario:
             wire=(*(far for _, far in pairs), *far_hosts),
             blocked=tuple(blocked),
             key_manager=bool(events),
+            holds=self.caps.holds if holds else 0,
         )
+        s.need("holds", self.caps.holds or not holds)
         for kind in events:
             s.need(f"events {kind}", kind in self.caps.events)
 
@@ -209,6 +219,10 @@ class HostScenario:
         """Read the counters, where they can be."""
         if self.caps.counters:
             self.s.step(ReadCounters(requirement=about))
+
+    def held(self, about: str, **fields: Any) -> None:
+        """Wait for what was held and lacks nothing any more."""
+        self.s.step(AwaitHeld(requirement=about, **fields))
 
     # --------------------------------------------------------------------------------------------------- key manager
 

@@ -15,6 +15,7 @@ from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
+    AwaitHeld,
     Case,
     Counters,
     Done,
@@ -36,6 +37,7 @@ from espproof.adapters.translate import entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
+from espproof.conformance.oracle.held import judge_held
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
@@ -96,6 +98,10 @@ class _Layer:
 
     def _esp(self, outer: ip.Packet) -> bytes:
         return outer.payload if self._entry.sa.udp is None else udp_encapsulation.open_datagram(outer.payload).payload
+
+    def opened(self, packet: bytes) -> bytes | None:
+        """`inside` of a packet that was sent behind those which have been judged."""
+        return self.inside(packet, self.number_of(packet, self._number + 1))
 
     def inside(self, packet: bytes, number: int) -> bytes | None:
         """What was protected; None if it cannot be opened."""
@@ -180,6 +186,8 @@ def _step(
         yield from _seen(step, got.seen, want.seen)
     elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
         yield from burst(number, step, got.packets, want.packets, layers)
+    elif isinstance(step, AwaitHeld) and isinstance(want, Emerged) and isinstance(got, Emerged):
+        yield from judge_held(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):

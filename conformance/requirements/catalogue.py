@@ -63,6 +63,7 @@ FAMILIES = (
     "xfrm-path",
     "xfrm-gso",
     "xfrm-life",
+    "xfrm-held",
     "xfrm-mtu",
     "xfrm-icmp",
     "xfrm-way",

@@ -106,6 +106,7 @@ def drawn(seed: int) -> Capabilities:
         icmp_errors=rng.random() < 0.5,
         bursts=rng.random() < 0.5,
         asynchronous=rng.random() < 0.5,
+        holds=rng.choice((0, 1, 3)),
     )
     windows = rng.choice(
         (

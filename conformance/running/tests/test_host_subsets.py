@@ -11,6 +11,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Case,
     DeleteSa,
     Emerged,
@@ -60,6 +61,8 @@ def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
         yield "key_manager"
     if host.mtus != Mtus() and not (can.mtus and host.fragments in can.fragments):
         yield "mtus"
+    if host.holds not in (0, can.holds):
+        yield "holds"
 
 
 def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[str]:
@@ -74,6 +77,7 @@ def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[s
         FlushSas: can.flush,
         FlushPolicies: can.flush,
         EnterBurst: can.bursts,
+        AwaitHeld: can.holds,
     }
     if not wanted.get(type(step), True):
         yield type(step).__name__
