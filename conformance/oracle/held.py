@@ -39,14 +39,15 @@ def _by_way(
     for side, *names in ways:
         path = [layers[name] for name in names]
         mine = [one for one in packets if one.side == side and _has_gone(one, path)]
-        yield (side, *names), [_inside(one.packet, path) for one in mine]
+        yield (side, *names), [opened(one.packet, path) for one in mine]
 
 
 def _has_gone(one: EmergedPacket, path: Sequence["_Layer"]) -> bool:
     return not path or path[-1].has_made(one.packet)
 
 
-def _inside(packet: bytes, path: Sequence["_Layer"]) -> bytes | None:
+def opened(packet: bytes, path: Sequence["_Layer"]) -> bytes | None:
+    """What these SAs have around them, the innermost first; None if it cannot be opened."""
     inside: bytes | None = packet
     for layer in reversed(path):
         inside = layer.opened(inside) if inside is not None else None

@@ -25,6 +25,7 @@ from espproof.adapters.case import (
     EnterBurst,
     Events,
     Host,
+    Mtus,
     Octets,
     Outbound,
     Outcome,
@@ -37,13 +38,14 @@ from espproof.adapters.translate import entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
-from espproof.conformance.oracle.held import judge_held
+from espproof.conformance.oracle.held import judge_held, opened
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
     DROPPED_COUNTED_ONCE,
+    ERROR_SOURCE,
     FRAGMENTS_READ_ONLY,
     IN_THE_CLEAR,
     PASSED_NOT_COUNTED,
@@ -145,6 +147,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
+        if isinstance(right, Emerged) and case.host is not None and case.host.mtus != Mtus() and not told:
+            tried |= set(_sources(right.packets, case.host, layers))
         if isinstance(step, Enter) and isinstance(outcome, Emerged) and outcome.seen is not None:
             tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
@@ -156,6 +160,15 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         tried |= judged.shown
     findings += [Finding(rule, number, message) for rule, number, message in ivs_of_several(senders)]
     return Judgement(tuple(findings), frozenset(tried))
+
+
+def _sources(packets: Sequence[EmergedPacket], host: Host, layers: dict[str, _Layer]) -> Iterator[str]:
+    """The requirements of the source of messages among these packets."""
+    for one in packets:
+        path = [layers[name] for name in one.through if name in layers]
+        inside = opened(one.packet, path) if one.side != "local" else None
+        if inside is not None and too_long.is_message(inside, host):
+            yield ERROR_SOURCE[inside[0] >> 4]
 
 
 def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bool:

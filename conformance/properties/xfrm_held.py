@@ -83,7 +83,7 @@ def _few(s: Scenario) -> int:
     PROCESSED,
     PASSED_NOT_COUNTED,
     IN_THE_CLEAR,
-    weight=2.0,
+    weight=0.5,
     proved_by=(
         "xfrm-held-newest-first",
         "xfrm-held-last-alone",
@@ -107,7 +107,7 @@ def until_the_sa_comes(s: Scenario) -> None:
     h.counters(PASSED_NOT_COUNTED)
 
 
-@check(PROCESSED, proved_by=("xfrm-held-by-all-together",))
+@check(PROCESSED, weight=0.3, proved_by=("xfrm-held-by-all-together",))
 def for_their_own_sa(s: Scenario) -> None:
     """The SA of another policy lets nothing go but what that holds."""
     h = _host(s)
@@ -120,7 +120,7 @@ def for_their_own_sa(s: Scenario) -> None:
         queue.serve()
 
 
-@check(PROCESSED, proved_by=("xfrm-held-for-one-sa",))
+@check(PROCESSED, weight=0.3, proved_by=("xfrm-held-for-one-sa",))
 def for_all_of_a_bundle(s: Scenario) -> None:
     """A packet that needs two SAs waits for the second too, whichever comes first."""
     h = _host(s)
@@ -136,7 +136,7 @@ def for_all_of_a_bundle(s: Scenario) -> None:
         h.held(PROCESSED)
 
 
-@check(PROCESSED, weight=0.3, proved_by=("xfrm-held-one-too-few", "xfrm-held-one-too-many"))
+@check(PROCESSED, weight=0.1, proved_by=("xfrm-held-one-too-few", "xfrm-held-one-too-many"))
 def as_many_as_declared(s: Scenario) -> None:
     """A policy holds as many as it says, the first ones; another's packets take no room."""
     h = _host(s)
@@ -146,7 +146,7 @@ def as_many_as_declared(s: Scenario) -> None:
     queue.fill()
 
 
-@check(OUT_NO_STATES, weight=0.3, proved_by=("xfrm-held-without-room-uncounted",))
+@check(OUT_NO_STATES, weight=0.1, proved_by=("xfrm-held-without-room-uncounted",))
 def without_room(s: Scenario) -> None:
     """A packet for which there is no room is discarded and counted."""
     h = _host(s)
@@ -155,7 +155,7 @@ def without_room(s: Scenario) -> None:
     h.counters(OUT_NO_STATES)
 
 
-@check(ASKED, proved_by=("xfrm-held-asks-each-time",))
+@check(ASKED, weight=0.3, proved_by=("xfrm-held-asks-each-time",))
 def asked_once(s: Scenario) -> None:
     """Packets that wait make one request for their SA."""
     h = _host(s, events=("acquire",))
@@ -169,7 +169,7 @@ def asked_once(s: Scenario) -> None:
     h.events(ASKED)
 
 
-@check(PROCESSED, proved_by=("xfrm-held-flushed",))
+@check(PROCESSED, weight=0.3, proved_by=("xfrm-held-flushed",))
 def behind_a_flush(s: Scenario) -> None:
     """A flush of all SAs leaves what waits; the SA comes later."""
     h = _host(s)
@@ -179,7 +179,7 @@ def behind_a_flush(s: Scenario) -> None:
     queue.serve()
 
 
-@check(PROCESSED, weight=0.5, proved_by=("xfrm-held-for-a-moment",))
+@check(PROCESSED, weight=0.2, proved_by=("xfrm-held-for-a-moment",))
 def while_the_request_stands(s: Scenario) -> None:
     """Packets wait as long as somebody may answer: 25 seconds, of the 30 after which a request ends."""
     h = _host(s)
@@ -193,7 +193,7 @@ def while_the_request_stands(s: Scenario) -> None:
 # ------------------------------------------------------------------------------------------- policies that change
 
 
-@check(DISCARD, proved_by=("xfrm-held-by-the-old-policy",))
+@check(DISCARD, weight=0.3, proved_by=("xfrm-held-by-the-old-policy",))
 def policy_deleted(s: Scenario) -> None:
     """With its policy goes what it holds, where the next policy blocks it; the SA that comes then has nothing to send."""
     h = _host(s)
@@ -209,7 +209,7 @@ def policy_deleted(s: Scenario) -> None:
     DISCARD,
     BYPASS,
     PROCESSED,
-    weight=2.0,
+    weight=0.4,
     proved_by=("xfrm-held-by-the-old-policy", "xfrm-held-gone-with-the-old-policy"),
 )
 def policy_replaced(s: Scenario) -> None:
@@ -228,7 +228,7 @@ def policy_replaced(s: Scenario) -> None:
         h.held(about)
 
 
-@check(DISCARD, BYPASS, proved_by=("xfrm-held-by-the-old-policy",))
+@check(DISCARD, BYPASS, weight=0.3, proved_by=("xfrm-held-by-the-old-policy",))
 def policy_in_front(s: Scenario) -> None:
     """A policy that comes in front of the one that holds packets decides about them."""
     h = _host(s)
@@ -241,7 +241,7 @@ def policy_in_front(s: Scenario) -> None:
     queue.serve()
 
 
-@check(OUT_POL_BLOCK, weight=0.5, proved_by=("xfrm-held-blocked-uncounted",))
+@check(OUT_POL_BLOCK, weight=0.2, proved_by=("xfrm-held-blocked-uncounted",))
 def blocked_afterwards(s: Scenario) -> None:
     """Packets that were held and that a new policy blocks are counted, each of them."""
     h = _host(s)
@@ -252,7 +252,7 @@ def blocked_afterwards(s: Scenario) -> None:
     h.counters(OUT_POL_BLOCK)
 
 
-@check(IN_THE_CLEAR, weight=0.5, proved_by=("xfrm-held-with-the-mark-of-the-policy",))
+@check(IN_THE_CLEAR, weight=0.2, proved_by=("xfrm-held-with-the-mark-of-the-policy",))
 def with_their_own_mark(s: Scenario) -> None:
     """What was held keeps its mark: a policy for others, in front of its own, is not for it."""
     h = _host(s)

@@ -107,6 +107,8 @@ _DOCUMENTS = (
     "RFC8750",
     "RFC4868",
     "RFC2367",
+    "RFC1812",
+    "RFC4443",
     "LINUX.xfrm_proc",
     "LINUX.xfrm_sysctl",
     "LINUX.ip_xfrm",
