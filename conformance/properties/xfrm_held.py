@@ -37,7 +37,7 @@ class _Queue:
         self._side: Side = "local" if mode == "transport" else "plain"
         self.sa = h.sa("out", add=False, mode=mode)
         self.version = h.version_in(self.sa)
-        self._selector = h.selector(self.packet(), protocol=protocol)
+        self._selector = h.selector(self.packet(), protocol=None if mode == "transport" else protocol)
         self._policy = self._add(h.template(self.sa), **fields)
 
     def packet(self, size: int = 20) -> bytes:
