@@ -41,6 +41,7 @@ from espproof.conformance.oracle.events import judge_events
 from espproof.conformance.oracle.held import judge_held, opened
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
+from espproof.conformance.oracle.limits import Limits, other_counts
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
@@ -133,13 +134,15 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if sa.direction == "out" and isinstance(right, Done)
     }
     everyone = list(layers.values())
+    limits = Limits(case)
     kinds = caps.host.events if caps.host is not None else ()
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
         if _makes_a_sender(step, right, layers):
             assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers, case.host, kinds))
+        open_ = limits.reaching(right.packets) if isinstance(right, Emerged) else []
+        told = list(_step(number, step, outcome, right, layers, case.host, kinds, open_))
         if step.behaviour:
             continue
         if step.requirement:
@@ -185,6 +188,7 @@ def _step(
     layers: dict[str, _Layer],
     host: Host | None,
     kinds: Collection[str],
+    open_: Sequence[EmergedPacket],
 ) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         assert host is not None
@@ -198,7 +202,7 @@ def _step(
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
         yield from _seen(step, got.seen, want.seen)
     elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from burst(number, step, got.packets, want.packets, layers)
+        yield from burst(number, step, got.packets, want.packets, layers, open_)
     elif isinstance(step, AwaitHeld) and isinstance(want, Emerged) and isinstance(got, Emerged):
         yield from judge_held(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
@@ -307,6 +311,8 @@ def _protected(
 
 def _counters(got: dict[str, int], want: dict[str, int]) -> Iterator[tuple[str | None, str]]:
     """What is counted though nothing was dropped, or more often than it was, is a finding of its own."""
+    if got in other_counts(want):
+        return
     more = sum(got.values()) - sum(want.values())
     if more > 0:
         told = ", ".join(f"{name} {count}" for name, count in sorted(got.items()))

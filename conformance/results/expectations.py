@@ -53,8 +53,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`extends` is a file in the same folder, of which all holds but `without`; the entries hold besides. `without` names some
-    by id, or by id and, behind a blank, a check as it stands in their `checks`."""
+    """`extends` is a file in the same folder, of which all holds but `without`; the entries hold besides. `without` names
+    some by id, or by id and, behind a blank, a check as it stands in their `checks`."""
 
     extends: str = ""
     without: tuple[str, ...] = ()
