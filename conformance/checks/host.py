@@ -43,6 +43,8 @@ from espproof.reference.xfrm.policy import flow_of
 EventKind = Literal["acquire", "soft", "hard"]
 REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
 """A choice that is left open."""
+LONGER_THAN_LARVAL = 40
+"""Seconds, in which a request or a reservation ends; 30 is usual."""
 
 
 class HostScenario:
