@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Policy, Side, Template
-from espproof.conformance.checks.host import HostScenario
+from espproof.conformance.checks.host import LONGER_THAN_LARVAL, HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import IN_THE_CLEAR, PASSED_NOT_COUNTED, counter_rule
@@ -266,3 +266,33 @@ def with_their_own_mark(s: Scenario) -> None:
 def _marked(h: HostScenario, value: int, mask: int) -> dict[str, Any]:
     h.s.need("marks", h.caps.marks)
     return {"mark": h.mark(value, mask)}
+
+
+# ------------------------------------------------------------------------------------------------ what is left open
+
+
+@check(PROCESSED, weight=0.1, records=True)
+def behind_another(s: Scenario) -> None:
+    """Whether a packet leaves, whose SA is there, while one in front of it waits in the same policy for another SA."""
+    h = _host(s)
+    first = h.sa("out", add=False, mode="transport")
+    second = s.changed(first, name="second", destination=s.other_gateways(first)[1])
+    packets = [h.of_ours(sa) for sa in (first, second)]
+    whole = h.selector(packets[0], source=None, destination=None)
+    h.policy("out", packets[0], h.template(first), about=PROCESSED, selector=whole)
+    for packet in packets:
+        h.enters("local", packet, PROCESSED)
+    s.add(second, PROCESSED)
+    h.held(PROCESSED, behaviour="whether what is held leaves while something in front of it waits")
+
+
+@check(PROCESSED, weight=0.1, records=True)
+def longer_than_the_request(s: Scenario) -> None:
+    """Whether packets wait for their SA when the request for it has run out."""
+    h = _host(s)
+    s.need("lifetime seconds", "seconds" in s.caps.lifetimes)
+    queue = _Queue(h, PROCESSED)
+    queue.fill()
+    s.wait(LONGER_THAN_LARVAL, PROCESSED)
+    s.add(queue.sa, PROCESSED)
+    h.held(PROCESSED, behaviour="whether packets wait longer than the request for their SA stands")
