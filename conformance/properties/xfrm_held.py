@@ -18,6 +18,8 @@ from espproof.conformance.requirements.ids import IN_THE_CLEAR, PASSED_NOT_COUNT
 PROCESSED, ASKED = "RFC4301-5.1-first-packet-processed", "RFC4301-5.1-key-manager-asked"
 BYPASS, DISCARD = "RFC4301-4.4.1-bypass", "RFC4301-4.4.1-discard"
 OUT_NO_STATES, OUT_POL_BLOCK = counter_rule("XfrmOutNoStates"), counter_rule("XfrmOutPolBlock")
+_CROWD = 1000
+"""More packets than that take too long."""
 
 
 class _Queue:
@@ -73,6 +75,12 @@ def _host(s: Scenario, **fields: Any) -> HostScenario:
     h = HostScenario(s, holds=True, **fields)
     s.need("delete_sa", s.caps.delete_sa)
     return h
+
+
+def _crowd(h: HostScenario, more: int) -> int:
+    """As many packets as a policy holds, and some more."""
+    h.s.need(f"room for no more than {_CROWD} packets", h.caps.holds <= _CROWD)
+    return h.caps.holds + more
 
 
 def _few(s: Scenario) -> int:
@@ -141,7 +149,7 @@ def as_many_as_declared(s: Scenario) -> None:
     """A policy holds as many as it says, the first ones; another's packets take no room."""
     h = _host(s)
     queue = _Queue(h, PROCESSED)
-    queue.fill(h.caps.holds + s.draw(st.integers(0, 2)))
+    queue.fill(_crowd(h, s.draw(st.integers(0, 2))))
     queue.serve()
     queue.fill()
 
@@ -151,7 +159,7 @@ def without_room(s: Scenario) -> None:
     """A packet for which there is no room is discarded and counted."""
     h = _host(s)
     queue = _Queue(h, OUT_NO_STATES)
-    queue.fill(h.caps.holds + s.draw(st.integers(1, 2)))
+    queue.fill(_crowd(h, s.draw(st.integers(1, 2))))
     h.counters(OUT_NO_STATES)
 
 
