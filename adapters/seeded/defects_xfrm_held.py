@@ -155,7 +155,7 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("LINUX.xfrm_proc-outbound-pol-block",),
     ),
     defect(
-        "xfrm-held-with-the-mark-of-the-policy", "linux", "xfrm-held",
+        "xfrm-held-with-the-mark-of-the-policy", "linux 6.1", "xfrm-held",
         "what was held is looked up with the mark that its policy is for",
         ("xfrm.host", _LEAVES, _LEAVES.replace("one.mark", "one.policy.mark.value")),
         breaks=(_CLEAR,),

@@ -44,7 +44,7 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-6.2-return-sa",),
     ),
     defect(
-        "xfrm-icmp-from-somebody-else", "linux", "xfrm-icmp",
+        "xfrm-icmp-from-somebody-else", "linux 6.1", "xfrm-icmp",
         "an error has the address of the host that the packet was for",
         ("xfrm.host", "        told = None if source is None else icmp.message(source, arrived, room)\n",
          "        told = None if source is None else icmp.message(ip.parse(arrived).destination, arrived, room)\n"),
