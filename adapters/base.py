@@ -177,6 +177,10 @@ class Adapter(ABC):
     def flush_policies(self) -> Done | Unsupported:
         return Unsupported(what="flush")
 
+    def await_held(self) -> Emerged | Unsupported:
+        """Wait until what was held and lacks no SA any more has left: all that emerges of it, in order."""
+        return Unsupported(what="holds")
+
     # --------------------------------------------------------------------- a device below ESP (capability `device`)
 
     def device_event(self, event: DeviceHappening) -> Done | Unsupported:

@@ -111,6 +111,8 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What can be said of the buffer of a packet that enters at wire or plain."""
     bursts: bool = False
     """Packets can enter together, before anything is waited for."""
+    holds: Annotated[int, msgspec.Meta(ge=0, le=2**16)] = 0
+    """So many packets that lack an SA each policy can hold until it is there, exactly; 0: none are held."""
     asynchronous: bool = False
     """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
 
@@ -369,6 +371,7 @@ def everything() -> Capabilities:
             ways={"wire": WAYS, "plain": WAYS, "local": (*WAYS, KEPT)},
             layouts=("pieces", "room", "shared"),
             bursts=True,
+            holds=8,
             asynchronous=True,
         ),
     )

@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
     Audit,
+    AwaitHeld,
     Burst,
     Counters,
     DeletePolicy,
@@ -250,6 +251,11 @@ STEPS: dict[type[Step], StepKind] = {
         take=lambda adapter, step: adapter.flush_policies(),
         outcomes=(Done, Unsupported),
         told=lambda step: "remove all policies",
+    ),
+    AwaitHeld: StepKind(
+        take=lambda adapter, step: adapter.await_held(),
+        outcomes=(Emerged, Unsupported),
+        told=lambda step: "wait for what was held",
     ),
     DeviceEvent: StepKind(
         take=lambda adapter, step: adapter.device_event(step.event),

@@ -113,7 +113,7 @@ def host_of(one: Host, modules: Any = TRUE) -> Any:
     addresses, wire = ([_address(text).packed for text in texts] for texts in (one.addresses, one.wire))
     links = modules.xfrm.mtu.Links(one.mtus.wire, one.mtus.plain, one.fragments)
     make = modules.xfrm.asynchrony.AsynchronousHost if one.forward else modules.xfrm.boundary.BoundaryHost
-    return make(addresses, wire, one.blocked, links, key_manager=one.key_manager)
+    return make(addresses, wire, one.blocked, links, key_manager=one.key_manager, holds=one.holds)
 
 
 def state_of(one: Sa, now: int = 0, modules: Any = TRUE) -> Any:

@@ -72,6 +72,7 @@ from espproof.adapters.case.steps import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Case,
     CaseFile,
     DeletePolicy,
@@ -102,7 +103,7 @@ from espproof.adapters.case.text import MAX_FILE, from_json, from_plain, read, t
 # fmt: off
 __all__ = [
     "FORMAT", "MAX_FILE", "NO_OCTETS", "VERSION", "ZERO", "AddPolicy", "AddSa", "Address", "AdvanceTime",
-    "Audit", "AuditField", "AuditRecord", "Burst", "Case", "CaseFile", "Count", "Counters", "Data",
+    "Audit", "AuditField", "AuditRecord", "AwaitHeld", "Burst", "Case", "CaseFile", "Count", "Counters", "Data",
     "DeletePolicy", "DeleteSa", "Delivered", "DeviceEvent", "DeviceHappening", "DeviceSa", "DeviceState",
     "Done", "Dropped", "Emerged", "EmergedPacket", "Enter", "EnterBurst", "Entering", "Event", "Events",
     "FlushPolicies", "FlushSas", "Host", "HostDirection", "Inbound", "InboundBurst", "Layout", "Lifetime",

@@ -77,7 +77,8 @@ class Host(Data, frozen=True, kw_only=True):
     events `read_events` reads.
 
     `mtus` say how long packets may be; `fragments` where IPv4 packets are cut up that are too long and may be: the ESP
-    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1).
+    packet ("outside"), or what is in it ("inside", RFC 4301 8.2.1). Of packets that lack an SA each policy holds
+    `holds` (RFC 4301 5.1), and others are discarded.
 
     Without `forward` no policy has that direction: "in" is for all that crosses from the wire to another side, "out" for
     all that crosses to the wire, and what stays on its side of that boundary meets none (RFC 4301 5.1, 5.2).
@@ -90,6 +91,7 @@ class Host(Data, frozen=True, kw_only=True):
     mtus: Mtus = Mtus()
     fragments: Literal["outside", "inside"] = "outside"
     forward: bool = True
+    holds: Count = 0
 
 
 class PortRange(Data, frozen=True, kw_only=True):

@@ -137,6 +137,10 @@ class EnterBurst(StepData, tag="enter_burst", frozen=True, kw_only=True):
     room: Count = 0
 
 
+class AwaitHeld(StepData, tag="await_held", frozen=True, kw_only=True):
+    """Wait until the packets that a host holds have left, as far as they lack no SA any more: what emerges."""
+
+
 class ReadCounters(StepData, tag="read_counters", frozen=True, kw_only=True):
     """Read how many packets the host has discarded, by reason."""
 
@@ -204,6 +208,7 @@ Step = (
     | ReserveSpi
     | FlushSas
     | FlushPolicies
+    | AwaitHeld
     | DeviceEvent
     | ReadDevice
 )

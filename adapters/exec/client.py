@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     AddSa,
     AdvanceTime,
     Audit,
+    AwaitHeld,
     Burst,
     Case,
     Counters,
@@ -185,6 +186,10 @@ class ExecAdapter(Adapter):
 
     def flush_policies(self) -> Done | Unsupported:
         outcome: Done | Unsupported = self._do(FlushPolicies())
+        return outcome
+
+    def await_held(self) -> Emerged | Unsupported:
+        outcome: Emerged | Unsupported = self._do(AwaitHeld())
         return outcome
 
     def device_event(self, event: DeviceHappening) -> Done | Unsupported:

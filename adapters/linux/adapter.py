@@ -28,6 +28,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Burst,
     Case,
     Counters,
@@ -81,6 +82,8 @@ from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
 _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
+_MOST_HELD = 101
+"""Packets of a policy: `xdst_queue_output` discards one where more than XFRM_MAX_QUEUE_LEN are there already."""
 _DECLARED = Capabilities(
     encryption={name: entry.key_sizes for name, entry in ENCRYPTION.items() if entry.names.linux},
     integrity=("NONE", *(name for name, entry in INTEGRITY.items() if entry.names.linux)),
@@ -122,6 +125,7 @@ _DECLARED = Capabilities(
         mtus=True,
         icmp_errors=True,
         bursts=True,
+        holds=_MOST_HELD,
     ),
 )
 """Algorithms are those that the kernel could have; which it has is found out, and so are ways in, which super-packets it
@@ -145,6 +149,8 @@ class LinuxAdapter(Adapter):
             declared = msgspec.structs.replace(declared, lifetimes=(*declared.lifetimes, "seconds"))
         if variant:
             self.name = f"linux:{variant}"
+        if self._later and declared.host is not None:  # each packet that vanishes is waited for too long
+            declared = msgspec.structs.replace(declared, host=msgspec.structs.replace(declared.host, holds=0))
         self._declared = declared
         self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
@@ -281,6 +287,9 @@ class LinuxAdapter(Adapter):
 
     def flush_policies(self) -> Done | Unsupported:
         return self._one(FlushPolicies())  # type: ignore[return-value]
+
+    def await_held(self) -> Emerged | Unsupported:
+        return self._one(AwaitHeld())  # type: ignore[return-value]
 
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""

@@ -8,6 +8,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     DeletePolicy,
     DeleteSa,
     Enter,
@@ -99,12 +100,15 @@ class Questions:
             raise Untold("mtus")
         if not host.forward:
             raise Untold("policies without the direction forward")
+        if host.holds not in (0, its.holds if its else 0):
+            raise Untold("holds")
         return {
             "addresses": host.addresses,
             "wire": host.wire,
             "blocked": host.blocked,
             "mtus": [host.mtus.wire, host.mtus.plain],
             "key_manager": host.key_manager,
+            "holds": bool(host.holds),
         }
 
 
@@ -148,6 +152,8 @@ def _about_policies(step: Asked) -> Question:
             return ["flush", "sas"], ()
         case FlushPolicies():
             return ["flush", "policies"], ()
+        case AwaitHeld():
+            return ["held"], ()
     raise Untold(f"operation {type(step).__name__}")
 
 

@@ -134,7 +134,7 @@ class ReferenceAdapter(Adapter):
             return _NO_HOST
         try:
             policy = policy_of(step.policy, self._now, self._modules)
-            (self._host.spd.replace if step.replace else self._host.spd.add)(policy)
+            (self._host.replace_policy if step.replace else self._host.spd.add)(policy)
         except ValueError as error:
             return Refused(reason=str(error))
         return Done()
@@ -143,7 +143,7 @@ class ReferenceAdapter(Adapter):
         if self._host is None:
             return _NO_HOST
         try:
-            self._host.spd.delete(name)
+            self._host.delete_policy(name)
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
         return Done()
@@ -206,8 +206,11 @@ class ReferenceAdapter(Adapter):
     def flush_policies(self) -> Done | Unsupported:
         if self._host is None:
             return _NO_HOST
-        self._host.spd.clear()
+        self._host.clear_policies()
         return Done()
+
+    def await_held(self) -> Emerged | Unsupported:
+        return _NO_HOST if self._host is None else _emerged(self._host.release(self._now))
 
     def advance_time(self, seconds: int) -> Done | Unsupported:
         self._now += seconds

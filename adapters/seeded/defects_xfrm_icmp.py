@@ -43,4 +43,11 @@ DEFECTS: tuple[Defect, ...] = (
          "    return Counter.OUT_POL_BLOCK if blocked else None\n"),
         breaks=("RFC4301-6.2-return-sa",),
     ),
+    defect(
+        "xfrm-icmp-from-somebody-else", "linux 6.1", "xfrm-icmp",
+        "an error has the address of the host that the packet was for",
+        ("xfrm.host", "        told = None if source is None else icmp.message(source, arrived, room)\n",
+         "        told = None if source is None else icmp.message(ip.parse(arrived).destination, arrived, room)\n"),
+        breaks=("RFC1812-4.3.2.4-own-address", "RFC4443-2.2-own-address"),
+    ),
 )  # fmt: skip

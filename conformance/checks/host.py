@@ -13,6 +13,7 @@ from typing import Any, Literal
 from espproof.adapters.capabilities import HostCapabilities
 from espproof.adapters.case import (
     AddPolicy,
+    AwaitHeld,
     DeletePolicy,
     Enter,
     EnterBurst,
@@ -43,6 +44,8 @@ from espproof.reference.xfrm.policy import flow_of
 EventKind = Literal["acquire", "soft", "hard"]
 REACHES_LIMIT = "whether the packet that reaches a hard limit passes"
 """A choice that is left open."""
+LONGER_THAN_LARVAL = 40
+"""Seconds, in which a request or a reservation ends; 30 is usual."""
 
 
 class HostScenario:
@@ -55,9 +58,11 @@ class HostScenario:
         blocked: Sequence[HostDirection] = (),
         events: Sequence[EventKind] = (),
         forward: bool | None = None,
+        holds: bool = False,
     ) -> None:
-        """With `events`, a key manager is told these. `forward`: whether policies have that direction; None for with,
-        where there is the choice. Where nothing passes that no policy is for, all directions are `blocked`."""
+        """With `events`, a key manager is told these; if it `holds`, packets wait for the SA that they lack. `forward`:
+        whether policies have that direction; None for with, where there is the choice. Where nothing passes that no policy
+        is for, all directions are `blocked`."""
         s.need("host", s.caps.host)
         assert s.caps.host is not None
         self.s = s
@@ -79,7 +84,9 @@ class HostScenario:
             blocked=tuple(blocked),
             key_manager=bool(events),
             forward=self.forward,
+            holds=self.caps.holds if holds else 0,
         )
+        s.need("holds", self.caps.holds or not holds)
         for kind in events:
             s.need(f"events {kind}", kind in self.caps.events)
 
@@ -260,6 +267,10 @@ class HostScenario:
         """Read the counters, where they can be."""
         if self.caps.counters:
             self.s.step(ReadCounters(requirement=about))
+
+    def held(self, about: str, **fields: Any) -> None:
+        """Wait for what was held and lacks nothing any more."""
+        self.s.step(AwaitHeld(requirement=about, **fields))
 
     # --------------------------------------------------------------------------------------------------- key manager
 

@@ -47,17 +47,24 @@ _REGISTRY: dict[str, Check] = {}
 def check(
     *verifies: str, proved_by: tuple[str, ...] = (), since: str = "0.1.0", weight: float = 1.0, records: bool = False
 ) -> Callable[[Callable[["Scenario"], None]], Callable[["Scenario"], None]]:
-    """Register a scenario function as a check of those requirements. Its module names the family, it the check."""
+    """Register a scenario function as a check of those requirements. Its module names the family, with the name of a part
+    of it behind where there are several; it names the check."""
 
     def register(scenario: Callable[["Scenario"], None]) -> Callable[["Scenario"], None]:
-        family = scenario.__module__.rsplit(".", 1)[-1].replace("_", "-")
+        family = _family(scenario.__module__)
         name = f"{family}.{scenario.__name__.replace('_', '-')}"
-        if family not in FAMILIES or name in _REGISTRY or not verifies:
+        if not family or name in _REGISTRY or not verifies:
             raise Misuse(f"check {name}: unknown family, a name in use, or no requirement")
         _REGISTRY[name] = Check(name, family, verifies, proved_by, since, weight, records, scenario)
         return scenario
 
     return register
+
+
+def _family(module: str) -> str:
+    """The longest name of a family that a module's name is or begins with; "" for none."""
+    name = module.rsplit(".", 1)[-1].replace("_", "-")
+    return max((one for one in FAMILIES if f"{name}-".startswith(f"{one}-")), key=len, default="")
 
 
 @cache

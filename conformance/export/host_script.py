@@ -10,6 +10,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Case,
     DeletePolicy,
     DeleteSa,
@@ -85,6 +86,8 @@ def _set_up(host: Host) -> Iterator[str]:
     if host.blocked:
         named = (f"{_DIRECTIONS[direction]} block" for direction in host.blocked)
         yield f"ip xfrm policy setdefault {' '.join(named)}"
+    if host.holds:
+        yield "sysctl -q -w net.core.xfrm_larval_drop=0"
     if host.key_manager:
         yield f"ip xfrm monitor acquire expire >{EVENTS} &"
 
@@ -139,6 +142,8 @@ def _told(step: Step, outcome: Outcome) -> Iterator[str]:
         for one in step.packets:
             yield from comment(f"together with the others, at {one.side}: {one.packet.hex()}")
         yield from comment(f"right is, in any order: {tell(outcome)}")
+    elif isinstance(step, AwaitHeld):
+        yield from comment(f"right is, within twice the time since the first was held: {tell(outcome)}")
     elif isinstance(step, ReadCounters):
         yield COUNTERS
         yield from comment(f"right is: {tell(outcome)}")

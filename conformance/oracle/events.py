@@ -1,11 +1,11 @@
 """What a key manager was told, held against what it should have been told.
 
 The same things, each as often; of one SA or policy in the same order. Between others the order is free. What an
-implementation does not declare to tell, and details that it leaves out, are not compared. A request that has run out may
-be told or not.
+implementation does not declare to tell, and details that it leaves out, are not compared: what is told with few details
+is taken for whatever it can be that nothing else is told of. A request that has run out may be told or not.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import ip_interface
 
 from espproof.adapters.case import Event, Events, TrafficSelector
@@ -17,18 +17,39 @@ _Subject = tuple[str | None, str | None]
 
 def judge_events(got: Events, want: Events, kinds: Collection[str]) -> Judged:
     """Hold what was told since the last reading against the reference's; `kinds` are those that are declared."""
-    left: dict[int, Event] = {at: one for at, one in enumerate(got.events) if _counts(one, kinds)}
+    told = [one for one in got.events if _counts(one, kinds)]
+    right = [one for one in want.events if _counts(one, kinds)]
+    places = _matched(told, right)
     seen: dict[_Subject, int] = {}
-    for right in (one for one in want.events if _counts(one, kinds)):
-        place = next((at for at, one in left.items() if _is_the_same(one, right)), None)
+    for number, one in enumerate(right):
+        place = places.get(number)
         if place is None:
-            yield None, f"not told: {event(right)}"
+            yield None, f"not told: {event(one)}"
             continue
-        if place < seen.get(_subject(right), place):
-            yield None, f"told too early: {event(right)}"
-        seen[_subject(right)] = place
-        del left[place]
-    yield from ((None, f"told, though it is not so: {event(one)}") for one in left.values())
+        if place < seen.get(_subject(one), place):
+            yield None, f"told too early: {event(one)}"
+        seen[_subject(one)] = place
+    others = set(range(len(told))) - set(places.values())
+    yield from ((None, f"told, though it is not so: {event(told[place])}") for place in sorted(others))
+
+
+def _matched(told: Sequence[Event], right: Sequence[Event]) -> Mapping[int, int]:
+    """By number, the places at which events of the reference are told: for as many as possible, each place for one."""
+    owner: dict[int, int] = {}
+
+    def finds_a_place(number: int, asked: set[int]) -> bool:
+        for place, one in enumerate(told):
+            if place in asked or not _is_the_same(one, right[number]):
+                continue
+            asked.add(place)
+            if place not in owner or finds_a_place(owner[place], asked):
+                owner[place] = number
+                return True
+        return False
+
+    for number in range(len(right)):
+        finds_a_place(number, set())
+    return {number: place for place, number in owner.items()}
 
 
 def _counts(one: Event, kinds: Collection[str]) -> bool:
@@ -47,7 +68,7 @@ def _is_the_same(got: Event, want: Event) -> bool:
         and _fits(got.policy, want.policy)
         and _fits(_number(got.source), _number(want.source))
         and _fits(_number(got.destination), _number(want.destination))
-        and (got.flow is None or want.flow is None or _is_the_flow(got.flow, want.flow))
+        and (got.flow is None or (want.flow is not None and _is_the_flow(got.flow, want.flow)))
     )
 
 

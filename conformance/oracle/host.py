@@ -15,6 +15,7 @@ from espproof.adapters.base import Transcript
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import (
     AddSa,
+    AwaitHeld,
     Case,
     Counters,
     Done,
@@ -24,6 +25,7 @@ from espproof.adapters.case import (
     EnterBurst,
     Events,
     Host,
+    Mtus,
     Octets,
     Outbound,
     Outcome,
@@ -36,14 +38,17 @@ from espproof.adapters.translate import any_entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
+from espproof.conformance.oracle.held import judge_held, opened
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
+from espproof.conformance.oracle.limits import Limits, other_counts
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
 from espproof.conformance.oracle.outbound_ah import AhJudge
 from espproof.conformance.oracle.own import as_chosen, is_own
 from espproof.conformance.requirements.ids import (
     CLONES_UNCHANGED,
     DROPPED_COUNTED_ONCE,
+    ERROR_SOURCE,
     FRAGMENTS_READ_ONLY,
     IN_THE_CLEAR,
     PASSED_NOT_COUNTED,
@@ -111,6 +116,10 @@ class _Layer:
     def _esp(self, outer: ip.Packet) -> bytes:
         return outer.payload if self._entry.sa.udp is None else udp_encapsulation.open_datagram(outer.payload).payload
 
+    def opened(self, packet: bytes) -> bytes | None:
+        """`inside` of a packet that was sent behind those which have been judged."""
+        return self.inside(packet, self.number_of(packet, self._number + 1))
+
     def inside(self, packet: bytes, number: int) -> bytes | None:
         """What was protected; None if it cannot be opened."""
         try:
@@ -145,13 +154,15 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         if sa.direction == "out" and isinstance(right, Done)
     }
     everyone = list(layers.values())
+    limits = Limits(case)
     kinds = caps.host.events if caps.host is not None else ()
     for number, (step, outcome, right) in enumerate(zip(case.steps, got.steps, want.steps, strict=True)):
         if _makes_a_sender(step, right, layers):
             assert isinstance(step, AddSa | UpdateSa)
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
-        told = list(_step(number, step, outcome, right, layers, case.host, kinds))
+        open_ = limits.reaching(right.packets) if isinstance(right, Emerged) else []
+        told = list(_step(number, step, outcome, right, layers, case.host, kinds, open_))
         if step.behaviour:
             continue
         if step.requirement:
@@ -159,6 +170,8 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         findings += [Finding(rule or step.requirement or "?", number, message) for rule, message in told]
         if isinstance(right, Emerged) and any(one.through and one.side != "local" for one in right.packets):
             tried.add(IN_THE_CLEAR)
+        if isinstance(right, Emerged) and case.host is not None and case.host.mtus != Mtus() and not told:
+            tried |= set(_sources(right.packets, case.host, layers))
         if isinstance(step, Enter) and isinstance(outcome, Emerged) and outcome.seen is not None:
             tried.add(_about_memory(step))
         if isinstance(right, Counters) and not told:
@@ -170,6 +183,15 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
         tried |= judged.shown
     findings += [Finding(rule, number, message) for rule, number, message in ivs_of_several(senders)]
     return Judgement(tuple(findings), frozenset(tried))
+
+
+def _sources(packets: Sequence[EmergedPacket], host: Host, layers: dict[str, _Layer]) -> Iterator[str]:
+    """The requirements of the source of messages among these packets."""
+    for one in packets:
+        path = [layers[name] for name in one.through if name in layers]
+        inside = opened(one.packet, path) if one.side != "local" else None
+        if inside is not None and too_long.is_message(inside, host):
+            yield ERROR_SOURCE[inside[0] >> 4]
 
 
 def _makes_a_sender(step: Step, right: Outcome, layers: dict[str, _Layer]) -> bool:
@@ -186,6 +208,7 @@ def _step(
     layers: dict[str, _Layer],
     host: Host | None,
     kinds: Collection[str],
+    open_: Sequence[EmergedPacket],
 ) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
         assert host is not None
@@ -199,7 +222,9 @@ def _step(
         yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
         yield from _seen(step, got.seen, want.seen)
     elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from burst(number, step, got.packets, want.packets, layers)
+        yield from burst(number, step, got.packets, want.packets, layers, open_)
+    elif isinstance(step, AwaitHeld) and isinstance(want, Emerged) and isinstance(got, Emerged):
+        yield from judge_held(number, step, got.packets, want.packets, layers)
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):
@@ -308,6 +333,8 @@ def _protected(
 
 def _counters(got: dict[str, int], want: dict[str, int]) -> Iterator[tuple[str | None, str]]:
     """What is counted though nothing was dropped, or more often than it was, is a finding of its own."""
+    if got in other_counts(want):
+        return
     more = sum(got.values()) - sum(want.values())
     if more > 0:
         told = ", ".join(f"{name} {count}" for name, count in sorted(got.items()))

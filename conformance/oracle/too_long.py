@@ -13,6 +13,7 @@ from ipaddress import ip_address
 import msgspec
 
 from espproof.adapters.case import EmergedPacket, Host, Octets
+from espproof.conformance.requirements.ids import ERROR_SOURCE
 from espproof.reference import ip
 from espproof.reference.errors import Malformed
 from espproof.reference.reassembly import Reassembly
@@ -117,7 +118,8 @@ def judge_message(got: bytes, want: bytes, host: Host) -> Judged:
     if is_.destination != should.destination:
         yield None, f"the message is for {_text(is_.destination)}, expected {_text(should.destination)}"
     if is_.source not in _addresses(host):
-        yield None, f"the message is from {_text(is_.source)}, which is no address of this host"
+        told = f"the message is from {_text(is_.source)}, which is no address of this host"
+        yield ERROR_SOURCE[should.version], told
     if is_.payload[1] != should.payload[1]:
         yield None, f"the message has code {is_.payload[1]}, expected {should.payload[1]}"
     if said.mtu != right.mtu:

@@ -1,1 +1,3 @@
-"""The checks, one module per family. Each is a short function that says what is tried; nothing is judged here."""
+"""The checks, one module per family, or several whose names begin with it. Each is a short function that says what
+is tried; nothing is judged here.
+"""

@@ -9,7 +9,7 @@ from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.links import NARROW, LinkedHost, icmp_packet
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
-from espproof.conformance.requirements.ids import IN_THE_CLEAR
+from espproof.conformance.requirements.ids import ERROR_SOURCE, IN_THE_CLEAR
 from espproof.conformance.strategies import packets
 from espproof.reference import ip
 
@@ -44,6 +44,22 @@ def of_a_router(s: Scenario) -> None:
 @check(RETURN, IN_THE_CLEAR, proved_by=("xfrm-icmp-errors-in-the-clear", "xfrm-icmp-errors-discarded"))
 def of_the_host_itself(s: Scenario) -> None:
     """The host tells who is behind a tunnel that a packet out of it is too long, through the tunnel back."""
+    _told_through_the_tunnel(s)
+
+
+@check(*ERROR_SOURCE.values(), proved_by=("xfrm-icmp-from-somebody-else",))
+def from_its_own_address(s: Scenario) -> None:
+    """The host's message about a packet that is too long, out of a tunnel or not, comes from an address of its own."""
+    if s.draw(st.booleans()):
+        _told_through_the_tunnel(s)
+        return
+    h = LinkedHost(s, plain=NARROW)
+    assert h.plain is not None
+    version = s.draw(st.sampled_from(h.versions()))
+    h.enters("wire", h.sized(h.incoming, version, h.plain + 1, dont_fragment=True), ERROR_SOURCE[version])
+
+
+def _told_through_the_tunnel(s: Scenario) -> None:
     h = LinkedHost(s, plain=NARROW)
     s.need("icmp_errors", h.caps.icmp_errors)
     out, back = h.pair(mode="tunnel")

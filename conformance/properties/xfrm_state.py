@@ -126,8 +126,8 @@ def nobody_to_receive(s: Scenario) -> None:
     ),
 )
 def hard_limits(s: Scenario) -> None:
-    """The packet that finds a hard limit reached is discarded and counted as such. What finds its SA gone comes later: how
-    soon it goes is nobody's business."""
+    """The packet that finds a hard limit reached is discarded and counted as such; where the SA has gone with the packet
+    that reached it, as one without an SA. How soon an SA goes is nobody's business."""
     h = HostScenario(s)
     s.need("lifetime packets", "packets" in s.caps.lifetimes)
     direction = s.choose(("out", "in"))
@@ -141,7 +141,7 @@ def hard_limits(s: Scenario) -> None:
         sent = packet if direction == "out" else s.peer(sa).protect(packet, number)
         behaviour = REACHES_LIMIT if number == limit else ""
         h.enters("plain" if direction == "out" else "wire", sent, about, behaviour=behaviour)
-        h.counters(about)
+    h.counters(about)
 
 
 @check(MISMATCH, proved_by=("xfrm-state-selectors-of-sas-ignored",))

@@ -45,6 +45,8 @@ KEEPALIVE = "RFC3948-2.3-keepalive"
 COUNTS = "RFC4303-3.4.3-validated-counts"
 NO_FRAGMENTS = "RFC4303-3.3.4-no-transport-on-fragments"
 IN_THE_CLEAR = "RFC4301-5.1-never-in-the-clear"
+ERROR_SOURCE = {4: "RFC1812-4.3.2.4-own-address", 6: "RFC4443-2.2-own-address"}
+"""By IP version."""
 MERGED = "LINUX.segmentation_offloads-gro-cut-up-again"
 DROPPED_COUNTED_ONCE = "LINUX.xfrm_proc-counters-dropped-counted-once"
 CLONES_UNCHANGED = "LINUX.skbuff-shared-clones-unchanged"

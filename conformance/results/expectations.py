@@ -53,7 +53,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`extends` is a file in the same folder, of which all holds but `without`; entries of the same id replace its."""
+    """`extends` is a file in the same folder, of which all holds but `without`; the entries hold besides. `without` names
+    some by id, or by id and, behind a blank, a check as it stands in their `checks`."""
 
     extends: str = ""
     without: tuple[str, ...] = ()
@@ -71,11 +72,18 @@ def read_expectations(path: Path, below: tuple[Path, ...] = ()) -> tuple[Expecta
     if not own.extends:
         return own.deviation
     base = read_expectations(path.with_name(own.extends), (*below, path))
-    strangers = set(own.without) - {entry.id for entry in base}
+    strangers = set(own.without).difference(*map(_names, base))
     if strangers:
         raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {own.extends} does not have")
-    replaced = {*own.without, *(entry.id for entry in own.deviation)}
-    return (*(entry for entry in base if entry.id not in replaced), *own.deviation)
+    kept = [entry for entry in base if _names(entry).isdisjoint(own.without)]
+    if twice := [entry.id for entry in own.deviation if entry in kept]:
+        raise Misuse(f"{path}: {', '.join(twice)} is in {own.extends} already")
+    return (*kept, *own.deviation)
+
+
+def _names(entry: Expectation) -> set[str]:
+    """What an entry can be called in `without`."""
+    return {entry.id, *(f"{entry.id} {check}" for check in entry.checks)}
 
 
 def _expectation_file(path: Path) -> _ExpectationFile:

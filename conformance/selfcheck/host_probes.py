@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from espproof.adapters.capabilities import KEPT, Capabilities
 from espproof.adapters.case import (
     AddPolicy,
+    AddSa,
+    AwaitHeld,
     Case,
     Enter,
     EnterBurst,
@@ -62,6 +64,7 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield from (Probe(*one) for one in key_manager.cases(host))
     yield Probe("host bursts", host.bursts, _burst())
     yield Probe("host asynchronous", host.asynchronous, _burst(completions=(1, 0)))
+    yield Probe("host holds", host.holds > 0, _holding(host.holds or 1), optional=True)
     yield Probe("host mtus", host.mtus, _too_long("outside"))
     for place in ("outside", "inside"):
         yield Probe(f"host fragments {place}", host.mtus and place in host.fragments, _too_long(place))
@@ -186,6 +189,20 @@ def _burst(**fields: Any) -> Callable[[Rig], Case]:
         burst = EnterBurst(packets=entering, requirement=ABOUT, **fields)
         host = replace(tunnel.host, key_manager=False)
         return Case(version=1, id=ABOUT, host=host, sas=(tunnel.sa,), steps=(adding, burst))
+
+    return make
+
+
+def _holding(count: int) -> Callable[[Rig], Case]:
+    """A packet waits for its tunnel, and leaves when that is there."""
+
+    def make(rig: Rig) -> Case:
+        rig.need("delete_sa", rig.caps.delete_sa)
+        tunnel = key_manager.tunnel(rig)
+        host = replace(tunnel.host, holds=count, key_manager=False)
+        adding, sa = AddPolicy(policy=tunnel.policy, requirement=ABOUT), AddSa(sa=tunnel.sa, requirement=ABOUT)
+        awaiting = AwaitHeld(requirement=ABOUT)
+        return Case(version=1, id=ABOUT, host=host, steps=(adding, tunnel.sending, awaiting, sa, awaiting))
 
     return make
 

@@ -24,6 +24,7 @@ from espproof.reference.xfrm import icmp, mtu, protocols, segmentation
 from espproof.reference.xfrm.buffers import Layout, Memory
 from espproof.reference.xfrm.counters import Counter
 from espproof.reference.xfrm.events import KeyManager, Wanted
+from espproof.reference.xfrm.held import Held, Waiting
 from espproof.reference.xfrm.path import (
     CHECK,
     INPUT,
@@ -34,6 +35,7 @@ from espproof.reference.xfrm.path import (
     Fate,
     Leaving,
     Protecting,
+    Quiet,
     walk,
 )
 from espproof.reference.xfrm.policy import Direction, Flow, Policy, Template, flow_of
@@ -65,9 +67,11 @@ class Host:
         links: mtu.Links = mtu.Links(),  # noqa: B008 -- a tuple
         *,
         key_manager: bool = False,
+        holds: int = 0,
     ) -> None:
         """`addresses` are the host's own, `wire` those behind the wire (network order); `blocked` are the directions in
-        which packets that no policy is for are discarded; `links` say how long packets may be."""
+        which packets that no policy is for are discarded; `links` say how long packets may be; of packets that lack an SA
+        each policy `holds` so many."""
         self._addresses = dict.fromkeys(addresses)
         self._wire = frozenset(wire)
         self._blocked = frozenset(blocked)
@@ -80,6 +84,7 @@ class Host:
         self.states = States()
         self.counters: Tally[Counter] = Tally()
         self.key_manager = KeyManager() if key_manager else None
+        self._waiting = Waiting(holds)
         self.memory = Memory()
 
     def blocks(self, direction: Direction) -> bool:
@@ -133,6 +138,29 @@ class Host:
         """With a key manager, SAs and policies end when their time is over, and not with the next packet."""
         if self.key_manager is not None:
             self.key_manager.pass_time(self.states, self.spd, now)
+        self._discard_held()
+
+    # ----------------------------------------------------------------------------------------------------- policies
+
+    def replace_policy(self, policy: Policy) -> None:
+        """Put a policy in the place of the one for the same traffic, whose packets it holds. `Misuse` as `Spd.replace`."""
+        old = self.spd.replace(policy)
+        if old is not None:
+            self._waiting.move(old, policy)
+
+    def delete_policy(self, name: str) -> None:
+        """Take a policy out, with what it holds. `Misuse` if there is none of that name."""
+        self.spd.delete(name)
+        self._discard_held()
+
+    def clear_policies(self) -> None:
+        """Take all policies out."""
+        self.spd.clear()
+        self._discard_held()
+
+    def _discard_held(self) -> None:
+        if gone := self._waiting.keep(self.spd):
+            self.counters[Counter.OUT_NO_STATES] += gone
 
     def iv(self, entry: protocols.AnyEntry) -> bytes:
         """An IV that no packet under that key has had."""
@@ -240,7 +268,10 @@ class Host:
         """A packet leaves; one that is forwarded had `arrived`."""
         parsed = ip.parse(packet)
         one = Leaving(self, packet, flow_of(parsed), mark, now)
-        if self._dropped(self._policed(one)):
+        fate = self._policed(one)
+        if fate is Counter.OUT_NO_STATES and one.policy is not None:
+            fate = Quiet.DROPPED if self._waiting.hold(Held(one.policy, packet, mark, through, arrived)) else fate
+        if self._dropped(fate):
             return ()
         room = self._room(packet, one.bundle, now)
         if room is None or len(packet) <= room:
@@ -256,6 +287,15 @@ class Host:
 
     def _policed(self, one: Leaving) -> Fate:
         return walk(OUTPUT, one)
+
+    def release(self, now: float = 0) -> tuple[Emerging, ...]:
+        """What was held and has what it lacked leaves: what emerges."""
+        waiting = self._waiting.take_all()
+        return tuple(
+            emerging
+            for one in waiting
+            for emerging in self._leave(one.packet, one.mark, now, one.through, arrived=one.arrived)
+        )
 
     def _sent(self, packet: bytes, bundle: list[State], through: tuple[State, ...], now: float) -> tuple[Emerging, ...]:
         """Through its SAs and out, in fragments if its link asks for them."""

@@ -139,8 +139,9 @@ class Spd:
         insort(entries.places.setdefault(_place_of(policy), []), (rank, policy), key=lambda one: one[0])
         entries.ranks.add(rank)
 
-    def replace(self, policy: Policy) -> None:
-        """Put a policy in the place of the one for the same traffic, if there is one; among equals it is the youngest.
+    def replace(self, policy: Policy) -> Policy | None:
+        """Put a policy in the place of the one for the same traffic, if there is one, which it returns; among equals it is
+        the youngest.
 
         `Misuse` if it makes no sense or has the name of another; then the old one stays.
         """
@@ -151,6 +152,7 @@ class Spd:
                 raise Misuse(f"another policy named {policy.name} exists")
             self.delete(old.name)
         self.add(policy)
+        return old
 
     def delete(self, name: str) -> None:
         """Take a policy out. `Misuse` if there is none of that name."""

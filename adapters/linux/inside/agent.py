@@ -277,6 +277,9 @@ class Agent:
     def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["ways", *ways.found()]
 
+    def _held(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        return _told(self._stack().await_held(), out, None)
+
     def _counters(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["counters", dict(self._stack().counters())]
 
@@ -379,4 +382,5 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "reserve": Agent._reserve,
     "flush": Agent._flush,
     "ways": Agent._ways,
+    "held": Agent._held,
 }

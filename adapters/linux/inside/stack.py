@@ -47,6 +47,10 @@ _LATE_PATIENCE = (0.01, 0.03)
 """Seconds to wait, besides, for what comes out of AH: on a busy machine, where it came in pieces, that was needed."""
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
+_LARVAL_DROP = "/proc/sys/net/core/xfrm_larval_drop"
+_FIRST_LOOK_SECONDS, _LATE_LOOK = 0.2, 1.25
+"""When the kernel looks at packets that it holds (XFRM_QUEUE_TMO_MIN): a tenth of a second behind the first of them, and
+again when as much time as since then is over, and a tenth of a second; by a timer that may be an eighth late."""
 _GLANCE_SECONDS = 0.003
 _QUIET_GLANCES, _LOST_GLANCES, _LATE_GLANCES = 3, 40, 400
 """Behind which nothing more comes of a burst, if as many packets were seen as have entered; if fewer were; and the same
@@ -130,6 +134,8 @@ class Stack(Gateway):
         """`merges`: what the kernel has merged is taken so. `lingers`: what comes of a packet may come bit by bit."""
         self.merges, self._lingers = merges, lingers
         self._key_manager: socket.socket | None = None
+        self._holds = False
+        self._vanished, self._vanished_since = 0, 0.0
         self._to_ports: list[bytes] = []
         self._sockets = kept.Kept()
         self._streams = Streams()
@@ -156,12 +162,15 @@ class Stack(Gateway):
         blocked: Sequence[str],
         mtus: Sequence[int | None] = _ANY,
         key_manager: bool = False,
+        holds: bool = False,
     ) -> None:
         """Be this host, without policies; SAs are forgotten by `reset` already. `mtus` are those of wire and plain. With a
-        key manager that listens the kernel asks for SAs, and keeps larval ones."""
+        key manager that listens the kernel asks for SAs, and keeps larval ones. If it `holds` packets that lack an SA they
+        wait for it."""
         self._sockets.close()
         self._streams.close()
         self.flush_policies()
+        self._hold(holds)
         self._listen(key_manager)
         defaults = xfrm.Defaults(*(_DEFAULT[direction in blocked] for direction in ("in", "forward", "out")))
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.SETDEFAULT, defaults)))
@@ -174,10 +183,36 @@ class Stack(Gateway):
         self.clear()
         self._to_ports.clear()
         self._begin = self._counted()
+        self._vanished = 0
 
     def flush_policies(self) -> None:
         """Remove all policies."""
         self.errno(xfrm.encode(xfrm.Request(xfrm.Type.FLUSHPOLICY, xfrm.Nothing())))
+
+    def _hold(self, holds: bool) -> None:
+        if holds != self._holds:
+            with open(_LARVAL_DROP, "w", encoding="utf-8") as file:
+                file.write("0" if holds else "1")
+            self._holds = holds
+
+    def await_held(self) -> list[Emerged]:
+        """What has emerged when the kernel has looked once more at what it holds; at once where it holds nothing."""
+        now = time.monotonic()
+        until = now + _FIRST_LOOK_SECONDS + _LATE_LOOK * (now - self._vanished_since)
+        emerged = self._emerged(None)
+        while self._vanished > len(emerged) and (left := until - time.monotonic()) > 0:
+            select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], left)
+            emerged += self._emerged(None)
+        self._listens(_QUIET_GLANCES)
+        emerged += self._emerged(None)
+        self._vanished = max(0, self._vanished - len(emerged))
+        self._last = self._counters()
+        return emerged
+
+    def _has_vanished(self) -> None:
+        """A packet is held, or lost."""
+        self._vanished_since = self._vanished_since if self._vanished else time.monotonic()
+        self._vanished += 1
 
     def _listen(self, key_manager: bool) -> None:
         if self._key_manager is not None:
@@ -243,6 +278,9 @@ class Stack(Gateway):
         expected = [packet for _, packet, _ in burst if len(packet) not in _KEEPALIVES or packet[-1] != 0xFF]
         emerged = self._until_quiet([], before, len(expected))
         self._last = self._counters()
+        seen = sum(one.parts for one in emerged) + _sum(self._last) - _sum(before)
+        for _ in range(len(expected) - seen):
+            self._has_vanished()
         ambiguous = any(self._counted().get(name) != counted.get(name) for name in _AT_THE_END)
         if ambiguous and any(one.side == "local" for one in emerged):
             raise Unasked("bursts of which some packets reach the host, and some are discarded there")
@@ -401,6 +439,8 @@ class Stack(Gateway):
         if self._lingers:
             emerged = self._until_quiet(emerged, before, 1)
         self._last = self._counters()
+        if not emerged and self._last == before:
+            self._has_vanished()
         return emerged
 
     def _listens(self, glances: int) -> bool:

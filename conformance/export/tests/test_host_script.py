@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Case,
     DeletePolicy,
     Enter,
@@ -164,6 +165,14 @@ def test_time_and_events_in_a_script() -> None:
     wanted = ["sleep 7", "cat key-manager.log", "ip xfrm state flush", "ip xfrm policy flush"]
     assert [line for line in script if line in wanted] == wanted
     assert "ip xfrm monitor acquire expire >key-manager.log &" in script
+
+
+def test_a_host_that_holds_packets_in_a_script() -> None:
+    """The kernel is told to; what leaves later is said."""
+    host = Host(addresses=("192.0.2.17",), wire=("198.51.100.9",), holds=101)
+    script = ip_xfrm(Case(version=1, id="host/holds", host=host, steps=(AwaitHeld(),))).splitlines()
+    assert "sysctl -q -w net.core.xfrm_larval_drop=0" in script
+    assert "# right is, within twice the time since the first was held: nothing emerged" in script
 
 
 def test_the_capture_has_what_was_on_the_wire() -> None:

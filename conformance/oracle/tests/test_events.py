@@ -12,6 +12,9 @@ FLOW = TrafficSelector(
     version=4, source="192.0.2.1", destination="192.0.2.2", protocol=17, source_ports=PortRange(first=1, last=1)
 )
 ASKED = Event(kind="acquire", policy="p", source="192.0.2.17", destination="192.0.2.18", flow=FLOW)
+ELSEWHERE = Event(kind="acquire", policy="q", source="192.0.2.17", destination="192.0.2.19", flow=FLOW)
+BARE = Event(kind="acquire")
+WRONG_FLOW = TrafficSelector(version=4, source="192.0.2.9")
 RUN_OUT = Event(kind="hard")
 
 
@@ -30,12 +33,15 @@ def wrong(got: tuple[Event, ...], want: tuple[Event, ...], kinds: tuple[str, ...
         ((Event(kind="acquire", policy="p", flow=TrafficSelector(
             version=4, source="192.0.2.1", destination="192.0.2.2", protocol=17)),), (ASKED,)),
         ((Event(kind="acquire", flow=TrafficSelector(version=4, destination="192.0.2.2/32")),), (ASKED,)),
+        ((BARE, ASKED), (ASKED, ELSEWHERE)),
+        ((Event(kind="acquire", flow=FLOW), Event(kind="acquire", policy="p")), (ASKED, ELSEWHERE)),
         ((Event(kind="acquire", source="2001:DB8:0::1"),), (Event(kind="acquire", policy="p", source="2001:db8::1"),)),
     ],
     ids=str,
 )  # fmt: skip
 def test_right(got: tuple[Event, ...], want: tuple[Event, ...]) -> None:
-    """Order among several is free, a request that has run out may be told, details may be left out."""
+    """Order among several is free, a request that has run out may be told, details may be left out: who has told little is
+    not taken for what somebody else has told in full."""
     assert wrong(got, want) == []
 
 
@@ -48,6 +54,9 @@ def test_right(got: tuple[Event, ...], want: tuple[Event, ...]) -> None:
         ((OTHER,), (HARD, OTHER), "not told: the hard limit of SA a"),
         ((Event(kind="acquire", policy="q"),), (ASKED,), "not told: an SA 192.0.2.17"),
         ((Event(kind="acquire", flow=TrafficSelector(version=4, protocol=6)),), (ASKED,), "not told: an SA"),
+        ((BARE, Event(kind="acquire", flow=WRONG_FLOW)), (ASKED, ELSEWHERE), "not told: an SA 192.0.2.17"),
+        ((Event(kind="soft", sa="a", flow=FLOW),), (SOFT,), "not told: the soft limit of SA a"),
+        ((BARE, BARE), (ASKED,), "told, though it is not so"),
     ],
     ids=str,
 )

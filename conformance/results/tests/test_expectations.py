@@ -1,6 +1,7 @@
 """The expectation files that come with adapters, and what is made of them."""
 
 import fnmatch
+import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,8 @@ def test_entries_are_of_the_catalogue(path: Path) -> None:
 
 
 def test_files_belong_to_adapters() -> None:
-    """There are some, and one of a variant is of a variant that there is: a file that nobody reads is no expectation."""
+    """There are some; one of a variant is of a variant that there is, any other one that another extends: a file that
+    nobody reads is no expectation."""
     assert FILES
     variants = {
         known.folder / f"expected_{variant.partition('=')[0]}{built}.toml"
@@ -67,7 +69,9 @@ def test_files_belong_to_adapters() -> None:
         for variant in known.variants
         for built in ("", "_built")  # of a way to use a kernel that the user has built
     }
-    assert all(path.name == "expected.toml" or path in variants for path in FILES)
+    written = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in FILES}
+    extended = {path.with_name(file["extends"]) for path, file in written.items() if "extends" in file}
+    assert all(path.name == "expected.toml" or path in variants | extended for path in FILES)
 
 
 def result_of(requirements: dict[str, Verdict], profile: str = "default") -> RunResult:
@@ -162,18 +166,38 @@ def test_file_that_is_none_says_so(tmp_path: Path) -> None:
 
 
 def test_a_file_can_extend_another(tmp_path: Path) -> None:
-    """All of the other file holds, but what is named in `without` and what has an entry of the same id."""
+    """All of the other file holds, but what is named in `without`; entries of this one hold besides."""
     entry = "[[deviation]]\nid = '{}'\nreason = '{}'\nclause = ''\n"
     (tmp_path / "base.toml").write_text(
         entry.format("a", "1") + entry.format("b", "1") + entry.format("c", "1"), encoding="utf-8"
     )
     path = tmp_path / "more.toml"
     path.write_text(
-        "extends = 'base.toml'\nwithout = ['a']\n" + entry.format("b", "2") + entry.format("d", "2"), encoding="utf-8"
+        "extends = 'base.toml'\nwithout = ['a', 'c']\n" + entry.format("b", "2") + entry.format("c", "2"),
+        encoding="utf-8",
     )
-    assert [(one.id, one.reason) for one in read_expectations(path)] == [("c", "1"), ("b", "2"), ("d", "2")]
+    assert [(one.id, one.reason) for one in read_expectations(path)] == [("b", "1"), ("b", "2"), ("c", "2")]
     (tmp_path / "most.toml").write_text("extends = 'more.toml'\nwithout = ['b']\n", encoding="utf-8")
-    assert [one.id for one in read_expectations(tmp_path / "most.toml")] == ["c", "d"]
+    assert [one.id for one in read_expectations(tmp_path / "most.toml")] == ["c"]
+
+
+def test_an_entry_that_is_left_out_can_be_named_by_its_check(tmp_path: Path) -> None:
+    """Of several of one id."""
+    entry = "[[deviation]]\nid = 'a'\nchecks = {}\nreason = ''\nclause = ''\n"
+    (tmp_path / "base.toml").write_text(entry.format("['x', 'y']") + entry.format("['z']"), encoding="utf-8")
+    path = tmp_path / "more.toml"
+    path.write_text("extends = 'base.toml'\nwithout = ['a y']\n", encoding="utf-8")
+    assert [one.checks for one in read_expectations(path)] == [("z",)]
+
+
+def test_a_fact_stands_once(tmp_path: Path) -> None:
+    """An entry that the other file has is not to be repeated, unless it is named in `without`."""
+    entry = "[[deviation]]\nid = 'a'\nreason = ''\nclause = ''\n"
+    (tmp_path / "base.toml").write_text(entry, encoding="utf-8")
+    path = tmp_path / "more.toml"
+    path.write_text("extends = 'base.toml'\n" + entry, encoding="utf-8")
+    with pytest.raises(Misuse, match=r"a is in base\.toml already"):
+        read_expectations(path)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def drawn(seed: int) -> Capabilities:
         priorities=rng.choice((1, 2, 4, 2**32)),
         templates=some(rng, ("spi", "any", "several", "optional"), 0),
         sa_selectors=rng.random() < 0.5,
+        holds=rng.choice((0, 1, 3)),
     )
     windows = rng.choice(
         (

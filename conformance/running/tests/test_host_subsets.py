@@ -12,6 +12,7 @@ from espproof.adapters.case import (
     AddPolicy,
     AddSa,
     AdvanceTime,
+    AwaitHeld,
     Case,
     DeleteSa,
     Emerged,
@@ -35,6 +36,7 @@ from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.running.check import run_check, target
 from espproof.conformance.running.tests.test_capability_subsets import Limited, drawn
 from espproof.reference import ip
+from espproof.reference.xfrm.counters import Counter
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
@@ -69,6 +71,8 @@ def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
     directions = {"in", "out", "forward"} if host.forward else {"in", "out"}
     if "pass" not in can.unmatched and set(host.blocked) != directions:
         yield "unmatched pass"
+    if host.holds not in (0, can.holds):
+        yield "holds"
 
 
 def _beyond_spd(can: HostCapabilities, host: Host, step: Step) -> Iterator[str]:
@@ -98,6 +102,7 @@ def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[s
         FlushSas: can.flush,
         FlushPolicies: can.flush,
         EnterBurst: can.bursts,
+        AwaitHeld: can.holds,
     }
     if not wanted.get(type(step), True):
         yield type(step).__name__
@@ -136,8 +141,24 @@ class Early(ReferenceAdapter):
 
     def enter(self, step: Enter) -> Emerged | Refused | Unsupported:
         emerged = super().enter(step)
-        ended = [one for one in list(self._host.states) if self._host.has_ended(one, self._now)] if self._host else []
-        return emerged if self.passes or not ended else Emerged(packets=())
+        ended = self._ended()
+        if self.passes or not ended:
+            return emerged
+        for one in ended:
+            self._host.counters[Counter.IN_STATE_EXPIRED if one == "in" else Counter.OUT_STATE_EXPIRED] += 1
+        return Emerged(packets=())
+
+    def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
+        emerged = super().enter_burst(step)
+        if self.passes or not isinstance(emerged, Emerged) or not self._ended():
+            return emerged
+        return Emerged(packets=emerged.packets[:-1])
+
+    def _ended(self) -> list[str]:
+        """The directions of the SAs that have reached a limit, and go."""
+        if self._host is None:
+            return []
+        return [one.sa.direction for one in list(self._host.states) if self._host.has_ended(one, self._now)]
 
 
 class Earlier(Early):
@@ -150,7 +171,7 @@ def test_when_an_sa_ends_is_left_open(kind: type[Early]) -> None:
     adapter = kind()
     aim = target(adapter)
     for name, check in all_checks().items():
-        if name.startswith("xfrm-life"):
+        if name.startswith(("xfrm-life", "xfrm-state", "xfrm-burst.ended")):
             result = run_check(check, adapter, aim, examples=20, seed=3)
             assert not result.counterexamples, (name, result.counterexamples[0].message)
 
