@@ -172,7 +172,7 @@ def _ipv4_at_the_end(header: bytearray) -> bytes:
     at = ip.IPV4_HEADER_SIZE
     while at < len(header) and header[at] != 0:
         size = _size_of_option(header, at, len(header), padding=1)
-        if header[at] in (_LOOSE_ROUTE, _STRICT_ROUTE) and header[at + 2] <= size - 3:
+        if header[at] in (_LOOSE_ROUTE, _STRICT_ROUTE) and size > 2 and header[at + 2] <= size - 3:
             header[ip.IPV4_DESTINATION] = header[at + size - 4 : at + size]
         if header[at] not in _IPV4_KEPT:
             header[at : at + size] = bytes(size)

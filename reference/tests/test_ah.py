@@ -14,7 +14,7 @@ from scapy.layers.ipsec import SecurityAssociation as ScapySa
 
 from espproof.reference import ah, ip
 from espproof.reference.drops import DropReason
-from espproof.reference.errors import Misuse
+from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.transforms import mac
 
 SPI = 0x01020304
@@ -109,6 +109,17 @@ def test_the_high_half_is_covered_behind_the_packet() -> None:
         assert isinstance(without.open(mine, 5), ah.Authenticated) is False
 
 
+def test_every_octet_of_the_header_and_of_the_high_half() -> None:
+    """Reserved octets are zero; of the number four octets are sent, and four are covered behind the packet (2.2.1)."""
+    number = 0x01020304_A1B2C3D4
+    mine = codec(esn=True).protect(packet(4), number)
+    assert isinstance(mine, bytes)
+    size = codec().size(4)
+    assert mine[20:32] == bytes((17, size // 4 - 2, 0, 0)) + SPI.to_bytes(4, "big") + b"\xa1\xb2\xc3\xd4"
+    covered = ah.at_the_end(mine[:20]) + mine[20:32] + bytes(16) + mine[48:] + b"\x01\x02\x03\x04"
+    assert mine[32:48] == mac("AUTH_HMAC_SHA2_256_128", key(32))(covered)
+
+
 def test_gmac_has_its_iv_in_front_of_its_icv() -> None:
     """RFC 4543 4: a nonce of salt and IV, nothing enciphered, and the whole of IV and ICV zero in what is covered."""
     one = ah.Codec(SPI, ah.GMAC, key(16), b"salt", esn=False)
@@ -146,6 +157,63 @@ def test_options_of_ipv6() -> None:
     assert ah.at_the_end(front)[42:] == b"\x1e\x02\xaa\xbb" + b"\x3e\x02\0\0" + bytes((0, 1, 3, 0, 0, 0))
 
 
+KEPT_OPTIONS = {1, 130, 133, 134, 148, 149}
+"""Appendix A1, those of more than the end of the list."""
+
+
+@pytest.mark.parametrize("kind", range(2, 256))
+def test_which_options_of_ipv4_count(kind: int) -> None:
+    """Each type, at the end of the header: those that change on the way, and those that nobody knows, are zero."""
+    option = bytes((kind, 4, 0xFF, 0xBB))
+    seen = ah.at_the_end(packet(4, options=option)[:24])
+    assert seen[20:] == (option if kind in KEPT_OPTIONS else bytes(4))
+    assert seen[16:20] == HOSTS[4][1]
+    assert ah.at_the_end(packet(4, options=b"\1\1" + bytes((kind, 2)))[:24])[20:22] == b"\1\1"
+
+
+@pytest.mark.parametrize("kind", range(1, 256))
+def test_which_options_of_ipv6_count(kind: int) -> None:
+    """Each type but that of one octet."""
+    front = packet(6)[:6] + b"\0" + packet(6)[7:40] + bytes((17, 0)) + bytes((kind, 4)) + b"\xaa\xbb\xcc\xdd"
+    changes = kind & 0x20
+    assert ah.at_the_end(front)[42:] == bytes((kind, 4)) + (bytes(4) if changes else b"\xaa\xbb\xcc\xdd")
+
+
+@pytest.mark.parametrize("kind", [0x83, 0x89])
+@pytest.mark.parametrize(("pointer", "is_left"), [(4, True), (8, True), (9, False), (12, False), (15, False)])
+def test_a_source_route_ends_behind_its_last_address(kind: int, pointer: int, *, is_left: bool) -> None:
+    """The pointer counts from 1 at the option's first octet; behind the last address the packet is where it is to go."""
+    options = bytes((kind, 11, pointer)) + ROUTE[3:11] + b"\0"
+    assert ah.at_the_end(packet(4, options=options)[:32])[16:20] == (ROUTE[7:11] if is_left else HOSTS[4][1])
+
+
+def routing(kind: int, left: int, hops: int, *, more: bytes = b"") -> bytes:
+    """An IPv6 header, and a routing header in front of UDP."""
+    size = (16 * hops + len(more)) // 8
+    return packet(6)[:6] + bytes((43,)) + packet(6)[7:40] + bytes((17, size, kind, left)) + bytes(4 + 16 * hops) + more
+
+
+@pytest.mark.parametrize("kind", range(6))
+def test_routes_whose_end_nobody_knows(kind: int) -> None:
+    """Types 0 and 2 are known; others count as they are where nothing of them is left, and are refused where it is."""
+    assert (
+        ah.at_the_end(routing(kind, 0, 1)) == b"\x60\0\0\0" + routing(kind, 0, 1)[4:7] + b"\0" + routing(kind, 0, 1)[8:]
+    )
+    if kind in (0, 2):
+        assert ah.at_the_end(routing(kind, 1, 1))[43] == 0
+        with pytest.raises(Malformed):
+            ah.at_the_end(routing(kind, 1, 1, more=bytes(8)))
+    else:
+        with pytest.raises(Malformed, match=f"of type {kind} "):
+            ah.at_the_end(routing(kind, 1, 1))
+
+
+def test_a_fragment_header_counts_as_it_is() -> None:
+    """Its octets are no segments that are left."""
+    front = packet(6)[:6] + bytes((44,)) + packet(6)[7:40] + bytes((17, 0, 0, 1, 0, 0, 0, 9))
+    assert ah.at_the_end(front)[40:] == front[40:]
+
+
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_a_route_counts_as_it_is_at_its_end(left: int) -> None:
     """Type 0 of two hops: whoever looks sees the same, before the first hop and behind each."""
@@ -167,6 +235,18 @@ def test_keys_that_do_not_fit_are_refused(auth: str, size: int, salt: bytes) -> 
     """By the algorithm's own RFC."""
     with pytest.raises(Misuse):
         ah.Codec(SPI, auth, key(size), salt, esn=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "is_one"), [(15, 0), (16, 1), (17, 0), (23, 0), (24, 1), (25, 0), (31, 0), (32, 1), (33, 0)]
+)
+def test_keys_of_gmac(size: int, is_one: int) -> None:
+    """Those of AES."""
+    if is_one:
+        assert ah.Codec(SPI, ah.GMAC, key(size), b"salt", esn=False).icv_size == 16
+    else:
+        with pytest.raises(Misuse):
+            ah.Codec(SPI, ah.GMAC, key(size), b"salt", esn=False)
 
 
 @given(st.binary(max_size=120))

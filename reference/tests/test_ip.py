@@ -428,3 +428,17 @@ def test_any_octets_are_read_or_malformed(first: int, rest: bytes, protocol: int
     except Malformed:
         return
     assert packet.startswith(read.header + read.payload)
+
+
+@pytest.mark.parametrize("ttl", [1, 2, 64, 255])
+def test_a_router_takes_one_of_the_hop_limit(ttl: int) -> None:
+    """And nothing else, but that the checksum of IPv4 is right for it."""
+    for version in (4, 6):
+        before, after = (with_ttl(version, one) for one in (ttl, ttl - 1))
+        assert ip.forwarded(before) == after
+
+
+def with_ttl(version: int, ttl: int) -> bytes:
+    if version == 4:
+        return ip.build_ipv4(bytes(4), b"\1\2\3\4", 17, b"payload", ttl=ttl)
+    return ip.build_ipv6(bytes(16), bytes(range(16)), 17, b"payload", hop_limit=ttl)
