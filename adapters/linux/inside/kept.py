@@ -4,6 +4,7 @@ on it (a bundle), and asks before the next one whether all of that is still so."
 import socket
 from collections.abc import Collection
 
+from espproof.adapters.linux.inside.discards import lets_out
 from espproof.adapters.linux.inside.senders import Made, Unsendable, meet_policies, pass_all_policies
 from espproof.adapters.linux.netlink import xfrm
 
@@ -30,7 +31,7 @@ class Kept:
         if one is None:
             one = self._sockets[key] = _connected(made, mark)
         one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # an ICMP error that came for an earlier one
-        one.send(made.content)
+        lets_out(one.send, made.content)
 
     def close(self, *, ports: Collection[int] | None = None) -> None:
         """All of them, or those from these ports. None is asked for its name: the kernel would look for its way anew, and
