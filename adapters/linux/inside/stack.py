@@ -43,7 +43,7 @@ _OF_ITS_OWN = {1, 2, 6, 58}
 """Protocols in which a host says something of its own accord; the rules of `firewall` hold that back by its mark."""
 _EXTENSIONS = {0, 43, 44, 60}
 _FRAGMENT, _AH, _ESP_AND_AH = 44, 51, (50, 51)
-_LATE_PATIENCE = (0.01, 0.03)
+_LATE_PATIENCE = (0.01, 0.03, 0.1)
 """Seconds to wait, besides, for what comes out of AH: on a busy machine, where it came in pieces, that was needed."""
 _AT_THE_END = ("XfrmInNoPols", "XfrmInPolBlock", "XfrmInPolError", "XfrmInTmplMismatch", "XfrmInStateMismatch")
 """What can be counted behind the rule that sees packets for the host."""
