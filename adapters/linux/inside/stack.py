@@ -211,6 +211,7 @@ class Stack(Gateway):
 
     def _has_vanished(self) -> None:
         """A packet is held, or lost."""
+        self.unexplained = True
         self._vanished_since = self._vanished_since if self._vanished else time.monotonic()
         self._vanished += 1
 
@@ -261,7 +262,7 @@ class Stack(Gateway):
             return emerged, seen() if seen is not None else None
         listener = Listener(self._device(side, how.entry).name) if how.shared else None
         taken = self._put(side, packet, how)
-        emerged = self._await(before, late=_upper_protocol(packet) == _AH) if taken else []
+        emerged = self._await(before, late=_upper_protocol(packet)[0] == _AH) if taken else []
         return emerged, listener.seen() if listener else None
 
     def enter_burst(self, burst: Sequence[tuple[str, bytes, How]]) -> list[Emerged]:
@@ -455,12 +456,14 @@ class Stack(Gateway):
         """What can be read; what has reached the host only if nothing was counted since `before`, if that is given."""
         found: list[Emerged] = []
         while (seen := self._logged()) is not None:
-            if seen.group == firewall.ENCAPSULATED:
+            protocol, port = _upper_protocol(seen.packet)
+            plain6 = seen.group == firewall.PLAIN and protocol == socket.IPPROTO_UDP and (6, port) in self._udp
+            if seen.group == firewall.ENCAPSULATED or plain6:
                 self._to_ports.append(seen.packet)
             elif (
                 seen.hook == firewall.HOOK_INPUT
                 and before in (None, self._counters())
-                and _upper_protocol(seen.packet) not in _ESP_AND_AH
+                and protocol not in _ESP_AND_AH
             ):
                 found.append(Emerged("local", seen.packet))
         found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
@@ -494,17 +497,21 @@ def protocol_of(packet: bytes) -> int:
     return packet[9] if packet[0] >> 4 == 4 else packet[6]
 
 
-def _upper_protocol(packet: bytes) -> int:
-    """What stands behind the headers, or is cut up behind them: for rules of IPv6 AH is a header like any extension, which
-    a fragment behind the first does not have (see `firewall.table`). -1 for what is no packet."""
+def _upper_protocol(packet: bytes) -> tuple[int, int]:
+    """What stands behind the headers, or is cut up behind them, and the port that it goes to, if it is UDP: over IPv6 no
+    rule tells (see `firewall.table`). -1 for what is no packet, and for a port that is not there."""
+    protocol, at = -1, len(packet)
     with suppress(IndexError):
         if packet[0] >> 4 == 4:
-            return packet[9]
-        protocol, at = packet[6], 40
-        while protocol in _EXTENSIONS:
-            protocol, at = packet[at], at + (8 if protocol == _FRAGMENT else 8 + 8 * packet[at + 1])
-        return protocol
-    return -1
+            protocol, at = packet[9], 4 * (packet[0] & 15)
+        else:
+            protocol, at = packet[6], 40
+        while packet[0] >> 4 == 6 and protocol in _EXTENSIONS:
+            behind = protocol == _FRAGMENT and (packet[at + 2] << 8 | packet[at + 3]) & 0xFFF8
+            size = 8 if protocol == _FRAGMENT else 8 + 8 * packet[at + 1]
+            protocol, at = packet[at], len(packet) if behind else at + size
+    is_udp = protocol == socket.IPPROTO_UDP and at + 8 <= len(packet)
+    return protocol, int.from_bytes(packet[at + 2 : at + 4], "big") if is_udp else -1
 
 
 def _is_of_a_socket(side: str, how: How) -> bool:

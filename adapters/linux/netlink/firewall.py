@@ -20,8 +20,8 @@ NETLINK_NETFILTER = 12
 TO_PROTECT = 1
 """Mark of packets that are to be protected: what arrived on the plain side, or was sent by the raw sockets."""
 DECAPSULATED, PLAIN, ENCAPSULATED = 1, 2, 3
-"""Log groups: packets that have come out of IPsec, and packets that are not for it; of a host also those to ports that
-open UDP encapsulation, of which nobody knows yet what they are."""
+"""Log groups: packets that have come out of IPsec, and packets that are not for it; of a host also those over IPv4 to
+ports that open UDP encapsulation, of which nobody knows yet what they are."""
 HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING = range(5)
 SET_REPLACE = 64
 """Socket option (of a raw socket, level IPPROTO_IP or IPPROTO_IPV6) with which a table is replaced."""
@@ -51,7 +51,8 @@ def table(
 
     `ports` open UDP encapsulation. `entries` is how many the table had before, and `counters` the address of memory for
     a counter of 16 octets for each. `of_host`: what is to be protected is for policies to say, and what is forwarded,
-    protected, or tells that a packet was too long goes out. Of what reaches it AH is logged too, and ESP over IPv6.
+    protected, or tells that a packet was too long goes out. Of what reaches it AH is logged too, and over IPv6 ESP, and
+    what goes to those ports, as all the rest.
     """
     hooks = _hooks(plain_interface, ports)
     if of_host:
@@ -59,13 +60,12 @@ def table(
         protected.append(_too_big(version))
         own = [replace(rule, protocol=protocol) for rule in hooks[HOOK_OUTPUT] for protocol in _OF_ITS_OWN[version]]
         hooks |= {HOOK_PREROUTING: [], HOOK_FORWARD: [], HOOK_OUTPUT: protected + own}
-        seen = [_Rule(_log_target(ENCAPSULATED), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)]
         before, others = hooks[HOOK_INPUT][:2], hooks[HOOK_INPUT][2:]
-        hooks[HOOK_INPUT] = [protected[0], *before, *seen, *others]
-        if (
-            version == 6
-        ):  # a rule for a protocol discards AH's fragments behind the first: AH is an extension header to it
-            hooks[HOOK_INPUT] = [rule for rule in hooks[HOOK_INPUT] if rule.protocol != _PROTOCOL_ESP]
+        if version == 4:
+            seen = [_Rule(_log_target(ENCAPSULATED), (_udp(port),), _PROTOCOL_UDP) for port in sorted(ports)]
+            hooks[HOOK_INPUT] = [protected[0], *before, *seen, *others]
+        else:  # a rule for a protocol discards AH's fragments behind the first: AH is an extension header to it
+            hooks[HOOK_INPUT] = [*before, *(rule for rule in others if not rule.protocol)]
     starts, ends, blob, count = [], [], b"", 0
     for rules in hooks.values():
         starts.append(len(blob))

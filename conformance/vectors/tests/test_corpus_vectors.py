@@ -671,7 +671,7 @@ def test_readme_names_every_file_and_default() -> None:
     used = {type(step).__struct_config__.tag for case in files.vectors() for step in case.steps}
     for operation in used:
         assert f"`{operation}`" in text
-    of_hosts = {"reqid", "mark", "if_id"}
+    of_hosts = {"reqid", "mark", "if_id", "protocol"}
     absent = {field for case in files.vectors() for sa in case.sas for field in sa.__struct_fields__}
     for field in absent - {"name", "spi", "resync_trigger", "resync_limit", "encr_key", "auth_key", *of_hosts}:
         assert f"`{field}`" in text, field
