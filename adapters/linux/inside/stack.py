@@ -461,9 +461,7 @@ class Stack(Gateway):
             if seen.group == firewall.ENCAPSULATED or plain6:
                 self._to_ports.append(seen.packet)
             elif (
-                seen.hook == firewall.HOOK_INPUT
-                and before in (None, self._counters())
-                and protocol not in _ESP_AND_AH
+                seen.hook == firewall.HOOK_INPUT and before in (None, self._counters()) and protocol not in _ESP_AND_AH
             ):
                 found.append(Emerged("local", seen.packet))
         found += [Emerged("local", packet) for one in self._udp.values() for packet in self._read_by(one)]
