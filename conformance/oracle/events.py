@@ -7,6 +7,7 @@ is taken for whatever it can be that nothing else is told of. A request that has
 
 from collections.abc import Collection, Mapping, Sequence
 from ipaddress import ip_interface
+from itertools import combinations
 
 from espproof.adapters.case import Event, Events, TrafficSelector
 from espproof.conformance.oracle.compare import event
@@ -49,7 +50,16 @@ def _matched(told: Sequence[Event], right: Sequence[Event]) -> Mapping[int, int]
 
     for number in range(len(right)):
         finds_a_place(number, set())
-    return {number: place for place, number in owner.items()}
+    return _in_order({number: place for place, number in owner.items()}, told, right)
+
+
+def _in_order(places: dict[int, int], told: Sequence[Event], right: Sequence[Event]) -> dict[int, int]:
+    """Of two events that could each be the other, the first is the one that was told first."""
+    for one, other in combinations(sorted(places), 2):
+        first, second = places[other], places[one]
+        if first < second and _is_the_same(told[first], right[one]) and _is_the_same(told[second], right[other]):
+            places[one], places[other] = first, second
+    return places
 
 
 def _counts(one: Event, kinds: Collection[str]) -> bool:

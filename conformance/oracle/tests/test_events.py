@@ -13,6 +13,7 @@ FLOW = TrafficSelector(
 )
 ASKED = Event(kind="acquire", policy="p", source="192.0.2.17", destination="192.0.2.18", flow=FLOW)
 ELSEWHERE = Event(kind="acquire", policy="q", source="192.0.2.17", destination="192.0.2.19", flow=FLOW)
+AGAIN = Event(kind="acquire", policy="p", source="192.0.2.17", destination="192.0.2.18")
 BARE = Event(kind="acquire")
 WRONG_FLOW = TrafficSelector(version=4, source="192.0.2.9")
 RUN_OUT = Event(kind="hard")
@@ -35,6 +36,8 @@ def wrong(got: tuple[Event, ...], want: tuple[Event, ...], kinds: tuple[str, ...
         ((Event(kind="acquire", flow=TrafficSelector(version=4, destination="192.0.2.2/32")),), (ASKED,)),
         ((BARE, ASKED), (ASKED, ELSEWHERE)),
         ((Event(kind="acquire", flow=FLOW), Event(kind="acquire", policy="p")), (ASKED, ELSEWHERE)),
+        ((ASKED, ASKED), (ASKED, ASKED)),
+        ((BARE, ASKED, BARE), (ASKED, ELSEWHERE, AGAIN)),
         ((Event(kind="acquire", source="2001:DB8:0::1"),), (Event(kind="acquire", policy="p", source="2001:db8::1"),)),
     ],
     ids=str,
