@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.gateway import Gateway
-from espproof.adapters.linux.inside.later import TEMPLATES, Later
+from espproof.adapters.linux.inside.later import TEMPLATES, Lacking, Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
@@ -45,8 +45,9 @@ def main() -> None:
     try:
         kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
         agent = Agent(kinds, later=Later(templates[0]) if later else None)
-    except Exception:
-        channel.send(channel.pack(["failed", traceback.format_exc(), complaint]), put, take)
+    except Exception as error:
+        told = str(error) if isinstance(error, Lacking) else traceback.format_exc()
+        channel.send(channel.pack(["failed", told, complaint]), put, take)
         raise
     channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
     agent.listen(put, take)

@@ -17,12 +17,20 @@ _OF_HASHES = ("cryptd",)
 """Those that take algorithms of integrity alone, as AH has them."""
 
 
+class Lacking(Exception):
+    """This kernel cannot do it."""
+
+
 class Later:
-    """What is put behind a template. A cipher is there once an SA has used it, and an SA keeps the one that it has."""
+    """What is put behind a template; `Lacking` where nothing can be. A cipher is there once an SA has used it, and an SA
+    keeps the one that it has."""
 
     def __init__(self, template: str) -> None:
         self._template = template
-        self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, crypto.NETLINK_CRYPTO)
+        try:
+            self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, crypto.NETLINK_CRYPTO)
+        except OSError as error:
+            raise Lacking("the kernel has no CRYPTO_USER, which puts ciphers behind a template") from error
         self._settled: set[str] = set()
 
     def is_new(self, cipher: str) -> bool:

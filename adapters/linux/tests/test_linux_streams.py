@@ -6,7 +6,7 @@ import pytest
 
 from espproof.adapters.linux.inside import later
 from espproof.adapters.linux.inside.discards import lets_out
-from espproof.adapters.linux.inside.later import Later
+from espproof.adapters.linux.inside.later import Lacking, Later
 from espproof.adapters.linux.inside.senders import Unsendable
 from espproof.adapters.linux.inside.streams import Segment, Stream
 from espproof.conformance.strategies import packets, upper_layers
@@ -74,6 +74,17 @@ def test_a_discarded_packet_is_no_mistake_of_ours() -> None:
     for number in (errno.EADDRNOTAVAIL, errno.EBADF, errno.EIO):
         with pytest.raises(OSError, match=rf"\[Errno {number}\]"):
             lets_out(fails, number)
+
+
+def test_a_kernel_without_templates_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a line: who asked for `linux:pcrypt` of a kernel without CRYPTO_USER has made no mistake to trace."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
+
+    monkeypatch.setattr("socket.socket", refuse)
+    with pytest.raises(Lacking, match="CRYPTO_USER"):
+        Later("pcrypt")
 
 
 def test_a_cipher_is_settled_when_the_kernel_has_agreed(monkeypatch: pytest.MonkeyPatch) -> None:
