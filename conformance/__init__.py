@@ -3,7 +3,7 @@
 Its wings, of which each imports from those below it alone (import-linter checks that):
 
 mutants         is a mistake in the reference found?
-commands        the command line, one module per command; `cli` puts them together
+commands        the command line, one module per room of the suite; `cli` puts them together
 report          results for people and their tools: terminal, page, JUnit, SARIF
 pytest_plugin   the suite as pytest tests
 selfcheck       `espproof check`: is this adapter a correct adapter?

@@ -39,9 +39,10 @@ GMAC = "AUTH_AES_GMAC"
 """RFC 4543 4, with a key of 16, 24 or 32 octets; the names in IANA's table have the size in them."""
 _GMAC_IV, _GMAC_ICV = 8, 16
 
-_IPV4_KEPT = frozenset((0, 1, 130, 133, 134, 148, 149))
-"""Options that nobody changes on the way (appendix A1): end, no operation, (extended) security, commercial security,
-router alert, sender-directed delivery. Others count as zero, those that nobody knows too (3.3.3.1.1.2)."""
+_IPV4_KEPT = frozenset((1, 130, 133, 134, 148, 149))
+"""Options that nobody changes on the way (appendix A1): no operation, (extended) security, commercial security, router
+alert, sender-directed delivery; behind the end of the list (0) are none. Others count as zero, those that nobody knows
+too (3.3.3.1.1.2)."""
 _LOOSE_ROUTE, _STRICT_ROUTE = 131, 137
 _CHANGES_EN_ROUTE = 0x20
 """Of the type of an IPv6 option (RFC 8200 4.2)."""

@@ -1,9 +1,9 @@
 """The Case: what the suite and an implementation say to each other, as data.
 
 A Case is SAs with their starting state, then steps, and where known the outcome expected of each step. Vectors,
-counterexamples, regressions and fuzz findings are all Cases, in one JSON format (`schema` makes its JSON Schema from the
-types below). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16 hexadecimal digits, because a
-JSON number loses precision beyond 2^53 in many languages.
+counterexamples, regressions and fuzz findings are all Cases, in one JSON format (`adapters.schema` makes its JSON Schema
+from the types of this package). Octets are lower-case hexadecimal; 64-bit sequence numbers are strings of 16 hexadecimal
+digits, because a JSON number loses precision beyond 2^53 in many languages.
 
 A file is read or refused, with one line that says where it departs from the format; there is one way to write a value,
 so that readers in other languages cannot disagree about it (no spaces or capitals in hexadecimal, no name twice). What a

@@ -15,12 +15,8 @@ MAX_FILE = 64 << 20
 """Octets of the largest case file that is read; a 64 KiB packet is 128 KiB of JSON, so this is some 500 packets."""
 
 
-def _encode(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, SequenceNumber):
-        return f"{value:016x}"
-    raise NotImplementedError(type(value).__name__)  # pragma: no cover: all types are closed
+def _encode(value: Octets | SequenceNumber) -> str:
+    return value.hex() if isinstance(value, bytes) else f"{value:016x}"
 
 
 def _decode(kind: type, value: Any) -> Any:

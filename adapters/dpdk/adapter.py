@@ -15,7 +15,7 @@ an SA with the option, as esp_sa_init() (sa.c) has no case for it, and what is t
 without length and place.
 
 On the CPU path the driver of aesni_mb dies with the first packet of AES-XCBC or AES-CMAC beside a cipher other than NULL,
-whoever calls it (report privately first). Which integrity algorithms do that is found out in child processes when the shim
+whoever calls it. Which integrity algorithms do that is found out in child processes when the shim
 starts; they are not declared.
 
 The application's job, done by the shim: finding ESP and the SA (with rte_ipsec_sad, of all packets of a burst at once),

@@ -1,7 +1,7 @@
 """All seeded defects by id, in the order of their families. The tables stand in `defects_*`.
 
-Data only. Each entry follows an entry of the catalogue of historical defects, in our own words: what went wrong, and
-where it hides. A defect is as subtle as it was in reality: an ordinary packet on an ordinary SA mostly gets through.
+Data only. An entry tells in our own words what went wrong, and where it hides; `sources.toml` says where a historical one
+was mended. A defect is as subtle as it was in reality: an ordinary packet on an ordinary SA mostly gets through.
 """
 
 from collections.abc import Mapping

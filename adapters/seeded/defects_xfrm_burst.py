@@ -27,7 +27,7 @@ _LIKE = "list(map(_like, segments(_joined([*run, packet]), size))) == list(map(_
 DEFECTS = (
     # -------------------------------------------------------------------------------------------------------- together
     defect(
-        "xfrm-burst-rest-behind-a-bad-one", "V-047", "xfrm-burst",
+        "xfrm-burst-rest-behind-a-bad-one", "ours", "xfrm-burst",
         "results are put back by the place of the packet, though bad ones have none: behind one the next good one is lost",
         ("xfrm.asynchrony", _TOGETHER,
          _LOOP +
@@ -102,7 +102,7 @@ DEFECTS = (
         breaks=("LINUX.xfrm_proc-inbound-state-seq-error", "LINUX.xfrm_proc-inbound-state-proto-error"),
     ),
     defect(
-        "xfrm-burst-one-number", "LX-031", "xfrm-burst",
+        "xfrm-burst-one-number", "ours", "xfrm-burst",
         "the number of the last packet of a burst is read before the one in front of it has written its own",
         ("xfrm.asynchrony", _TOGETHER,
          "            burst = list(arrivals)\n"
@@ -272,7 +272,7 @@ DEFECTS = (
         breaks=("RFC4303-3.4.3-esn-next-subspace",),
     ),
     defect(
-        "xfrm-burst-delivered-for-a-deleted-sa", "M-014", "xfrm-burst",
+        "xfrm-burst-delivered-for-a-deleted-sa", "ours", "xfrm-burst",
         "what comes back from the cipher is delivered though its SA was deleted meanwhile",
         ("xfrm.asynchrony", _GONE, "    gone = host.states.has(state) and host.has_ended(state, one.packet.now)\n"),
         breaks=("LINUX.xfrm_proc-inbound-state-invalid",),
@@ -304,7 +304,7 @@ DEFECTS = (
         breaks=("LINUX.xfrm_proc-outbound-state-proto-error",),
     ),
     defect(
-        "xfrm-burst-number-at-completion", "LX-031", "xfrm-burst",
+        "xfrm-burst-number-at-completion", "ours", "xfrm-burst",
         "a number is used up when the cipher is done: packets in flight have the same",
         ("xfrm.asynchrony", "        return self._take_off(lambda: self._protect(step.packet, left[1:], names, now))\n",
          "        state, number = left[0].entry.state, left[0].entry.state.sequence\n"
@@ -316,7 +316,7 @@ DEFECTS = (
         breaks=("RFC4303-3.3.3-increment",),
     ),
     defect(
-        "xfrm-burst-oldest-released", "V-047", "xfrm-burst",
+        "xfrm-burst-oldest-released", "ours", "xfrm-burst",
         "what is done is taken for the oldest in flight, which is let go of: one packet is lost, another leaves twice",
         ("xfrm.asynchrony", "        self._flights.remove(flight)\n", "        self._flights.pop(0)\n"),
         breaks=("RFC4303-3.3.3-increment",),

@@ -17,12 +17,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A mistake that a real implementation once made, re-created in the reference.
+    """One mistake, most of them once made by a real implementation, re-created in the reference.
 
-    `id` is `<family>-<what>` and stable; `source` names the entry of the project's catalogue of historical defects that
-    it follows (several defects may follow one entry), the implementation in which the suite has found it, or "ours", if
-    it only shows that a check works; `family` is the family of checks that is expected to find it. `breaks` are the ids
-    of the requirements that it does not meet: it is found when the suite has shown one of these, and each is to be shown.
+    `id` is `<family>-<what>` and stable; `source` names the entry of `sources.toml` that it follows (several defects may
+    follow one entry), the implementation in which the suite has found it, or "ours", if it only shows that a check works;
+    `family` is the family of checks that is expected to find it. `breaks` are the ids of the requirements that it does
+    not meet: it is found when the suite has shown one of these, and each is to be shown.
     """
 
     id: str

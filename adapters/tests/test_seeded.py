@@ -1,12 +1,15 @@
 """The seeded defects: all of them load, each is in its copy alone, and the reference stays what it is."""
 
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from espproof.adapters import seeded
 from espproof.adapters.base import Crashed
 from espproof.adapters.case import Burst, Done, InboundBurst, Octets, OutboundBurst, Sa
 from espproof.adapters.models.reference import ReferenceAdapter
@@ -170,3 +173,10 @@ def test_burst_defect_needs_a_burst() -> None:
     assert isinstance(together, Burst)
     kinds = [type(one).__name__ for one in together.results]
     assert kinds == ["Sent"] * 32 + ["Dropped"] * 2
+
+
+def test_historical_sources_are_told() -> None:
+    """Each short name stands in `sources.toml` with a place, and nothing stands there that no defect follows."""
+    told = tomllib.loads((Path(seeded.__file__).parent / "sources.toml").read_text(encoding="utf-8"))
+    assert set(told) == {one.source for one in DEFECTS.values() if re.fullmatch(r"[A-Z]+-\d+", one.source)}
+    assert all(re.fullmatch(r"[\w /.,-]+: .+", place) for place in told.values())

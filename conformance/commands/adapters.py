@@ -43,12 +43,14 @@ def adapters(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def build(
-    what: Annotated[Literal["linux"], typer.Argument(help="linux: user-mode Linux, from Debian's kernel source.")],
+    what: Annotated[
+        Literal["linux"], typer.Argument(help="linux: user-mode Linux, of Debian's source or a tree of yours.")
+    ],
     variant: Annotated[
         str,
         typer.Option(
-            help="plain, kasan (finds wrong uses of memory), smp (two processors), gcov (counts what is reached, for "
-            "`espproof cover`) or kcov (tells coverage packet by packet)."
+            help="plain, kasan (finds wrong uses of memory), smp (two processors; with --tree or --source of 7.3 or later), "
+            "gcov (counts what is reached, for `espproof cover`) or kcov (tells coverage packet by packet)."
         ),
     ] = "plain",
     tree: Annotated[
@@ -80,6 +82,8 @@ def build(
             raise Misuse(f"no variant {variant!r} of a kernel; there are {', '.join(RECIPES)}")
         if tree is not None and source:
             raise Misuse("--tree and --source are two kernels: build one at a time")
+        if variant == "smp" and tree is None and not source:
+            raise Misuse("variant smp needs a kernel of 7.3 or later: --tree PATH or --source 7.3")
         if label and tree is None and not source:
             raise Misuse("--as is for a kernel of --tree or --source")
         name = _label(label, tree, source, variant) if tree is not None or source else ""

@@ -14,8 +14,18 @@ from rich.text import Text
 
 from espproof.adapters.linux.kernel import reach
 from espproof.adapters.linux.kernel.reach import Reach
-from espproof.conformance.commands.run import ProfileName
-from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
+from espproof.conformance.commands.shell import (
+    ERR,
+    OUT,
+    ChecksOption,
+    JsonOption,
+    ProfileName,
+    ProfileOption,
+    SeedOption,
+    WorkersOption,
+    errors,
+    print_json,
+)
 from espproof.conformance.report import terminal
 from espproof.conformance.results.model import RunResult
 from espproof.conformance.running import suite
@@ -46,12 +56,10 @@ def cover(
     adapters: Annotated[
         list[str], typer.Argument(help="linux:LABEL of the variant gcov; of several ways into one kernel the union.")
     ],
-    profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
-    only: Annotated[
-        str, typer.Option(help="Comma-separated patterns of check, family or requirement ids, or xfrm.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
-    workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = 1,
+    profile: ProfileOption = ProfileName.default,
+    only: ChecksOption = "",
+    seed: SeedOption = 1,
+    workers: WorkersOption = 1,
     compare: Annotated[Path | None, typer.Option(help="What an earlier call with --json printed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,6 +69,8 @@ def cover(
     is not asked: see `run`.
     """
     with errors():
+        if as_json and compare is not None:
+            raise Misuse("--compare is told in words: without --json")
         before = _read(compare) if compare is not None else None
         notes = {reach.notes(_variant(name)) for name in adapters}
         if len(notes) > 1:

@@ -1,5 +1,6 @@
 """`espproof requirements`: the catalogue, its coverage, and its audit against the text of an RFC."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from espproof.conformance.checks import coverage
+from espproof.conformance.checks.registry import Check, all_checks
 from espproof.conformance.commands.shell import EXPECTED, NEWS, OUT, JsonOption, errors, print_json
 from espproof.conformance.requirements import audit as auditing
 from espproof.conformance.requirements import catalogue
@@ -26,6 +28,9 @@ def register(app: typer.Typer) -> None:
 def show(
     context: typer.Context,
     with_coverage: Annotated[bool, typer.Option("--coverage", help="Count by document and level.")] = False,
+    with_families: Annotated[
+        bool, typer.Option("--families", help="The families of checks instead: what --only of other commands takes.")
+    ] = False,
     document: Annotated[str, typer.Option(help="Only this document, for example RFC4303.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -36,6 +41,9 @@ def show(
     if context.invoked_subcommand is not None:
         return
     with errors():
+        if with_families:
+            _show_families(as_json=as_json)
+            return
         names = [document] if document else list(catalogue.documents())
         entries = [coverage.of(one) for name in names for one in catalogue.by_document(name)]
         counts = {name: coverage.counts([one for one in entries if one.requirement.document == name]) for name in names}
@@ -49,6 +57,28 @@ def show(
         else:
             _show_entries(entries)
         raise typer.Exit(NEWS if left_over else EXPECTED)
+
+
+def _show_families(*, as_json: bool) -> None:
+    families: dict[str, list[Check]] = {}
+    for one in all_checks().values():
+        families.setdefault(one.family, []).append(one)
+    rows = [(name, len(checks), _about(checks[0])) for name, checks in families.items()]
+    if as_json:
+        print_json({"families": [{"family": name, "checks": count, "about": about} for name, count, about in rows]})
+        return
+    table = Table(title=f"{len(all_checks())} checks in {len(rows)} families", title_justify="left")
+    for column in ("family", "checks", "about"):
+        table.add_column(column, justify="right" if column == "checks" else "left", no_wrap=column == "family")
+    for name, count, about in rows:
+        table.add_row(name, str(count), escape(about))
+    OUT.print(table)
+
+
+def _about(check: Check) -> str:
+    """The first sentence of what the module of a check says of itself."""
+    told = sys.modules[check.scenario.__module__].__doc__ or ""
+    return " ".join(told.split("\n\n")[0].split())
 
 
 def _show_counts(counts: dict[str, Any], left_over: list[str]) -> None:

@@ -4,7 +4,6 @@ import itertools
 import shlex
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,20 +12,23 @@ import typer
 
 from espproof.adapters import registry
 from espproof.adapters.base import AdapterFailure
-from espproof.conformance.commands.shell import ERR, OUT, JsonOption, errors, print_json
+from espproof.conformance.commands.shell import (
+    ERR,
+    OUT,
+    ChecksOption,
+    JsonOption,
+    ProfileName,
+    ProfileOption,
+    SeedOption,
+    WorkersOption,
+    errors,
+    print_json,
+)
 from espproof.conformance.report import terminal
 from espproof.conformance.results import expectations, gate, model, record
 from espproof.conformance.running import suite
 from espproof.conformance.running.check import Profile
 from espproof.reference.errors import Misuse
-
-
-class ProfileName(StrEnum):
-    """The three amounts of work."""
-
-    quick = "quick"
-    default = "default"
-    thorough = "thorough"
 
 
 def register(app: typer.Typer) -> None:
@@ -35,12 +37,10 @@ def register(app: typer.Typer) -> None:
 
 def run(
     adapters: Annotated[list[str], typer.Argument(help="Names: reference, scapy, exec:COMMAND, module:Class, …")],
-    profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
-    only: Annotated[
-        str, typer.Option(help="Comma-separated patterns of check, family or requirement ids, or xfrm.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
-    workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = 1,
+    profile: ProfileOption = ProfileName.default,
+    only: ChecksOption = "",
+    seed: SeedOption = 1,
+    workers: WorkersOption = 1,
     report: Annotated[Path | None, typer.Option(help="Folder for results, counterexamples and the report.")] = None,
     expect: Annotated[str, typer.Option(help="Expectation file; 'none' ignores the one of the adapter.")] = "",
     write_expect: Annotated[Path | None, typer.Option(help="Write what was found as an expectation file.")] = None,

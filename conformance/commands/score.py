@@ -7,11 +7,24 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-from espproof.conformance.commands.run import ProfileName
-from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, JsonOption, errors, print_json
+from espproof.conformance.commands.shell import (
+    ERR,
+    EXPECTED,
+    NEWS,
+    OUT,
+    JsonOption,
+    ProfileName,
+    ProfileOption,
+    SeedOption,
+    WorkersOption,
+    errors,
+    print_json,
+)
 from espproof.conformance.report import terminal
 from espproof.conformance.running import score as scores
 from espproof.conformance.running.check import Profile
+
+_CORES = os.cpu_count() or 1
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    profile: Annotated[ProfileName, typer.Option(help="How many examples each check draws.")] = ProfileName.default,
+    profile: ProfileOption = ProfileName.default,
     only: Annotated[str, typer.Option(help="Comma-separated patterns of defect ids, families or sources.")] = "",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 1,
-    workers: Annotated[int, typer.Option("-n", min=1, help="Processes.")] = os.cpu_count() or 1,
+    seed: SeedOption = 1,
+    workers: WorkersOption = _CORES,
     at_least: Annotated[float, typer.Option(min=0, max=1, help="Share of the defects that must be found.")] = 1.0,
     as_json: JsonOption = False,
 ) -> None:

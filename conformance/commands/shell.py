@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,21 @@ EXPECTED, NEWS, USAGE, CANNOT_RUN = 0, 1, 2, 3
 OUT = Console()
 ERR = Console(stderr=True)
 
+
+class ProfileName(StrEnum):
+    """The three amounts of work."""
+
+    quick = "quick"
+    default = "default"
+    thorough = "thorough"
+
+
+ProfileOption = Annotated[ProfileName, typer.Option(help="How many examples each check draws.")]
+ChecksOption = Annotated[
+    str, typer.Option("--only", help="Comma-separated patterns of check, family or requirement ids, or xfrm.")
+]
+SeedOption = Annotated[int, typer.Option(help="The same seed gives the same cases.")]
+WorkersOption = Annotated[int, typer.Option("-n", min=1, help="Processes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 

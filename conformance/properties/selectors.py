@@ -1,7 +1,5 @@
 """Selectors: which inner traffic an SA is for, field by field (RFC 4301 4.4.1.1, 5.2). Ports are not part of a Case."""
 
-from ipaddress import ip_address
-
 from hypothesis import strategies as st
 
 from espproof.adapters.case import Sa, Selector
@@ -15,22 +13,13 @@ OTHER_PROTOCOL = 254
 FIELDS = ("source", "destination", "protocol")
 
 
-def prefix(address: bytes, length: int, *, flip: int | None = None) -> str:
-    """The prefix of so many bits that an address (network order) has, with one bit, counted from the front, turned."""
-    bits = 8 * len(address)
-    number = int.from_bytes(address, "big")
-    if flip is not None:
-        number ^= 1 << bits - 1 - flip
-    return f"{ip_address(number.to_bytes(len(address), 'big'))}/{length}"
-
-
 def selector(packet: bytes, field: str, length: int | None = None, *, flip: int | None = None) -> Selector:
     """A selector of one field alone: what the packet has there, or with `flip` something else."""
     parsed = ip.parse(packet)
     if field == "protocol":
         return Selector(protocol=parsed.protocol if flip is None else OTHER_PROTOCOL)
     address = parsed.source if field == "source" else parsed.destination
-    written = prefix(address, 8 * len(address) if length is None else length, flip=flip)
+    written = packets.prefix(address, 8 * len(address) if length is None else length, flip=flip)
     return Selector(source=written) if field == "source" else Selector(destination=written)
 
 

@@ -23,12 +23,6 @@ _CROWD = st.integers(8, 40)
 """Linux begins with tables for eight, which are doubled when they are full."""
 
 
-def _turned(address: bytes, bit: int) -> bytes:
-    """The address with one bit, counted from the front, turned."""
-    number = int.from_bytes(address, "big") ^ 1 << 8 * len(address) - 1 - bit
-    return number.to_bytes(len(address), "big")
-
-
 @check(ORDERED, weight=3.0, proved_by=("xfrm-crowd-merged-behind",))
 def networks_in_networks(s: Scenario) -> None:
     """Policies for networks that lie in one another or beside come and go, the narrow ones first or last: in any state of
@@ -61,8 +55,7 @@ def _network(s: Scenario, address: bytes, *, rarely: bool = False) -> str | None
         return None
     length = bits - s.draw(st.sampled_from((4, 8, 12, 16, 1, 0)))
     place = s.draw(st.sampled_from((None, None, length - 1, length - 3, length - 6, 0)))
-    named = address if place is None else _turned(address, place)
-    return str(ip_network((named, length), strict=False))
+    return str(ip_network(packets.prefix(address, length, flip=place), strict=False))
 
 
 @check(ORDERED, CACHE, proved_by=("xfrm-crowd-order-turned-by-growth",))

@@ -41,6 +41,13 @@ def _start(s: Scenario) -> int:
     return s.draw(st.sampled_from((0, 7, 2**31 - 3, 2**32 - 1000))) if s.caps.set_sequence else s.caps.start_of("out")
 
 
+def _before_the_wrap(s: Scenario) -> int:
+    """An extended number whose low half wraps within the next packets."""
+    s.need("set_sequence", s.caps.set_sequence)
+    s.need("esn", True in s.caps.esn)
+    return s.draw(st.sampled_from((2**32, 2**33))) - 1 - s.draw(st.integers(0, 6))
+
+
 def _sends(h: HostScenario, sa: Sa, protocol: int, size: int, about: str) -> None:
     """What two programs send, in turns, with single datagrams between."""
     s = h.s
@@ -118,10 +125,7 @@ def across_the_wrap(s: Scenario) -> None:
     """The low half of the number wraps inside a super-packet."""
     h = HostScenario(s)
     protocol = _protocol(h)
-    s.need("set_sequence", s.caps.set_sequence)
-    s.need("esn", True in s.caps.esn)
-    border = s.draw(st.sampled_from((2**32, 2**33)))
-    sa = h.sa("out", mode=s.caps.modes, esn=True, sequence=border - 1 - s.draw(st.integers(0, 6)))
+    sa = h.sa("out", mode=s.caps.modes, esn=True, sequence=_before_the_wrap(s))
     h.policy("out", h.of_ours(sa), h.template(sa), about=AS_SINGLES)
     size = s.choose(_SIZES)
     for port in _PORTS:
@@ -214,10 +218,7 @@ def of_a_neighbour_across_the_wrap(s: Scenario) -> None:
     """The low half of the number wraps inside of what it sends at once."""
     h = HostScenario(s)
     way = _neighbour(h)
-    s.need("set_sequence", s.caps.set_sequence)
-    s.need("esn", True in s.caps.esn)
-    border = s.draw(st.sampled_from((2**32, 2**33)))
-    sa = h.sa("out", mode="tunnel", esn=True, sequence=border - 1 - s.draw(st.integers(0, 6)))
+    sa = h.sa("out", mode="tunnel", esn=True, sequence=_before_the_wrap(s))
     version = h.version_in(sa)
     h.policy("out", h.outgoing(version), h.template(sa), about=AS_SINGLES)
     size = s.choose(_SIZES)

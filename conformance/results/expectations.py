@@ -53,32 +53,37 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`extends` is a file in the same folder, of which all holds but `without`; the entries hold besides. `without` names
-    some by id, or by id and, behind a blank, a check as it stands in their `checks`."""
+    """`extends` is a file in the same folder, or several, of which all holds but `without`; the entries hold besides.
+    `without` names some by id, or by id and, behind a blank, a check as it stands in their `checks`."""
 
-    extends: str = ""
+    extends: str | tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     deviation: tuple[Expectation, ...] = ()
 
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of the files that it extends."""
+        return (self.extends,) if isinstance(self.extends, str) else self.extends
+
 
 def read_expectations(path: Path, below: tuple[Path, ...] = ()) -> tuple[Expectation, ...]:
-    """The `[[deviation]]` entries of a TOML file, and of the one that it extends; `Misuse` with what is wrong.
+    """The `[[deviation]]` entries of a TOML file, and of those that it extends; `Misuse` with what is wrong.
 
     `below` are the files that extend this one.
     """
     if path in below:
         raise Misuse(f"{path}: it extends itself")
     own = _expectation_file(path)
-    if not own.extends:
-        return own.deviation
-    base = read_expectations(path.with_name(own.extends), (*below, path))
-    strangers = set(own.without).difference(*map(_names, base))
-    if strangers:
-        raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {own.extends} does not have")
-    kept = [entry for entry in base if _names(entry).isdisjoint(own.without)]
-    if twice := [entry.id for entry in own.deviation if entry in kept]:
-        raise Misuse(f"{path}: {', '.join(twice)} is in {own.extends} already")
-    return (*kept, *own.deviation)
+    there: list[Expectation] = []
+    for name in own.bases:
+        there += read_expectations(path.with_name(name), (*below, path))
+    if strangers := set(own.without).difference(*map(_names, there)):
+        raise Misuse(f"{path}: without {', '.join(sorted(strangers))}, which {' and '.join(own.bases)} does not have")
+    kept = [entry for entry in there if _names(entry).isdisjoint(own.without)]
+    every = (*kept, *own.deviation)
+    if twice := [entry.id for at, entry in enumerate(every) if entry in every[:at]]:
+        raise Misuse(f"{path}: {', '.join(twice)} is there twice")
+    return every
 
 
 def _names(entry: Expectation) -> set[str]:

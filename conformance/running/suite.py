@@ -41,7 +41,7 @@ def selected(only: str) -> list[Check]:
     all families of a host."""
     return chosen(
         all_checks().values(), lambda check: (check.id, check.family, *group(check.family), *check.verifies), only,
-        none="no check matches {}; `espproof requirements` lists them",
+        none="no check matches {}; `espproof requirements` lists them, with --families the families",
     )  # fmt: skip
 
 

@@ -34,6 +34,15 @@ def hosts(version: int, direction: str) -> tuple[bytes, bytes]:
     return (near, far) if direction == "out" else (far, near)
 
 
+def prefix(address: bytes, length: int, *, flip: int | None = None) -> str:
+    """The prefix of so many bits that an address (network order) has, with one bit, counted from the front, turned."""
+    bits = 8 * len(address)
+    number = int.from_bytes(address, "big")
+    if flip is not None:
+        number ^= 1 << bits - 1 - flip
+    return f"{ip_address(number.to_bytes(len(address), 'big'))}/{length}"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`length` is octets of the upper layer; `options` are whole IPv4 options or IPv6 extension headers with `first`."""

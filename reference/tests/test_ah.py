@@ -120,6 +120,18 @@ def test_every_octet_of_the_header_and_of_the_high_half() -> None:
     assert mine[32:48] == mac("AUTH_HMAC_SHA2_256_128", key(32))(covered)
 
 
+def test_where_spi_and_number_stand() -> None:
+    """No octet of either is one of another field's."""
+    header = bytes(range(0xA0, 0xB8))
+    assert (ah.spi_of(header), ah.sequence_low(header)) == (0xA4A5A6A7, 0xA8A9AAAB)
+
+
+def test_what_is_behind_the_end_of_the_options_counts_as_it_is() -> None:
+    """Whatever it looks like: it is no option."""
+    options = b"\x01\x00\x44\x02"
+    assert ah.at_the_end(packet(4, options=options)[:24])[20:] == options
+
+
 def test_gmac_has_its_iv_in_front_of_its_icv() -> None:
     """RFC 4543 4: a nonce of salt and IV, nothing enciphered, and the whole of IV and ICV zero in what is covered."""
     one = ah.Codec(SPI, ah.GMAC, key(16), b"salt", esn=False)

@@ -50,7 +50,7 @@ class Recipe:
 
 
 COVERED = (
-    "esp4", "esp4_offload", "esp6", "esp6_offload", "espintcp",
+    "ah4", "ah6", "esp4", "esp4_offload", "esp6", "esp6_offload", "espintcp",
     "xfrm_algo", "xfrm_device", "xfrm_hash", "xfrm_input", "xfrm_interface_core", "xfrm_iptfs", "xfrm_nat_keepalive",
     "xfrm_output", "xfrm_policy", "xfrm_replay", "xfrm_state", "xfrm_user",
     "xfrm4_input", "xfrm4_output", "xfrm4_policy", "xfrm4_protocol", "xfrm4_state",

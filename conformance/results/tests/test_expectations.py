@@ -70,7 +70,11 @@ def test_files_belong_to_adapters() -> None:
         for built in ("", "_built")  # of a way to use a kernel that the user has built
     }
     written = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in FILES}
-    extended = {path.with_name(file["extends"]) for path, file in written.items() if "extends" in file}
+    extended = {
+        path.with_name(name)
+        for path, file in written.items()
+        for name in ([file["extends"]] if isinstance(file.get("extends"), str) else file.get("extends", []))
+    }
     assert all(path.name == "expected.toml" or path in variants | extended for path in FILES)
 
 
@@ -196,7 +200,20 @@ def test_a_fact_stands_once(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(entry, encoding="utf-8")
     path = tmp_path / "more.toml"
     path.write_text("extends = 'base.toml'\n" + entry, encoding="utf-8")
-    with pytest.raises(Misuse, match=r"a is in base\.toml already"):
+    with pytest.raises(Misuse, match="a is there twice"):
+        read_expectations(path)
+
+
+def test_a_file_can_extend_several(tmp_path: Path) -> None:
+    """Their entries in that order, less what `without` names of any of them; none of them twice."""
+    entry = "[[deviation]]\nid = '{}'\nreason = ''\nclause = ''\n"
+    for name, ids in (("one", "ab"), ("two", "cd"), ("three", "a")):
+        (tmp_path / f"{name}.toml").write_text("".join(map(entry.format, ids)), encoding="utf-8")
+    path = tmp_path / "all.toml"
+    path.write_text("extends = ['one.toml', 'two.toml']\nwithout = ['b', 'd']\n" + entry.format("e"), encoding="utf-8")
+    assert [one.id for one in read_expectations(path)] == ["a", "c", "e"]
+    path.write_text("extends = ['one.toml', 'three.toml']\n", encoding="utf-8")
+    with pytest.raises(Misuse, match="a is there twice"):
         read_expectations(path)
 
 
