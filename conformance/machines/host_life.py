@@ -14,6 +14,8 @@ from espproof.conformance.checks import visible
 from espproof.conformance.checks.host import HostScenario
 
 MOST_STEPS = 24
+_PROTOCOLS = (253, 254)
+"""Of RFC 3692's experiments; packets of each are a flow."""
 
 
 def spi_of(model: Sa, place: int, made: int) -> int:
@@ -55,12 +57,13 @@ class HostLife:
         return moves
 
     def _add_sa(self) -> None:
-        s = self._h.s
-        place = s.draw(st.integers(0, len(self._pool) - 1))
+        self._add(self._h.s.draw(st.integers(0, len(self._pool) - 1)))
+
+    def _add(self, place: int) -> None:
         if place in self._there:
             self._delete(place)
         made = self._another(place)
-        s.add(made, self._about)
+        self._h.s.add(made, self._about)
         self._there[place] = made
 
     def _another(self, place: int) -> Sa:
@@ -81,12 +84,12 @@ class HostLife:
     def _add_policy(self) -> None:
         h, s = self._h, self._h.s
         way = s.draw(st.sampled_from(("out", h.inward)))
-        packet = h.outgoing(self._version) if way == "out" else h.incoming(self._version)
+        packet = self._outgoing() if way == "out" else h.incoming(self._version)
         fitting = [sa for sa in self._pool if (sa.direction == "out") == (way == "out")]
         templates, action = s.draw(st.sampled_from(visible.fates(h, *fitting)))
         everything: dict[str, Any] = {
             "source": None,
-            "protocol": s.draw(st.sampled_from((None, 253, 17))),
+            "protocol": s.draw(st.sampled_from((None, *_PROTOCOLS))),
         }
         if (
             way != "out"
@@ -111,7 +114,11 @@ class HostLife:
         self._h.delete(chosen, self._about)
 
     def _send(self) -> None:
-        self._h.enters("plain", self._h.outgoing(self._version), self._about, **self._way("plain"))
+        self._h.enters("plain", self._outgoing(), self._about, **self._way("plain"))
+
+    def _outgoing(self) -> bytes:
+        """A packet of one of two flows between the same hosts."""
+        return self._h.outgoing(self._version, protocol=self._h.s.draw(st.sampled_from(_PROTOCOLS)))
 
     def _receive(self) -> None:
         h, s = self._h, self._h.s

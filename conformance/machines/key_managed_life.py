@@ -21,12 +21,15 @@ class KeyManagedLife(HostLife):
         self._coming: dict[int, Sa] = {}
 
     def walk(self) -> None:
+        for _ in range(min(2, len(self._priorities))):
+            self._add_policy()
         super().walk()
         self._h.events(self._about)
 
     def _moves(self) -> list[Callable[[], None]]:
         can = self._h.caps
         moves = [*super()._moves(), self._read, self._send]
+        moves += [self._serve] if any(policy.direction == "out" for policy in self._policies) else []
         moves += [self._reserve] if can.reserve_spi and can.update_sa else []
         moves += [self._complete, self._send_to_reserved] if self._coming else []
         moves += [self._update] if self._there and can.update_sa else []
@@ -35,6 +38,15 @@ class KeyManagedLife(HostLife):
 
     def _read(self) -> None:
         self._h.events(self._about)
+
+    def _serve(self) -> None:
+        """What a packet asks for is made, and sometimes soon goes again: then the next packet asks again."""
+        self._send()
+        place = self._h.s.draw(st.sampled_from([at for at, sa in enumerate(self._pool) if sa.direction == "out"]))
+        self._add(place)
+        if self._h.s.draw(st.booleans()):
+            self._delete(place)
+            self._send()
 
     def _reserve(self) -> None:
         free = [place for place, sa in enumerate(self._pool) if sa.direction == "in" and place not in self._coming]
