@@ -49,8 +49,8 @@ def build(
     variant: Annotated[
         str,
         typer.Option(
-            help="plain, kasan (finds wrong uses of memory), smp (two processors; with --tree or --source of 7.3 or later), "
-            "gcov (counts what is reached, for `espproof cover`) or kcov (tells coverage packet by packet)."
+            help="plain, kasan (finds wrong uses of memory), smp (two processors; with --tree or --source of 7.3 or "
+            "later), gcov (counts what is reached, for `espproof cover`) or kcov (tells coverage packet by packet)."
         ),
     ] = "plain",
     tree: Annotated[

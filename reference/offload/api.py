@@ -57,9 +57,13 @@ class CryptoDevice(Protocol):
     def takes(self, packet: bytes) -> bool:
         """Whether the device can protect this IP packet (Linux: `offload_ok`), of an SA that it has."""
 
+    @property
+    def longest(self) -> int:
+        """Octets of the longest IP packet that it can send, protected or not."""
+
     def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
-        """An IP packet; with a handle it has ESP header, IV, plaintext, trailer and a blank ICV. What leaves on the wire,
-        as IP packets: nothing, if it is longer than the device can send."""
+        """An IP packet of at most `longest` octets; with a handle it has ESP header, IV, plaintext, trailer and a blank
+        ICV. What leaves on the wire, as IP packets: nothing, where it waits for a link or is lost."""
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         """An IP packet from the wire; nothing, if the device has lost it."""

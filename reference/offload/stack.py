@@ -17,7 +17,7 @@ from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import Delivered, Endpoint, Passed
 from espproof.reference.errors import Misuse
 from espproof.reference.esp import HEADER_SIZE, Codec, trailer
-from espproof.reference.offload.api import Arrived, CryptoDevice, Done, Handle, Refused
+from espproof.reference.offload.api import Arrived, CryptoDevice, Dead, Done, Handle, Refused
 from espproof.reference.sa import SaState, SecurityAssociation
 
 _ALIKE = "another SA has the same SPI and destination"
@@ -88,7 +88,7 @@ class OffloadedEndpoint(Endpoint):
             return
         try:
             handle = self._device.add(sa)
-        except Refused as reason:
+        except (Refused, Dead) as reason:
             self.fallbacks[sa.name] = str(reason)
             return
         entry = self.entry(sa.name)
@@ -143,10 +143,12 @@ class OffloadedEndpoint(Endpoint):
         result = super().outbound(name, packet, iv, tfc=tfc, dummy=dummy, now=now)
         if not isinstance(result, bytes):
             return result
+        if len(result) > self._device.longest:
+            return DropReason.TOO_BIG
         handle = None if half is None or half.software else half.handle
         sent = self._device.send(result, handle)
         self.handled[name] += handle is not None and len(sent) == 1
-        return sent[0] if len(sent) == 1 else DropReason.TOO_BIG
+        return sent[0] if len(sent) == 1 else DropReason.UNSPECIFIED
 
     def inbound(self, packet: bytes, now: float = 0) -> Delivered | Passed | DropReason:
         arrived = self._device.arrive(packet)

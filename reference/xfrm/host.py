@@ -217,6 +217,8 @@ class Host:
             if whole is None:
                 return ()
             parsed, packet = ip.parse(whole), whole
+            if parsed.fragment:  # a fragment in fragments, of which nobody puts together another packet
+                return ()
         if parsed.protocol in (PROTOCOL_ESP, ah.PROTOCOL_AH):
             return self._take_out(parsed, parsed.payload, mark, now, through, encapsulated=False)
         if parsed.protocol == PROTOCOL_UDP:

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 
 SIZE = 16
 TYPE_CONTEXT, TYPE_DATA = 2, 3
-L4_UDP, L4_TCP, L4_SCTP = 0, 1, 2
+L4_UDP, L4_TCP = 0, 1
 """Values of TUCMD.L4T."""
+ESP, AH = 50, 51
+"""The protocols that a context can ask for."""
+CRC = 4
+"""Octets of a frame on the wire that are in no buffer."""
 DONE = 1
 """DD, the lowest bit of the status that the chip writes back."""
 
@@ -40,6 +44,7 @@ class Context:
     mac_length: int = 14
     ip_length: int = 20
     vlan: int = 0
+    """Decoded, and not modelled: no tag is put in."""
     sa: int = 0
     trailer: int = 0
     esp: bool = False

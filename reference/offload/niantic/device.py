@@ -32,6 +32,8 @@ from espproof.reference.offload.rules import Breaches
 RESET_MICROSECONDS = 10
 """How long after a reset the tables are not to be accessed."""
 _KILO = 1024
+_USUAL = 1518
+"""Octets of a frame without JUMBOEN, its CRC among them."""
 _STALE = ("Tx SA", "address", "SPI", "key")
 """Names of the tables; of the Rx tables by their number."""
 _TABLE_OF = {register.name: table for table, carried in DATA_REGISTERS.items() for register in carried}
@@ -68,6 +70,8 @@ class Counts:
     """Arrived, and no descriptor was there."""
     not_enabled: int = 0
     """Arrived while reception was off or stopped."""
+    too_long: int = 0
+    """Arrived, and were longer than MAXFRS (without JUMBOEN: than 1,518 octets) allows."""
     lost_in_reset: int = 0
     """Were inside when a reset or an error came."""
 
@@ -135,10 +139,18 @@ class Niantic:
         if not self._link or stopped or not self.values.get(registers.RXCTRL, "RXEN"):
             self.counts.not_enabled += 1
             return
+        if len(frame) + descriptors.CRC > self._longest(frame):
+            self.counts.too_long += 1
+            return
         frame, report, _ = engine.receive(
             frame, self.tables, ipsec=self.rx_engine_on, mismatch_is_error=self.personality.mismatch_is_error
         )
         self._deliver(0, frame, report)
+
+    def _longest(self, frame: bytes) -> int:
+        """Octets of a frame, its CRC among them, that is received (8.2.2.16.6)."""
+        size = self.values.get(registers.MAXFRS, "MFS") if self.values.get(registers.HLREG0, "JUMBOEN") else _USUAL
+        return size + 4 if engine.is_tagged(frame) else size
 
     def set_link(self, up: bool) -> None:
         """What waits in the security block leaves as soon as there is a link again."""
@@ -417,7 +429,11 @@ class Niantic:
                 registers.DTXTCPFLGL.field("MID_SEG").of(low),
                 high & 0xFFF,
             )
-            self._block.extend(engine.send(frame, context, data, self.tables, flags, ipsec=self.tx_engine_on))
+            frames = list(engine.send(frame, context, data, self.tables, flags, ipsec=self.tx_engine_on))
+            longest = max(map(len, frames))
+            if get(registers.SECTXCTRL, "STORE_FORWARD") and longest > rules.LARGEST_FRAME:
+                self.breaches.note(rules.LARGEST, f"{longest} octets")
+            self._block.extend(frames)
         self._flush()
 
     def _flush(self) -> None:

@@ -10,6 +10,7 @@ ESP: headers, numbers, padding and windows are the stack's.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,7 +19,11 @@ from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
+from espproof.reference.offload.niantic import rules
 from espproof.reference.offload.niantic.descriptors import (
+    AH,
+    CRC,
+    ESP,
     L4_TCP,
     L4_UDP,
     NO_ERROR,
@@ -31,7 +36,6 @@ from espproof.reference.offload.niantic.descriptors import (
 from espproof.reference.offload.niantic.tables import ADDRESS_TABLE, ADDRESSES, KEY_TABLE, SAS, SPI_TABLE
 from espproof.reference.offload.registers import Register
 
-ESP, AH = 50, 51
 RING = 64
 """Descriptors of each ring."""
 BUFFER = 2048
@@ -41,7 +45,7 @@ POLL_MICROSECONDS = 10_000
 """How often, and how far apart, a driver asks whether the data paths are empty: as Linux does."""
 ETHERNET = 14
 _MAC = bytes.fromhex("028259900001"), bytes.fromhex("028259900002")
-_TYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
+ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _L4 = {6: L4_TCP, 17: L4_UDP}
 
 
@@ -172,6 +176,8 @@ class Driver:
             self._bus.write(length.offset, RING * SIZE)
         for index in range(RING):
             self._fill(index)
+        self._put(r.HLREG0, JUMBOEN=1)
+        self._put(r.MAXFRS, MFS=rules.LARGEST_FRAME + CRC)
         self._put(r.SRRCTL, DESCTYPE=1, BSIZEPACKET=BUFFER // 1024)
         self._put(r.RXDCTL, ENABLE=1)
         self._put(r.RXCTRL, RXEN=1)
@@ -189,13 +195,22 @@ class Driver:
     # --------------------------------------------------------------------------------------------------------------- SAs
 
     def add(self, sa: OffloadedSa) -> Handle:
-        """`Refused` if the chip has no such cipher, no room, or may not (the management controller's address)."""
+        """`Refused` if the chip has no such cipher, no room, or may not (the management controller's address); `Dead` if
+        the engine cannot be started. Then nothing of the SA is in the chip."""
         if sa.protocol not in (ESP, AH) or len(sa.key) != 16 or len(sa.salt) != 4:
             raise Refused("the chip has AES-128-GCM and GMAC for ESP and AH, and nothing else")
         handle = self._add_tx(sa) if sa.direction == "out" else self._add_rx(sa)
-        if len(self._tx) + len(self._rx) == 1:
-            self._start_engine()
+        if self._get(r.SECTXCTRL, "SECTX_DIS"):
+            try:
+                self._start_engine()
+            except Dead:
+                self._take_out(handle)
+                raise
         return handle
+
+    def has_address(self, slot: int) -> bool:
+        """Whether an SA of ours is for the address at that place."""
+        return slot in self._addresses
 
     def has(self, direction: str, index: int) -> bool:
         """Whether an SA of ours stands at that place."""
@@ -203,19 +218,25 @@ class Driver:
 
     def delete(self, handle: Handle) -> None:
         """Nothing of the key is in the chip afterwards. `Misuse` for an SA that is not there."""
-        table = self._tx if handle.direction == "out" else self._rx
-        if handle.index not in table:
+        if not self.has(handle.direction, handle.index):
             raise Misuse(f"no SA {handle.direction} {handle.index}")
-        sa = table.pop(handle.index)
+        self._take_out(handle)
+        if not self._tx and not self._rx:
+            with suppress(Dead):  # it goes on running: nothing but power is lost
+                self._stop_engine()
+
+    def _take_out(self, handle: Handle) -> None:
+        sa = (self._tx if handle.direction == "out" else self._rx).pop(handle.index)
         if handle.direction == "out":
             self._write_tx(handle.index, bytes(16), bytes(4))
         else:
             self._write_key(handle.index, 0, bytes(16), bytes(4))
             self._write_spi(handle.index, 0, 0)
             self._release_address(sa.address)
-            self._by_spi[sa.spi].remove(handle.index)
-        if not self._tx and not self._rx:
-            self._stop_engine()
+            alike = self._by_spi[sa.spi]
+            alike.remove(handle.index)
+            if not alike:
+                del self._by_spi[sa.spi]
 
     def _add_tx(self, sa: OffloadedSa) -> Handle:
         index = _free(self._tx, SAS, "Tx SA table")
@@ -343,16 +364,18 @@ class Driver:
         if unlinked:
             self._put(r.HLREG0, LPBK=1)
             self._put(r.MACC, FLU=1)
-        for _ in range(POLLS):
-            self._bus.wait(POLL_MICROSECONDS)
-            if self._ready():
-                break
-        else:
-            self._run_data()
-            raise Dead("the data paths do not become empty")
-        if unlinked:
-            self._put(r.MACC, FLU=0)
-            self._put(r.HLREG0, LPBK=0)
+        try:
+            if not any(self._is_ready_soon() for _ in range(POLLS)):
+                self._run_data()
+                raise Dead("the data paths do not become empty")
+        finally:
+            if unlinked:
+                self._put(r.MACC, FLU=0)
+                self._put(r.HLREG0, LPBK=0)
+
+    def _is_ready_soon(self) -> bool:
+        self._bus.wait(POLL_MICROSECONDS)
+        return self._ready()
 
     def _ready(self) -> bool:
         return bool(self._get(r.SECTXSTAT, "SECTX_RDY") and self._get(r.SECRXSTAT, "SECRX_RDY"))
@@ -380,7 +403,7 @@ class Driver:
         that is not there.
         """
         self._clean()
-        frame = _MAC[0] + _MAC[1] + _TYPE[ip.version(packet)] + packet
+        frame = _MAC[0] + _MAC[1] + ETHERTYPE[ip.version(packet)] + packet
         data = Data(0, len(frame), len(frame), report=True, l4_checksum=l4_checksum or segment > 0)
         wanted: Context | None = None
         if handle is not None or data.l4_checksum:

@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from espproof.reference import ip
 from espproof.reference.offload.niantic.descriptors import (
+    AH,
     AUTHENTICATION_FAILED,
+    CRC,
+    ESP,
     INVALID_LENGTH,
     INVALID_PROTOCOL,
     L4_TCP,
@@ -34,13 +37,12 @@ from espproof.reference.offload.niantic.descriptors import (
 )
 from espproof.reference.offload.niantic.tables import RxKey, Tables, TxSa
 
-ESP, AH, TCP, UDP, SCTP = 50, 51, 6, 17, 132
+TCP, UDP, SCTP = 6, 17, 132
 ESP_HEADER = 16
 """SPI, sequence number and IV."""
 AH_HEADER = 20
 """The fixed part and the IV, in front of the ICV."""
 ICV = 16
-CRC = 4
 _VLAN_TYPES = (0x8100, 0x88A8)
 _IPV4_TYPE, _IPV6_TYPE = 0x0800, 0x86DD
 _WORD_SUM = 0xFFFF
@@ -70,7 +72,7 @@ def send(frame: bytes, context: Context, data: Data, tables: Tables, flags: Flag
     active = ipsec and data.ipsec
     sa = tables.tx[context.sa]
     if data.segments:
-        for segment in _segments(frame, context, data, flags, trailer=active and context.esp):
+        for segment in _segments(frame, context, data, flags, ipsec=active):
             yield _protected(segment, context, sa) if active else segment
         return
     if data.ip_checksum and context.ipv4:
@@ -80,7 +82,7 @@ def send(frame: bytes, context: Context, data: Data, tables: Tables, flags: Flag
     yield _protected(frame, context, sa) if active else frame
 
 
-def _segments(frame: bytes, context: Context, data: Data, flags: Flags, *, trailer: bool) -> Iterator[bytes]:
+def _segments(frame: bytes, context: Context, data: Data, flags: Flags, *, ipsec: bool) -> Iterator[bytes]:
     """The frames of a super-packet, complete but for the cipher (7.13.6.3, steps 4 to 12)."""
     front = context.mac_length + context.ip_length + context.l4_length
     header, content = frame[:front], frame[front : front + data.payload_length]
@@ -94,11 +96,11 @@ def _segments(frame: bytes, context: Context, data: Data, flags: Flags, *, trail
             part = _tcp(part, context, at, mask)
         else:
             part = _put(part, _l4(context) + 4, 2, len(part) - _l4(context))
-        if number and data.ipsec:
+        if number and ipsec:
             part = _counted(part, context, number)
         end = len(part)
         part = _with_l4_checksum(part, context, end, length=end - _l4(context))
-        if trailer:
+        if ipsec and context.esp:
             part = part + _trailer(end - _l4(context), TCP if context.l4 == L4_TCP else UDP) + bytes(ICV)
         yield _ip_header(part, context, number)
 
@@ -310,6 +312,11 @@ def _parse(frame: bytes) -> _Seen:
             _start(frame, at + ip.IPV6_HEADER_SIZE, protocol),
         )
     return _Seen()
+
+
+def is_tagged(frame: bytes) -> bool:
+    """Whether the frame has a VLAN tag."""
+    return int.from_bytes(frame[12:14], "big") in _VLAN_TYPES
 
 
 def _types(protocol: int) -> int:

@@ -5,11 +5,10 @@ The chip itself checks none of this: it does to a packet what the descriptor say
 
 from espproof.reference import ip
 from espproof.reference.offload.niantic import rules
-from espproof.reference.offload.niantic.descriptors import Context, Data
-from espproof.reference.offload.niantic.engine import AH, ESP, ICV
+from espproof.reference.offload.niantic.descriptors import AH, ESP, Context, Data
+from espproof.reference.offload.niantic.engine import ICV
 from espproof.reference.offload.rules import Breaches
 
-_LARGEST = 9728
 _HEADERS = 512
 
 
@@ -38,8 +37,6 @@ def judge_packet(frame: bytes, packet: list[Data], context: Context | None, brea
         return
     if first.segments:
         _judge_super_packet(frame, first, context, breaches)
-    elif first.ipsec and len(frame) > _LARGEST:
-        breaches.note(rules.LARGEST, f"{len(frame)} octets")
     if first.ipsec:
         _judge_ipsec(frame, first, context, breaches)
 

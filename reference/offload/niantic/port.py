@@ -6,21 +6,19 @@ from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.descriptors import AUTHENTICATION_FAILED, NO_ERROR
 from espproof.reference.offload.niantic.device import X550, Niantic, Personality
-from espproof.reference.offload.niantic.driver import ETHERNET, Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.rules import LARGEST_FRAME as LARGEST
 from espproof.reference.offload.niantic.tables import SAS
 from espproof.reference.sa import SecurityAssociation
 
 MAX_PACKET = 9000
 """Octets of an IP packet before it is protected; all that is added stays within the next."""
-_LARGEST = 9728 - ETHERNET
-"""Octets of an IP packet on the wire: with STORE_FORWARD no frame is longer than 9.5 KB (X550 7.13.2.2)."""
 _MEMORY = 1 << 20
 MOST = SAS
 """SAs of each direction."""
 CIPHERS = {"ENCR_AES_GCM_16": True, "ENCR_NULL_AUTH_AES_GMAC": False}
 """What the chip has, and whether it encrypts."""
 _KEY_REGISTERS = (r.IPSTXKEY, r.IPSTXSALT, r.IPSRXKEY, r.IPSRXSALT)
-_TYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 
 
 class NianticPort:
@@ -44,6 +42,10 @@ class NianticPort:
     def wait(self, microseconds: int) -> None:
         self.chip.now += microseconds
 
+    @property
+    def longest(self) -> int:
+        return LARGEST - ETHERNET
+
     # ------------------------------------------------------------------------------------------------------ accounting
 
     @property
@@ -54,12 +56,13 @@ class NianticPort:
 
     @property
     def left(self) -> int:
-        """Octets of keys and salts in tables, bounce registers and entries that are searched, which are of no SA that the
-        driver has."""
+        """Octets of keys and salts in tables, bounce registers and entries that are searched (SPIs, addresses), which are
+        of no SA that the driver has."""
         tables, driver = self.chip.tables, self.driver
         strange = [one.key + one.salt for index, one in enumerate(tables.tx) if not driver.has("out", index)]
         strange += [one.key + one.salt for index, one in enumerate(tables.keys) if not driver.has("in", index)]
         strange += [one.spi for index, one in enumerate(tables.spis) if not driver.has("in", index)]
+        strange += [one for slot, one in enumerate(tables.addresses) if not driver.has_address(slot)]
         strange += [
             self.chip.values.word(row, n).to_bytes(4, "big") for row in _KEY_REGISTERS for n in range(row.copies)
         ]
@@ -86,12 +89,13 @@ class NianticPort:
 
     def takes(self, packet: bytes) -> bool:
         """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
-        plain = packet[:1] == b"\x45" or (packet[:1] and packet[0] >> 4 == 6 and packet[6] not in ip.EXTENSION_HEADERS)
-        return bool(plain) and len(packet) <= MAX_PACKET
+        if len(packet) > MAX_PACKET:
+            return False
+        if len(packet) >= ip.IPV6_HEADER_SIZE and packet[0] >> 4 == 6:
+            return packet[6] not in ip.EXTENSION_HEADERS
+        return packet[:1] == b"\x45"
 
     def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
-        if len(packet) > _LARGEST:
-            return []
         self.driver.send(packet, handle)
         left = [frame[ETHERNET:] for frame in self._wire]
         self._wire.clear()
@@ -103,10 +107,8 @@ class NianticPort:
         self._wire.clear()
 
     def arrive(self, packet: bytes) -> list[Arrived]:
-        if len(packet) > _LARGEST:
-            return []
         version = packet[0] >> 4 if packet else 0
-        self.chip.arrive(bytes(12) + _TYPE.get(version, _TYPE[4]) + packet)
+        self.chip.arrive(bytes(12) + ETHERTYPE.get(version, ETHERTYPE[4]) + packet)
         return [Arrived(one.packet, _done(one.handle, one.error), one.handle) for one in self.driver.received()]
 
 

@@ -32,6 +32,7 @@ HLREG0 = Register(
     ),
     "X550 8.2.2.16.1; bits 0 and 1 are named in 7.13.2.2 and in the 82599's",
 )
+MAXFRS = Register("MAXFRS", 0x4268, (Field("MFS", 16, 16, reset=0x5EE),), "X550 8.2.2.16.6")
 MACC = Register("MACC", 0x4330, (Field("FLU", 0),), "Linux ixgbe_type.h: force link up")
 
 BMCIP = Register("BMCIP", 0x5050, whole("ADDRESS"), "Linux ixgbe_type.h: address of the management controller", 4)
@@ -140,7 +141,7 @@ MAP = Block(
     (
         *(CTRL, STATUS, EICR),
         *(RDBAL, RDBAH, RDLEN, RDH, SRRCTL, RDT, RXDCTL, RXCTRL),
-        *(HLREG0, LINKS, MACC, BMCIP, BMCIPVAL),
+        *(HLREG0, MAXFRS, LINKS, MACC, BMCIP, BMCIPVAL),
         *(DMATXCTL, DTXTCPFLGL, DTXTCPFLGH, TDBAL, TDBAH, TDLEN, TDH, TDT, TXDCTL),
         *(SECTXCTRL, SECTXSTAT, SECTXBUFFAF, SECTXMINIFG, SECRXCTRL, SECRXSTAT),
         *(IPSTXIDX, IPSTXSALT, IPSTXKEY),

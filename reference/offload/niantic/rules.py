@@ -79,6 +79,8 @@ PAYLOAD_LENGTH = _rule(
 )
 REPORT_LAST = _rule("report-last", "7.2.3.2.4", "RS stands in the last descriptor of a packet alone")
 TAIL = _rule("tail", "7.2.3.4", "the tail is set behind whole packets")
+LARGEST_FRAME = 9728
+"""Octets, without the CRC."""
 LARGEST = _rule("largest", "7.13.2.2", "with STORE_FORWARD no packet is longer than 9.5 KB")
 NO_OPTIONS = _rule(
     "no-options",

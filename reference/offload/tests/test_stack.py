@@ -120,6 +120,43 @@ def test_what_is_too_long_for_the_chip(host: OffloadedEndpoint) -> None:
     host.close()
 
 
+@pytest.mark.parametrize("stump", [b"", b"\x60", b"\x60" + bytes(38), b"\x45", b"\x00"])
+def test_stumps_are_no_packets(host: OffloadedEndpoint, stump: bytes) -> None:
+    """Nobody looks for fields of a header that is not there."""
+    add(host, OUT)
+    assert host.outbound("out", stump) is DropReason.MALFORMED
+    host.close()
+
+
+def test_without_a_link_nothing_leaves_and_nothing_is_too_long(host: OffloadedEndpoint) -> None:
+    """It waits in the chip, which is no reason to send less."""
+    add(host, OUT)
+    PORT.set_link(False)
+    assert host.outbound("out", PACKET) is DropReason.UNSPECIFIED
+    PORT.set_link(True)
+    assert isinstance(host.outbound("out", PACKET), bytes)
+    host.close()
+
+
+def test_what_the_chip_cannot_start_is_softwares(host: OffloadedEndpoint) -> None:
+    """A data path that does not drain: the SA works, the reason is kept, and the next one is the chip's."""
+    PORT.chip.polls_to_drain = 1000
+    add(host, OUT)
+    PORT.chip.polls_to_drain = 0
+    assert "do not become empty" in host.fallbacks["out"]
+    assert isinstance(host.outbound("out", PACKET), bytes)
+    add(host, IN)
+    assert host.offloaded == {"in"}
+    host.close()
+
+
+def test_an_address_that_is_left_is_seen() -> None:
+    """As keys and SPIs are."""
+    PORT.chip.tables.addresses[5] = OUT.destination.packed.rjust(16, b"\0")
+    assert PORT.left == 4 - OUT.destination.packed.count(0)
+    PORT.chip.tables.addresses[5] = bytes(16)
+
+
 def test_nothing_is_left() -> None:
     """Of all that these tests have done on one chip: no entry, no key, no complaint."""
     assert (PORT.entries, PORT.left, PORT.chip.breaches.taken()) == (0, 0, ())

@@ -151,3 +151,19 @@ def test_a_number_before_the_first() -> None:
 def test_what_does_not_fit_in_a_tunnel() -> None:
     longest = ip.build_ipv4(HERE.packed, THERE.packed, 253, bytes(65535 - 20))
     assert protocols.protect(state(replace(AH, mode="tunnel")).entry, longest, 1) is DropReason.TOO_BIG
+
+
+@pytest.mark.parametrize("sa", [AH, ESP], ids=["AH", "ESP"])
+def test_a_fragment_in_fragments_is_nothing(sa: SecurityAssociation) -> None:
+    """What was put together of fragments is a packet, or gone: nobody opens it, and nothing is counted."""
+    here, there = ip_address("2001:db8::17"), ip_address("2001:db8::42")
+    one = host(address=here.packed)
+    one.add(state(replace(turned(sa), source=there, destination=here)))
+    protocol = 51 if sa.protocol == "ah" else 50
+    content = (
+        bytes((protocol, 0, 0, 1, 0, 0, 0, 9)) + bytes((253, 4, 0, 0)) + (sa.spi.to_bytes(4, "big") + bytes(4)) * 5
+    )
+    for at, rest in ((0, content[:24]), (24, content[24:])):
+        header = bytes((44, 0)) + (at | (at == 0)).to_bytes(2, "big") + bytes((0, 0, 0, 7))
+        assert one.enter("wire", ip.build_ipv6(there.packed, here.packed, 44, header + rest)) == ()
+    assert not one.counters

@@ -12,9 +12,9 @@ from espproof.reference.errors import Misuse
 from espproof.reference.esp import Codec, trailer
 from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.niantic import registers as r
-from espproof.reference.offload.niantic.descriptors import AUTHENTICATION_FAILED
+from espproof.reference.offload.niantic.descriptors import AH, AUTHENTICATION_FAILED
 from espproof.reference.offload.niantic.device import I82599, X540, X550, Personality
-from espproof.reference.offload.niantic.driver import AH, Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.driver import Driver, Handle, OffloadedSa
 from espproof.reference.offload.niantic.tests.bench import ADDRESS, KEY, SALT, SPI, Bench, sa
 from espproof.reference.xfrm.segmentation import segments
 
@@ -80,6 +80,23 @@ def test_long_packets_take_several_buffers() -> None:
     bench.chip.arrive(bytes(12) + b"\x08\x00" + ready(4, 7, b"y" * 5000))
     (one,) = bench.driver.received()
     assert (one.packet[:-16], one.handle) == (blank(4, 7, b"y" * 5000)[:-16], handle)
+
+
+@pytest.mark.parametrize("tag", [b"", b"\x81\x00\x00\x07"], ids=["plain", "VLAN"])
+def test_frames_of_a_length_that_was_not_asked_for_are_dropped(tag: bytes) -> None:
+    """8.2.2.16.6: MAXFRS counts with JUMBOEN, which a driver has to set; 1,518 octets without. The CRC is among them, a
+    tag is not."""
+    bench = Bench.started()
+    longest = 9728
+    for length, arrives in ((longest, True), (longest + 1, False)):
+        bench.chip.arrive(bytes(12) + tag + b"\x88\xb5" + bytes(length - 14))
+        assert bool(bench.driver.received()) == arrives
+    bench.chip.values.put(r.HLREG0, JUMBOEN=0)
+    for length, arrives in ((1514, True), (1515, False)):
+        bench.chip.arrive(bytes(12) + tag + b"\x88\xb5" + bytes(length - 14))
+        assert bool(bench.driver.received()) == arrives
+    assert bench.chip.counts.too_long == 2
+    assert bench.chip.counts.delivered == 2
 
 
 def test_a_forged_packet_comes_with_its_error() -> None:
@@ -225,6 +242,27 @@ def test_a_path_that_stays_full_is_an_error() -> None:
     bench.chip.polls_to_drain = 1000
     with pytest.raises(Dead):
         bench.driver.add(sa("out"))
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_what_could_not_be_started_leaves_nothing(direction: str, *, linked: bool) -> None:
+    """No entry, no loop in the MAC; the next SA starts the engine, and its packets reach the wire."""
+    bench = Bench.started()
+    bench.chip.set_link(linked)
+    bench.chip.polls_to_drain = 1000
+    with pytest.raises(Dead):
+        bench.driver.add(sa(direction))
+    assert not any(bench.chip.tables.octets())
+    bench.chip.set_link(True)
+    bench.chip.polls_to_drain = 0
+    handle = bench.driver.add(sa("out"))
+    bench.driver.send(blank(4, 1, b"abc"), handle)
+    assert [frame[14:] for frame in bench.wire] == [ready(4, 1, b"abc")]
+    bench.chip.polls_to_drain = 1000
+    bench.driver.delete(handle)
+    assert not any(bench.chip.tables.octets())
+    assert not bench.chip.breaches.taken()
 
 
 def test_a_chip_without_security_says_so() -> None:
