@@ -86,13 +86,14 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "host"),
+        variants=("any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic", "host"),
         builds=(
             ("built", "espproof adapters build linux"),
             ("time-travel", "espproof adapters build linux"),
             ("kasan", "espproof adapters build linux --variant kasan"),
             ("gcov", "espproof adapters build linux --variant gcov"),
             ("kcov", "espproof adapters build linux --variant kcov"),
+            ("niantic", "espproof adapters build linux --variant pci"),
         ),
         built="espproof.adapters.linux.kernel.images:is_built",
         labels="espproof.adapters.linux.kernel.labels:known",

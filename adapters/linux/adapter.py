@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from espproof.adapters import probe
-from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Transcript
+from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Transcript
 from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows
 from espproof.adapters.case import (
     AddPolicy,
@@ -67,6 +67,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome, ways
 from espproof.adapters.linux.association import Untold
+from espproof.adapters.linux.cards import Cards
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images, reach
@@ -154,6 +155,7 @@ class LinuxAdapter(Adapter):
         self._declared = declared
         self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
+        self._has_cards = way == images.NIANTIC
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
         self._origin = images.origin(self._kernel)
@@ -161,6 +163,7 @@ class LinuxAdapter(Adapter):
         self._processor = Processor(all_of_them=self._several)
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
+        self._cards: Cards | None = None
         self._reached: Path | None = None
         """Where the machine's counters go, where they are asked for."""
         self._release = "?"
@@ -173,14 +176,15 @@ class LinuxAdapter(Adapter):
 
     @property
     def version(self) -> str:
-        return f"{self._release} ({self._place or f'user-mode Linux{self._origin}'})"
+        cards = ", ixgbe on a model of the 82599" if self._has_cards else ""
+        return f"{self._release} ({self._place or f'user-mode Linux{self._origin}{cards}'})"
 
     def capabilities(self) -> Capabilities:
         assert self._capabilities is not None
         return self._capabilities
 
     def _probed(self) -> Capabilities:
-        if self._place is None:
+        if self._place is None and not self._has_cards:
             self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
             self._questions.declared = self._declared
             return probe.narrowed(self._declared, self._takes)
@@ -189,7 +193,7 @@ class LinuxAdapter(Adapter):
         assert self._declared.host is not None
         links = msgspec.structs.replace(self._declared.host, mtus=False)  # a card has an MTU of its own
         self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
-        if self._place.offload:
+        if self._has_cards or (self._place is not None and self._place.offload):
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
         self._questions.declared = self._declared
@@ -203,7 +207,9 @@ class LinuxAdapter(Adapter):
         except ValueError as error:
             raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
-        if self._place is not None and self._place.card:  # it is given whole super-packets, and sums that are begun
+        if self._has_cards or (
+            self._place is not None and self._place.card
+        ):  # it is given whole super-packets, and sums that are begun
             sides, segments = {side: names for side, names in sides.items() if side == "plain"}, ()
             own, neighbours = (), ()
         in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
@@ -366,7 +372,10 @@ class LinuxAdapter(Adapter):
         try:
             return self._machine.ask(operations, packets, seconds)
         except BaseException:
+            failure = self._cards.failure if self._cards is not None else None
             self._stop()
+            if failure is not None:
+                raise Crashed(f"the card: {failure}") from failure
             raise
 
     def _start(self) -> None:
@@ -375,6 +384,7 @@ class LinuxAdapter(Adapter):
             self._release = self._machine.release
             return
         for left in reversed(range(_STARTS)):
+            self._cards = Cards() if self._has_cards else None
             try:
                 self._machine = Guest(
                     self._kernel,
@@ -384,8 +394,10 @@ class LinuxAdapter(Adapter):
                     gro=self._gro,
                     later=self._later,
                     several=self._several,
+                    devices=self._cards.sockets if self._cards is not None else (),
                 )
             except AdapterFailure:
+                self._stop()
                 if not left:
                     raise
             else:
@@ -396,6 +408,9 @@ class LinuxAdapter(Adapter):
         machine, self._machine = self._machine, None
         if machine is not None:
             machine.close()
+        cards, self._cards = self._cards, None
+        if cards is not None:
+            cards.close()
 
 
 def _seconds() -> float:

@@ -1,9 +1,10 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt], where FOLDER is the one that `espproof` is imported from; with `gro`,
-packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see `later`). The file
-system is that of the machine on which the guest runs, read-only. If this process ends, so does the guest (the kernel
-panics), which `kernel/guest.py` sees.
+Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt] [cards], where FOLDER is the one that `espproof` is imported from;
+with `gro`, packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see
+`later`), with `cards` they go through two Ethernet cards with a cable between them, of which the first does the cipher.
+The file system is that of the machine on which the guest runs, read-only. If this process ends, so does the guest (the
+kernel panics), which `kernel/guest.py` sees.
 """
 
 import ctypes
@@ -18,15 +19,19 @@ sys.path.insert(0, sys.argv[1])
 
 from espproof.adapters.linux.inside import channel, modules
 from espproof.adapters.linux.inside.agent import Agent
+from espproof.adapters.linux.inside.card import Card
 from espproof.adapters.linux.inside.gateway import Gateway
 from espproof.adapters.linux.inside.later import TEMPLATES, Lacking, Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
 from espproof.adapters.linux.netlink import rtnetlink
+from espproof.adapters.linux.netlink.offload import Offload
 
 _PLACE = "/run"
 """Where files can be written, in memory."""
 _VIRTUAL_CARD = "vec0"
+_CARDS = ("eth0", "eth1")
+_CARD_MTU = 9000
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _TIME_TRAVEL = "time-travel"
 _LATE = (0.01,) * 25
@@ -42,15 +47,30 @@ def main() -> None:
     complaint = _load_modules(modules.NEEDED + (modules.GRO if gro else ()) + (modules.LATER if later else ()))
     silence_icmp()  # of kernels where it is for all namespaces
     put, take = _channel()
+    largest = LARGEST
     try:
-        kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
-        agent = Agent(kinds, later=Later(templates[0]) if later else None)
+        if "cards" in sys.argv[2:]:
+            card = cards()
+            largest = min(card.mtu, LARGEST)
+            agent = Agent((lambda: Gateway(card), lambda: Stack(card)), Offload("crypto"))
+        else:
+            kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
+            agent = Agent(kinds, later=Later(templates[0]) if later else None)
     except Exception as error:
         told = str(error) if isinstance(error, Lacking) else traceback.format_exc()
         channel.send(channel.pack(["failed", told, complaint]), put, take)
         raise
-    channel.send(channel.pack(["ready", os.uname().release, LARGEST]), put, take)
+    channel.send(channel.pack(["ready", os.uname().release, largest]), put, take)
     agent.listen(put, take)
+
+
+def cards() -> Card:
+    """The first of two cards, the second as the other end of its cable."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
+        for name in _CARDS:
+            route.send(rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
+            route.recv(4096)
+    return Card(*_CARDS)
 
 
 def wire(gro: bool, later: bool) -> Tun:

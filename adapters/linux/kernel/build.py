@@ -61,7 +61,7 @@ def build(variant: str, jobs: int, tick: Tick, *, keep: bool = False) -> Path:
             began = time.monotonic()
             if not run.tree.is_dir():
                 run.begin()
-                run.unpack(source.archive, PACKAGE, recipe.edits)
+                run.unpack(source.archive, PACKAGE, recipe.edits(VERSION))
             folders = Folders(run.tree, run.tree)
             run.configure(folders, recipe, VERSION, PACKAGE, strict=True)
             run.compile(folders, recipe)
@@ -99,7 +99,7 @@ def build_source(version: str, variant: str, label: str, jobs: int, tick: Tick, 
             began = time.monotonic()
             if not run.tree.is_dir():
                 run.begin()
-                run.unpack(source.archive or debian.fetch(source, run), package, recipe.edits)
+                run.unpack(source.archive or debian.fetch(source, run), package, recipe.edits(version_of(version)))
             about = msgspec.structs.replace(about, version=work.kernel_version(run.tree))
             kernel = _labelled(run, Folders(run.tree, run.tree), about, began)
         if not keep:
@@ -114,9 +114,9 @@ def build_tree(path: Path, variant: str, label: str, jobs: int, tick: Tick) -> P
     """
     source = tree.checked(path)
     recipe = RECIPES[variant]
-    tree.check_edits(source, recipe.edits)
     _need_tools()
     version = work.kernel_version(source)
+    tree.check_edits(source, recipe.edits(version_of(version)))
     commit, dirty = tree.commit(source)
     name = f"{labels.made_of(source.name)}-{hashlib.sha256(str(source).encode()).hexdigest()[:8]}-{variant}"
     with work.lock(name) as lock, work.disk():

@@ -12,6 +12,9 @@ While nobody asks it anything it is stopped, as its time would fly; and `guest_m
 passes before the signal arrives.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from espproof.adapters.base import AdapterError
 from espproof.adapters.linux.inside import channel
 from espproof.adapters.linux.kernel.machine import Machine, program_inside
@@ -27,9 +30,16 @@ _SEVERAL = ("ncpus=2", "seccomp=on")
 """Processors are threads; without seccomp (which traces processes another way) there can be no more than one."""
 
 
+_PCI = 1234
+"""The virtio device that stands for a PCI function: CONFIG_UML_PCI_OVER_VIRTIO_DEVICE_ID."""
+_PATIENT = ("virt_pci.max_delay_us=5000000", "virtio_pcidev.max_delay_us=5000000")
+"""How long the kernel waits for an answer: a model in Python can be slower than the 40 ms that it waits by itself."""
+
+
 class Guest(Machine):
     """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
-    a template of the crypto API, ciphers finish later; with `several`, it has two processors."""
+    a template of the crypto API, ciphers finish later; with `several`, it has two processors; `devices` are sockets of PCI
+    functions (`adapters.pci`): two Ethernet cards with a cable between them, of which the first is given the SAs."""
 
     who, dies = "guest", "kernel"
 
@@ -44,12 +54,18 @@ class Guest(Machine):
         later: str = "",
         memory: str = _MEMORY,
         several: bool = False,
+        devices: Sequence[Path] = (),
     ) -> None:
         self._kernel = kernel
         self._memory = memory
         self._time_travel = time_travel
         self._several = several
-        self._arguments = (*(("gro",) if gro else ()), *((later,) if later else ()))
+        self._devices = devices
+        self._arguments = (
+            *(("gro",) if gro else ()),
+            *((later,) if later else ()),
+            *(("cards",) if devices else ()),
+        )
         super().__init__(processor, seconds, pauses=time_travel)
 
     def _command(self, descriptor: int) -> list[str]:
@@ -70,6 +86,8 @@ class Guest(Machine):
             "uml_dir=/dev/null/",
             *(_TIME_TRAVEL if self._time_travel else ()),
             *(_SEVERAL if self._several else ()),
+            *(f"virtio_uml.device={device}:{_PCI}" for device in self._devices),
+            *(_PATIENT if self._devices else ()),
             f"init={python}",
             "--",
             *arguments,

@@ -22,11 +22,13 @@ PCRYPT = "pcrypt"
 """The variant in which several processors share what a cipher does, so that it finishes later too."""
 TEMPLATES = MappingProxyType({ASYNC: "cryptd", PCRYPT: "pcrypt"})
 """Variant -> the template of the crypto API in front of each cipher."""
-WAYS = (GRO, *TEMPLATES, TIME_TRAVEL)
+NIANTIC = "niantic"
+"""The variant whose network side is a simulated 82599 with its driver in the kernel, which does the cipher."""
+WAYS = (GRO, *TEMPLATES, TIME_TRAVEL, NIANTIC)
 """Variants that are a way to use a kernel: that of another variant or label behind a `=`, or else their own."""
 _STOCK = ("", ANY_WINDOW, GRO, *TEMPLATES)
 """Variants of the adapter that run Debian's."""
-BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIME_TRAVEL: "plain"}
+BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIME_TRAVEL: "plain", NIANTIC: "pci"}
 """Variant of the adapter -> variant of the build."""
 
 

@@ -23,11 +23,13 @@ _DEFINED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of the kernel's source: `old` is there once, and becomes `new`."""
+    """A change of the kernel's source: `old` is there once, and becomes `new`, in versions from `since` to `until`."""
 
     path: str
     old: str
     new: str
+    since: Version = (0, 0)
+    until: Version = (1000, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,12 @@ class Recipe:
     """What makes a variant: files of `fragments/`, changes of the source, and variables for make."""
 
     fragments: tuple[str, ...]
-    edits: tuple[Edit, ...] = ()
+    every_edit: tuple[Edit, ...] = ()
     variables: tuple[str, ...] = ()
+
+    def edits(self, version: Version) -> tuple[Edit, ...]:
+        """The changes that a kernel of that version needs."""
+        return tuple(edit for edit in self.every_edit if edit.since <= version <= edit.until)
 
     def options(self, version: Version) -> list[str]:
         """The lines that set an option, those that a kernel of that version is asked for. A later fragment has the last
@@ -46,7 +52,13 @@ class Recipe:
 
     def digest(self, version: Version) -> str:
         """Of all that makes the variant; comments in fragments do not."""
-        return hashlib.sha256(repr((self.edits, self.variables, self.options(version))).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr((self.edits(version), self.variables, self.options(version))).encode()).hexdigest()[
+            :12
+        ]
+
+
+def _text(fragment: str) -> str:
+    return (_FRAGMENTS / fragment).read_text(encoding="utf-8")
 
 
 COVERED = (
@@ -66,6 +78,22 @@ _IN_SOFTIRQS = Edit(
 """A packet that a task hands over is processed in a softirq on top of it, which counts too; and before the system runs,
 user-mode Linux executes code of its own in threads of the host, where there is no task that could be looked at."""
 
+_PCI_LOCKED = (
+    Edit(
+        "arch/um/drivers/virt-pci.c",
+        "static struct um_pci_message_buffer __percpu *um_pci_msg_bufs;\n",
+        _text("virt-pci.c"),
+        until=(6, 15),
+    ),
+    Edit(
+        "arch/um/drivers/virtio_pcidev.c",
+        "static int virtio_pcidev_send_cmd(struct virtio_pcidev_device *dev,\n",
+        _text("virtio_pcidev.c"),
+        since=(6, 16),
+    ),
+)
+"""An interrupt that arrives within an access to a device would use the same message buffer and queue for its own."""
+
 RECIPES = {
     "plain": Recipe(("plain.config",)),
     "kcov": Recipe(
@@ -75,6 +103,7 @@ RECIPES = {
     ),
     "gcov": Recipe(("plain.config", "gcov.config"), variables=tuple(f"GCOV_PROFILE_{name}.o=y" for name in COVERED)),
     "kasan": Recipe(("plain.config", "kasan.config")),
+    "pci": Recipe(("plain.config", "pci.config"), _PCI_LOCKED),
     "smp": Recipe(("plain.config", "smp.config")),
 }
 
@@ -83,10 +112,6 @@ def version_of(text: str) -> Version:
     """`7.3.4`, `7.4.0-rc1`, `6.12` as (7, 3), (7, 4), (6, 12). `ValueError` for what is no version."""
     major, minor, *_ = re.split(r"[.-]", text)
     return int(major), int(minor)
-
-
-def _text(fragment: str) -> str:
-    return (_FRAGMENTS / fragment).read_text(encoding="utf-8")
 
 
 def _options(fragment: str, version: Version) -> Iterator[str]:

@@ -12,6 +12,7 @@ comes or goes; between two calls nothing happens.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.memory import Memory
@@ -76,15 +77,22 @@ class Counts:
     """Were inside when a reset or an error came."""
 
 
+class Cause(NamedTuple):
+    """Why an interrupt is raised: what was "sent" or "received" on a queue, or an "other" bit of EICR."""
+
+    kind: str
+    queue: int = 0
+
+
 class Niantic:
-    """One port. `wire` takes each frame that leaves, `interrupt` is called when EICR gets a bit."""
+    """One port. `wire` takes each frame that leaves, `interrupt` is called with the cause when EICR gets a bit."""
 
     def __init__(
         self,
         memory: Memory,
         wire: Callable[[bytes], None],
         personality: Personality = X550,
-        interrupt: Callable[[], None] = lambda: None,
+        interrupt: Callable[[Cause], None] = lambda cause: None,
     ) -> None:
         self.memory = memory
         self.personality = personality
@@ -154,9 +162,11 @@ class Niantic:
 
     def set_link(self, up: bool) -> None:
         """What waits in the security block leaves as soon as there is a link again."""
-        self._link = up
+        changed, self._link = up != self._link, up
         self._settle()
         self._flush()
+        if changed:
+            self._raise(LSC=1)
 
     def break_tx_table(self) -> None:
         """A fault: an error of the Tx SA table's memory that cannot be corrected (7.13.5.1). Only a reset helps."""
@@ -216,7 +226,8 @@ class Niantic:
 
     def _settle(self) -> None:
         """What the chip itself says in its registers, as things stand."""
-        self.values.put(registers.LINKS, LINK_STATUS=int(self._link), LINK_UP=int(self._link))
+        up = int(self._link)
+        self.values.put(registers.LINKS, LINK_STATUS=up, LINK_SPEED=3 * up, LINK_UP=up)
         if self.personality.fused_off:
             self.values.put(registers.SECTXSTAT, SECTX_OFF_DIS=1)
             self.values.put(registers.SECRXSTAT, SECRX_OFF_DIS=1)
@@ -383,7 +394,7 @@ class Niantic:
             self.breaches.note(rules.TAIL, f"queue {queue}, tail {tail}")
         self._pump()
         if done:
-            self._raise(QUEUES=1 << queue % 16)
+            self._raise_of("sent", queue)
 
     def _fetch(self, queue: int, at: int, packet: list[Data]) -> bool:
         """One descriptor; whether something was written back."""
@@ -472,12 +483,16 @@ class Niantic:
             head = (head + 1) % count
         self.values.put(registers.RDH, queue, HEAD=head)
         self.counts.delivered += 1
-        self._raise(QUEUES=1 << queue % 16)
+        self._raise_of("received", queue)
+
+    def _raise_of(self, kind: str, queue: int) -> None:
+        bits = self.values.get(registers.EICR, "QUEUES") | 1 << queue % 16
+        self.values.put(registers.EICR, QUEUES=bits)
+        self._interrupt(Cause(kind, queue))
 
     def _raise(self, **causes: int) -> None:
-        for name, bits in causes.items():
-            self.values.put(registers.EICR, **{name: self.values.get(registers.EICR, name) | bits})
-        self._interrupt()
+        self.values.put(registers.EICR, **causes)
+        self._interrupt(Cause("other"))
 
 
 _Hook = Callable[[Niantic, Place, int], None]

@@ -16,7 +16,10 @@ _RO = Access.READ_ONLY
 CTRL = Register("CTRL", 0x0000, (Field("GIO_DIS", 2), Field("LRST", 3), Field("RST", 26)), "X550 8.2.2.1.1")
 STATUS = Register("STATUS", 0x0008, (Field("GIO_MASTER", 19, access=_RO, reset=1),), "X550 8.2.2.1.2")
 LINKS = Register(
-    "LINKS", 0x42A4, (Field("LINK_STATUS", 7, access=_RO), Field("LINK_UP", 30, access=_RO)), "X550 8.2.2.16"
+    "LINKS",
+    0x42A4,
+    (Field("LINK_STATUS", 7, access=_RO), Field("LINK_SPEED", 28, 2, access=_RO), Field("LINK_UP", 30, access=_RO)),
+    "X550 8.2.2.16.7",
 )
 HLREG0 = Register(
     "HLREG0",
@@ -43,7 +46,11 @@ BMCIPVAL = Register("BMCIPVAL", 0x5060, (Field("IPV6", 0), Field("VALID", 1)), "
 EICR = Register(
     "EICR",
     0x0800,
-    (Field("QUEUES", 0, 16, Access.WRITE_ONE_CLEARS), Field("ECC", 28, 1, Access.WRITE_ONE_CLEARS)),
+    (
+        Field("QUEUES", 0, 16, Access.WRITE_ONE_CLEARS),
+        Field("LSC", 20, 1, Access.WRITE_ONE_CLEARS),
+        Field("ECC", 28, 1, Access.WRITE_ONE_CLEARS),
+    ),
     "X550 8.2.2.5.1",
 )
 

@@ -191,7 +191,7 @@ def test_a_variant_that_changes_the_source_leaves_a_tree_alone(tree: Path) -> No
     """It is built where the change is made already, and else says which it is."""
     with pytest.raises(Misuse, match=r"change of kernel/kcov\.c, and nothing is written into a tree of yours"):
         made(tree, variant="kcov")
-    (edit,) = recipe.RECIPES["kcov"].edits
+    (edit,) = recipe.RECIPES["kcov"].every_edit
     (tree / "kernel").mkdir()
     (tree / edit.path).write_text(f"if ({edit.new})\n", encoding="utf-8")
     assert labels.about(made(tree, variant="kcov")[0]).variant == "kcov"

@@ -301,7 +301,7 @@ def test_interrupts_are_raised_and_cleared() -> None:
     """For packets that came or went, and for errors; writing one clears."""
     seen: list[int] = []
     bench = Bench()
-    bench.chip = Niantic(bench.memory, bench.wire.append, interrupt=lambda: seen.append(1))
+    bench.chip = Niantic(bench.memory, bench.wire.append, interrupt=lambda cause: seen.append(1))
     bench.driver.start()
     bench.driver.send(b"\x45" + bytes(40))
     bench.chip.arrive(bytes(60))
