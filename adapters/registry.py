@@ -86,7 +86,9 @@ KNOWN = (
     Known(
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
-        variants=("any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic", "host"),
+        variants=(
+            "any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic", "host",
+        ),
         builds=(
             ("built", "espproof adapters build linux"),
             ("time-travel", "espproof adapters build linux"),

@@ -2,10 +2,13 @@
 
     rooms       modules             what belongs there
     (here)      adapter             a Case to operations for the agent, its results to outcomes
+                questions, entering, super_packet    the operations that stand for a step; how a packet is to enter
+                answers, events     what the agent's results mean, and what the kernel tells a key manager
                 rehearsal           an espproof command as root of a user-mode Linux: `linux:host` without a host for it
                 measured            a kernel in user mode that takes policies, SAs and packets by the thousand
                 association         an SA of a Case as messages for the kernel
                 card_probe          which SAs a card with offload takes
+                cards               two simulated cards with a cable between them, for a kernel in user mode
     kernel/     images, build       which image a variant boots, and how one is made
                 guest, host         the process that is asked: a kernel in user mode, a child of this host's kernel
     inside/     guest_main, …       what that process runs, beside the kernel that is tested

@@ -132,6 +132,21 @@ def test_the_wings_are_those_of_the_folder() -> None:
     assert [wing for wing in wings if wing not in (conformance.__doc__ or "")] == []
 
 
+ROOMS = (
+    "reference/xfrm", "reference/offload", "reference/offload/niantic", "adapters/linux", "adapters/linux/inside",
+    "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models", "conformance/oracle",
+    "conformance/selfcheck", "conformance/vectors",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_maps_of_packages_name_every_module(folder: str) -> None:
+    """The docstring of a package is its map: what is not on it is not found."""
+    text = (ROOT / folder / "__init__.py").read_text(encoding="utf-8")
+    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert not {name for name in modules if not re.search(rf"\b{name}\b", text)}
+
+
 def test_two_commands_are_two() -> None:
     """README's set-up is two lines, one that runs the suite and one that runs the tests; `.ci/run` runs the second."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Two commands")[2].partition("\n## ")[0]

@@ -1,6 +1,7 @@
 """Network cards that do part of ESP, as their data sheets and public drivers describe them, and a good driver for each.
 
     registers   rows of a data sheet: one per register, from which reading, writing, reset and the map are derived
+    pci         a function on a bus: configuration space, and interrupts that are messages
     memory      what the host lends to a device: octets at bus addresses, and nothing outside of them
     rules       what a data sheet demands of a driver; a device that is treated otherwise says which it was
     api         what a stack asks of a device, and what it answers

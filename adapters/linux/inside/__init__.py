@@ -4,6 +4,13 @@
     channel                  what is said between the agent and who asks it; who asks imports it too
     agent                    the operations: the SAs of one case
     gateway                  two network devices, and what became of each packet that went in
+    stack                    the same with policies of the case, for a host
+    entries, ways            other ways into a host, and which of them this kernel has
+    senders, streams, kept   sockets as programs have them: of other buffers; connections of TCP; those that stay open
+    neighbour                a program behind a cable that sends datagrams
+    discards                 what the kernel answers to a program whose packet it has discarded
+    later                    ciphers that finish later
+    reached                  how often lines of the kernel were reached, where it counts that
     link, card               the network side of the gateway: a tun device, or a card and the other end of its cable
     measure                  seconds and octets of much of one kind
     modules                  what the gateway needs of user-mode Linux

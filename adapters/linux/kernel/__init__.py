@@ -6,6 +6,7 @@ build        makes user-mode Linux
 debian       Debian's packages of the source, installed or fetched
 tree         a kernel tree of the user's
 work         the steps of one build
+reach        what of a kernel was reached, lines and functions, where it counts that
 recipe       what makes a variant: the Kconfig fragments in `fragments/`, changes of the source
 machine      what is asked: started, greeted, limited, listened to, ended
 guest        a machine that is a user-mode Linux; its program is `inside/guest_main.py`

@@ -4,7 +4,6 @@ import os
 import select
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -44,20 +43,18 @@ class Kernel:
     """Connected, with memory and queues; `call` has what the device calls."""
 
     def __init__(self, bus: Bus, number: int = 0) -> None:
-        self.file = tempfile.TemporaryFile()
-        self.file.truncate(SIZE)
-        self.memory = bytearray(SIZE)
+        self.file = os.memfd_create("guest")
+        os.truncate(self.file, SIZE)
         self.end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.end.connect(str(bus.slots[number].path))
         self.end.settimeout(5)
         self.calls, theirs = socket.socketpair()
         self._next = [0, 0]
-        self.told = [0, 0]
         assert self.ask(vhost_user.GET_FEATURES)[:8] == (1 << 30 | 1 << 32).to_bytes(8, "little")
         self.say(vhost_user.SET_SLAVE_FD, bytes(8), theirs.fileno())
         theirs.close()
         table = struct.pack("<IIQQQQ", 1, 0, FIRST, SIZE, FIRST, 0)
-        self.say(vhost_user.SET_MEM_TABLE, table, self.file.fileno())
+        self.say(vhost_user.SET_MEM_TABLE, table, self.file)
         for queue, base in enumerate(QUEUES):
             self.say(vhost_user.SET_VRING_NUM, struct.pack("<II", queue, 8))
             self.say(vhost_user.SET_VRING_BASE, struct.pack("<II", queue, 0))
@@ -82,10 +79,10 @@ class Kernel:
         return self.end.recv(struct.unpack("<III", header)[2], socket.MSG_WAITALL)
 
     def put(self, at: int, octets: bytes) -> None:
-        os.pwrite(self.file.fileno(), octets, at)
+        os.pwrite(self.file, octets, at)
 
     def get(self, at: int, length: int) -> bytes:
-        return os.pread(self.file.fileno(), length, at)
+        return os.pread(self.file, length, at)
 
     def offer(self, queue: int, octets: bytes, room: int = 0) -> None:
         """One chain: octets to read and room to write, at the end of memory."""
@@ -111,7 +108,7 @@ class Kernel:
         return self.get(place, room)
 
     def used(self, queue: int) -> int:
-        return struct.unpack("<H", self.get(QUEUES[queue] + 0x802, 2))[0]
+        return int.from_bytes(self.get(QUEUES[queue] + 0x802, 2), "little")
 
     def is_called(self) -> tuple[int, ...]:
         """The queues that were called, in order."""
@@ -196,9 +193,8 @@ def test_a_device_reads_and_writes_memory_of_the_guest(bus: Bus) -> None:
 def test_what_no_kernel_says_ends_the_bus(bus: Bus, request_: int, content: bytes) -> None:
     """With a reason; the kernel finds the device gone."""
     kernel = Kernel(bus)
-    with pytest.raises((ConnectionError, AssertionError)):
+    with pytest.raises(ConnectionError):
         kernel.say(request_, content)
-        kernel.say(vhost_user.SET_OWNER)
     bus._thread.join(5)
     assert isinstance(bus.failure, AdapterError)
 

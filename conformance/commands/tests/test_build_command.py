@@ -58,6 +58,7 @@ def test_the_options_say_which_kernel(words: tuple[str, ...], expected: Any, ask
     ("words", "complaint"),
     [
         (("--tree", ".", "--source", "6.12"), "one at a time"),
+        (("--variant", "smp"), "7.3 or later"),
         (("--as", "mine"), "--tree or --source"),
         (("--source", "6.12", "--as", "kasan"), "is another kernel"),
         (("--source", "6.12", "--as", "A"), "a label is small letters"),

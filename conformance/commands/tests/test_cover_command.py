@@ -67,6 +67,7 @@ def test_two_runs_are_compared(reached: dict[str, Reach], tmp_path: Path) -> Non
         (("linux:one", "linux:two"), USAGE, "several kernels"),
         (("linux:one", "--compare", __file__), USAGE, "is not what `espproof cover --json` prints"),
         (("linux:one", "--compare", "/nowhere"), CANNOT_RUN, "/nowhere: No such file"),
+        (("linux:one", "--compare", __file__, "--json"), USAGE, "without --json"),
     ],
 )
 def test_what_cannot_be_asked_is_said(

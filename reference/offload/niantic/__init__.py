@@ -5,7 +5,9 @@
     descriptors   what the driver asks for, packet by packet, and what the chip reports
     engine        what the chip does to a frame: checksums, segments, encryption; match, decryption, verdict
     device        the chip as the bus sees it: registers, rings, reset, faults
-    rules         what the data sheet demands of a driver
+    rules, packet_rules    what the data sheet demands of a driver, of registers and of packets
+    board         the card around the chip: PCI, interrupts, EEPROM, what other drivers ask for
+    driver, port  a driver that keeps the rules, and the two together as a stack sees them
 
 Sources: the X550 data sheet 333369-009 ("X550" and a section), of which the 82599's is the elder; where the chips
 differ, `device.Personality` says how. What no source says is marked "assumed". The chip has no notion of sequence

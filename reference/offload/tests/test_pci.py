@@ -11,7 +11,8 @@ ENTRY = (0xFEE00000).to_bytes(4, "little") + bytes(4) + (0x4041).to_bytes(4, "li
 
 def space() -> Configuration:
     return Configuration(
-        0x8086, 0x10F7, 0x020000, {0: 0x80000, 4: 0x4000}, [Capability(1, 0x40, b"\x03\x00", b"\x00\x01"), msix(AT, 4, 4, 0x2000)]
+        0x8086, 0x10F7, 0x020000, {0: 0x80000, 4: 0x4000},
+        [Capability(1, 0x40, b"\x03\x00", b"\x00\x01"), msix(AT, 4, 4, 0x2000)],
     )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def test_the_header() -> None:
 
 
 def test_a_window_tells_its_size() -> None:
-    """By what is left of all ones (6.2.5.1); the other half of its address has all bits, and where none is there are none."""
+    """By what is left of all ones (6.2.5.1); the other half of its address has all bits; where none is there are none."""
     one = space()
     for number, size in ((0, 0x80000), (4, 0x4000)):
         one.write(0x10 + 4 * number, 4, 0xFFFFFFFF)
