@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
@@ -374,7 +375,6 @@ def test_what_breaks_other_peoples_software_is_not_put_into_the_corpus(adapter: 
 
 def test_a_result_is_of_the_published_schema(tmp_path: Path) -> None:
     schema = json.loads(published("fuzz-result").read_text(encoding="utf-8"))
-    jsonschema = pytest.importorskip("jsonschema")
     target = TARGETS["esp-input"](ReferenceAdapter())
     case = target.case(next(iter(target.seeds().values())))
     one = kept.Misbehaviour(

@@ -88,7 +88,6 @@ def test_a_finding_comes_with_cases_that_show_it(tmp_path: Path) -> None:
 
 def test_scapy_has_no_window_which_is_not_red() -> None:
     """What scapy cannot do is not tried; its known deviations have their reasons in the file of the suite."""
-    pytest.importorskip("scapy")
     result = interop(["reference", "scapy"], "GCM_16-")
     compare(result, read_known(None))
     assert not [found for cell in result.cells for found in cell.news]

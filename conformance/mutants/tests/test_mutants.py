@@ -27,6 +27,9 @@ class Thing:
 LIFETIME = Path(espproof.reference.lifetime.__file__).read_text(encoding="utf-8")
 
 
+_LACKS = "cosmic-ray is not installed: the extra `mutants`, which `tox -e mutants` has"
+
+
 def lifetime(before: str, after: str) -> Mutant:
     assert LIFETIME.count(before) == 1
     return Mutant("lifetime", "", before, after, LIFETIME.replace(before, after))
@@ -34,7 +37,7 @@ def lifetime(before: str, after: str) -> Mutant:
 
 def test_every_change_once() -> None:
     """Numbers, comparisons, conditions and decorators change, each alone; words and annotations do not."""
-    pytest.importorskip("cosmic_ray")
+    pytest.importorskip("cosmic_ray", reason=_LACKS)
     made = list(change.mutants("module", SOURCE))
     assert len({one.source for one in made}) == len(made)
     changes = {(one.function, " ".join(one.after.split())) for one in made}
@@ -51,7 +54,7 @@ def test_every_change_once() -> None:
 
 def test_names_outlive_edits() -> None:
     """What is added elsewhere leaves a mutant's name as it was."""
-    pytest.importorskip("cosmic_ray")
+    pytest.importorskip("cosmic_ray", reason=_LACKS)
     longer = SOURCE.replace("class Thing:", "def more() -> int:\n    return 9\n\n\nclass Thing:")
     assert {one.key for one in change.mutants("module", SOURCE)} < {one.key for one in change.mutants("module", longer)}
 

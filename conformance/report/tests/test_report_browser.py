@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 from espproof.conformance.report import folder, html
 from espproof.conformance.results.model import RunResult
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install espproof[test]")
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: the extra `test`")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed: apt install chromium-driver"
+    not (CHROMIUM and DRIVER),
+    reason="chromium or chromedriver is not installed: apt-get install -y chromium chromium-driver",
 )
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -168,7 +170,7 @@ def test_every_counterexample_can_be_opened(browse: Browse, page: Path, found: R
 
 def test_the_keyboard_is_enough(browse: Browse, page: Path) -> None:
     driver = browse(page)
-    keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+    keys = import_module("selenium.webdriver.common.keys").Keys
     start = one(driver, cell(DUMMY))
     driver.execute_script("arguments[0].focus()", start)
     start.send_keys(keys.ENTER)
