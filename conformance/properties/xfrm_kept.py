@@ -24,7 +24,7 @@ class _Socket:
         self._h.s.need("a socket that stays open", KEPT in h.caps.ways.get("local", ()))
         families = tuple(family for family in h.s.caps.families if family.startswith("6"))
         self._sa = h.sa("out", mode=h.s.caps.modes, family=families)
-        self._datagram = h.datagram_of_ours(self._sa, h.s.draw(st.integers(9, 300)))
+        self._datagram = h.datagram_of_ours(self._sa, h.s.draw(st.integers(9, 300)), version=6)
         self._policy = h.policy("out", self._datagram, h.template(self._sa), about=CACHE, priority=10)
         self._made = 0
 
