@@ -14,7 +14,9 @@ anti-replay, and one SAD serves both directions, so an address cannot be our end
 A packet that is dropped without any counter (kept fragments, broken inner packets) costs some milliseconds of waiting.
 """
 
+import itertools
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Delivered,
+    DeviceState,
     Done,
     Dropped,
     Emerged,
@@ -52,6 +55,7 @@ from espproof.adapters.case import (
     Outcome,
     Passed,
     ReadCounters,
+    ReadDevice,
     ReadEvents,
     ReadState,
     Refused,
@@ -67,7 +71,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome, ways
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.cards import Cards
+from espproof.adapters.linux.cards import DEVICE, Cards
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images, reach
@@ -165,6 +169,10 @@ class LinuxAdapter(Adapter):
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._cards: Cards | None = None
+        self._on_card: dict[str, Sa] = {}
+        self._passed: Counter[str] = Counter()
+        """The SAs that there are, where cards are simulated, and how many of their packets can have passed: which inbound
+        SA a packet came for the kernel does not tell."""
         self._reached: Path | None = None
         """Where the machine's counters go, where they are asked for."""
         self._release = "?"
@@ -193,7 +201,12 @@ class LinuxAdapter(Adapter):
         assert self._machine is not None
         assert self._declared.host is not None
         links = msgspec.structs.replace(self._declared.host, mtus=False)  # a card has an MTU of its own
-        self._declared = msgspec.structs.replace(self._declared, max_packet=self._machine.largest, host=links)
+        self._declared = msgspec.structs.replace(
+            self._declared,
+            max_packet=self._machine.largest,
+            host=links,
+            device=DEVICE if self._has_cards else None,
+        )
         if self._has_cards or (self._place is not None and self._place.offload):
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
@@ -298,6 +311,9 @@ class LinuxAdapter(Adapter):
     def await_held(self) -> Emerged | Unsupported:
         return self._one(AwaitHeld())  # type: ignore[return-value]
 
+    def read_device(self) -> DeviceState | Unsupported:
+        return self._one(ReadDevice())  # type: ignore[return-value]
+
     def _one(self, step: Step) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
@@ -329,7 +345,39 @@ class LinuxAdapter(Adapter):
     # ------------------------------------------------------------------------------------------------ the machine
 
     def _do(self, steps: Sequence[Asked], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
-        """Carry out steps; one outcome for each."""
+        """Carry out steps; one outcome for each. What is asked of a card is answered in its turn, outside of the guest."""
+        if not self._has_cards:
+            return self._done(steps, seconds)
+        outcomes: list[Outcome] = []
+        for of_the_card, group in itertools.groupby(steps, lambda step: isinstance(step, ReadDevice)):
+            some = list(group)
+            outcomes += map(self._of_the_card, some) if of_the_card else self._done(some, seconds)
+        return outcomes
+
+    def _of_the_card(self, _: Asked) -> Outcome:
+        if self._cards is None:
+            self._start()
+        assert self._cards is not None
+        return self._cards.told(self._on_card, self._passed)
+
+    def _note(self, step: Asked, outcome: Outcome) -> None:
+        """What of the SAs there are has changed with a step."""
+        if isinstance(step, messages.Reset | FlushSas):
+            self._on_card.clear()
+            if self._cards is not None and isinstance(step, messages.Reset):
+                self._cards.forget()
+        elif isinstance(step, AddSa) and isinstance(outcome, Done):
+            self._on_card[step.sa.name] = step.sa
+            self._passed.pop(step.sa.name, None)
+        elif isinstance(step, DeleteSa) and isinstance(outcome, Done):
+            self._on_card.pop(step.sa, None)
+        for one in outcome.results if isinstance(outcome, Burst) else (outcome,):
+            if isinstance(one, Delivered):
+                self._passed.update(name for name, sa in self._on_card.items() if sa.direction == "in")
+            elif isinstance(one, Sent) and isinstance(step, Outbound | OutboundBurst):
+                self._passed[step.sa] += 1
+
+    def _done(self, steps: Sequence[Asked], seconds: float) -> list[Outcome]:
         operations: list[Any] = []
         packets: list[bytes] = []
         known: dict[int, Outcome] = {}
@@ -350,6 +398,7 @@ class LinuxAdapter(Adapter):
                 outcomes.append(its)
                 messages.fits(step, outcomes[-1])
                 self._names.learn(step, outcomes[-1])
+                self._note(step, outcomes[-1])
             if surplus := len(list(queue)):
                 raise ValueError(f"{surplus} packets that belong to no result")
             return outcomes

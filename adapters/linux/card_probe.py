@@ -24,7 +24,7 @@ _ADDRESSES = {"4": ("192.0.2.1", "192.0.2.2"), "6": ("2001:db8::1", "2001:db8::2
 
 def narrowed(declared: Capabilities, outcomes: Outcomes) -> Capabilities:
     """The options that the card takes; algorithms are as they were. `AdapterError` if it takes nothing at all."""
-    candidates = [sa for _, sa in probe.candidates(declared)]
+    candidates = [replace(sa, mode=mode) for mode in declared.modes for _, sa in probe.candidates(declared)]
     told = outcomes(candidates)
     base = next((sa for sa, outcome in zip(candidates, told, strict=True) if isinstance(outcome, Done)), None)
     if base is None:

@@ -9,7 +9,7 @@ one that stands in the table when it *leaves* the buffer. Whoever embeds the dev
 comes or goes; between two calls nothing happens.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,8 +23,10 @@ from espproof.reference.offload.niantic.tables import (
     ADDRESS_TABLE,
     ADDRESSES,
     DATA_REGISTERS,
+    KEY_TABLE,
     NO_TABLE,
     SPI_TABLE,
+    Handle,
     Tables,
 )
 from espproof.reference.offload.registers import Place, Register, Values
@@ -100,6 +102,8 @@ class Niantic:
         self.values = Values(MAP)
         self.breaches = Breaches()
         self.counts = Counts()
+        self.done: Counter[Handle] = Counter()
+        """Packets of the SA at a place that were encrypted, or found to be right, since it was written there."""
         self.now = RESET_MICROSECONDS
         """Microseconds; whoever embeds the device moves it."""
         self.polls_to_drain = 0
@@ -150,9 +154,11 @@ class Niantic:
         if len(frame) + descriptors.CRC > self._longest(frame):
             self.counts.too_long += 1
             return
-        frame, report, _ = engine.receive(
+        frame, report, index = engine.receive(
             frame, self.tables, ipsec=self.rx_engine_on, mismatch_is_error=self.personality.mismatch_is_error
         )
+        if index is not None and not report.error:
+            self.done[Handle("in", index)] += 1
         self._deliver(0, frame, report)
 
     def _longest(self, frame: bytes) -> int:
@@ -310,6 +316,7 @@ class Niantic:
         index = self.values.get(registers.IPSTXIDX, "SA_IDX")
         if command == "WRITE":
             self.tables.write_tx(self.values, index)
+            self.done.pop(Handle("out", index), None)
             self._stale["Tx SA"].discard(index)
         elif command == "READ":
             self.tables.read_tx(self.values, index)
@@ -335,6 +342,8 @@ class Niantic:
                 rules.TABLES_APART, f"{_STALE[table]} table written after registers of the {_STALE[touched]} table"
             )
         self.tables.write_rx(self.values, table, index)
+        if table == KEY_TABLE:
+            self.done.pop(Handle("in", index), None)
         self._stale[_STALE[table]].discard(index % ADDRESSES if table == ADDRESS_TABLE else index)
         entry = self.tables.spis[index]
         if table == SPI_TABLE and any(entry.spi) and not any(self.tables.addresses[entry.address]):
@@ -444,6 +453,8 @@ class Niantic:
             longest = max(map(len, frames))
             if get(registers.SECTXCTRL, "STORE_FORWARD") and longest > rules.LARGEST_FRAME:
                 self.breaches.note(rules.LARGEST, f"{longest} octets")
+            if data.ipsec and self.tx_engine_on:
+                self.done[Handle("out", context.sa)] += len(frames)
             self._block.extend(frames)
         self._flush()
 

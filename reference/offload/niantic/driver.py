@@ -33,7 +33,7 @@ from espproof.reference.offload.niantic.descriptors import (
     Data,
     Report,
 )
-from espproof.reference.offload.niantic.tables import ADDRESS_TABLE, ADDRESSES, KEY_TABLE, SAS, SPI_TABLE
+from espproof.reference.offload.niantic.tables import ADDRESS_TABLE, ADDRESSES, KEY_TABLE, SAS, SPI_TABLE, Handle
 from espproof.reference.offload.registers import Register
 
 RING = 64
@@ -74,14 +74,6 @@ class OffloadedSa:
     protocol: int = ESP
     encrypt: bool = True
     """False: GMAC, for which nothing is encrypted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """An SA in the chip."""
-
-    direction: str
-    index: int
 
 
 @dataclass(frozen=True, slots=True)

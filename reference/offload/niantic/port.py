@@ -6,9 +6,9 @@ from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.descriptors import AUTHENTICATION_FAILED, NO_ERROR
 from espproof.reference.offload.niantic.device import X550, Niantic, Personality
-from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, OffloadedSa
 from espproof.reference.offload.niantic.rules import LARGEST_FRAME as LARGEST
-from espproof.reference.offload.niantic.tables import SAS
+from espproof.reference.offload.niantic.tables import SAS, Handle
 from espproof.reference.sa import SecurityAssociation
 
 MAX_PACKET = 9000

@@ -36,6 +36,14 @@ DATA_REGISTERS: dict[int, tuple[Register, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Handle:
+    """A place for an SA in the tables of a direction, "in" or "out"."""
+
+    direction: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class TxSa:
     """Key of 16 octets, salt of 4, in the order in which the cipher takes them."""
 

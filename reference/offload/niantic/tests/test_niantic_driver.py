@@ -14,7 +14,8 @@ from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.descriptors import AH, AUTHENTICATION_FAILED
 from espproof.reference.offload.niantic.device import I82599, X540, X550, Personality
-from espproof.reference.offload.niantic.driver import Driver, Handle, OffloadedSa
+from espproof.reference.offload.niantic.driver import Driver, OffloadedSa
+from espproof.reference.offload.niantic.tables import Handle
 from espproof.reference.offload.niantic.tests.bench import ADDRESS, KEY, SALT, SPI, Bench, sa
 from espproof.reference.xfrm.segmentation import segments
 
