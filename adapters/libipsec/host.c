@@ -321,7 +321,8 @@ static void pass_on(chunk_t packet, bool forwarded)
     free(packet.at);
 }
 
-/* ESP for this host; anything else is none of libipsec's business. */
+/* ESP for this host; anything else is none of libipsec's business. What comes out and is no whole packet ends here, as in
+ * the kernel behind charon's TUN device. */
 static enum espproof_result arrives(struct espproof_octets packet, struct espproof_answer *answer)
 {
     struct outer_opened outer;
@@ -330,10 +331,12 @@ static enum espproof_result arrives(struct espproof_octets packet, struct esppro
         return ESPPROOF_DONE;
     if (found != OUTER_ESP || !ipv_among(&host.ours, packet.at))
         return no(ESPPROOF_UNSUPPORTED, "packets in the clear over the wire", answer);
-    host.inside.at = NULL;
+    host.inside = (chunk_t){NULL, 0};
     instance_inbound(outer_esp(&outer));
-    if (host.inside.at != NULL)
+    if (ipv_whole((struct espproof_octets){host.inside.at, host.inside.size}).size > 0)
         pass_on(host.inside, true);
+    else
+        free(host.inside.at);
     return ESPPROOF_DONE;
 }
 

@@ -133,6 +133,18 @@ def test_what_is_no_packet_goes_nowhere(host: LibipsecAdapter) -> None:
     assert got.packet == ip.forwarded(beside)
 
 
+def test_what_comes_out_and_is_no_packet_goes_nowhere(host: LibipsecAdapter) -> None:
+    """As in the kernel behind a TUN device; nothing is read behind its end."""
+    assert host.add_sa(BACK) == Done()
+    assert host.add_policy(AddPolicy(policy=policy(BACK))) == Done()
+    claimed = bytearray(ARRIVES)
+    claimed[2:4] = (5).to_bytes(2, "big")
+    wrong = bytes(ARRIVES[:10]) + bytes((ARRIVES[10] ^ 1,)) + bytes(ARRIVES[11:])
+    for number, octets in enumerate((_summed(claimed), wrong, bytes(ARRIVES[:-1])), 1):
+        assert entered(host, "wire", protected(octets, number)) == (), octets.hex()
+    assert len(entered(host, "wire", protected(ARRIVES, 9))) == 1
+
+
 def _summed(packet: bytearray) -> bytes:
     """With the right checksum over the header that it claims to have."""
     header = packet[: 4 * (packet[0] & 15)]
