@@ -277,7 +277,7 @@ def outcomes_of(kind: type) -> tuple[type[Outcome], ...]:
 
 def operation(kind: type) -> str:
     """The name of a kind of step or outcome, as it stands in JSON."""
-    return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]
+    return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]  # a struct, as all of them
 
 
 def packets_in(outcome: Outcome | None) -> tuple[tuple[Literal["sent", "delivered"], Octets], ...]:

@@ -80,7 +80,7 @@ def read(path: Path) -> tuple[Case, ...]:
     if len(text) > MAX_FILE:
         raise Misuse(f"{path}: larger than {MAX_FILE >> 20} MiB, not a case file")
     try:
-        content = from_json(text, Case | CaseFile)  # type: ignore[arg-type]
+        content = from_json(text, Case | CaseFile)  # type: ignore[arg-type]  # a union is no type to mypy
         json.loads(text, object_pairs_hook=_each_name_once)  # cannot fail otherwise: it is a case
     except Misuse as error:
         raise Misuse(f"{path}: {error}") from error

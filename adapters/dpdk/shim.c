@@ -324,6 +324,8 @@ static enum espproof_result describe(struct shim *shim, const struct espproof_sa
     if (inet_pton(family, from->source, sa->source.octets) != 1 ||
         inet_pton(family, from->destination, sa->destination.octets) != 1)
         return no(ESPPROOF_REFUSED, "addresses that are none, or of two families", answer);
+    if (strcmp(from->protocol, "esp") != 0)
+        return no(ESPPROOF_UNSUPPORTED, "protocol ah", answer);
     if (!survival_of(&shim->survival, from->auth))
         return no(ESPPROOF_UNSUPPORTED, "the driver dies with this integrity algorithm", answer);
     bool gmac = strcmp(from->encr, "ENCR_NULL_AUTH_AES_GMAC") == 0;

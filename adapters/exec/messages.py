@@ -183,7 +183,7 @@ def _in_own_words(caps: Capabilities) -> Capabilities:
 
 def outcome_of(step: Reset | Step, answer: dict[str, Any]) -> Outcome:
     """The outcome of one operation. `Malformed` if it is none, or does not go with the operation."""
-    outcome: Outcome = read_as(answer, Outcome)  # type: ignore[arg-type]
+    outcome: Outcome = read_as(answer, Outcome)  # type: ignore[arg-type]  # a union is no type to mypy
     fits(step, outcome)
     return outcome
 

@@ -234,6 +234,8 @@ static const char *missing(const struct espproof_sa *asked, bool of_gateway)
     if (asked->mark.mask != 0 || asked->if_id != 0 || asked->lifetime.soft_use_seconds != ESPPROOF_NO_LIMIT ||
         asked->lifetime.hard_use_seconds != ESPPROOF_NO_LIMIT)
         return "marks, if_ids, use_lifetimes";
+    if (strcmp(asked->protocol, "esp") != 0)
+        return "protocol ah";
     if (of_gateway ? asked->reqid == 0 || asked->selectors_count != 0 : asked->reqid != 0)
         return "request id or selectors";
     if (find(encryption, asked->encr) == NULL || find(integrity, asked->auth) == NULL)

@@ -90,6 +90,7 @@ void host_reset(void)
     ipv_forget(&host.ours);
     ipv_forget(&host.wire);
     host.associations->is_gateway = false;
+    host.key_manager = false;
 }
 
 static void flush_sas(void *context)
@@ -104,6 +105,8 @@ static enum espproof_result configure(void *context, const struct espproof_host 
         return no(ESPPROOF_UNSUPPORTED, "policies for what is forwarded", answer);
     if (!asked->blocks_in || !asked->blocks_out)
         return no(ESPPROOF_UNSUPPORTED, "packets that pass without a policy", answer);
+    if (asked->holds != 0)
+        return no(ESPPROOF_UNSUPPORTED, "holds", answer);
     if (asked->mtu_wire || asked->mtu_plain || strcmp(asked->fragments, "outside") != 0)
         return no(ESPPROOF_UNSUPPORTED, "mtus", answer);
     if (!ipv_read_all(&host.ours, asked->addresses, asked->addresses_count) ||
@@ -115,6 +118,19 @@ static enum espproof_result configure(void *context, const struct espproof_host 
 }
 
 /* ---------------------------------------------------------------------------------------------------------- policies */
+
+/* RFC 7296 3.13.1 has type and code of ICMP in one number, from the first type and code to the last ones: codes of several
+ * types, or of any, are no such range. */
+static bool in_one_number(const struct espproof_traffic *traffic)
+{
+    struct espproof_ports types = traffic->source_ports, codes = traffic->destination_ports;
+    return codes.any || (!types.any && types.first == types.last);
+}
+
+static bool is_icmp(const struct espproof_traffic *traffic)
+{
+    return traffic->protocol == ICMP || traffic->protocol == ICMPV6;
+}
 
 static const char *missing(const struct espproof_policy *asked)
 {
@@ -133,6 +149,8 @@ static const char *missing(const struct espproof_policy *asked)
         return "marks, if_ids, icmp_errors";
     if (asked->soft_seconds != ESPPROOF_NO_LIMIT || asked->hard_seconds != ESPPROOF_NO_LIMIT)
         return "policy_lifetimes";
+    if (is_icmp(&asked->traffic) && !in_one_number(&asked->traffic))
+        return "ports";
     return asked->traffic.protocol == ANY_PROTOCOL ? "selector of protocol 0" : NULL;
 }
 
@@ -145,7 +163,7 @@ static traffic_selector_t *selector_of(const char *prefix, const struct espproof
                                              ports.any ? LAST_PORT : ports.last);
 }
 
-/* RFC 7296 3.13.1: type and code in one number, at both ends. */
+/* At both ends. */
 static struct espproof_ports kinds_of(const struct espproof_traffic *traffic)
 {
     struct espproof_ports types = traffic->source_ports, codes = traffic->destination_ports;
@@ -158,7 +176,7 @@ static struct espproof_ports kinds_of(const struct espproof_traffic *traffic)
 
 static void choose_traffic(struct policy *policy, const struct espproof_traffic *traffic)
 {
-    bool icmp = traffic->protocol == ICMP || traffic->protocol == ICMPV6;
+    bool icmp = is_icmp(traffic);
     struct espproof_ports kinds = kinds_of(traffic);
     policy->from = selector_of(traffic->source, traffic, icmp ? kinds : traffic->source_ports);
     policy->to = selector_of(traffic->destination, traffic, icmp ? kinds : traffic->destination_ports);
@@ -227,11 +245,16 @@ static enum espproof_result add_policy(void *context, const struct espproof_poli
     struct policy *policy = policy_of(asked);
     if (policy == NULL)
         return no(ESPPROOF_REFUSED, "an address or a prefix that is none", answer);
-    if (replace && *twin_of(policy) != NULL)
-        take_out(twin_of(policy));
-    if (*place_of(policy->name) != NULL || set(policy, true) != SUCCESS) {
+    struct policy **twin = twin_of(policy), *named = *place_of(policy->name);
+    if ((*twin != NULL && !replace) || (named != NULL && named != *twin)) {
         forget(policy);
-        return no(ESPPROOF_REFUSED, "the name is in use, or add_policy() failed", answer);
+        return no(ESPPROOF_REFUSED, "another policy has the name, or is for the same traffic", answer);
+    }
+    if (*twin != NULL)
+        take_out(twin);
+    if (set(policy, true) != SUCCESS) {
+        forget(policy);
+        return no(ESPPROOF_REFUSED, "add_policy() failed", answer);
     }
     policy->next = host.policies;
     host.policies = policy;
@@ -241,6 +264,8 @@ static enum espproof_result add_policy(void *context, const struct espproof_poli
 static enum espproof_result delete_policy(void *context, const char *name, struct espproof_answer *answer)
 {
     struct associations *associations = context;
+    if (!associations->is_gateway)
+        return no(ESPPROOF_UNSUPPORTED, "host", answer);
     struct policy **at = place_of(name);
     instance_use(&associations->gateway);
     if (*at == NULL || take_out(at) != ESPPROOF_DONE)
@@ -274,10 +299,7 @@ static void opened(void *context, ip_packet_t *inner)
 {
     (void)context;
     chunk_t octets = inner->get_encoding(inner);
-    host.inside = (chunk_t){malloc(octets.size + 1), octets.size};
-    if (host.inside.at == NULL)
-        abort();
-    memcpy(host.inside.at, octets.at, octets.size);
+    host.inside = outer_copy((struct espproof_octets){octets.at, octets.size});
     inner->destroy(inner);
 }
 
@@ -299,22 +321,8 @@ static void pass_on(chunk_t packet, bool forwarded)
     free(packet.at);
 }
 
-static chunk_t copy_of(struct espproof_octets octets)
-{
-    chunk_t chunk = {malloc(octets.size + 1), octets.size};
-    if (chunk.at == NULL)
-        abort();
-    memcpy(chunk.at, octets.at, octets.size);
-    return chunk;
-}
-
-static host_t *host_at(struct espproof_octets address)
-{
-    return host_create_from_chunk(address.size == 4 ? AF_INET : AF_INET6,
-                                  (chunk_t){(uint8_t *)address.at, address.size}, 4500);
-}
-
-/* ESP for this host; anything else is none of libipsec's business. */
+/* ESP for this host; anything else is none of libipsec's business. What comes out and is no whole packet ends here, as in
+ * the kernel behind charon's TUN device. */
 static enum espproof_result arrives(struct espproof_octets packet, struct espproof_answer *answer)
 {
     struct outer_opened outer;
@@ -323,11 +331,12 @@ static enum espproof_result arrives(struct espproof_octets packet, struct esppro
         return ESPPROOF_DONE;
     if (found != OUTER_ESP || !ipv_among(&host.ours, packet.at))
         return no(ESPPROOF_UNSUPPORTED, "packets in the clear over the wire", answer);
-    host.inside.at = NULL;
-    instance_inbound(esp_packet_create_from_packet(
-        packet_create_from_data(host_at(outer.source), host_at(outer.destination), copy_of(outer.esp))));
-    if (host.inside.at != NULL)
+    host.inside = (chunk_t){NULL, 0};
+    instance_inbound(outer_esp(&outer));
+    if (ipv_whole((struct espproof_octets){host.inside.at, host.inside.size}).size > 0)
         pass_on(host.inside, true);
+    else
+        free(host.inside.at);
     return ESPPROOF_DONE;
 }
 
@@ -343,8 +352,9 @@ static enum espproof_result enter(void *context, const struct espproof_enter *en
     host.emerged = emerged;
     if (strcmp(entering->side, "wire") == 0)
         return arrives(entering->packet, answer);
-    if (ipv_is_whole(entering->packet))
-        pass_on(copy_of(entering->packet), strcmp(entering->side, "plain") == 0);
+    struct espproof_octets whole = ipv_whole(entering->packet);
+    if (whole.size > 0)
+        pass_on(outer_copy(whole), strcmp(entering->side, "plain") == 0);
     return ESPPROOF_DONE;
 }
 
@@ -363,7 +373,9 @@ static void expired(const struct association *sa, bool hard)
 
 static enum espproof_result read_events(void *context, struct espproof_told *events, struct espproof_answer *answer)
 {
-    (void)context;
+    struct associations *associations = context;
+    if (!associations->is_gateway)
+        return no(ESPPROOF_UNSUPPORTED, "host", answer);
     if (!host.key_manager)
         return no(ESPPROOF_REFUSED, "no key manager", answer);
     for (size_t i = 0; i < host.events_count; i++)

@@ -1,4 +1,4 @@
-/* IPv4 (RFC 791; the checksum is updated as RFC 1624 says) and IPv6 (RFC 8200). */
+/* IPv4 (RFC 791; the checksum is that of RFC 1071, updated as RFC 1624 says) and IPv6 (RFC 8200). */
 #include "ipv.h"
 
 #include <arpa/inet.h>
@@ -33,12 +33,38 @@ void ipv_forget(struct ipv_addresses *addresses)
     *addresses = (struct ipv_addresses){NULL, 0};
 }
 
-bool ipv_is_whole(struct espproof_octets packet)
+unsigned ipv_get16(const uint8_t *at)
+{
+    return (unsigned)at[0] << 8 | at[1];
+}
+
+unsigned ipv_checksum(const uint8_t *at, size_t size)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i + 1 < size; i += 2)
+        sum += ipv_get16(at + i);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum & 0xffff;
+}
+
+/* Octets of a packet, 0 of what is none. */
+static size_t length_of(struct espproof_octets packet)
 {
     unsigned version = packet.size > 0 ? packet.at[0] >> 4 : 0;
-    if (version == 6)
-        return packet.size >= IPV6_HEADER && IPV6_HEADER + (packet.at[4] << 8 | packet.at[5]) <= (int)packet.size;
-    return version == 4 && packet.size >= IPV4_HEADER && (packet.at[2] << 8 | packet.at[3]) <= (int)packet.size;
+    if (version == 6 && packet.size >= IPV6_HEADER)
+        return IPV6_HEADER + ipv_get16(packet.at + 4);
+    if (version != 4 || packet.size < IPV4_HEADER)
+        return 0;
+    size_t header = (packet.at[0] & 15) * 4u, total = ipv_get16(packet.at + 2);
+    bool right = header >= IPV4_HEADER && header <= total && total <= packet.size;
+    return right && ipv_checksum(packet.at, header) == 0 ? total : 0;
+}
+
+struct espproof_octets ipv_whole(struct espproof_octets packet)
+{
+    size_t length = length_of(packet);
+    return (struct espproof_octets){packet.at, length <= packet.size ? length : 0};
 }
 
 bool ipv_among(const struct ipv_addresses *addresses, const uint8_t *packet)

@@ -1,4 +1,4 @@
-/* IP packets as far as a router looks at them: where they go, and how much further they may. */
+/* IP packets as far as a router looks at them: whether they are any, where they go, and how much further they may. */
 #ifndef ESPPROOF_IPV_H
 #define ESPPROOF_IPV_H
 
@@ -21,8 +21,12 @@ struct ipv_addresses {
 bool ipv_read_all(struct ipv_addresses *addresses, const char *const *texts, size_t count);
 void ipv_forget(struct ipv_addresses *addresses);
 
-/* Whether it has a whole header, and the octets that it claims. */
-bool ipv_is_whole(struct espproof_octets packet);
+/* The packet without octets behind its end; nothing (size 0) of one without a whole header, with another IPv4 checksum
+ * than its header's, or with fewer octets than it claims. */
+struct espproof_octets ipv_whole(struct espproof_octets packet);
+
+unsigned ipv_get16(const uint8_t *at);
+unsigned ipv_checksum(const uint8_t *at, size_t size); /* 0 over a header that carries a right one */
 
 /* Whether the destination of a whole packet is one of these. */
 bool ipv_among(const struct ipv_addresses *addresses, const uint8_t *packet);

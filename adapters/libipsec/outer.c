@@ -1,30 +1,18 @@
 /* IPv4 (RFC 791) and IPv6 (RFC 8200) as far as they stand in front of ESP. */
 #include "outer.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { IPV4_HEADER = 20, IPV6_HEADER = 40, PROTO_ESP = 50 };
+#include "ipv.h"
+
+enum { IPV4_HEADER = 20, IPV6_HEADER = 40, PORT = 4500 };
 
 static void put16(uint8_t *at, size_t value)
 {
     at[0] = (uint8_t)(value >> 8);
     at[1] = (uint8_t)value;
-}
-
-static unsigned get16(const uint8_t *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
-
-/* RFC 1071; 0 over a header that carries a right one. */
-static unsigned checksum(const uint8_t *at, size_t size)
-{
-    unsigned sum = 0;
-    for (size_t i = 0; i + 1 < size; i += 2)
-        sum += get16(at + i);
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum & 0xffff;
 }
 
 size_t outer_put(const struct outer *outer, uint8_t *at, size_t size)
@@ -49,16 +37,14 @@ size_t outer_put(const struct outer *outer, uint8_t *at, size_t size)
     at[9] = PROTO_ESP;
     memcpy(at + 12, outer->source, 4);
     memcpy(at + 16, outer->destination, 4);
-    put16(at + 10, checksum(at, IPV4_HEADER));
+    put16(at + 10, ipv_checksum(at, IPV4_HEADER));
     return IPV4_HEADER;
 }
 
-/* Walks the IPv6 extension headers that may stand in front of ESP (hop-by-hop, routing, fragment, destination). */
+/* Of a whole packet: walks the IPv6 extension headers that may stand in front of ESP (hop-by-hop, routing, fragment, destination). */
 static enum outer_found walk_ipv6(struct espproof_octets packet, struct outer_opened *opened)
 {
-    if (packet.size < IPV6_HEADER || IPV6_HEADER + get16(packet.at + 4) > packet.size)
-        return OUTER_MALFORMED;
-    size_t at = IPV6_HEADER, end = IPV6_HEADER + get16(packet.at + 4);
+    size_t at = IPV6_HEADER, end = packet.size;
     unsigned next = packet.at[6];
     while (next == 0 || next == 43 || next == 44 || next == 60) {
         if (at + 8 > end || (next == 0 && at != IPV6_HEADER))
@@ -66,7 +52,7 @@ static enum outer_found walk_ipv6(struct espproof_octets packet, struct outer_op
         size_t size = next == 44 ? 8 : 8 + 8 * (size_t)packet.at[at + 1];
         if (at + size > end)
             return OUTER_MALFORMED;
-        if (next == 44 && (get16(packet.at + at + 2) & 0xfff9) != 0)
+        if (next == 44 && (ipv_get16(packet.at + at + 2) & 0xfff9) != 0)
             return OUTER_FRAGMENT;
         next = packet.at[at];
         at += size;
@@ -77,15 +63,36 @@ static enum outer_found walk_ipv6(struct espproof_octets packet, struct outer_op
 
 enum outer_found outer_open(struct espproof_octets packet, struct outer_opened *opened)
 {
-    if (packet.size > 0 && packet.at[0] >> 4 == 6)
+    packet = ipv_whole(packet);
+    if (packet.size == 0)
+        return OUTER_MALFORMED;
+    if (packet.at[0] >> 4 == 6)
         return walk_ipv6(packet, opened);
-    if (packet.size < IPV4_HEADER || packet.at[0] < 0x45 || packet.at[0] > 0x4f)
-        return OUTER_MALFORMED;
-    size_t header = (packet.at[0] & 15) * 4u, total = get16(packet.at + 2);
-    if (total < header || total > packet.size || checksum(packet.at, header) != 0)
-        return OUTER_MALFORMED;
-    *opened = (struct outer_opened){{packet.at + header, total - header}, {packet.at + 12, 4}, {packet.at + 16, 4}};
+    size_t header = (packet.at[0] & 15) * 4u;
+    *opened =
+        (struct outer_opened){{packet.at + header, packet.size - header}, {packet.at + 12, 4}, {packet.at + 16, 4}};
     if (packet.at[9] != PROTO_ESP)
         return OUTER_OTHER;
-    return get16(packet.at + 6) & 0x3fff ? OUTER_FRAGMENT : OUTER_ESP;
+    return ipv_get16(packet.at + 6) & 0x3fff ? OUTER_FRAGMENT : OUTER_ESP;
+}
+
+chunk_t outer_copy(struct espproof_octets octets)
+{
+    chunk_t chunk = {malloc(octets.size ? octets.size : 1), octets.size};
+    if (chunk.at == NULL)
+        abort();
+    memcpy(chunk.at, octets.at, octets.size);
+    return chunk;
+}
+
+static host_t *host_at(struct espproof_octets address)
+{
+    return host_create_from_chunk(address.size == 4 ? AF_INET : AF_INET6,
+                                  (chunk_t){(uint8_t *)address.at, address.size}, PORT);
+}
+
+esp_packet_t *outer_esp(const struct outer_opened *opened)
+{
+    return esp_packet_create_from_packet(
+        packet_create_from_data(host_at(opened->source), host_at(opened->destination), outer_copy(opened->esp)));
 }

@@ -1,8 +1,9 @@
-/* The IP header in front of ESP, which is not libipsec's: its caller has UDP sockets for that. */
+/* The IP header in front of ESP, which is not libipsec's: its caller has UDP sockets for that. And packets as it takes them. */
 #ifndef ESPPROOF_OUTER_H
 #define ESPPROOF_OUTER_H
 
 #include "espproof_harness.h"
+#include "strongswan.h"
 
 /* What an outbound SA puts in front; addresses in network order, IPv4 ones in the first four octets. */
 struct outer {
@@ -24,5 +25,9 @@ struct outer_opened {
 
 /* What a packet from the network is. `opened` is told of ESP. */
 enum outer_found outer_open(struct espproof_octets packet, struct outer_opened *opened);
+
+/* The ESP in it as libipsec takes it, between these addresses; and any octets. */
+esp_packet_t *outer_esp(const struct outer_opened *opened);
+chunk_t outer_copy(struct espproof_octets octets);
 
 #endif

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include "host.h"
 
@@ -58,15 +57,6 @@ static enum espproof_result drop(struct espproof_answer *answer, const char *rea
     return ESPPROOF_DROPPED;
 }
 
-static chunk_t copy(struct espproof_octets octets)
-{
-    chunk_t chunk = {malloc(octets.size ? octets.size : 1), octets.size};
-    if (chunk.at == NULL)
-        abort();
-    memcpy(chunk.at, octets.at, octets.size);
-    return chunk;
-}
-
 /* ----------------------------------------------------------------------------------------------------------- outbound */
 
 static void protected(void *context, esp_packet_t *esp)
@@ -94,7 +84,7 @@ static enum espproof_result outbound(void *context, const struct espproof_outbou
     }
     if (request->packet.size > MAX_INNER)
         return drop(answer, "too-big");
-    ip_packet_t *inner = ip_packet_create(copy(request->packet));
+    ip_packet_t *inner = ip_packet_create(outer_copy(request->packet));
     if (inner == NULL)
         return drop(answer, "malformed");
     associations_send_with(context, sa);
@@ -130,12 +120,6 @@ static const char *why_discarded(size_t esp_size)
     return passing.status == FAILED ? "integrity" : passing.status == VERIFY_ERROR ? "replay" : NULL;
 }
 
-static host_t *host_at(struct espproof_octets address)
-{
-    return host_create_from_chunk(address.size == 4 ? AF_INET : AF_INET6,
-                                  (chunk_t){(uint8_t *)address.at, address.size}, 4500);
-}
-
 static enum espproof_result inbound(void *context, struct espproof_octets packet, struct espproof_answer *answer)
 {
     struct associations *associations = context;
@@ -150,8 +134,7 @@ static enum espproof_result inbound(void *context, struct espproof_octets packet
     case OUTER_MALFORMED:
         return drop(answer, "malformed");
     }
-    esp_packet_t *esp = esp_packet_create_from_packet(
-        packet_create_from_data(host_at(outer.source), host_at(outer.destination), copy(outer.esp)));
+    esp_packet_t *esp = outer_esp(&outer);
     passing.answer = answer;
     passing.context = NULL;
     passing.decrypt = esp->decrypt;

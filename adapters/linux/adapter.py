@@ -247,12 +247,13 @@ class LinuxAdapter(Adapter):
         return [isinstance(outcome, Done) for outcome in self._outcomes(sas)]
 
     # -------------------------------------------------------------------------------------------------- operations
+    # That an outcome is one of these is seen to by `_do`, which mypy cannot tell: each `type: ignore` here is for that.
 
     def reset(self) -> None:
         self._do([messages.Reset()])
 
     def configure(self, host: Host) -> Done | Refused | Unsupported:
-        return self._do([messages.Reset(host=host)])[0]  # type: ignore[return-value]
+        return self._one(messages.Reset(host=host))  # type: ignore[return-value]
 
     def add_sa(self, sa: Sa) -> Done | Refused | Unsupported:
         return self._one(AddSa(sa=sa))  # type: ignore[return-value]
@@ -314,7 +315,7 @@ class LinuxAdapter(Adapter):
     def read_device(self) -> DeviceState | Unsupported:
         return self._one(ReadDevice())  # type: ignore[return-value]
 
-    def _one(self, step: Step) -> Outcome:
+    def _one(self, step: Asked) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
 

@@ -42,7 +42,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_known_adapter_opens_by_its_name(known: registry.Known) -> None:
     """What is listed as present can be opened, and calls itself by that name."""
     if not registry.present(known):
-        pytest.skip(known.install)
+        pytest.skip(f"{known.name} is not here; {known.install}")
     with registry.open_adapter(known.name) as adapter:
         assert adapter.name == known.name
         assert adapter.version != "?"

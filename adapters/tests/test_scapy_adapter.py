@@ -19,10 +19,8 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.reference import ReferenceAdapter
-from espproof.reference import ip
-
-pytest.importorskip("scapy")
 from espproof.adapters.scapy_ipsec.adapter import ScapyAdapter
+from espproof.reference import ip
 
 OUT = Sa(
     name="out",

@@ -198,8 +198,12 @@ def test_refused(adapter: DpdkAdapter, sa: Sa) -> None:
         replace(OUT, encr="ENCR_AES_GCM_16_IIV"),
         replace(OUT, salt=Octets(b"abc")),
         replace(OUT, encr="ENCR_NULL_AUTH_AES_GMAC", auth="AUTH_HMAC_SHA1_96", auth_key=Octets(bytes(20))),
+        replace(
+            OUT, encr="ENCR_NULL", encr_key=Octets(), salt=Octets(), auth="AUTH_HMAC_SHA1_96",
+            auth_key=Octets(bytes(20)), protocol="ah",
+        ),
     ],
-)
+)  # fmt: skip
 def test_unsupported(adapter: DpdkAdapter, sa: Sa) -> None:
     """What rte_ipsec cannot be told is not done in another way."""
     assert isinstance(adapter.add_sa(sa), Unsupported)

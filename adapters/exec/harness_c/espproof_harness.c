@@ -249,6 +249,7 @@ static void read_sa(struct reading *reading, const cJSON *from, struct espproof_
     sa->reqid = (uint32_t)number_of(reading, from, "reqid", 0);
     sa->mark = mark_of(reading, member(from, "mark"));
     sa->if_id = (uint32_t)number_of(reading, from, "if_id", 0);
+    sa->protocol = text_of(reading, from, "protocol", "esp");
 }
 
 /* ----------------------------------------------------------------------------------------------------------- answers */

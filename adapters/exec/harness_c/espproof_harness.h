@@ -66,8 +66,9 @@ struct espproof_sa {
     const struct espproof_selector *selectors;
     size_t selectors_count;
     uint32_t resync_trigger, resync_limit;
-    uint32_t reqid, if_id; /* of a host, and so is the mark */
+    uint32_t reqid, if_id; /* of a host, and so are mark and protocol */
     struct espproof_mark mark;
+    const char *protocol; /* "esp", "ah": what is not yours, say that it is unsupported */
 };
 
 /* What became of a request. Which of them go with which callback: see "Operations" in PROTOCOL.md. */
@@ -118,6 +119,7 @@ struct espproof_host {
     bool key_manager, forward;
     uint32_t mtu_wire, mtu_plain;
     const char *fragments; /* "outside", "inside" */
+    unsigned holds;        /* packets that each policy holds for an SA */
 };
 
 /* Of ICMP, types or codes. */
@@ -185,6 +187,7 @@ struct espproof_host_operations {
     enum espproof_result (*reserve_spi)(void *context, const struct espproof_sa *sa, struct espproof_answer *answer);
     void (*flush_sas)(void *context);
     void (*flush_policies)(void *context);
+    enum espproof_result (*await_held)(void *context, struct espproof_told *emerged, struct espproof_answer *answer);
 };
 
 struct espproof_implementation {

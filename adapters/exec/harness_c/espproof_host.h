@@ -69,6 +69,7 @@ static void read_host(struct reading *reading, const cJSON *from, struct espproo
     host->mtu_wire = (uint32_t)number_of(reading, member(from, "mtus"), "wire", 0);
     host->mtu_plain = (uint32_t)number_of(reading, member(from, "mtus"), "plain", 0);
     host->fragments = text_of(reading, from, "fragments", "outside");
+    host->holds = (unsigned)number_of(reading, from, "holds", 0);
 }
 
 static const char *optional_text(struct reading *reading, const cJSON *from, const char *name)
@@ -217,6 +218,13 @@ static cJSON *read_events(Implementation *it)
     return told_list(it->host->read_events(it->context, &events, &answer), "events", "events", &events, &answer);
 }
 
+static cJSON *await_held(Implementation *it)
+{
+    struct espproof_answer answer = {0};
+    struct espproof_told emerged = {.list = checked(cJSON_CreateArray())};
+    return told_list(it->host->await_held(it->context, &emerged, &answer), "emerged", "packets", &emerged, &answer);
+}
+
 static cJSON *read_counters(Implementation *it)
 {
     struct espproof_told counters = {.counters = checked(cJSON_CreateObject())};
@@ -256,5 +264,7 @@ static cJSON *carry_out_as_host(Implementation *it, const char *op, const cJSON 
         return flushed(host->flush_sas, it->context);
     if (strcmp(op, "flush_policies") == 0 && host->flush_policies)
         return flushed(host->flush_policies, it->context);
+    if (strcmp(op, "await_held") == 0 && host->await_held)
+        return await_held(it);
     return NULL;
 }

@@ -133,6 +133,8 @@ static const char *missing(const struct espproof_sa *asked)
     const struct espproof_lifetime *lifetime = &asked->lifetime;
     const uint64_t limits[] = {lifetime->soft_packets, lifetime->hard_packets, lifetime->soft_octets,
                                lifetime->hard_octets, lifetime->soft_seconds, lifetime->hard_seconds};
+    if (strcmp(asked->protocol, "esp") != 0)
+        return "AH";
     if (strcmp(asked->encr, "ENCR_NULL") != 0 || strcmp(asked->auth, "AUTH_HMAC_SHA2_256_128") != 0)
         return "algorithm";
     if (!asked->tunnel || asked->esn || asked->udp)

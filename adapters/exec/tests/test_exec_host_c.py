@@ -19,7 +19,7 @@ static enum espproof_result configure(void *context, const struct espproof_host 
     (void)context;
     answer->reason = host->addresses_count == 1 && host->wire_count == 2 && strcmp(host->wire[1], "192.0.2.2") == 0 &&
                      host->blocks_in && !host->blocks_out && host->key_manager && !host->forward &&
-                     host->mtu_wire == 1400 && host->mtu_plain == 0 ? "as asked" : "otherwise";
+                     host->mtu_wire == 1400 && host->mtu_plain == 0 && host->holds == 8 ? "as asked" : "otherwise";
     return ESPPROOF_REFUSED;
 }
 
@@ -72,6 +72,19 @@ static enum espproof_result read_events(void *context, struct espproof_told *eve
     return ESPPROOF_DONE;
 }
 
+static enum espproof_result await_held(void *context, struct espproof_told *emerged, struct espproof_answer *answer)
+{
+    (void)context, (void)answer;
+    espproof_emerges(emerged, "wire", (const uint8_t *)"E", 1);
+    return ESPPROOF_DONE;
+}
+
+static enum espproof_result reserve_spi(void *context, const struct espproof_sa *sa, struct espproof_answer *answer)
+{
+    (void)context, (void)answer;
+    return strcmp(sa->protocol, "ah") == 0 ? ESPPROOF_DONE : ESPPROOF_REFUSED;
+}
+
 static enum espproof_result update_sa(void *context, const struct espproof_sa *sa, struct espproof_answer *answer)
 {
     (void)context, (void)answer;
@@ -85,7 +98,8 @@ int main(void)
 {
     static const struct espproof_host_operations host = {
         .configure = configure, .add_policy = add_policy, .delete_policy = delete_policy, .enter = enter,
-        .read_counters = read_counters, .read_events = read_events, .update_sa = update_sa, .flush_sas = flush,
+        .read_counters = read_counters, .read_events = read_events, .update_sa = update_sa,
+        .reserve_spi = reserve_spi, .flush_sas = flush, .await_held = await_held,
     };
     const struct espproof_implementation it = {
         .name = "host", .version = "1", .capabilities = "{}", .reset = reset, .host = &host,
@@ -100,7 +114,7 @@ _SA = (
 REQUESTS = {
     '"op":"reset"': '"result":"done"',
     '"op":"reset","host":{"addresses":["192.0.2.1"],"wire":["192.0.2.3","192.0.2.2"],"blocked":["in"],"key_manager":true,'
-    '"forward":false,"mtus":{"wire":1400}}': '"result":"refused","reason":"as asked"',
+    '"forward":false,"mtus":{"wire":1400},"holds":8}': '"result":"refused","reason":"as asked"',
     '"op":"add_policy","replace":true,"policy":{"name":"p1","direction":"out","priority":4294967295,"mark":{"value":1},'
     '"lifetime":{"hard_seconds":7},"selector":{"version":6,"destination":"2001:db8::/32","protocol":0,'
     '"destination_ports":{"first":80,"last":89}},"templates":[{"mode":"transport"},{"mode":"tunnel",'
@@ -116,7 +130,9 @@ REQUESTS = {
     '"op":"read_events"':
         '"result":"events","events":[{"kind":"soft","sa":"sa0"},{"kind":"acquire","policy":"p1"}]',
     f'"op":"update_sa","sa":{_SA}': '"result":"done"',
-    f'"op":"reserve_spi","sa":{_SA}': '"result":"unsupported","what":"reserve_spi"',
+    f'"op":"reserve_spi","sa":{_SA}': '"result":"refused"',
+    f'"op":"reserve_spi","sa":{_SA[:-1]},"protocol":"ah"}}': '"result":"done"',
+    '"op":"await_held"': '"result":"emerged","packets":[{"side":"wire","packet":"45"}]',
     '"op":"flush_sas"': '"result":"done"',
     '"op":"flush_policies"': '"result":"unsupported","what":"flush_policies"',
     '"op":"enter_burst","packets":[]': '"result":"unsupported","what":"enter_burst"',

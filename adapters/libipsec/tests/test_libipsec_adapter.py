@@ -36,7 +36,7 @@ from espproof.reference.esp import Codec
 
 KNOWN = next(known for known in registry.KNOWN if known.name == "libipsec")
 if not registry.present(KNOWN):
-    pytest.skip(KNOWN.install, allow_module_level=True)
+    pytest.skip(f"{KNOWN.name} is not here; {KNOWN.install}", allow_module_level=True)
 
 OUT = Sa(
     name="out", direction="out", spi=0x01020304, mode="tunnel", source="192.0.2.17", destination="198.51.100.42",

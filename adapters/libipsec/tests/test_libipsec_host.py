@@ -113,7 +113,44 @@ def test_what_does_not_cross_is_not_asked_about(host: LibipsecAdapter) -> None:
     (got,) = entered(host, "plain", beside)
     assert got == EmergedPacket(side="plain", packet=Octets(ip.forwarded(beside)))
     assert entered(host, "plain", ip.forwarded(beside)) == ()
-    assert entered(host, "plain", b"\x45") == ()
+
+
+def test_what_is_no_packet_goes_nowhere(host: LibipsecAdapter) -> None:
+    """A header that is cut short or wrong, fewer octets than it claims; octets behind the end are none of the packet."""
+    assert host.add_sa(AWAY) == Done()
+    assert host.add_policy(AddPolicy(policy=policy(AWAY))) == Done()
+    short, claimed = bytearray(LEAVES), bytearray(LEAVES)
+    short[0], claimed[2:4] = 0x44, (19).to_bytes(2, "big")
+    wrong = bytes(LEAVES[:10]) + bytes((LEAVES[10] ^ 1,)) + bytes(LEAVES[11:])
+    none = bytes((0x45,)), bytes(LEAVES[:19]), bytes(LEAVES[:-1]), wrong, _summed(short), _summed(claimed), b"\x50" * 60
+    for octets in none:
+        assert entered(host, "plain", octets) == (), octets.hex()
+    (sent,) = entered(host, "plain", LEAVES + b"left by the link")
+    (same,) = entered(host, "plain", LEAVES)
+    assert len(sent.packet) == len(same.packet)
+    beside = ip.build_ipv4(NEAR, bytes([203, 0, 113, 8]), 253, b"a neighbour", ttl=2)
+    (got,) = entered(host, "plain", beside + bytes(3))
+    assert got.packet == ip.forwarded(beside)
+
+
+def test_what_comes_out_and_is_no_packet_goes_nowhere(host: LibipsecAdapter) -> None:
+    """As in the kernel behind a TUN device; nothing is read behind its end."""
+    assert host.add_sa(BACK) == Done()
+    assert host.add_policy(AddPolicy(policy=policy(BACK))) == Done()
+    claimed = bytearray(ARRIVES)
+    claimed[2:4] = (5).to_bytes(2, "big")
+    wrong = bytes(ARRIVES[:10]) + bytes((ARRIVES[10] ^ 1,)) + bytes(ARRIVES[11:])
+    for number, octets in enumerate((_summed(claimed), wrong, bytes(ARRIVES[:-1])), 1):
+        assert entered(host, "wire", protected(octets, number)) == (), octets.hex()
+    assert len(entered(host, "wire", protected(ARRIVES, 9))) == 1
+
+
+def _summed(packet: bytearray) -> bytes:
+    """With the right checksum over the header that it claims to have."""
+    header = packet[: 4 * (packet[0] & 15)]
+    header[10:12] = bytes(2)
+    packet[10:12] = ip.checksum(bytes(header)).to_bytes(2, "big")
+    return bytes(packet)
 
 
 def test_policies_come_and_go(host: LibipsecAdapter) -> None:
@@ -138,6 +175,22 @@ def test_policies_come_and_go(host: LibipsecAdapter) -> None:
     assert isinstance(host.delete_sa("out"), Refused)
 
 
+def test_a_policy_that_is_refused_changes_nothing(host: LibipsecAdapter) -> None:
+    """It has another's name, or is for another's traffic and not to take its place."""
+    host.add_sa(AWAY)
+    mine, others = (TrafficSelector(version=4, protocol=protocol) for protocol in (253, 17))
+    for name, selector in (("mine", mine), ("other's", others)):
+        assert host.add_policy(AddPolicy(policy=policy(AWAY, name, selector=selector))) == Done()
+    named, twin = policy(AWAY, "other's", selector=mine), policy(AWAY, "third", selector=mine)
+    assert isinstance(host.add_policy(AddPolicy(policy=named, replace=True)), Refused)
+    assert isinstance(host.add_policy(AddPolicy(policy=twin)), Refused)
+    assert len(entered(host, "plain", LEAVES)) == 1
+    assert host.add_policy(AddPolicy(policy=twin, replace=True)) == Done()
+    assert isinstance(host.delete_policy("mine"), Refused)
+    assert host.delete_policy("other's") == Done()
+    assert len(entered(host, "plain", LEAVES)) == 1
+
+
 def test_limits_are_told(host: LibipsecAdapter) -> None:
     """Once, as libipsec's listener hears of them."""
     host.add_sa(replace(AWAY, lifetime=Lifetime(soft_packets=1, hard_packets=2)))
@@ -155,7 +208,7 @@ def test_limits_are_told(host: LibipsecAdapter) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"forward": True}, {"blocked": ("out",)}, {"mtus": Mtus(wire=1400)}, {"fragments": "inside"}],
+    [{"forward": True}, {"blocked": ("out",)}, {"mtus": Mtus(wire=1400)}, {"fragments": "inside"}, {"holds": 8}],
     ids=str,
 )
 def test_hosts_that_it_cannot_be(shared: LibipsecAdapter, fields: dict[str, Any]) -> None:
@@ -181,7 +234,9 @@ def test_policies_that_it_cannot_have(host: LibipsecAdapter, fields: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "fields", [{"reqid": 0}, {"selectors": (Selector(protocol=6),)}, {"mark": Mark(value=1)}], ids=str
+    "fields",
+    [{"reqid": 0}, {"selectors": (Selector(protocol=6),)}, {"mark": Mark(value=1)}, {"protocol": "ah"}],
+    ids=str,
 )
 def test_sas_that_it_cannot_have(host: LibipsecAdapter, fields: dict[str, Any]) -> None:
     assert isinstance(host.add_sa(replace(AWAY, **fields)), Unsupported)
@@ -206,10 +261,34 @@ def test_ports_and_kinds_are_handed_over(host: LibipsecAdapter) -> None:
         assert bool(entered(host, "plain", packet)) == passes
 
 
+@pytest.mark.parametrize("protocol", [1, 58])
+@pytest.mark.parametrize(
+    ("types", "codes", "can"),
+    [
+        (None, None, True), ((3, 3), None, True), ((3, 9), None, True), ((3, 3), (1, 4), True),
+        (None, (0, 0), False), ((3, 4), (0, 0), False),
+    ],
+)  # fmt: skip
+def test_codes_are_those_of_one_type(
+    host: LibipsecAdapter,
+    protocol: int,
+    types: tuple[int, int] | None,
+    codes: tuple[int, int] | None,
+    can: bool,
+) -> None:
+    """As one range of numbers has it (RFC 7296 3.13.1); a policy for more than was asked would be a lie."""
+    kinds, their = (one and PortRange(first=one[0], last=one[1]) for one in (types, codes))
+    selector = TrafficSelector(version=4, protocol=protocol, source_ports=kinds, destination_ports=their)
+    outcome = host.add_policy(AddPolicy(policy=policy(AWAY, selector=selector)))
+    assert outcome == (Done() if can else Unsupported(what="ports"))
+
+
 def test_a_host_is_one_until_the_next_reset(host: LibipsecAdapter) -> None:
     """Then there are two ends again, and neither host nor request ids."""
     host.reset()
     assert isinstance(host.add_policy(AddPolicy(policy=policy(AWAY))), Unsupported)
     assert isinstance(host.enter(Enter(side="plain", packet=LEAVES)), Unsupported)
+    assert isinstance(host.delete_policy("one"), Unsupported)
+    assert isinstance(host.read_events(), Unsupported)
     assert isinstance(host.add_sa(AWAY), Unsupported)
     assert host.add_sa(OUT) == Done()

@@ -17,6 +17,7 @@ Each operation has one result, a list too; packets that go with results follow i
                                  ["unsupported", text]
     ["together", [[side, how], …]] the same
     ["ways"]                     ["ways", {side: [name, …]}, [protocol, …], [protocol, …], [name, …]]
+    ["held"]                     the same, when the kernel has looked once more at what it holds
     ["counters"]                 ["counters", {name: count}]
     ["batch", count]             ["took", seconds], ["errno", number, ""]; the packets are messages of xfrm
     ["flood", count]             ["took", seconds]; of packets of which none comes out
@@ -27,9 +28,9 @@ Each operation has one result, a list too; packets that go with results follow i
     ["reserve", message]         ["done"], ["errno", number, text]
     ["flush", "sas"], or "policies" ["done"]
 
-A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), and mtus (of wire and plain, null for
-any): the gateway becomes that host, whose policies are those that it is given. A policy has, in hexadecimal, the messages
-`new` and `delete`.
+A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), mtus (of wire and plain, null for any)
+and holds (whether packets wait for an SA that they lack): the gateway becomes that host, whose policies are those that it
+is given. A policy has, in hexadecimal, the messages `new` and `delete`.
 How a packet enters has, where it is not usual, `header` (of a super-packet: a `virtio_net_hdr` in hexadecimal),
 `way`, `mark`, `pieces` (sizes), `shared` and `segment` (see `stack.How`); `seen` says whether another owner of its
 memory tells what it sees.

@@ -127,10 +127,18 @@ def entries(side: str, send: Send) -> dict[str, Entry]:
         ("veth", lambda: Veth(f"{side}-veth", send)),
     ):
         with suppress(Exception):  # whatever a kernel says, it has no such way
-            entry: Entry = make()
-            entry.up(send)
-            found[name] = entry
+            found[name] = brought_up(make(), send)
     return found
+
+
+def brought_up(entry: Entry, send: Send) -> Entry:
+    """The same, up; closed if it does not come up."""
+    try:
+        entry.up(send)
+    except BaseException:
+        entry.close()
+        raise
+    return entry
 
 
 def _frame(address: bytes, packet: bytes) -> bytes | None:

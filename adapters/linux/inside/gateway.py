@@ -28,6 +28,8 @@ _IP_HDRINCL, _IP_PKTINFO, _IPV6_HDRINCL, _IPV6_PKTINFO = 3, 8, 36, 50
 _UDP_ENCAP = 100
 _BUFFER = 1 << 17
 _MOST_PORTS = 64
+_HEADERS = {4: 20, 6: 40}
+"""Octets by IP version."""
 _LOG_BUFFER = 8 << 20
 _LO = 1
 
@@ -289,8 +291,8 @@ class Gateway:
         return self._told(self.wire, self._fate_of_protected)
 
     def send(self, packet: bytes, source: str = "", destination: str = "") -> bool:
-        """Send a packet of our own, header included, from one address to another or to those in its header; False if the
-        kernel does not take it."""
+        """Send a packet of our own, header included, from one address to another or to those in its header, which is whole
+        then; False if the kernel does not take it."""
         if not destination:
             source, destination = _ends(packet)
         family = socket.AF_INET6 if ":" in destination else socket.AF_INET
@@ -393,6 +395,12 @@ def _inbound_policies() -> list[xfrm.Request]:
         for family in (xfrm.AF_INET, xfrm.AF_INET6)
         for direction in (xfrm.IN, xfrm.FORWARD)
     ]
+
+
+def has_header(packet: bytes) -> bool:
+    """Whether it is a packet of IPv4 or IPv6 with a whole header, IPv4 options aside."""
+    version = packet[0] >> 4 if packet else 0
+    return version in _HEADERS and len(packet) >= _HEADERS[version]
 
 
 def _ends(packet: bytes) -> tuple[str, str]:

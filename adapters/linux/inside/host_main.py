@@ -70,9 +70,10 @@ def main(descriptor: int, kind: str, name: str, peer: str) -> None:
 
 
 def _transport(family: int) -> Transport:
-    one: Transport = NetlinkSocket(family=family, ext_ack=True)
-    one.bind()  # type: ignore[attr-defined]
-    return one
+    one = NetlinkSocket(family=family, ext_ack=True)
+    one.bind()
+    transport: Transport = one
+    return transport
 
 
 def _channel(descriptor: int) -> "tuple[channel.Put, channel.Take]":

@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ _TUNSETOFFLOAD, _CSUM, _TSO4, _TSO6 = 0x400454D0, 0x01, 0x02, 0x04
 _TUNSETIFF, _IFF_TUN, _IFF_NAPI, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454CA, 0x0001, 0x0010, 0x1000, 0x4000
 PLAIN_PACKET = bytes(10)
 """The `virtio_net_hdr` of a packet that is no super-packet."""
+_SEGMENTS = slice(4, 6)
+"""Where it has the size of segments, in the byte order of the machine."""
 LARGEST = 65535
 """Octets of the largest packet that goes through a tun device, as its MTU."""
 _BUFFER = 1 << 17
@@ -27,6 +30,11 @@ _SYSFS, _DETACH = "/run/sys", 2
 
 Send = Callable[[bytes], object]
 """Sends a message of NETLINK_ROUTE in the gateway's namespace; raises for an error."""
+
+
+def size_of_segments(header: bytes) -> int:
+    """Octets of payload of each part, by a `virtio_net_hdr` or nothing; 0 of what is no super-packet."""
+    return int.from_bytes(header[_SEGMENTS], sys.byteorder)
 
 
 class Link(ABC):

@@ -8,12 +8,12 @@ import ctypes
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from espproof.adapters.linux.inside.discards import lets_out
-from espproof.adapters.linux.inside.entries import Entry, ethernet_of
+from espproof.adapters.linux.inside.entries import Entry, brought_up, ethernet_of
 from espproof.adapters.linux.inside.gateway import QUIET, set_values
-from espproof.adapters.linux.inside.link import LARGEST, Send, fresh_namespace
+from espproof.adapters.linux.inside.link import LARGEST, Send, fresh_namespace, size_of_segments
 from espproof.adapters.linux.inside.senders import Made, foreign, segmented
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
@@ -22,8 +22,6 @@ NAME = "socket"
 _CLONE_NEWNET, _LO = 0x40000000, 1
 _SETTINGS = QUIET | {"ipv6/conf/default/addr_gen_mode": "1", "ipv6/conf/default/router_solicitations": "0"}
 """Without an address of its own it asks nobody for routers, who are the host."""
-_SIZE = slice(4, 6)
-"""Where the size of segments stands in a `virtio_net_hdr`."""
 
 
 class Neighbour:
@@ -31,16 +29,22 @@ class Neighbour:
 
     def __init__(self, name: str, send: Send) -> None:
         self.name, far = name, f"{name}-far"
-        send(rtnetlink.veth(name, far))
-        self._host = ethernet_of(name)
-        with _apart():
-            self._namespace = _current()
-            set_values(_SETTINGS)
-            self._route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE)
-        send(rtnetlink.move_link(far, self._namespace))
-        with self._inside():
-            self._far = socket.if_nametoindex(far)
         self._known: set[str] = set()
+        with ExitStack() as undone:
+            with _apart():
+                self._namespace = _current()
+                undone.callback(os.close, self._namespace)
+                set_values(_SETTINGS)
+                self._route = undone.enter_context(
+                    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE)
+                )
+            send(rtnetlink.veth(name, far))
+            undone.callback(send, rtnetlink.without_link(name))
+            self._host = ethernet_of(name)
+            send(rtnetlink.move_link(far, self._namespace))
+            with self._inside():
+                self._far = socket.if_nametoindex(far)
+            undone.pop_all()
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(socket.if_nametoindex(self.name), LARGEST))
@@ -50,6 +54,7 @@ class Neighbour:
             self._must(rtnetlink.route(None, self._far, version, add=True))
 
     def close(self) -> None:
+        """Let go of the namespace, with which the cable ends."""
         self._route.close()
         os.close(self._namespace)
 
@@ -63,7 +68,7 @@ class Neighbour:
             one = made.opened(0)
         with one:
             foreign(one, made.version)
-            if size := int.from_bytes(header[_SIZE], "little"):
+            if size := size_of_segments(header):
                 segmented(one, size)
             made.bind(one)
             return lets_out(one.sendto, made.content, (made.ends[1], made.ports[1]))
@@ -90,9 +95,7 @@ class Neighbour:
 def neighbours(send: Send) -> dict[str, Entry]:
     """The neighbour, up, by the name of its way, if this kernel has what it takes."""
     with suppress(Exception):  # whatever a kernel says, it has no such way
-        one = Neighbour("neighbour", send)
-        one.up(send)
-        return {NAME: one}
+        return {NAME: brought_up(Neighbour("neighbour", send), send)}
     return {}
 
 

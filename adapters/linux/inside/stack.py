@@ -9,7 +9,6 @@ case.
 import os
 import select
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,8 +17,8 @@ from typing import NamedTuple
 
 from espproof.adapters.linux.inside import kept, senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
-from espproof.adapters.linux.inside.gateway import Gateway, Transport, raw_socket, set_values
-from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun
+from espproof.adapters.linux.inside.gateway import Gateway, Transport, has_header, raw_socket, set_values
+from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun, size_of_segments
 from espproof.adapters.linux.inside.neighbour import neighbours
 from espproof.adapters.linux.inside.streams import SETTINGS, Streams
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
@@ -61,9 +60,6 @@ _KEEPALIVES = (29, 49)
 _UNASKED, _FAILED = 1, 2
 """How the second of two processes ends that hand over a burst and could not."""
 
-_SIZE = slice(4, 6)
-"""Where the size of segments stands in a `virtio_net_hdr`."""
-
 
 class Emerged(NamedTuple):
     """A packet, and where it emerged. `header`: the `virtio_net_hdr` that it came with, nothing of a plain packet."""
@@ -75,7 +71,7 @@ class Emerged(NamedTuple):
     @property
     def parts(self) -> int:
         """How many packets it stands for, about."""
-        size = int.from_bytes(self.header[_SIZE], sys.byteorder)
+        size = size_of_segments(self.header)
         return max(1, len(self.packet) // size) if size else 1
 
 
@@ -343,6 +339,8 @@ class Stack(Gateway):
     def _stream_sends(self, packet: bytes, how: How, before: bytes) -> list[Emerged]:
         if how.pieces or how.way or how.shared or how.mark:
             raise Unasked("that of a connection")
+        if not has_header(packet):
+            raise Unasked("super-packets that are no packets")
         try:
             if protocol_of(packet) == socket.IPPROTO_UDP:
                 senders.send_super(packet, how.segment, 0)
@@ -385,13 +383,11 @@ class Stack(Gateway):
                 self._sockets.send(packet, how.mark, {port for _, port in self._udp})
             elif how.way:
                 seen = senders.send(packet, how.way, how.mark)
-            else:
+            elif has_header(packet):  # other octets have no ends
                 self._mark_as(packet, how.mark)
                 self.send(packet)
         except senders.Unsendable as error:
             raise Unasked(str(error)) from error
-        except (ValueError, IndexError):  # octets that are no packet have no ends
-            pass
         return seen
 
     def _mark_as(self, packet: bytes, mark: int) -> None:
@@ -491,7 +487,7 @@ class Stack(Gateway):
 
 
 def protocol_of(packet: bytes) -> int:
-    """What stands behind the IP header; `IndexError` for what is too short for one."""
+    """What stands behind the IP header, which is whole."""
     return packet[9] if packet[0] >> 4 == 4 else packet[6]
 
 

@@ -250,4 +250,4 @@ def program_inside(name: str) -> list[str]:
     """The words that start a program of `inside/`; it has the standard library, and us for its codec."""
     folder = Path(espproof.__file__).parents[1]
     program = folder / "espproof/adapters/linux/inside" / name
-    return [sys._base_executable, "-I", "-S", str(program), str(folder)]  # type: ignore[attr-defined]
+    return [sys._base_executable, "-I", "-S", str(program), str(folder)]  # type: ignore[attr-defined]  # not documented

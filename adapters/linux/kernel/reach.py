@@ -20,12 +20,14 @@ from typing import Any, Protocol
 import msgspec
 
 from espproof.adapters.base import AdapterError, AdapterFailure
+from espproof.adapters.exec.supervised import End, Supervised
 from espproof.adapters.linux.kernel import images, work
 
 VARIABLE = "ESPPROOF_REACHED"
 """Environment variable: the folder that counters are put into, where somebody asks for them."""
 SECONDS = 60.0
 """For a machine to tell its counters."""
+_GCOV_SECONDS = 60.0
 _NOTE, _COUNTS = ".gcno", ".gcda"
 
 
@@ -120,10 +122,11 @@ def _documents(notes: Path, place: Path) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _own(document: dict[str, Any], source: str) -> dict[str, Any]:
     """The part of a document that is about the source itself, whose path may begin with that of its tree."""
-    own = [file for file in document["files"] if file["file"] == source or file["file"].endswith(f"/{source}")]
+    files: list[dict[str, Any]] = document["files"]
+    own = [file for file in files if file["file"] == source or file["file"].endswith(f"/{source}")]
     if len(own) != 1:
         raise AdapterError(f"gcov tells {len(own)} times of {source}")
-    return own[0]  # type: ignore[no-any-return]
+    return own[0]
 
 
 def _gcov(note: Path, counts: Path) -> dict[str, Any]:
@@ -134,14 +137,28 @@ def _gcov(note: Path, counts: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copyfile(note, Path(folder, note.name))
         shutil.copyfile(counts, Path(folder, counts.name))
-        said = subprocess.run(
-            [program, "--json-format", "--stdout", counts.name], cwd=folder, capture_output=True, check=False
+        end, said, complaints = _ran(
+            [program, "--json-format", "--stdout", str(Path(folder, counts.name))], Path(folder)
         )
-    complaints = said.stderr.decode(errors="replace").strip()
-    if said.returncode or "mismatch" in complaints:
-        raise AdapterError(f"gcov does not understand {counts.name}: {complaints or said.returncode:.300}")
+    if end is None:
+        raise AdapterError(f"gcov has not read {counts.name} within {_GCOV_SECONDS:g} s")
+    if end != End("exit", 0) or "mismatch" in complaints:
+        raise AdapterError(f"gcov does not understand {counts.name}: {complaints or end.sentence('gcov'):.300}")
     try:
-        document: dict[str, Any] = msgspec.json.decode(said.stdout)
+        document: dict[str, Any] = msgspec.json.decode(said)
     except msgspec.DecodeError as error:
         raise AdapterError(f"gcov says no JSON of {counts.name}: {error}") from error
     return document
+
+
+def _ran(command: list[str], folder: Path) -> tuple[End | None, bytes, str]:
+    """How a command ended, None if it had to be ended; what it said and what it complained of, kept in that folder."""
+    said, complaints = folder / "said", folder / "complaints"
+    with said.open("wb") as output, complaints.open("wb") as errors:
+        program = Supervised(command, stdin=subprocess.DEVNULL, stdout=output.fileno(), stderr=errors.fileno())
+    try:
+        end = program.end(_GCOV_SECONDS)
+    finally:
+        program.kill()
+        program.gone(wait=True)
+    return end, said.read_bytes(), complaints.read_text(encoding="utf-8", errors="replace").strip()

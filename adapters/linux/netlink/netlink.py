@@ -143,7 +143,8 @@ def _size(entry: Any) -> int:
 
 def _encode(entry: Any, value: Any) -> bytes:
     if not isinstance(entry, str):
-        return value.encode()  # type: ignore[no-any-return]
+        octets: bytes = value.encode()
+        return octets
     if entry.endswith("s") and len(value) != _size(entry):
         raise ValueError(f"{len(value)} octets are no value of a field of {_size(entry)}")
     try:

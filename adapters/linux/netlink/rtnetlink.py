@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from espproof.adapters.linux.netlink import netlink
 
 NETLINK_ROUTE = 0
-_NEWLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 20, 21, 24, 25, 26
+_NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 17, 20, 21, 24, 25, 26
 _NEWNEIGH, _DELNEIGH = 28, 29
 _IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 18, 1, 2, 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_INET6_ADDR_GEN_MODE = 3, 4, 26, 28, 8
@@ -48,6 +48,12 @@ def veth(name: str, peer: str) -> bytes:
     attributes = netlink.attribute(_IFLA_IFNAME, name.encode() + b"\0")
     attributes += netlink.attribute(_IFLA_LINKINFO | netlink.NESTED, kind + data)
     return netlink.message(_NEWLINK, _NEW, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attributes)
+
+
+def without_link(name: str) -> bytes:
+    """Remove an interface that was made, and with one end of a cable the other."""
+    attributes = netlink.attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    return netlink.message(_DELLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attributes)
 
 
 def move_link(name: str, namespace: int) -> bytes:

@@ -55,12 +55,12 @@ def test_the_old_bitmap_serves_small_windows_without_esn(fields: dict[str, Any],
 
 
 @pytest.mark.parametrize("window", [20, 32, 33, 64, 1000])
-@pytest.mark.parametrize("esn", [False, True])
-@pytest.mark.parametrize("sequence", [1, 40, 2**32 - 1, 2**32, 2**32 + 5])
+@pytest.mark.parametrize(
+    ("sequence", "esn"),
+    [*((number, esn) for number in (1, 40, 2**32 - 1) for esn in (False, True)), (2**32, True), (2**32 + 5, True)],
+)
 def test_a_window_is_read_back_as_it_was_set(window: int, esn: bool, sequence: int) -> None:
     """The kernel's answer has the form of the message that added the SA."""
-    if sequence >= 2**32 and not esn:
-        pytest.skip("no such number without ESN")
     offsets = tuple(offset for offset in (0, 3, window - 1) if offset < sequence)
     fields = {"replay_window": window, "esn": esn, "sequence": SequenceNumber(sequence), "received_offsets": offsets}
     state = association.state(bytes.fromhex(association.describe(Sa(**_FIELDS | fields), 3)["new"]))

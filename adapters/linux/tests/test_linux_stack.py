@@ -18,6 +18,7 @@ from espproof.adapters.case import (
     Policy,
     ReadCounters,
     TrafficSelector,
+    Unsupported,
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.linux.kernel import images
@@ -76,6 +77,19 @@ def test_a_case_leaves_nothing_to_the_next(adapter: LinuxAdapter) -> None:
     ours = Host(addresses=("198.51.100.9",), blocked=("in",))
     taken = adapter.execute(Case(version=1, host=ours, steps=(enters, ReadCounters())))
     assert taken.steps == (Emerged(packets=()), Counters(values={"XfrmInNoPols": 1}))
+
+
+@pytest.mark.parametrize(
+    ("first", "size"),
+    [("45", 1), ("45", 9), ("45", 10), ("45", 19), ("60", 1), ("60", 10), ("60", 39), ("50", 60), ("00", 60)],
+)
+def test_octets_without_a_whole_header_do_not_leave(adapter: LinuxAdapter, first: str, size: int) -> None:
+    """As packets of the host's own they come to nothing, as super-packets nobody sends them, and the machine goes on."""
+    octets = Octets(bytes.fromhex(first) + bytes(size - 1))
+    steps = Enter(side="local", packet=octets), Enter(side="local", packet=octets, segment=8)
+    outcomes = adapter.execute(Case(version=1, host=Host(addresses=(), wire=("198.51.100.9",)), steps=steps)).steps
+    assert outcomes[0] == Emerged(packets=())
+    assert isinstance(outcomes[1], Unsupported)
 
 
 def test_what_was_learned_of_a_path_is_gone_with_the_case(adapter: LinuxAdapter) -> None:

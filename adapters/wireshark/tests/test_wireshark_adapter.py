@@ -35,7 +35,7 @@ from espproof.adapters.wireshark import sharkd, table
 from espproof.adapters.wireshark.adapter import WiresharkAdapter
 
 KNOWN = next(known for known in registry.KNOWN if known.name == "wireshark")
-pytestmark = pytest.mark.skipif(not registry.present(KNOWN), reason=KNOWN.install)
+pytestmark = pytest.mark.skipif(not registry.present(KNOWN), reason=f"{KNOWN.name} is not here; {KNOWN.install}")
 
 INNER = Octets(bytes.fromhex("4500002c0007000040fd5ec10a0102030a040506").ljust(44, b"\x5a"))
 SA = Sa(

@@ -32,9 +32,10 @@ _CARDS = """
                 return frame
 
     fresh_namespace()
-    made = subprocess.run(["ip", "link", "add", "ve0", "type", "veth", "peer", "name", "ve1"])
+    cable = ["ip", "link", "add", "ve0", "type", "veth", "peer", "name", "ve1"]
+    made = subprocess.run(cable, stderr=subprocess.PIPE, text=True)
     if made.returncode:
-        raise SystemExit("no veth")
+        raise SystemExit("no cable: " + made.stderr.strip())
     subprocess.run(["ip", "link", "set", "ve1", "up"], check=True)
     neighbour, short = bytes.fromhex("02000000000a"), bytes.fromhex("4500001c0000000040ff0000c0000201c0000202") + bytes(8)
 """
@@ -47,8 +48,8 @@ def _is_right(program: str) -> None:
         [sys.executable, "-c", textwrap.dedent(_CARDS + program)],
         check=False, capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
-    if "no veth" in done.stderr:
-        pytest.skip("this kernel has no veth")
+    if done.stderr.startswith("no cable"):
+        pytest.skip(done.stderr.strip())
     assert done.stdout == "right\n", done.stderr
 
 
@@ -94,6 +95,38 @@ def test_a_card_in_loopback_mode_is_its_own_peer() -> None:
     assert card.read() is None
     mirror.send(frames(mirror, neighbour))
     assert card.read() == short
+    print("right")
+    """
+    )
+
+
+def test_a_neighbour_that_cannot_be_made_leaves_nothing() -> None:
+    """Whatever is refused: the cable, to move its end, or to bring it up."""
+    _is_right(
+        """
+    import os, time
+    from espproof.adapters.linux.inside.neighbour import neighbours
+
+    def all_but(refused):
+        numbers = iter(range(1, 9))
+        def send(message):
+            if next(numbers) == refused:
+                raise OSError("refused")
+            asked(message)
+        return send
+
+    def cables():
+        return [name for _, name in socket.if_nameindex() if name.startswith("neighbour")]
+
+    descriptors = os.listdir("/proc/self/fd")
+    for refused in (1, 2, 3):
+        assert neighbours(all_but(refused)) == {}
+        assert len(os.listdir("/proc/self/fd")) == len(descriptors), refused
+        until = time.monotonic() + 10
+        while cables() and time.monotonic() < until:
+            time.sleep(0.01)  # a namespace ends when the kernel comes to it
+        assert cables() == [], refused
+    assert neighbours(asked).keys() == {"socket"}
     print("right")
     """
     )

@@ -113,6 +113,30 @@ def test_counters_of_another_build_are_an_error(built: Path, folder: Path) -> No
         reach.read(built, reach.told(folder)[0])
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("kill -9 $$", r"does not understand one\.gcda: gcov was killed by SIGKILL"),
+        ("exit 3", "gcov ended with exit status 3"),
+        ("echo what >&2; exit 3", "what"),
+        ("sleep 60", r"has not read one\.gcda within 0\.3 s"),
+        ("echo no", "says no JSON"),
+    ],
+)
+def test_a_gcov_that_does_not_answer_is_an_error(
+    built: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    """It dies without a word, with one, does not end, or says something else."""
+    other = tmp_path / "gcov"
+    other.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+    other.chmod(0o755)
+    reach.keep(Machine({"/net/one.gcda": counters(built)}), place())
+    monkeypatch.setattr("espproof.adapters.linux.kernel.reach.shutil.which", lambda name: str(other))
+    monkeypatch.setattr(reach, "_GCOV_SECONDS", 0.3 if "sleep" in program else 60.0)
+    with pytest.raises(AdapterError, match=said):
+        reach.read(built, reach.told(folder)[0])
+
+
 def test_a_kernel_that_counts_nothing_says_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "path", lambda variant: sys.executable)
     with pytest.raises(AdapterError, match=r"linux:7\.3 does not count .* --variant gcov"):
@@ -124,7 +148,9 @@ def counting() -> str:
     if images.is_built("gcov"):
         return "gcov"
     found = (label for label in labels.known() if (kernel := labels.image(label)) and _counts(kernel))
-    return next(found, "") or pytest.skip("no kernel of the variant gcov is built")
+    return next(found, "") or pytest.skip(
+        "no kernel of the variant gcov is built; espproof adapters build linux --source 7.3 --variant gcov"
+    )
 
 
 def _counts(kernel: Path) -> bool:
