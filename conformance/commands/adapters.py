@@ -50,7 +50,8 @@ def build(
         str,
         typer.Option(
             help="plain, kasan (finds wrong uses of memory), smp (two processors; with --tree or --source of 7.3 or "
-            "later), gcov (counts what is reached, for `espproof cover`) or kcov (tells coverage packet by packet)."
+            "later), gcov (counts what is reached, for `espproof cover`), kcov (tells coverage packet by packet) or pci "
+            "(has simulated cards, for linux:niantic)."
         ),
     ] = "plain",
     tree: Annotated[
