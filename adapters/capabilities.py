@@ -77,7 +77,9 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Policies can ask for SAs of AH or IPComp too, also where there are none."""
     ah: tuple[str, ...] = ()
     """IANA names of the integrity algorithms of SAs of AH; AUTH_AES_GMAC is one, with a key of 16 octets here. () where no
-    SA can be of AH."""
+    SA can be of AH; policies can ask for it else, whatever `protocols` says."""
+    source_routes: bool = False
+    """A packet of the host's own can have a source route of IPv6 (type 0) with hops left, which RFC 5095 is against."""
     counters: bool = False
     """`read_counters` tells them all."""
     segments: tuple[Literal["tcp", "udp"], ...] = ()
@@ -115,6 +117,10 @@ class HostCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """So many packets that lack an SA each policy can hold until it is there, exactly; 0: none are held."""
     asynchronous: bool = False
     """A case says when, and in what order, the cipher finishes what it has of a burst, and how much it takes."""
+
+    def can_ask_for(self, protocol: str) -> bool:
+        """Whether policies can ask for SAs of that protocol."""
+        return protocol == "esp" or protocol in self.protocols or (protocol == "ah" and bool(self.ah))
 
 
 class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,7 +242,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         host = self.host
         if host is None:
             return "host"
-        others = {one.protocol for one in policy.templates} - {"esp", *host.protocols}
+        others = {one.protocol for one in policy.templates if not host.can_ask_for(one.protocol)}
         ranges = (policy.selector.source_ports, policy.selector.destination_ports)
         action = "discard" if policy.action == "block" else "protect" if policy.templates else "bypass"
         needs = [
@@ -352,6 +358,7 @@ def everything() -> Capabilities:
             ports="ranges",
             protocols=("ah", "comp"),
             ah=(*(name for name in INTEGRITY if name != "NONE"), GMAC),
+            source_routes=True,
             marks=True,
             if_ids=True,
             local=True,

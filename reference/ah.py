@@ -42,7 +42,7 @@ _GMAC_IV, _GMAC_ICV = 8, 16
 _IPV4_KEPT = frozenset((1, 130, 133, 134, 148, 149))
 """Options that nobody changes on the way (appendix A1): no operation, (extended) security, commercial security, router
 alert, sender-directed delivery; behind the end of the list (0) are none. Others count as zero, those that nobody knows
-too (3.3.3.1.1.2)."""
+too (3.3.3.1)."""
 _LOOSE_ROUTE, _STRICT_ROUTE = 131, 137
 _CHANGES_EN_ROUTE = 0x20
 """Of the type of an IPv6 option (RFC 8200 4.2)."""
@@ -93,9 +93,11 @@ class Codec:
         if len(iv) != self.iv_size:
             raise Misuse(f"the IV has {len(iv)} octets, not {self.iv_size}")
         parts = transport.split(packet)
-        if isinstance(parts, DropReason):
-            return parts
-        size = self.size(packet[0] >> 4)
+        return parts if isinstance(parts, DropReason) else self.protect_split(parts, sequence, iv)
+
+    def protect_split(self, parts: transport.Split, sequence: int, iv: bytes = b"") -> bytes | DropReason:
+        """The same, with AH at a place of the sender's choice."""
+        size = self.size(parts.front[0] >> 4)
         header = bytes((parts.next_header, size // 4 - 2, 0, 0)) + self.spi + sequence.to_bytes(8, "big")[4:]
         empty = header + bytes(size - FIXED_SIZE)
         whole = transport.join(parts.front, parts.patch_at, PROTOCOL_AH, empty + parts.payload)

@@ -114,6 +114,7 @@ _DECLARED = Capabilities(
         if_ids=True,
         protocols=("ah", "comp"),
         ah=tuple(name for name, entry in INTEGRITY.items() if entry.names.linux),
+        source_routes=True,
         local=True,
         counters=True,
         events=("acquire", "soft", "hard"),

@@ -9,7 +9,7 @@ from espproof.adapters.case import HostDirection, Octets, Sa
 from espproof.adapters.translate import any_entry
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.links import LinkedHost
-from espproof.conformance.checks.scenario import Peer, TooBig
+from espproof.conformance.checks.scenario import Peer, Scenario, TooBig
 from espproof.conformance.strategies import packets, values
 from espproof.reference import ah, ip, transport
 from espproof.reference.drops import DropReason
@@ -33,13 +33,10 @@ class AhPeer:
 
     def protect_behind(self, packet: bytes, sequence: int) -> bytes:
         """The same in transport mode, with AH behind all extension headers, destination options too."""
-        front, next_header, payload, patch_at = transport.legal_splits(packet)[-1]
-        size = self.entry.codec.size(packet[0] >> 4)
-        header = bytes((next_header, size // 4 - 2, 0, 0)) + self.entry.codec.spi + sequence.to_bytes(8, "big")[4:]
-        empty = header + bytes(size - ah.FIXED_SIZE)
-        made = transport.join(front, patch_at, ah.PROTOCOL_AH, empty + payload)
+        parts = transport.legal_splits(packet)[-1]
+        made = self.entry.codec.protect_split(parts, sequence, self.entry.iv_source(sequence))
         assert isinstance(made, bytes)
-        return self.entry.codec.seal(made, len(front), sequence, self.entry.iv_source(sequence))
+        return made
 
     def resealed(self, packet: bytes, place: int, octet: int, sequence: int) -> bytes:
         """A packet of ours with another octet at that place of its AH, under a right ICV."""
@@ -79,10 +76,12 @@ def without_ah(packet: bytes) -> bytes:
 class AhScenario(HostScenario):
     """A host whose SAs can be of AH."""
 
-    def ah(self, direction: str, *, add: bool = True, **fixed: Any) -> Sa:
-        """An SA of AH with any algorithm that is declared; `fixed` as in `HostScenario.sa`."""
+    def ah(self, direction: str, *, add: bool = True, auth: str | None = None, **fixed: Any) -> Sa:
+        """An SA of AH with that algorithm, or any that is declared; `fixed` as in `HostScenario.sa`."""
         self.s.need("ah", self.caps.ah)
-        auth = self.s.draw(st.sampled_from(self.caps.ah))
+        if auth is None:
+            auth = self.s.draw(st.sampled_from(self.caps.ah))
+        self.s.need(f"ah {auth}", auth in self.caps.ah)
         base = super().sa(direction, add=False, **fixed)
         labelled = zip(("ah", "salt"), ah.key_sizes(auth), strict=True)
         key, salt = (Octets(values.octets(base.spi, label, size)) for label, size in labelled)
@@ -122,6 +121,10 @@ class AhScenario(HostScenario):
 
 class EitherScenario(AhScenario):
     """A host whose SAs are of ESP or AH, as it happens."""
+
+    def __init__(self, s: Scenario, **more: Any) -> None:
+        super().__init__(s, **more)
+        s.need("ah", self.caps.ah)
 
     def sa(self, direction: str, *, add: bool = True, **fixed: Any) -> Sa:
         """An SA of one of the two, of AH without UDP."""

@@ -209,10 +209,10 @@ class HostScenario:
         version, ends = self._ends_of_ours(sa)
         return packets.build(packets.Recipe(version=version, **fields), *ends)
 
-    def datagram_of_ours(self, sa: Sa, length: int) -> bytes:
+    def datagram_of_ours(self, sa: Sa, length: int, version: int | None = None) -> bytes:
         """The same as a UDP datagram of so many octets, with nothing in its headers that a host would not write itself:
-        no identification, as it is not to be fragmented, and no flow label."""
-        version, ends = self._ends_of_ours(sa)
+        no identification, as it is not to be fragmented, and no flow label. It is of that IP version, or any."""
+        version, ends = self._ends_of_ours(sa, version)
         content = upper_layers.upper_layer(upper_layers.UDP, length, ends)
         recipe = packets.Recipe(
             version=version, protocol=upper_layers.UDP, content=content,
@@ -234,13 +234,14 @@ class HostScenario:
         )  # fmt: skip
         return packets.build(recipe, *ends)
 
-    def _ends_of_ours(self, sa: Sa) -> tuple[int, tuple[bytes, bytes]]:
-        """The same for all packets of an SA, so that a policy for one is for all."""
+    def _ends_of_ours(self, sa: Sa, version: int | None = None) -> tuple[int, tuple[bytes, bytes]]:
+        """Without a `version` the same for all packets of an SA, so that a policy for one is for all."""
         if sa.mode == "transport":
             return self.s.outer_version(sa), (ip_address(sa.source).packed, ip_address(sa.destination).packed)
-        if sa.name not in self._inside:
-            self._inside[sa.name] = self.version_in(sa)
-        version = self._inside[sa.name]
+        if version is None:
+            if sa.name not in self._inside:
+                self._inside[sa.name] = self.version_in(sa)
+            version = self._inside[sa.name]
         return version, (ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1])
 
     @staticmethod

@@ -5,7 +5,7 @@ packet; the device is asked for nothing but what it says in the end.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from espproof.adapters.capabilities import DeviceCapabilities
@@ -30,10 +30,10 @@ from espproof.adapters.case import (
 from espproof.conformance.oracle.outbound import Judged
 from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS, DEVICE_RULES, DEVICE_WHO
 from espproof.reference import ip
+from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 
 SHOWN = frozenset({DEVICE_WHO, DEVICE_PACKETS, DEVICE_NOTHING_LEFT, DEVICE_RULES})
 """What a device shows that says what is right."""
-_ESP = 50
 
 
 class History:
@@ -45,6 +45,8 @@ class History:
         self.packets: Counter[str] = Counter()
         self._open: set[str] = set()
         """SAs of which the declaration does not say for their whole life who does the cipher."""
+        self._uncounted: set[str] = set()
+        """SAs that may have had packets of which nobody says what becomes of them."""
 
     def who(self, name: str) -> str:
         """Who does the cipher of an SA: "device", "software", or "" where that is left open."""
@@ -52,10 +54,18 @@ class History:
             return "software"
         return "" if name in self._open else "device"
 
+    def count(self, name: str) -> int | None:
+        """How many packets of an SA are the device's; None where that is left open."""
+        who = self.who(name)
+        if who == "software":
+            return 0
+        return self.packets[name] if who and name not in self._uncounted else None
+
     def add(self, sa: Sa) -> None:
         self.sas[sa.name] = sa
         self.packets.pop(sa.name, None)
         self._open.discard(sa.name)
+        self._uncounted.discard(sa.name)
         mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self._device.takes(one)]
         if len(mine) > self._device.most.get(sa.direction, len(mine)):
             self._open.update(mine)
@@ -77,19 +87,27 @@ class History:
         elif isinstance(step, DeleteSa) and isinstance(right, Done):
             self.delete(step.sa)
         elif step.behaviour:
-            return  # whatever was made of it, it is not judged
+            self._uncounted.update(self._may_have(step))
         elif isinstance(step, Outbound | Inbound):
             self._packet(step, step.packet, right)
         elif isinstance(step, OutboundBurst | InboundBurst) and isinstance(right, Burst):
             for packet, one in zip(step.packets, right.results, strict=True):
                 self._packet(step, packet, one)
 
+    def _may_have(self, step: Step) -> Iterable[str]:
+        """The SAs that may have the packets of a step which is not judged."""
+        if isinstance(step, Outbound | OutboundBurst):
+            return (step.sa,)
+        inbound = isinstance(step, Inbound | InboundBurst)
+        return [one.name for one in self.sas.values() if inbound and one.direction == "in"]
+
     def _packet(self, step: Step, packet: Octets, right: Outcome) -> None:
         if isinstance(right, Sent) and isinstance(step, Outbound | OutboundBurst) and _is_plain(packet):
             self.packets[step.sa] += 1
-        if isinstance(right, Delivered) and right.sa in self.sas and _is_plain(packet, _ESP):
-            destination = ip_address(self.sas[right.sa].destination).packed
-            self.packets[right.sa] += ip.parse(packet).destination == destination
+        if isinstance(right, Delivered) and right.sa in self.sas:
+            sa = self.sas[right.sa]
+            is_plain = _is_plain(packet, PROTOCOL_ESP if sa.udp is None else PROTOCOL_UDP)
+            self.packets[right.sa] += is_plain and ip.parse(packet).destination == ip_address(sa.destination).packed
 
 
 def _is_plain(packet: bytes, protocol: int | None = None) -> bool:
@@ -119,7 +137,7 @@ def judge_device(got: DeviceState, past: History) -> Judged:
         )
         return
     for name, one in told.items():
-        who = past.who(name)
+        who, count = past.who(name), past.count(name)
         if who and one.by != who:
             yield (
                 DEVICE_WHO,
@@ -127,9 +145,8 @@ def judge_device(got: DeviceState, past: History) -> Judged:
             )
         elif one.by == "software" and not one.reason:
             yield DEVICE_WHO, f"SA {name} is software's, and nobody says why"
-        elif who and one.packets != (past.packets[name] if who == "device" else 0):
-            expected = past.packets[name] if who == "device" else 0
-            yield DEVICE_PACKETS, f"the device has done {one.packets} packets of SA {name}, expected {expected}"
+        elif count is not None and one.packets != count:
+            yield DEVICE_PACKETS, f"the device has done {one.packets} packets of SA {name}, expected {count}"
     entries = sum(one.by == "device" for one in got.sas)
     if got.entries != entries:
         yield DEVICE_NOTHING_LEFT, f"{got.entries} entries of the device's tables are taken, by {entries} SAs"

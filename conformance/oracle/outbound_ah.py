@@ -44,6 +44,8 @@ class AhJudge(OutboundJudge):
             kind = "it is a fragment" if outer.is_fragment else f"protocol {outer.protocol} is not AH"
             yield PROTOCOL_51, f"what was sent cannot be read: {kind}"
             return
+        if outer.total_length != len(octets):
+            yield INNER if self._sa.mode == "tunnel" else LOCATION, "octets follow the end of the packet"
         if self._sa.mode == "tunnel":
             yield from self._tunnel_header(step, outer)
         yield from self._header(step, outer, expected)

@@ -24,6 +24,7 @@ from espproof.conformance.oracle.outbound_ah import (
     ICV,
     INCREMENT,
     INNER,
+    IV,
     LOCATION,
     NEXT_HEADER,
     PADDING,
@@ -36,6 +37,7 @@ from espproof.conformance.properties.xfrm_gso import super_packet
 from espproof.conformance.requirements.ids import IN_THE_CLEAR, counter_rule
 from espproof.conformance.strategies import upper_layers, values, wire
 from espproof.reference import ip
+from espproof.reference.ah import GMAC
 
 HIGH_HALF, COMBINED = "RFC4302-2.5.1-high-half", "RFC4302-3.1-combined"
 RESERVED_IGNORED = "RFC4302-2.3-reserved-ignored"
@@ -43,6 +45,7 @@ NO_CYCLE = "RFC4302-3.3.2-no-cycle"
 MUTABLE = {4: "RFC4302-3.3.3.1.1.1-mutable", 6: "RFC4302-3.3.3.1.2.1-mutable"}
 IMMUTABLE = {4: "RFC4302-3.3.3.1.1.1-immutable", 6: "RFC4302-3.3.3.1.2.1-immutable"}
 OPTIONS, OPTIONS_ZERO = "RFC4302-3.3.3.1.1.2-immutable", "RFC4302-3.3.3.1.1.2-mutable"
+UNKNOWN_ZERO = "RFC4302-3.3.3.1-unknown-zero"
 EXTENSIONS, EXTENSIONS_ZERO = "RFC4302-3.3.3.1.2.2-immutable", "RFC4302-3.3.3.1.2.2-mutable"
 ROUTING, WHOLE = "RFC4302-3.3.3.1.2.3-routing", "RFC4302-3.3.4-whole-packets"
 REASSEMBLED, NO_SA = "RFC4302-3.4.1-reassembled", "RFC4302-3.4.2-no-sa-discarded"
@@ -59,8 +62,11 @@ PROTO, MODE = counter_rule("XfrmInStateProtoError"), counter_rule("XfrmInStateMo
 HEADER, TEMPLATES = counter_rule("XfrmInHdrError"), counter_rule("XfrmInTmplMismatch")
 
 _ROUTER_ALERT = b"\x94\x04\x00\x00"
-_OF_ROUTERS, _FOR_ROUTERS = b"\x1e\x08\x11\x22\x33\x44\x55\x66", b"\x9e\x04\x11\x22"
-"""Options of RFC 4727's experiments, which nobody knows: they count as zero."""
+_ROUTE, _TRACE = b"\x01\x07\x07\x08\xc0\x00\x02\x21", bytes.fromhex("520c1122334455660c000221")
+"""A record of the route that is full, so that nobody on the way writes into it, and a trace (RFC 1393); both change on
+the way."""
+_EXPERIMENT, _COPIED_EXPERIMENT = b"\x1e\x08\x11\x22\x33\x44\x55\x66", b"\x9e\x04\x11\x22"
+"""Options of RFC 4727's experiments, which nobody knows."""
 _KEPT, _CHANGING = 0x1E, 0x3E
 """IPv6 options of the same, to be skipped; the second says that it changes on the way."""
 
@@ -101,6 +107,7 @@ def _extension(kind: int, option: int) -> tuple[int, bytes]:
         "xfrm-ah-last-octet-not-covered",
         "xfrm-ah-header-forwarded",
         "xfrm-ah-inner-made-predictable",
+        "xfrm-ah-octets-behind-the-packet",
     ),
 )
 def protected(s: Scenario) -> None:
@@ -114,6 +121,18 @@ def protected(s: Scenario) -> None:
         packet = h.carried(sa, version=version, length=s.draw(lengths), traffic_class=s.draw(_TRAFFIC_CLASSES))
         h.sends(packet, sa, about=ICV)
     h.counters(ICV)
+
+
+@check(IV, ICV, proved_by=("xfrm-ah-iv-of-two-packets",))
+def gmac(s: Scenario) -> None:
+    """Of GMAC no IV comes a second time, whatever has been sent between."""
+    h = AhScenario(s)
+    sa = h.ah("out", mode=s.caps.modes, auth=GMAC)
+    version = s.choose(s.versions(sa))
+    h.asks_for(h.carried(sa, version=version), sa, about=IV)
+    for length in s.draw(st.lists(st.sampled_from((1, 24, 200)), min_size=4, max_size=9)):
+        h.sends(h.carried(sa, version=version, length=length), sa, about=IV)
+    h.counters(IV)
 
 
 @check(ACCEPTED, weight=3.0, proved_by=("xfrm-ah-padding-is-icv",))
@@ -168,13 +187,16 @@ def _behind_routers(s: Scenario, sa: Sa, packet: bytes) -> bytes:
 def changed_by_somebody(s: Scenario) -> None:
     """One bit of what does not change on the way: the packet is discarded, and counted; the right one is let in."""
     h = AhScenario(s)
-    sa = h.ah("in", mode=s.caps.modes)
+    whoever = [one for one in s.caps.lookup if one != _BY_SOURCE]
+    sa = h.ah("in", mode=s.caps.modes, lookup=[*s.caps.lookup, *whoever][-1])
     packet = h.carried(sa, length=40)
     version = s.outer_version(sa)
     h.asks_for(packet, sa, about=WRONG)
     right = h.peer_of(sa).protect(packet, 1)
-    about, places = s.draw(st.sampled_from(((IMMUTABLE[version], _OF_THE_HEADER[version]), (WRONG, ()))))
-    at = s.draw(st.sampled_from(places or _of_the_rest(h, sa, right)))
+    header = [at for at in _OF_THE_HEADER[version] if whoever or at not in _OF_THE_SOURCE[version]]
+    kinds = [(IMMUTABLE[version], header), (WRONG, _of_the_rest(h, sa, right))]
+    about, places = s.draw(st.sampled_from([one for one in kinds if one[1]]))
+    at = s.draw(st.sampled_from(places))
     h.arrives(flipped(right, at), about)
     h.arrives(right, about)
     h.counters(PROTO)
@@ -182,15 +204,18 @@ def changed_by_somebody(s: Scenario) -> None:
 
 _OF_THE_HEADER = {4: (4, 5, 13, 14, 15), 6: (14, 20, 22, 23)}
 """Identification and source address; lengths, version and next header are what makes it a packet."""
+_OF_THE_SOURCE = {4: range(12, 16), 6: range(8, 24)}
+_BY_SOURCE = "spi+destination+source"
+"""Where an SA is found so, a packet from elsewhere is nobody's."""
 
 
-def _of_the_rest(h: AhScenario, sa: Sa, packet: bytes) -> tuple[int, ...]:
+def _of_the_rest(h: AhScenario, sa: Sa, packet: bytes) -> list[int]:
     """Of AH next header and reserved octets, the ends of the ICV; the ends of what is behind it."""
     peer, front = h.peer_of(sa), in_front_of_ah(packet)
     assert isinstance(peer, AhPeer)
     icv, size = peer.icv_at(packet), peer.entry.codec.icv_size
     behind = front + peer.entry.codec.size(packet[0] >> 4)
-    return front, front + 2, front + 3, icv, icv + size - 1, behind + 5, len(packet) - 1
+    return [front, front + 2, front + 3, icv, icv + size - 1, behind + 5, len(packet) - 1]
 
 
 @check(RESERVED_IGNORED, proved_by=("xfrm-ah-reserved-demanded",))
@@ -208,13 +233,20 @@ def reserved_octets(s: Scenario) -> None:
     h.counters(RESERVED_IGNORED)
 
 
-@check(OPTIONS, OPTIONS_ZERO, weight=2.0, proved_by=("xfrm-ah-router-alert-zero", "xfrm-ah-unknown-option-covered"))
+@check(
+    OPTIONS,
+    OPTIONS_ZERO,
+    UNKNOWN_ZERO,
+    weight=2.0,
+    proved_by=("xfrm-ah-router-alert-zero", "xfrm-ah-record-of-the-route-covered", "xfrm-ah-unknown-option-covered"),
+)
 def ipv4_options_out(s: Scenario) -> None:
     """Options of an IPv4 header in front of AH: covered, or taken for zero, each as appendix A says."""
     s.need("ipv4_options", s.caps.ipv4_options)
     h = AhScenario(s)
     sa = h.ah("out", mode="transport", family="4in4")
-    about, options = s.draw(st.sampled_from(((OPTIONS, _ROUTER_ALERT), (OPTIONS_ZERO, _OF_ROUTERS))))
+    kinds = (OPTIONS, _ROUTER_ALERT), (OPTIONS_ZERO, _ROUTE), (OPTIONS_ZERO, _TRACE), (UNKNOWN_ZERO, _EXPERIMENT)
+    about, options = s.draw(st.sampled_from(kinds))
     plain = h.carried(sa)
     h.asks_for(plain, sa, about=about)
     h.sends(h.carried(sa, extensions=((0, options),), length=24), sa, about=about)
@@ -222,7 +254,13 @@ def ipv4_options_out(s: Scenario) -> None:
     h.counters(about)
 
 
-@check(OPTIONS_ZERO, OPTIONS, weight=2.0, proved_by=("xfrm-ah-unknown-option-covered", "xfrm-ah-router-alert-zero"))
+@check(
+    OPTIONS_ZERO,
+    OPTIONS,
+    UNKNOWN_ZERO,
+    weight=2.0,
+    proved_by=("xfrm-ah-trace-as-it-came", "xfrm-ah-unknown-option-covered", "xfrm-ah-router-alert-zero"),
+)
 def ipv4_options_in(s: Scenario) -> None:
     """One that changes on the way may have changed; one that does not may not."""
     s.need("ipv4_options", s.caps.ipv4_options)
@@ -230,16 +268,25 @@ def ipv4_options_in(s: Scenario) -> None:
     sa = h.ah("in", mode="transport", family="4in4")
     h.asks_for(h.carried(sa), sa, about=OPTIONS)
     peer, place = h.peer_of(sa), ip.IPV4_HEADER_SIZE + 2
-    zero = peer.protect(h.carried(sa, extensions=((0, b"\x01\x01\x01\x01" + _FOR_ROUTERS),), length=24), 1)
+    kinds = (
+        (OPTIONS_ZERO, _ROUTE, 5),
+        (OPTIONS_ZERO, _TRACE, 3),
+        (UNKNOWN_ZERO, bytes((1,)) * 4 + _COPIED_EXPERIMENT, 4),
+    )
+    about, options, at = s.draw(st.sampled_from(kinds))
+    zero = peer.protect(h.carried(sa, extensions=((0, options),), length=24), 1)
     covered = peer.protect(h.carried(sa, extensions=((0, _ROUTER_ALERT),), length=24), 2)
-    h.arrives(flipped(zero, place + 4, 0x5A), OPTIONS_ZERO)
+    h.arrives(flipped(zero, place + at, 0x5A), about)
     h.arrives(flipped(covered, place), OPTIONS)
     h.arrives(covered, OPTIONS)
     h.counters(OPTIONS)
 
 
 @check(
-    EXTENSIONS, EXTENSIONS_ZERO, weight=2.0, proved_by=("xfrm-ah-any-option-zero", "xfrm-ah-changing-option-covered")
+    EXTENSIONS,
+    EXTENSIONS_ZERO,
+    weight=2.0,
+    proved_by=("xfrm-ah-any-option-zero", "xfrm-ah-changing-option-covered", "xfrm-ah-option-sent-as-it-is"),
 )
 def ipv6_extensions_out(s: Scenario) -> None:
     """Options in extension headers in front of AH: covered, or taken for zero where they say that they change."""
@@ -255,7 +302,10 @@ def ipv6_extensions_out(s: Scenario) -> None:
 
 
 @check(
-    EXTENSIONS_ZERO, EXTENSIONS, weight=2.0, proved_by=("xfrm-ah-changing-option-covered", "xfrm-ah-any-option-zero")
+    EXTENSIONS_ZERO,
+    EXTENSIONS,
+    weight=2.0,
+    proved_by=("xfrm-ah-changing-option-covered", "xfrm-ah-any-option-zero", "xfrm-ah-option-as-it-came"),
 )
 def ipv6_extensions_in(s: Scenario) -> None:
     """An option that says that it changes on the way may have changed; another may not."""
@@ -274,25 +324,35 @@ def ipv6_extensions_in(s: Scenario) -> None:
     h.counters(EXTENSIONS)
 
 
-@check(ROUTING, weight=2.0, proved_by=("xfrm-ah-route-as-it-is", "xfrm-ah-route-zero"))
+@check(ROUTING, proved_by=("xfrm-ah-route-zero",))
 def source_routes(s: Scenario) -> None:
-    """A source route counts as it will be behind its last hop: on its way out, and where it has ended."""
-    s.need("ipv6_extension_headers", s.caps.ipv6_extension_headers)
+    """A source route whose way has ended counts as it is."""
     h = AhScenario(s)
-    direction = s.choose(s.caps.directions)
+    sa, packet = _routed(h, "in", left=0)
+    first, second = (h.peer_of(sa).protect(packet, number) for number in (1, 2))
+    h.arrives(flipped(first, 40 + 8 + s.draw(st.integers(0, 31))), ROUTING)
+    h.arrives(second, ROUTING)
+    h.counters(ROUTING)
+
+
+@check(ROUTING, proved_by=("xfrm-ah-route-as-it-is",))
+def source_routes_out(s: Scenario) -> None:
+    """One whose way has not begun counts as it will be behind its last hop."""
+    h = AhScenario(s)
+    s.need("source_routes", h.caps.source_routes)
+    sa, packet = _routed(h, "out", left=s.draw(st.integers(1, 2)))
+    h.sends(packet, sa, about=ROUTING)
+    h.counters(ROUTING)
+
+
+def _routed(h: AhScenario, direction: str, left: int) -> tuple[Sa, bytes]:
+    """An SA in transport mode, and a packet for it that has so many of two hops left."""
+    h.s.need("ipv6_extension_headers", h.s.caps.ipv6_extension_headers)
     sa = h.ah(direction, mode="transport", family="6in6")
     hops = [ip_address(text).packed for text in ("2001:db8:9::1", "2001:db8:9::2")]
-    left = s.draw(st.integers(1, 2)) if direction == "out" else 0
     route = ip.routing_header(_SOURCE_ROUTE, left, bytes(4) + b"".join(hops))
     h.asks_for(h.carried(sa), sa, about=ROUTING)
-    packet = h.carried(sa, extensions=((ip.PROTOCOL_ROUTING, route[1:]),), length=24)
-    if direction == "out":
-        h.sends(packet, sa, about=ROUTING)
-    else:
-        first, second = (h.peer_of(sa).protect(packet, number) for number in (1, 2))
-        h.arrives(flipped(first, 40 + 8 + s.draw(st.integers(0, 31))), ROUTING)
-        h.arrives(second, ROUTING)
-    h.counters(ROUTING)
+    return sa, h.carried(sa, extensions=((ip.PROTOCOL_ROUTING, route[1:]),), length=24)
 
 
 @check(WHOLE, proved_by=("xfrm-ah-fragment-protected",))
@@ -319,7 +379,8 @@ def in_pieces(s: Scenario) -> None:
     packet = h.carried(sa, length=s.draw(st.sampled_from((200, 201, 700))))
     h.asks_for(packet, sa, about=REASSEMBLED)
     first, second = (h.peer_of(sa).protect(packet, number) for number in (1, 2))
-    pieces = wire.fragments(first, s.draw(st.sampled_from(((14,), (15, 18), (20,)))))
+    cuts = s.draw(st.sampled_from(((14,), (15, 18), (20,))))
+    pieces = wire.fragments(first, cuts, ip.parse(first).identification)  # which AH covers, of IPv4
     for piece in s.draw(st.permutations(pieces)):
         h.arrives(piece, REASSEMBLED)
     h.arrives(second, REASSEMBLED)
@@ -361,9 +422,10 @@ def high_half(s: Scenario) -> None:
     s.need("set_sequence", s.caps.set_sequence)
     direction = s.choose(s.caps.directions)
     start = s.draw(st.sampled_from((1, 0x01020304))) << 32 | s.draw(st.sampled_from((0x01020304, 2**32 - 2)))
-    windows: dict[str, Any] = (
-        {"replay_window": tuple(size for size in s.windows() if size)} if direction == "in" else {}
-    )
+    windows: dict[str, Any] = {}
+    if direction == "in":
+        windows["replay_window"] = sizes = tuple(size for size in s.windows() if size)
+        s.need("anti-replay", sizes)
     sa = h.ah(direction, mode=s.caps.modes, esn=True, sequence=start, **windows)
     packet = h.carried(sa, length=24)
     h.asks_for(packet, sa, about=HIGH_HALF)
@@ -442,10 +504,10 @@ def around_esp(s: Scenario) -> None:
     REQUIRED,
     TEMPLATES,
     weight=2.0,
-    proved_by=("xfrm-ah-either-will-do", "xfrm-ah-came-with-either", "xfrm-ah-spis-in-common"),
+    proved_by=("xfrm-ah-either-will-do", "xfrm-ah-came-with-either"),
 )
 def protocols(s: Scenario) -> None:
-    """Of two SAs that differ in nothing but their protocol a policy is met by that which it asks for; SPIs are apart."""
+    """Of two SAs that differ in nothing but SPI and protocol a policy is met by that which it asks for."""
     h = AhScenario(s)
     direction = s.choose(s.caps.directions)
     mine = h.ah(direction, mode="tunnel")
@@ -454,7 +516,6 @@ def protocols(s: Scenario) -> None:
     ends: dict[str, Any] = {
         "source": mine.source,
         "destination": mine.destination,
-        "spi": mine.spi,
         "reqid": mine.reqid,
     }
     other = h.sa(direction, mode="tunnel", family=f"{inner}in{version}", **ends)
@@ -468,6 +529,24 @@ def protocols(s: Scenario) -> None:
         h.arrives(h.peer_of(unasked).protect(packet, 1), TEMPLATES)
         h.arrives(h.peer_of(asked).protect(packet, 1), REQUIRED)
     h.counters(PROTECT if direction == "out" else TEMPLATES)
+
+
+@check(REQUIRED, proved_by=("xfrm-ah-spis-in-common",))
+def one_spi(s: Scenario) -> None:
+    """Whether AH and ESP may have one SPI at one destination is a local choice, and recorded; an SA that is there loses
+    none of its packets to one that comes."""
+    h = AhScenario(s)
+    there, comes = s.draw(st.permutations((h.ah, h.sa)))
+    mine = there("in", mode="tunnel")
+    version = s.choose(s.versions(mine))
+    packet = h.carried(mine, version=version, length=24)
+    h.asks_for(packet, mine, about=REQUIRED)
+    h.arrives(h.peer_of(mine).protect(packet, 1), REQUIRED)
+    ends: dict[str, Any] = {"source": mine.source, "destination": mine.destination, "spi": mine.spi}
+    other = comes("in", mode="tunnel", family=f"{version}in{s.outer_version(mine)}", add=False, **ends)
+    s.add(other, REQUIRED, behaviour="SAs of AH and ESP with one SPI")
+    h.arrives(h.peer_of(mine).protect(packet, 2), REQUIRED)
+    h.counters(REQUIRED)
 
 
 @check(IN_THE_CLEAR, proved_by=("xfrm-ah-either-will-do",))
@@ -517,13 +596,13 @@ def too_long(s: Scenario) -> None:
     h.counters(about)
 
 
-@check(WAIT, proved_by=("xfrm-ah-path-not-learned",))
+@check(WAIT, proved_by=("xfrm-ah-path-not-learned", "xfrm-ah-path-of-ipv4-not-learned"))
 def path_learned(s: Scenario) -> None:
     """A message that a packet with AH was too long for a path of IPv4 counts for what follows."""
     _learns(s, 4)
 
 
-@check(WAIT, proved_by=("xfrm-ah-path-not-learned",))
+@check(WAIT, proved_by=("xfrm-ah-path-not-learned", "xfrm-ah-path-of-ipv6-not-learned"))
 def path_learned_ipv6(s: Scenario) -> None:
     """The same of IPv6, whose messages quote AH where extension headers stand."""
     _learns(s, 6)
@@ -543,5 +622,7 @@ def _learns(s: Scenario, version: int) -> None:
 def _tunnel_of_one_version(h: LinkedAh, *versions: int) -> tuple[Sa, int]:
     """A tunnel whose packets are of the version that is around them, one of these."""
     same = tuple(f"{version}in{version}" for version in versions)
-    sa = h.ah("out", mode="tunnel", family=tuple(one for one in h.s.caps.families if one in same), df="copy")
+    families = tuple(one for one in h.s.caps.families if one in same)
+    h.s.need(f"family {' or '.join(same)}", families)
+    sa = h.ah("out", mode="tunnel", family=families, df="copy")
     return sa, h.s.outer_version(sa)

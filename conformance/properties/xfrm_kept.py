@@ -23,8 +23,9 @@ class _Socket:
         self._h, self._s = h, h.s
         self._h.s.need("a socket that stays open", KEPT in h.caps.ways.get("local", ()))
         families = tuple(family for family in h.s.caps.families if family.startswith("6"))
+        h.s.need("packets of IPv6", families)
         self._sa = h.sa("out", mode=h.s.caps.modes, family=families)
-        self._datagram = h.datagram_of_ours(self._sa, h.s.draw(st.integers(9, 300)))
+        self._datagram = h.datagram_of_ours(self._sa, h.s.draw(st.integers(9, 300)), version=6)
         self._policy = h.policy("out", self._datagram, h.template(self._sa), about=CACHE, priority=10)
         self._made = 0
 

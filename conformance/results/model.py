@@ -15,6 +15,7 @@ from espproof.conformance.oracle.verdict import Verdict, combine
 from espproof.conformance.requirements.catalogue import load
 from espproof.conformance.results.check import CheckResult, Counterexample
 from espproof.conformance.results.support import lacking
+from espproof.reference.ah import GMAC
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 FORMAT = "espproof-result"
@@ -93,8 +94,9 @@ def requirement_verdicts(
     """The verdict of each requirement that a check tried or could not try; a SHOULD that is not met is a warning.
 
     A requirement that is verified with others has the worst of their verdicts, once all of them have one. With `caps`,
-    documents of algorithms that are not declared are inapplicable as a whole, and what should be there and is not
-    declared is lacking, where no check found anything to say of it.
+    documents of algorithms that are not declared are inapplicable as a whole (but for what AH has tried of those that are
+    declared for AH alone), and what should be there and is not declared is lacking, where no check found anything to say
+    of it.
     """
     said: dict[str, list[Verdict]] = {}
     for check in checks:
@@ -108,7 +110,7 @@ def requirement_verdicts(
             said.setdefault(found.requirement, []).append(verdict)
     verdicts = {requirement: combine(one) for requirement, one in said.items()}
     asked = {requirement for check in checks for requirement in all_checks()[check.check].verifies}
-    foreign = _foreign(caps) if caps is not None else set()
+    foreign, of_ah = _foreign(caps) if caps is not None else (set(), set())
     lacked = [one for one in load().values() if caps is not None and lacking(one, caps) and one.document not in foreign]
     for entry in lacked:
         if entry.id in asked and verdicts.get(entry.id, Verdict.INAPPLICABLE) is Verdict.INAPPLICABLE:
@@ -117,7 +119,8 @@ def requirement_verdicts(
         others = [verdicts[other] for other in entry.verified_with if other in verdicts]
         if others and len(others) == len(entry.verified_with):
             verdicts[entry.id] = _softened(combine(others), entry.level)
-        if entry.document in foreign and not asked.isdisjoint((entry.id, *entry.verified_with)):
+        is_foreign = entry.document in foreign and not (entry.document in of_ah and entry.id in verdicts)
+        if is_foreign and not asked.isdisjoint((entry.id, *entry.verified_with)):
             verdicts[entry.id] = Verdict.INAPPLICABLE
     for entry in lacked:
         if verdicts.get(entry.id) is Verdict.INAPPLICABLE:
@@ -125,12 +128,14 @@ def requirement_verdicts(
     return dict(sorted(verdicts.items()))
 
 
-def _foreign(caps: Capabilities) -> set[str]:
-    """The documents of algorithms of which none is declared."""
+def _foreign(caps: Capabilities) -> tuple[set[str], set[str]]:
+    """The documents of algorithms of which none is declared for ESP, and of these the ones of which AH has some."""
     documents = {name: one.rfc.replace(" ", "") for name, one in ENCRYPTION.items()}
     documents |= {name: one.rfc.replace(" ", "") for name, one in INTEGRITY.items()}
+    documents[GMAC] = documents["ENCR_NULL_AUTH_AES_GMAC"]
     here = {documents[name] for name in (*caps.encryption, *caps.integrity)}
-    return set(documents.values()) - here
+    of_ah = {documents[name] for name in (caps.host.ah if caps.host is not None else ())}
+    return set(documents.values()) - here, of_ah - here
 
 
 def untried(checks: tuple[CheckResult, ...], verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:

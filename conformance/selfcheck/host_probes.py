@@ -33,6 +33,7 @@ from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig
 from espproof.conformance.strategies import packets, upper_layers
 from espproof.conformance.strategies.values import octets
+from espproof.reference import ip
 from espproof.reference.ah import key_sizes
 from espproof.reference.algorithms import INTEGRITY
 
@@ -51,9 +52,10 @@ def host_probes(caps: Capabilities) -> Iterator[Probe]:
     yield Probe("host marks", host.marks, _blocks(mark=0x31, policy={"mark": Mark(value=0x30, mask=0xF0)}))
     yield Probe("host if_ids", host.if_ids, _blocks(policy={"if_id": 7}))
     for other in ("ah", "comp"):
-        yield Probe(f"host protocols {other}", other in host.protocols, _asking(template={"protocol": other}))
+        yield Probe(f"host protocols {other}", host.can_ask_for(other), _asking(template={"protocol": other}))
     of_ah = host.ah or tuple(name for name in INTEGRITY if name != "NONE")[:1]
     yield from (Probe(f"host ah {auth}", auth in host.ah, _ah(auth)) for auth in of_ah)
+    yield Probe("host source_routes", host.source_routes, _routed, optional=True)
     yield Probe("host icmp_errors", host.icmp_errors, _asking(icmp_errors=True))
     yield Probe("host local", host.local, _blocks(side="local"))
     yield Probe("host counters", host.counters, _blocks(ReadCounters(requirement=ABOUT)))
@@ -122,6 +124,18 @@ def _ah(auth: str) -> Callable[[Rig], Case]:
         return Case(version=1, id=ABOUT, host=host, sas=(sa,), steps=(adding, tunnel.sending, tunnel.sending))
 
     return make
+
+
+def _routed(rig: Rig) -> Case:
+    """A packet of the host's own leaves that has two hops left."""
+    policy = Policy(name="policy", direction="out", selector=TrafficSelector(version=6))
+    rig.need("IPv6", any(family[0] == "6" for family in rig.caps.families))
+    rig.need("policies that bypass", rig.caps.lacks_policy(policy) is None)
+    ends = ip_address(packets.GATEWAYS[6][0][0]).packed, packets.hosts(6, "out")[1]
+    route = ip.routing_header(0, 2, bytes(4) + b"".join(packets.hosts(6, "out")))
+    recipe = packets.Recipe(version=6, extensions=((ip.PROTOCOL_ROUTING, route[1:]),))
+    entering = Enter(side="local", packet=Octets(packets.build(recipe, *ends)), requirement=ABOUT)
+    return _case(rig, AddPolicy(policy=policy, requirement=ABOUT), entering)
 
 
 def _ports(first: int, last: int) -> Callable[[Rig], Case]:

@@ -76,6 +76,7 @@ def longer(packet: bytes) -> bytes:
         (changed(28, 0), rules.LOCATION),
         (longer, rules.PADDING),
         (lambda packet: packet[:-1] + b"?", None),
+        (lambda packet: packet + b"?", rules.LOCATION),
         (lambda packet: ip.with_checksum(packet[:8] + b"\x3f" + packet[9:AT]) + packet[AT:], rules.LOCATION),
         (lambda packet: ip.with_checksum(packet[:9] + b"\x32" + packet[10:AT]) + packet[AT:], rules.PROTOCOL_51),
         (lambda packet: ip.build_ipv4(*ENDS, 51, packet[AT : AT + 11]), rules.PAYLOAD_LENGTH),
@@ -93,6 +94,7 @@ def test_in_a_tunnel() -> None:
         "RFC6040-4.1-ecn-outbound",
         rules.INNER,
     ]
+    assert findings(TUNNEL, right(TUNNEL) + b"?") == [rules.INNER]
     sealed = codec(TUNNEL).seal(right(TUNNEL)[:AT] + b"\x29" + right(TUNNEL)[AT + 1 :], AT, 1)
     assert findings(TUNNEL, sealed) == [rules.NEXT_HEADER]
 

@@ -10,6 +10,7 @@ from espproof.conformance.requirements.catalogue import Level, load
 from espproof.conformance.results.check import CheckResult
 from espproof.conformance.results.model import requirement_verdicts
 from espproof.conformance.results.support import SUPPORT, lacking
+from espproof.reference.ah import GMAC
 
 WANTED = [entry for entry in load().values() if entry.support]
 ALL = everything()
@@ -70,6 +71,16 @@ def test_the_verdict_of_the_requirement() -> None:
     assert verdict_of(dummy, check, Verdict.INAPPLICABLE, (), ALL) is Verdict.INAPPLICABLE
     assert verdict_of(dummy, check, Verdict.PASS, (dummy,), LEAST) is Verdict.PASS
     assert verdict_of(dummy, "sad.several", Verdict.INAPPLICABLE, (), LEAST) is None
+
+
+def test_an_algorithm_of_ah_alone() -> None:
+    """Of its document counts what AH has tried; the rest is about ESP, as all of it is where AH has not the algorithm."""
+    iv, size = "RFC4543-3.1-iv-unique", "RFC4543-3.1-iv-size"
+    assert ALL.host is not None
+    for auth, verdict in ((GMAC, Verdict.PASS), ("AUTH_HMAC_SHA1_96", Verdict.INAPPLICABLE)):
+        caps = replace(LEAST, host=replace(ALL.host, ah=(auth,)))
+        assert verdict_of(iv, "xfrm-ah.gmac", Verdict.PASS, (iv,), caps) is verdict
+        assert verdict_of(size, "format.protects", Verdict.PASS, (), caps) is Verdict.INAPPLICABLE
 
 
 def test_what_is_verified_with_others_is_lacking_by_itself() -> None:

@@ -116,6 +116,8 @@ def drawn(seed: int) -> Capabilities:
         templates=some(rng, ("spi", "any", "several", "optional"), 0),
         sa_selectors=rng.random() < 0.5,
         holds=rng.choice((0, 1, 3)),
+        ah=some(rng, whole.host.ah if whole.host is not None else (), 0),
+        source_routes=rng.random() < 0.5,
     )
     windows = rng.choice(
         (

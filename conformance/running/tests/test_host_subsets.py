@@ -87,7 +87,7 @@ def _beyond_spd(can: HostCapabilities, host: Host, step: Step) -> Iterator[str]:
 
 def _is_protected(host: Host, packet: bytes) -> bool:
     parsed = ip.parse(packet)
-    return str(ip_address(parsed.destination)) in host.addresses and parsed.protocol in (17, 50)
+    return str(ip_address(parsed.destination)) in host.addresses and parsed.protocol in (17, 50, 51)
 
 
 def _beyond(caps: Capabilities, can: HostCapabilities, step: Step) -> Iterator[str]:
@@ -122,16 +122,24 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
     if one.mark and not can.marks:
         yield "marks"
     segments = {"plain": can.segments, "local": can.local_segments if isinstance(one, Enter) else ()}
-    if one.segment and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
+    neighbours = can.neighbours if one.side == "plain" else ()
+    from_program = isinstance(one, Enter) and one.way in neighbours
+    if one.segment and not from_program and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
         yield "segments"
+    if one.side == "local" and not can.source_routes and _has_hops_left(one.packet):
+        yield "source_routes"
     if isinstance(one, Entering):
         return
-    neighbours = can.neighbours if one.side == "plain" else ()
     if one.way and one.way not in (*can.ways.get(one.side, ()), *neighbours):
         yield f"way {one.way} at {one.side}"
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
         yield from (f"layout {name}" for name, is_asked in asked.items() if is_asked and name not in can.layouts)
+
+
+def _has_hops_left(packet: bytes) -> bool:
+    chain = ip.extension_headers(packet) if packet[0] >> 4 == 6 else []
+    return any(one.protocol == ip.PROTOCOL_ROUTING and packet[one.at + 3] for one in chain)
 
 
 class Early(ReferenceAdapter):
