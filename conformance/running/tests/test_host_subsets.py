@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     AwaitHeld,
     Case,
     DeleteSa,
+    DeviceEvent,
     Emerged,
     Enter,
     EnterBurst,
@@ -24,6 +25,7 @@ from espproof.adapters.case import (
     Host,
     Mtus,
     ReadCounters,
+    ReadDevice,
     ReadEvents,
     Refused,
     ReserveSpi,
@@ -34,14 +36,14 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.running.check import run_check, target
-from espproof.conformance.running.tests.test_capability_subsets import Limited, drawn
+from espproof.conformance.running.tests.test_capability_subsets import WithDevice, drawn
 from espproof.reference import ip
 from espproof.reference.xfrm.counters import Counter
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
 
-class Asked(Limited):
+class Asked(WithDevice):
     """The reference, which remembers what it was asked beyond its capabilities."""
 
     def __init__(self, caps: Capabilities) -> None:
@@ -51,6 +53,8 @@ class Asked(Limited):
     def execute(self, case: Case) -> Transcript:
         assert self._caps.host is not None
         self.beyond |= {lacking for sa in case.sas if (lacking := self._caps.lacks(sa))}
+        for step in case.steps:
+            self.beyond |= set(_beyond_device(self._caps, step))
         if case.host is not None:
             self.beyond |= set(_beyond_host(self._caps.host, case.host))
             for step in case.steps:
@@ -73,6 +77,13 @@ def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
         yield "unmatched pass"
     if host.holds not in (0, can.holds):
         yield "holds"
+
+
+def _beyond_device(caps: Capabilities, step: Step) -> Iterator[str]:
+    if isinstance(step, ReadDevice) and caps.device is None:
+        yield "device"
+    if isinstance(step, DeviceEvent) and (caps.device is None or step.event not in caps.device.events):
+        yield f"event {step.event}"
 
 
 def _beyond_spd(can: HostCapabilities, host: Host, step: Step) -> Iterator[str]:
@@ -122,24 +133,18 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
     if one.mark and not can.marks:
         yield "marks"
     segments = {"plain": can.segments, "local": can.local_segments if isinstance(one, Enter) else ()}
-    neighbours = can.neighbours if one.side == "plain" else ()
-    from_program = isinstance(one, Enter) and one.way in neighbours
-    if one.segment and not from_program and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
+    if isinstance(one, Enter) and one.side == "plain" and one.way in can.neighbours:
+        segments["plain"] = ("udp",)
+    if one.segment and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
         yield "segments"
-    if one.side == "local" and not can.source_routes and _has_hops_left(one.packet):
-        yield "source_routes"
     if isinstance(one, Entering):
         return
+    neighbours = can.neighbours if one.side == "plain" else ()
     if one.way and one.way not in (*can.ways.get(one.side, ()), *neighbours):
         yield f"way {one.way} at {one.side}"
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
         yield from (f"layout {name}" for name, is_asked in asked.items() if is_asked and name not in can.layouts)
-
-
-def _has_hops_left(packet: bytes) -> bool:
-    chain = ip.extension_headers(packet) if packet[0] >> 4 == 6 else []
-    return any(one.protocol == ip.PROTOCOL_ROUTING and packet[one.at + 3] for one in chain)
 
 
 class Early(ReferenceAdapter):
@@ -186,14 +191,15 @@ def test_when_an_sa_ends_is_left_open(kind: type[Early]) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_host_is_asked_for_what_it_declares(seed: int) -> None:
-    """Every check about a host, with capabilities at random; with the first ones a host that can do nothing besides."""
+    """Every check about a host or a device, with capabilities at random; with the first ones a host that can do nothing
+    besides."""
     caps = drawn(seed)
     host = caps.host if caps.host is not None and seed else HostCapabilities()
     adapter = Asked(msgspec.structs.replace(caps, host=host))
     aim = target(adapter)
     beyond: dict[str, set[str]] = {}
     for name, check in all_checks().items():
-        if name.startswith("xfrm"):
+        if name.startswith(("xfrm", "offload")):
             adapter.beyond = set()
             run_check(check, adapter, aim, examples=4, seed=seed)
             beyond |= {name: adapter.beyond} if adapter.beyond else {}
