@@ -34,7 +34,7 @@ DEFECTS: tuple[Defect, ...] = (
         ("xfrm.boundary", _POLICED,
          '        crosses = self._side_of(one.packet) == "wire" and one.flow.source not in self._addresses\n'
          "        return super()._policed(one) if crosses else None\n"),
-        breaks=("RFC4301-5-consulted", "RFC4301-5.1-never-in-the-clear"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
     ),
     defect(
         "xfrm-boundary-let-in-by-one-that-went", "ours", "xfrm-boundary",
