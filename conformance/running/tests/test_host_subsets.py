@@ -1,5 +1,6 @@
 """No false alarm about hosts: nothing is asked that is not declared, and free choices are free."""
 
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -38,7 +39,7 @@ from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.running.check import run_check, target
 from espproof.conformance.running.tests.test_capability_subsets import WithDevice, drawn
 from espproof.reference import ip
-from espproof.reference.xfrm.counters import Counter
+from espproof.reference.xfrm import counters, segmentation
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
@@ -158,7 +159,9 @@ class Early(ReferenceAdapter):
         if self.passes or not ended:
             return emerged
         for one in ended:
-            self._host.counters[Counter.IN_STATE_EXPIRED if one == "in" else Counter.OUT_STATE_EXPIRED] += 1
+            self._host.counters[
+                counters.Counter.IN_STATE_EXPIRED if one == "in" else counters.Counter.OUT_STATE_EXPIRED
+            ] += 1
         return Emerged(packets=())
 
     def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
@@ -204,3 +207,32 @@ def test_a_host_is_asked_for_what_it_declares(seed: int) -> None:
             run_check(check, adapter, aim, examples=4, seed=seed)
             beyond |= {name: adapter.beyond} if adapter.beyond else {}
     assert beyond == {}
+
+
+class Counting(ReferenceAdapter):
+    """The reference, which remembers how many segments a connection of the host's own has had at most."""
+
+    most = 0
+
+    def execute(self, case: Case) -> Transcript:
+        parts: Counter[bytes] = Counter()
+        for step in case.steps:
+            if isinstance(step, Enter) and step.side == "local" and step.segment:
+                parsed = ip.parse(step.packet)
+                if parsed.protocol == segmentation.PROTOCOL_TCP:
+                    parts[parsed.payload[:4]] += len(segmentation.segments(step.packet, step.segment))
+        self.most = max(self.most, *parts.values(), 0)
+        return super().execute(case)
+
+
+def test_no_connection_has_more_segments_than_promised() -> None:
+    """Ten, which nobody acknowledges (RFC 6928); what is sent again is counted again."""
+    adapter = Counting()
+    aim = target(adapter)
+    longer: dict[str, int] = {}
+    for name, check in all_checks().items():
+        if name.startswith("xfrm-own"):
+            adapter.most = 0
+            run_check(check, adapter, aim, examples=300, seed=3)
+            longer |= {name: adapter.most} if adapter.most > 10 else {}
+    assert longer == {}
