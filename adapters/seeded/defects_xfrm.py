@@ -507,6 +507,17 @@ DEFECTS = (
         breaks=("RFC4301-5-consulted",),
     ),
     defect(
+        "xfrm-path-forwarded-by-the-last", "ours", "xfrm-path",
+        "what is forwarded is held against the last policy for it, and not against the first",
+        ("xfrm.spd", "            if best and entries.ranks.first > best[0]:\n", "            if best and entries.ranks.first > best[0] and direction != \"forward\":\n"),
+        ("xfrm.spd", "            found = next((one for one in here if one[1].matches(flow, mark, if_id)), None)\n",
+         "            turned = here[::-1] if direction == \"forward\" else here\n"
+         "            found = next((one for one in turned if one[1].matches(flow, mark, if_id)), None)\n"),
+        ("xfrm.spd", "            if found and (best is None or found[0] < best[0]):\n",
+         "            if found and (best is None or (found[0] < best[0]) == (direction != \"forward\")):\n"),
+        breaks=("RFC4301-5-consulted",),
+    ),
+    defect(
         "xfrm-path-own-packets-pass", "W-004", "xfrm-path",
         "what the host itself sends meets no policy",
         ("xfrm.host", "            return self._leave(packet, mark, now)\n",

@@ -29,6 +29,28 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4301-5-consulted", "RFC4301-5.1-never-in-the-clear"),
     ),
     defect(
+        "xfrm-boundary-own-in-the-clear", "W-004", "xfrm-boundary",
+        "policies outwards are for what is forwarded",
+        ("xfrm.boundary", _POLICED,
+         '        crosses = self._side_of(one.packet) == "wire" and one.flow.source not in self._addresses\n'
+         "        return super()._policed(one) if crosses else None\n"),
+        breaks=("RFC4301-5.1-never-in-the-clear",),
+    ),
+    defect(
+        "xfrm-boundary-let-in-by-one-that-went", "ours", "xfrm-boundary",
+        "a policy inwards that was deleted lets in what it let in before, until there is another for that traffic",
+        ("xfrm.spd", "        del self._by_identity[policy.identity]\n",
+         "        del self._by_identity[policy.identity]\n"
+         "        if policy.direction == \"in\" and policy.action == \"allow\":\n"
+         "            self.__dict__.setdefault(\"_gone\", []).append(policy)\n"),
+        ("xfrm.spd", "            self.delete(name)\n", "            self.delete(name)\n        self.__dict__.pop(\"_gone\", None)\n"),
+        ("xfrm.spd", "        return best and best[1]\n",
+         "        if best is None and direction == \"in\":\n"
+         "            return next((one for one in self.__dict__.get(\"_gone\", ()) if one.matches(flow, mark, if_id)), None)\n"
+         "        return best and best[1]\n"),
+        breaks=("RFC4301-5-consulted",),
+    ),
+    defect(
         "xfrm-boundary-nothing-crosses", "ours", "xfrm-boundary",
         "what stays on the plain side meets the policies outwards",
         ("xfrm.boundary", _POLICED, "        return super()._policed(one)\n"),

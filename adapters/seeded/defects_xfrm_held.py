@@ -13,6 +13,24 @@ _MOVED = "        self._held = [one._replace(policy=new) if one.policy is old el
 _RELEASED = "    def release(self, now: float = 0) -> tuple[Emerging, ...]:\n"
 _ROOM = "        if sum(other.policy is one.policy for other in self._held) >= self._room:\n"
 
+
+def _decided(policy: str) -> tuple[tuple[str, str, str], ...]:
+    """What waited is decided about by that policy; where it is None by the one that is found."""
+    return (
+        ("xfrm.host", _RELEASED,
+         "    def _again(self, one: Held, now: float) -> tuple[Emerging, ...]:\n"
+         f"        self._decided = {policy}\n"
+         "        try:\n"
+         "            return self._leave(one.packet, one.mark, now, one.through, arrived=one.arrived)\n"
+         "        finally:\n"
+         "            self._decided = None\n\n" + _RELEASED),
+        ("xfrm.host", _LEAVES, "            for emerging in self._again(one, now)\n"),
+        ("xfrm.path", '    one.policy = _policy_for(one.host, "out", one.flow, one.packet, one.mark)\n',
+         '    decided = getattr(one.host, "_decided", None)\n'
+         '    one.policy = decided or _policy_for(one.host, "out", one.flow, one.packet, one.mark)\n'),
+    )  # fmt: skip
+
+
 DEFECTS: tuple[Defect, ...] = (
     defect(
         "xfrm-held-newest-first", "ours", "xfrm-held",
@@ -86,6 +104,12 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=(_PROCESSED,),
     ),
     defect(
+        "xfrm-held-one-room-for-all", "ours", "xfrm-held",
+        "all policies together hold as many packets as one says",
+        ("xfrm.held", _ROOM, "        if len(self._held) >= self._room:\n"),
+        breaks=(_PROCESSED,),
+    ),
+    defect(
         "xfrm-held-without-room-uncounted", "ours", "xfrm-held",
         "a packet for which a policy has no room is discarded without a word",
         ("xfrm.host", _HELD,
@@ -119,20 +143,23 @@ DEFECTS: tuple[Defect, ...] = (
     defect(
         "xfrm-held-by-the-old-policy", "ours", "xfrm-held",
         "what was held goes by the policy that it met when it came, whatever policies there are now",
-        ("xfrm.host", _RELEASED,
-         "    def _again(self, one: Held, now: float) -> tuple[Emerging, ...]:\n"
-         "        self._decided = one.policy\n"
-         "        try:\n"
-         "            return self._leave(one.packet, one.mark, now, one.through, arrived=one.arrived)\n"
-         "        finally:\n"
-         "            self._decided = None\n\n" + _RELEASED),
-        ("xfrm.host", _LEAVES, "            for emerging in self._again(one, now)\n"),
-        ("xfrm.path", '    one.policy = _policy_for(one.host, "out", one.flow, one.packet, one.mark)\n',
-         '    decided = getattr(one.host, "_decided", None)\n'
-         '    one.policy = decided or _policy_for(one.host, "out", one.flow, one.packet, one.mark)\n'),
+        *_decided("one.policy"),
         ("xfrm.held", _MOVED, "        return\n"),
         ("xfrm.held", _GONE, ""),
         breaks=(_BYPASS, _DISCARD, _PROCESSED),
+    ),
+    defect(
+        "xfrm-held-by-a-policy-that-went", "ours", "xfrm-held",
+        "a policy that is deleted stays for what it holds, which leaves when its SA comes",
+        *_decided("next((None for other in self.spd if other is one.policy), one.policy)"),
+        ("xfrm.held", _GONE, ""),
+        breaks=(_DISCARD,),
+    ),
+    defect(
+        "xfrm-held-by-their-own-policy", "ours", "xfrm-held",
+        "the policy that holds a packet, or has taken the place of the one that did, is the only one that is asked about it",
+        *_decided("one.policy"),
+        breaks=(_BYPASS, _DISCARD),
     ),
     defect(
         "xfrm-held-gone-with-the-old-policy", "ours", "xfrm-held",

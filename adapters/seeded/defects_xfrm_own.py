@@ -49,6 +49,22 @@ DEFECTS = (
         breaks=(_SINGLES,),
     ),
     defect(
+        "xfrm-own-small-parts-overlap", "ours", "xfrm-own",
+        "parts that are shorter than the room in front of them lie too close: headers are written over the end of the one before",
+        ("xfrm.host", _LEAVES,
+         "            if segment < 256 and len(segmentation.content_of(part)) == segment:\n"
+         "                part = part[:-20] + bytes(20)\n" + _LEAVES),
+        breaks=(_SINGLES,),
+    ),
+    defect(
+        "xfrm-own-whole-in-the-clear", "ours", "xfrm-own",
+        "what no policy is for leaves as one packet, which is longer than any link",
+        ("xfrm.host", _LOOP,
+         "        if self.spd.find(\"out\", flow_of(ip.parse(packet)), mark) is None:\n"
+         "            return self._leave(packet, mark, now)\n" + _LOOP),
+        breaks=(_SINGLES,),
+    ),
+    defect(
         "xfrm-own-written-in-place", "LE-010", "xfrm-own",
         "a part is encrypted in the memory in which its sender keeps it: what is sent again is ciphertext",
         ("xfrm.buffers", "        kept.block.owners += 1\n        clone", "        clone"),
@@ -91,7 +107,7 @@ DEFECTS = (
         breaks=("LINUX.xfrm_proc-outbound-state-seq-error",),
     ),
     defect(
-        "xfrm-own-room-without-the-trailer", "ours", "xfrm-own",
+        "xfrm-own-room-of-the-longest-headers", "ours", "xfrm-own",
         "how long parts may be is reckoned with the longest headers that there are: some that fit are thrown away",
         ("xfrm.host", _LEAVES,
          "            if self._links.wire is None or len(part) + 96 <= self._links.wire:\n    " + _LEAVES),
@@ -144,8 +160,8 @@ DEFECTS = (
         breaks=("LINUX.xfrm_proc-outbound-state-seq-error",),
     ),
     defect(
-        "xfrm-own-neighbours-without-the-trailer", "ours", "xfrm-own",
-        "how long parts may be is reckoned with the longest headers that there are: some that fit are thrown away",
+        "xfrm-own-neighbours-room-of-the-longest-headers", "ours", "xfrm-own",
+        "how long a neighbour's datagrams may be is reckoned with the longest headers: some that fit are not forwarded",
         ("xfrm.host", _PIECES,
          "            if way and self._links.wire is not None:\n"
          "                pieces = [piece for piece in pieces if len(piece) + 96 <= self._links.wire]\n" + _PIECES),

@@ -76,6 +76,8 @@ class HostScenario:
         s.need("discard what no policy is for", "discard" in self.caps.unmatched or not blocked)
         self._reqid = s.draw(packets.REQIDS)
         self._policies = 0
+        self._inside: dict[str, int] = {}
+        """Of tunnels with packets of the host's own in them: of which IP version these are."""
         pairs = [pair for version in (4, 6) for pair in packets.GATEWAYS[version]]
         far_hosts = [str(ip_address(packets.hosts(version, "out")[1])) for version in (4, 6)]
         s.host = Host(
@@ -233,9 +235,13 @@ class HostScenario:
         return packets.build(recipe, *ends)
 
     def _ends_of_ours(self, sa: Sa, version: int | None = None) -> tuple[int, tuple[bytes, bytes]]:
+        """Without a `version` the same for all packets of an SA, so that a policy for one is for all."""
         if sa.mode == "transport":
             return self.s.outer_version(sa), (ip_address(sa.source).packed, ip_address(sa.destination).packed)
-        version = version or self.version_in(sa)
+        if version is None:
+            if sa.name not in self._inside:
+                self._inside[sa.name] = self.version_in(sa)
+            version = self._inside[sa.name]
         return version, (ip_address(packets.GATEWAYS[version][0][0]).packed, packets.hosts(version, "out")[1])
 
     @staticmethod

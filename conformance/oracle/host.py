@@ -38,7 +38,7 @@ from espproof.adapters.translate import any_entry
 from espproof.conformance.oracle import too_long
 from espproof.conformance.oracle.compare import difference, tell
 from espproof.conformance.oracle.events import judge_events
-from espproof.conformance.oracle.held import judge_held, opened
+from espproof.conformance.oracle.held import holders, judge_held, opened
 from espproof.conformance.oracle.host_bursts import burst
 from espproof.conformance.oracle.judgement import SETUP, Finding, Judgement
 from espproof.conformance.oracle.limits import Limits, other_counts
@@ -162,7 +162,7 @@ def judge_host(case: Case, got: Transcript, want: Transcript, caps: Capabilities
             layers[step.sa.name] = _Layer(step.sa, caps)
             everyone.append(layers[step.sa.name])
         open_ = limits.reaching(right.packets) if isinstance(right, Emerged) else []
-        told = list(_step(number, step, outcome, right, layers, case.host, kinds, open_))
+        told = list(_step(number, step, outcome, right, layers, case, kinds, open_))
         if step.behaviour:
             continue
         if step.requirement:
@@ -206,12 +206,12 @@ def _step(
     got: Outcome,
     want: Outcome,
     layers: dict[str, _Layer],
-    host: Host | None,
+    case: Case,
     kinds: Collection[str],
     open_: Sequence[EmergedPacket],
 ) -> Judged:
     if isinstance(step, Enter) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        assert host is not None
+        assert case.host is not None
         is_, should = too_long.put_together(got.packets), too_long.put_together(want.packets)
         if broken := too_long.left_over(is_, step.packet):
             yield None, f"{len(broken)} fragments leave that do not make a packet"
@@ -219,12 +219,12 @@ def _step(
         for (one, mine), (other, right) in zip(is_, should, strict=False):
             if one.side == other.side:
                 yield from too_long.judge_pieces(mine, right)
-        yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, host)
+        yield from _emerged(number, step, [one for one, _ in is_], [one for one, _ in should], layers, case.host)
         yield from _seen(step, got.seen, want.seen)
     elif isinstance(step, EnterBurst) and isinstance(want, Emerged) and isinstance(got, Emerged):
         yield from burst(number, step, got.packets, want.packets, layers, open_)
     elif isinstance(step, AwaitHeld) and isinstance(want, Emerged) and isinstance(got, Emerged):
-        yield from judge_held(number, step, got.packets, want.packets, layers)
+        yield from judge_held(number, step, got.packets, want.packets, layers, holders(case, number))
     elif isinstance(want, Counters) and isinstance(got, Counters):
         yield from _counters(got.values, want.values)
     elif isinstance(want, Events) and isinstance(got, Events):

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.capabilities import Direction
+from espproof.adapters.capabilities import Direction, Mode
 from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -31,18 +31,26 @@ AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 STATUS = "LINUX.xfrm_device-flow-status"
 
 
-def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True) -> Sa:
-    """An SA whose cipher the device is to do."""
+def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
+    """An SA whose cipher the device is to do; `fixed` as in `Scenario.outbound_sa`."""
     device = s.device
     make = s.inbound_sa if direction == "in" else s.outbound_sa
     return make(
         sequence=0,
         add=add,
-        **_cipher(s),
-        mode=device.inbound if direction == "in" else device.outbound,
-        esn=(False, True) if device.esn else False,
-        udp=(False, True) if device.udp else False,
+        **{
+            "mode": _modes(s, direction),
+            "esn": (False, True) if device.esn else False,
+            "udp": (False, True) if device.udp else False,
+            **_cipher(s),
+            **fixed,
+        },
     )
+
+
+def _modes(s: Scenario, direction: Direction) -> tuple[Mode, ...]:
+    """Those in which it has something to do."""
+    return s.device.inbound if direction == "in" else s.device.outbound
 
 
 def _cipher(s: Scenario) -> dict[str, Any]:
@@ -51,19 +59,19 @@ def _cipher(s: Scenario) -> dict[str, Any]:
     return {"encr": encr, "key_size": key_size}
 
 
-def _both_ways(s: Scenario, sas: Sequence[Sa], about: str, number: int) -> None:
-    """A packet on each SA: the one of that number arrives, or the next is sent."""
+def _both_ways(s: Scenario, sas: Sequence[Sa], number: int, about: str = "") -> None:
+    """A packet on each SA: the one of that number arrives, or the next is sent. `about`: if it is not simply that."""
     for sa in sas:
         if sa.direction == "in":
-            s.receive(sa, number, about)
+            s.receive(sa, number, about or ACCEPTED)
         else:
-            s.send(sa, about, s.small(sa))
+            s.send(sa, about or INCREMENT, s.small(sa))
 
 
-def _directions(s: Scenario) -> list[Direction]:
-    """Those in which there is something to do for the device."""
-    there: tuple[tuple[Direction, object], ...] = (("in", s.device.inbound), ("out", s.device.outbound))
-    return [one for one, modes in there if s.can(one) and modes]
+def _directions(s: Scenario, *modes: Mode) -> list[Direction]:
+    """Those in which there is something to do for the device, in one of these modes or in any."""
+    both: tuple[Direction, ...] = ("in", "out")
+    return [one for one in both if s.can(one) and (set(modes) & set(_modes(s, one)) if modes else _modes(s, one))]
 
 
 def _pair(s: Scenario) -> list[Sa]:
@@ -96,15 +104,16 @@ def who_does_it(s: Scenario) -> None:
     sa = _for_the_device(s, direction) if kind == "taken" else make(**near)
     first = int(sa.sequence) + 1
     for number in range(first, first + s.draw(st.integers(1, 3))):
-        _both_ways(s, [sa], ACCEPTED if direction == "in" else INCREMENT, number)
+        _both_ways(s, [sa], number)
     s.read_device(DEVICE_WHO)
 
 
 @check(DEVICE_PACKETS, proved_by=("offload-options-to-the-device", "offload-software-for-ever"))
 def what_it_cannot_take(s: Scenario) -> None:
-    """Packets with IPv4 options or IPv6 extension headers, between others, on an SA of the device: out and in."""
-    direction = s.choose(_directions(s))
-    sa = _for_the_device(s, direction)
+    """Packets with IPv4 options or IPv6 extension headers in front of ESP, between others, on an SA of the device in
+    transport mode (in a tunnel they would be inside): out and in."""
+    direction = s.choose(_directions(s, "transport"))
+    sa = _for_the_device(s, direction, mode="transport")
     version = s.outer_version(sa)
     s.need("ipv4_options", version == 6 or s.caps.ipv4_options)
     s.need("ipv6_extension_headers", version == 4 or s.caps.ipv6_extension_headers)
@@ -167,7 +176,7 @@ def nothing_left(s: Scenario) -> None:
             made = _for_the_device(s, s.choose(_directions(s)), add=False)
             s.add(made, DEVICE_WHO)
             there.append(made)
-        _both_ways(s, there, ACCEPTED, number)
+        _both_ways(s, there, number)
         s.read_device(DEVICE_NOTHING_LEFT)
 
 
@@ -193,9 +202,9 @@ def after_a_reset(s: Scenario) -> None:
         s.add(gone, DEVICE_WHO)
         s.delete(gone, DEVICE_NOTHING_LEFT)
     for _ in range(s.draw(st.integers(1, 2))):
-        _both_ways(s, sas, RESTORED, number)
+        _both_ways(s, sas, number, RESTORED)
         s.befalls("reset", RESTORED)
-        _both_ways(s, sas, RESTORED, number + 1)
+        _both_ways(s, sas, number + 1, RESTORED)
         number += 2
     s.read_device(RESTORED)
 
@@ -216,7 +225,7 @@ def while_the_link_is_down(s: Scenario) -> None:
     if len(sas) > 1 and s.draw(st.booleans()):
         s.delete(sas.pop(0), DEVICE_NOTHING_LEFT)
     s.befalls("link-up", DEVICE_RULES)
-    _both_ways(s, sas, RESTORED, 1)
+    _both_ways(s, sas, 1, RESTORED)
     s.read_device(DEVICE_RULES)
 
 
@@ -244,4 +253,4 @@ def one_spi(s: Scenario) -> None:
             there.remove(gone)
             alike.remove(gone)
             s.delete(gone, DEVICE_NOTHING_LEFT)
-        _both_ways(s, there, FOUND, number)
+        _both_ways(s, there, number, FOUND)

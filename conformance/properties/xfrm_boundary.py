@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import HostDirection, Policy, TrafficSelector
+from espproof.adapters.case import HostDirection, Policy, Side, TrafficSelector
 from espproof.conformance.checks.host import HostScenario
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
@@ -36,17 +36,18 @@ def what_comes_in(s: Scenario) -> None:
     h.counters(REQUIRED)
 
 
-@check(CONSULTED, IN_THE_CLEAR, proved_by=("xfrm-boundary-forwarded-in-the-clear",))
+@check(CONSULTED, IN_THE_CLEAR, proved_by=("xfrm-boundary-own-in-the-clear", "xfrm-boundary-forwarded-in-the-clear"))
 def what_goes_out(s: Scenario) -> None:
     """What goes out is protected, whether it is the host's own or forwarded, and no policy inwards is asked."""
     h = _host(s)
     sa = h.sa("out", mode="tunnel")
-    packet = h.outgoing(h.version_in(sa))
+    side: Side = s.choose(("plain", "local") if h.caps.local else ("plain",))
+    packet = h.outgoing(h.version_in(sa)) if side == "plain" else h.of_ours(sa)
     h.policy("out", packet, h.template(sa), about=CONSULTED)
     if "discard" in h.caps.actions:
         h.policy("in", packet, about=CONSULTED, action="block")
     for _ in range(2):
-        h.enters("plain", packet, CONSULTED)
+        h.enters(side, packet, CONSULTED)
     h.counters(CONSULTED)
 
 
@@ -111,7 +112,7 @@ def in_the_clear(s: Scenario) -> None:
     h.counters(CONSULTED)
 
 
-@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-boundary-forwarded-in-the-clear",))
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-boundary-let-in-by-one-that-went",))
 def random_life(s: Scenario) -> None:
     """Policies and SAs come and go while packets go through, in any order; inward no two policies are for one packet."""
     HostLife(_host(s, blocked=s.draw(st.booleans())), CONSULTED, apart=True).walk()

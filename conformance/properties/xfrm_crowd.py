@@ -17,8 +17,6 @@ ORDERED, CACHE = "RFC4301-4.4.1-ordered", "RFC4301-5-cache-agrees"
 OF_ENTRY, REPLACED = "RFC4301-5.1-sa-of-entry", "RFC4301-4.4.2.1-lifetime-replaced"
 IN_NO_STATES = counter_rule("XfrmInNoStates")
 
-_WAYS: tuple[tuple[HostDirection, Side, str], ...] = (("out", "plain", "out"), ("forward", "wire", "in"))
-"""Direction of a policy, where its packets enter, and which way they go."""
 _CROWD = st.integers(8, 40)
 """Linux begins with tables for eight, which are doubled when they are full."""
 
@@ -28,9 +26,11 @@ def networks_in_networks(s: Scenario) -> None:
     """Policies for networks that lie in one another or beside come and go, the narrow ones first or last: in any state of
     the search the first one decides, be its network wide or narrow."""
     h = HostScenario(s)
-    direction, side, way = s.choose(_WAYS)
+    ways: list[tuple[HostDirection, Side]] = [("out", "plain")]
+    ways += [(h.inward, "wire")] if h.caps.clear else []
+    direction, side = s.choose(ways)
     version = s.choose(h.versions())
-    packet = h.outgoing(version) if way == "out" else h.incoming(version)
+    packet = h.outgoing(version) if direction == "out" else h.incoming(version)
     there: dict[tuple[str | None, str | None], Policy] = {}
     for priority in s.draw(st.permutations(range(1, s.draw(st.integers(3, 14)) + 1))):
         networks = _network(s, ip.parse(packet).source, rarely=True), _network(s, ip.parse(packet).destination)
@@ -95,7 +95,7 @@ def sas(s: Scenario) -> None:
     there = {direction: [sa] for direction, sa in first.items()}
     gone: list[Sa] = []
     incoming, outgoing = h.incoming(h.version_in(first["in"])), h.outgoing(h.version_in(first["out"]))
-    h.policy("forward", incoming, h.template(first["in"], reqid=0), about=OF_ENTRY)
+    h.policy(h.inward, incoming, h.template(first["in"], reqid=0), about=OF_ENTRY)
     for number in range(s.draw(_CROWD)):
         direction = s.draw(st.sampled_from(("in", "out")))
         sa = _beside(s, first[direction], number)

@@ -144,14 +144,18 @@ def for_all_of_a_bundle(s: Scenario) -> None:
         h.held(PROCESSED)
 
 
-@check(PROCESSED, weight=0.1, proved_by=("xfrm-held-one-too-few", "xfrm-held-one-too-many"))
+@check(
+    PROCESSED, weight=0.1, proved_by=("xfrm-held-one-too-few", "xfrm-held-one-too-many", "xfrm-held-one-room-for-all")
+)
 def as_many_as_declared(s: Scenario) -> None:
     """A policy holds as many as it says, the first ones; another's packets take no room."""
     h = _host(s)
-    queue = _Queue(h, PROCESSED)
-    queue.fill(_crowd(h, s.draw(st.integers(0, 2))))
-    queue.serve()
-    queue.fill()
+    queues = [_Queue(h, PROCESSED, protocol=protocol) for protocol in (253, 254)]
+    for queue in queues:
+        queue.fill(_crowd(h, s.draw(st.integers(0, 2))))
+    for queue in s.draw(st.permutations(queues)):
+        queue.serve()
+        queue.fill()
 
 
 @check(OUT_NO_STATES, weight=0.1, proved_by=("xfrm-held-without-room-uncounted",))
@@ -201,7 +205,7 @@ def while_the_request_stands(s: Scenario) -> None:
 # ------------------------------------------------------------------------------------------- policies that change
 
 
-@check(DISCARD, weight=0.3, proved_by=("xfrm-held-by-the-old-policy",))
+@check(DISCARD, weight=0.3, proved_by=("xfrm-held-by-a-policy-that-went",))
 def policy_deleted(s: Scenario) -> None:
     """With its policy goes what it holds, where the next policy blocks it; the SA that comes then has nothing to send."""
     h = _host(s)
@@ -236,7 +240,7 @@ def policy_replaced(s: Scenario) -> None:
         h.held(about)
 
 
-@check(DISCARD, BYPASS, weight=0.3, proved_by=("xfrm-held-by-the-old-policy",))
+@check(DISCARD, BYPASS, weight=0.3, proved_by=("xfrm-held-by-their-own-policy",))
 def policy_in_front(s: Scenario) -> None:
     """A policy that comes in front of the one that holds packets decides about them."""
     h = _host(s)

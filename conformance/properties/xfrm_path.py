@@ -158,7 +158,7 @@ def random_life(s: Scenario) -> None:
     _live(s, apart=True)
 
 
-@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-clear-behind-a-policy-that-went",))
+@check(CONSULTED, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-path-forwarded-by-the-last",))
 def random_life_overlapping(s: Scenario) -> None:
     """The same with policies that overlap in either direction."""
     _live(s, apart=False)

@@ -82,7 +82,7 @@ class OptionSpace:
 
     def _made_up(self, fixed: Mapping[str, Any]) -> Iterator[Options]:
         rng = random.Random(0)
-        for _ in range(_CANDIDATES):
+        for _ in range(_CANDIDATES if () not in fixed.values() else 0):
             chosen = {name: rng.choice(value) if isinstance(value, tuple) else value for name, value in fixed.items()}
             if all(value in self.domains[name] for name, value in chosen.items()):
                 row = self._complete(chosen, rng)

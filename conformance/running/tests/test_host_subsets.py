@@ -1,5 +1,6 @@
 """No false alarm about hosts: nothing is asked that is not declared, and free choices are free."""
 
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address
 
@@ -15,6 +16,7 @@ from espproof.adapters.case import (
     AwaitHeld,
     Case,
     DeleteSa,
+    DeviceEvent,
     Emerged,
     Enter,
     EnterBurst,
@@ -24,6 +26,7 @@ from espproof.adapters.case import (
     Host,
     Mtus,
     ReadCounters,
+    ReadDevice,
     ReadEvents,
     Refused,
     ReserveSpi,
@@ -34,14 +37,14 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.checks.registry import all_checks
 from espproof.conformance.running.check import run_check, target
-from espproof.conformance.running.tests.test_capability_subsets import Limited, drawn
+from espproof.conformance.running.tests.test_capability_subsets import WithDevice, drawn
 from espproof.reference import ip
-from espproof.reference.xfrm.counters import Counter
+from espproof.reference.xfrm import counters, segmentation
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 
 
-class Asked(Limited):
+class Asked(WithDevice):
     """The reference, which remembers what it was asked beyond its capabilities."""
 
     def __init__(self, caps: Capabilities) -> None:
@@ -51,6 +54,8 @@ class Asked(Limited):
     def execute(self, case: Case) -> Transcript:
         assert self._caps.host is not None
         self.beyond |= {lacking for sa in case.sas if (lacking := self._caps.lacks(sa))}
+        for step in case.steps:
+            self.beyond |= set(_beyond_device(self._caps, step))
         if case.host is not None:
             self.beyond |= set(_beyond_host(self._caps.host, case.host))
             for step in case.steps:
@@ -73,6 +78,13 @@ def _beyond_host(can: HostCapabilities, host: Host) -> Iterator[str]:
         yield "unmatched pass"
     if host.holds not in (0, can.holds):
         yield "holds"
+
+
+def _beyond_device(caps: Capabilities, step: Step) -> Iterator[str]:
+    if isinstance(step, ReadDevice) and caps.device is None:
+        yield "device"
+    if isinstance(step, DeviceEvent) and (caps.device is None or step.event not in caps.device.events):
+        yield f"event {step.event}"
 
 
 def _beyond_spd(can: HostCapabilities, host: Host, step: Step) -> Iterator[str]:
@@ -122,24 +134,18 @@ def _beyond_packet(can: HostCapabilities, one: Enter | Entering) -> Iterator[str
     if one.mark and not can.marks:
         yield "marks"
     segments = {"plain": can.segments, "local": can.local_segments if isinstance(one, Enter) else ()}
-    neighbours = can.neighbours if one.side == "plain" else ()
-    from_program = isinstance(one, Enter) and one.way in neighbours
-    if one.segment and not from_program and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
+    if isinstance(one, Enter) and one.side == "plain" and one.way in can.neighbours:
+        segments["plain"] = ("udp",)
+    if one.segment and _PROTOCOLS[ip.parse(one.packet).protocol] not in segments.get(one.side, ()):
         yield "segments"
-    if one.side == "local" and not can.source_routes and _has_hops_left(one.packet):
-        yield "source_routes"
     if isinstance(one, Entering):
         return
+    neighbours = can.neighbours if one.side == "plain" else ()
     if one.way and one.way not in (*can.ways.get(one.side, ()), *neighbours):
         yield f"way {one.way} at {one.side}"
     if one.layout is not None:
         asked = {"pieces": one.layout.pieces, "room": one.layout.room is not None, "shared": one.layout.shared}
         yield from (f"layout {name}" for name, is_asked in asked.items() if is_asked and name not in can.layouts)
-
-
-def _has_hops_left(packet: bytes) -> bool:
-    chain = ip.extension_headers(packet) if packet[0] >> 4 == 6 else []
-    return any(one.protocol == ip.PROTOCOL_ROUTING and packet[one.at + 3] for one in chain)
 
 
 class Early(ReferenceAdapter):
@@ -153,7 +159,9 @@ class Early(ReferenceAdapter):
         if self.passes or not ended:
             return emerged
         for one in ended:
-            self._host.counters[Counter.IN_STATE_EXPIRED if one == "in" else Counter.OUT_STATE_EXPIRED] += 1
+            self._host.counters[
+                counters.Counter.IN_STATE_EXPIRED if one == "in" else counters.Counter.OUT_STATE_EXPIRED
+            ] += 1
         return Emerged(packets=())
 
     def enter_burst(self, step: EnterBurst) -> Emerged | Refused | Unsupported:
@@ -186,15 +194,45 @@ def test_when_an_sa_ends_is_left_open(kind: type[Early]) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_host_is_asked_for_what_it_declares(seed: int) -> None:
-    """Every check about a host, with capabilities at random; with the first ones a host that can do nothing besides."""
+    """Every check about a host or a device, with capabilities at random; with the first ones a host that can do nothing
+    besides."""
     caps = drawn(seed)
     host = caps.host if caps.host is not None and seed else HostCapabilities()
     adapter = Asked(msgspec.structs.replace(caps, host=host))
     aim = target(adapter)
     beyond: dict[str, set[str]] = {}
     for name, check in all_checks().items():
-        if name.startswith("xfrm"):
+        if name.startswith(("xfrm", "offload")):
             adapter.beyond = set()
             run_check(check, adapter, aim, examples=4, seed=seed)
             beyond |= {name: adapter.beyond} if adapter.beyond else {}
     assert beyond == {}
+
+
+class Counting(ReferenceAdapter):
+    """The reference, which remembers how many segments a connection of the host's own has had at most."""
+
+    most = 0
+
+    def execute(self, case: Case) -> Transcript:
+        parts: Counter[bytes] = Counter()
+        for step in case.steps:
+            if isinstance(step, Enter) and step.side == "local" and step.segment:
+                parsed = ip.parse(step.packet)
+                if parsed.protocol == segmentation.PROTOCOL_TCP:
+                    parts[parsed.payload[:4]] += len(segmentation.segments(step.packet, step.segment))
+        self.most = max(self.most, *parts.values(), 0)
+        return super().execute(case)
+
+
+def test_no_connection_has_more_segments_than_promised() -> None:
+    """Ten, which nobody acknowledges (RFC 6928); what is sent again is counted again."""
+    adapter = Counting()
+    aim = target(adapter)
+    longer: dict[str, int] = {}
+    for name, check in all_checks().items():
+        if name.startswith("xfrm-own"):
+            adapter.most = 0
+            run_check(check, adapter, aim, examples=300, seed=3)
+            longer |= {name: adapter.most} if adapter.most > 10 else {}
+    assert longer == {}

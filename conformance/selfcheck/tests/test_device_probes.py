@@ -1,0 +1,57 @@
+"""A device is found declared and not there, and there though not declared."""
+
+from collections.abc import Set
+
+from msgspec.structs import replace
+
+from espproof.adapters.base import Adapter
+from espproof.adapters.capabilities import Capabilities
+from espproof.adapters.case import DeviceState
+from espproof.adapters.models.niantic import NianticAdapter
+from espproof.adapters.models.reference import ReferenceAdapter
+from espproof.conformance.selfcheck.device_probes import device_probes
+from espproof.conformance.selfcheck.item import Grade
+from espproof.conformance.selfcheck.probe import answer
+from espproof.conformance.selfcheck.rig import Rig
+
+
+class LeavesKeys(ReferenceAdapter):
+    """There is something that has keys of nobody."""
+
+    def read_device(self) -> DeviceState:
+        return DeviceState(sas=(), left=16)
+
+
+def grades(adapter: Adapter, caps: Capabilities) -> Set[Grade]:
+    rig = Rig(adapter, caps)
+    return {answer(probe, rig).grade for probe in device_probes(caps)}
+
+
+def without(adapter: Adapter) -> Capabilities:
+    return replace(adapter.capabilities(), device=None)
+
+
+def test_all_of_it_is_there() -> None:
+    adapter = NianticAdapter()
+    assert grades(adapter, adapter.capabilities()) == {Grade.PASS}
+
+
+def test_declared_and_not_there() -> None:
+    adapter = ReferenceAdapter()
+    declared = NianticAdapter().capabilities().device
+    assert grades(adapter, replace(adapter.capabilities(), device=declared)) == {Grade.FAIL}
+
+
+def test_there_though_not_declared() -> None:
+    adapter = NianticAdapter()
+    assert grades(adapter, without(adapter)) == {Grade.UNDECLARED}
+
+
+def test_not_there() -> None:
+    adapter = ReferenceAdapter()
+    assert grades(adapter, without(adapter)) == {Grade.PASS}
+
+
+def test_wrong_and_not_declared() -> None:
+    adapter = LeavesKeys()
+    assert grades(adapter, without(adapter)) == {Grade.FAIL}
