@@ -206,6 +206,8 @@ class LinuxAdapter(Adapter):
             max_packet=self._machine.largest,
             host=links,
             device=DEVICE if self._has_cards else None,
+            drop_reasons=self._declared.drop_reasons
+            and not self._has_cards,  # forged packets the driver keeps to itself
         )
         if self._has_cards or (self._place is not None and self._place.offload):
             self._declared = card_probe.narrowed(self._declared, self._outcomes)

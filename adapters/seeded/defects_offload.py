@@ -44,6 +44,11 @@ DEFECTS = (
         breaks=(_LEFT,),
     ),
     _niantic(
+        "offload-address-left", "ours", "offload", "the address of the last SA for it stays in the table that is searched",
+        (_DRIVER, "            del self._addresses[slot]\n            self._write_address(slot, bytes(16))\n", "            del self._addresses[slot]\n"),
+        breaks=(_LEFT,),
+    ),
+    _niantic(
         "offload-registers-keep-the-key", "ours", "offload", "the registers that carried a key carry it until the next",
         (_DRIVER, "            self._write_key_words(register, bytes(16))\n", "            pass\n"),
         breaks=(_LEFT,),
@@ -98,6 +103,11 @@ DEFECTS = (
     ),
     # ----------------------------------------------------------------------------------------------- packets and verdicts
     _niantic(
+        "offload-frames-of-the-usual-length", "ours", "offload", "nobody tells the MAC that frames may be longer than 1,518 octets",
+        (_DRIVER, "        self._put(r.HLREG0, JUMBOEN=1)\n", ""),
+        breaks=("RFC4303-3.4.4-accepted",),
+    ),
+    _niantic(
         "offload-two-contexts", "ours", "offload", "of the index of an SA one bit goes into the descriptor",
         (_DRIVER, "            sa=handle.index if handle else 0,\n", "            sa=handle.index & 1 if handle else 0,\n"),
         breaks=_AADS,
@@ -134,7 +144,7 @@ DEFECTS = (
     ),
     _niantic(
         "offload-options-to-the-device", "ours", "offload", "whether the chip can take a packet is not asked",
-        (_PORT, "        return bool(plain) and len(packet) <= MAX_PACKET\n", "        return len(packet) <= MAX_PACKET\n"),
+        (_PORT, "            return False\n        if len(packet) >= ip.IPV6", "            return False\n        return True\n        if len(packet) >= ip.IPV6"),
         breaks=(_PACKETS,),
     ),
     _niantic(

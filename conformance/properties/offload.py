@@ -22,6 +22,7 @@ from espproof.conformance.requirements.ids import (
     DUPLICATE,
     INCREMENT,
 )
+from espproof.conformance.strategies import values
 from espproof.reference import ip
 
 RESTORED = "X550-7.13.9-restored"
@@ -108,6 +109,20 @@ def who_does_it(s: Scenario) -> None:
     s.read_device(DEVICE_WHO)
 
 
+@check(ACCEPTED, INCREMENT, DEVICE_PACKETS, proved_by=("offload-frames-of-the-usual-length",))
+def of_all_lengths(s: Scenario) -> None:
+    """Packets as long as they may be, and others, on an SA of the device."""
+    sa = _for_the_device(s, s.choose(_directions(s)))
+    lengths = st.one_of(st.just(s.longest), values.lengths(s.longest))
+    for number in range(1, 4):
+        packet = s.packet(sa, length=s.draw(lengths))
+        if sa.direction == "in":
+            s.arrives(s.peer(sa).protect(packet, number), ACCEPTED)
+        else:
+            s.send(sa, INCREMENT, packet)
+    s.read_device(DEVICE_PACKETS)
+
+
 @check(DEVICE_PACKETS, proved_by=("offload-options-to-the-device", "offload-software-for-ever"))
 def what_it_cannot_take(s: Scenario) -> None:
     """Packets with IPv4 options or IPv6 extension headers in front of ESP, between others, on an SA of the device in
@@ -128,7 +143,7 @@ def what_it_cannot_take(s: Scenario) -> None:
 
 def _with_more_headers(version: int) -> dict[str, object]:
     """What ESP goes behind: three options that do nothing, and a hop-by-hop header with padding."""
-    header = b"\x01\x01\x01\x00" if version == 4 else b"\x01\x04" + bytes(4)
+    header = b"\x01\x01\x01\x00" if version == 4 else ip.options_header(b"")[1:]
     return {"version": version, "length": 20, "extensions": ((ip.PROTOCOL_HOP_BY_HOP, header),)}
 
 
@@ -154,6 +169,7 @@ def forged_between(s: Scenario) -> None:
     proved_by=(
         "offload-key-left",
         "offload-spi-left",
+        "offload-address-left",
         "offload-registers-keep-the-key",
         "offload-address-not-counted",
         "offload-place-of-another",
