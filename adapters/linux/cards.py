@@ -8,7 +8,7 @@ against the data sheet. An SA of a case is the one in its tables that has the SA
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -48,10 +48,12 @@ class _Timed(Board):
 
 
 class Cards:
-    """The cards and the bus that they stand on, from now until `close`."""
+    """The cards and the bus that they stand on, from now until `close`; `sockets` as in `Bus`."""
 
-    def __init__(self) -> None:
-        self._bus = Bus(len(_ADDRESSES))
+    NAMES = ("eth0", "eth1")
+
+    def __init__(self, sockets: Sequence[Path] = ()) -> None:
+        self._bus = Bus(len(_ADDRESSES), sockets)
         one, other = self._bus.slots
         self.first = _Timed(one, self._to_the_second, one.interrupt, _ADDRESSES[0])
         self.second = _Timed(other, self.first.chip.arrive, other.interrupt, _ADDRESSES[1])
@@ -64,6 +66,15 @@ class Cards:
     @property
     def sockets(self) -> tuple[Path, ...]:
         return tuple(slot.path for slot in self._bus.slots)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the kernel has gone within so many seconds, or the cards."""
+        return self._bus.wait(seconds)
+
+    @property
+    def breaches(self) -> tuple[str, ...]:
+        """What drivers have done against the data sheet since this was asked the last time."""
+        return tuple(str(one) for board in (self.first, self.second) for one in board.chip.breaches.taken())
 
     @property
     def failure(self) -> BaseException | None:

@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError
@@ -22,7 +22,11 @@ class Slot:
         self.function: Function | None = None
         self._port: Port | None = None
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listening.bind(str(path))
+        try:
+            self._listening.bind(str(path))
+        except OSError:
+            self._listening.close()
+            raise
         self._listening.listen(1)
 
     # ------------------------------------------------------------------------------------------------- for the device
@@ -70,11 +74,18 @@ class Slot:
 
 
 class Bus:
-    """So many slots. What a model or a kernel does wrongly ends it: `failure` is why."""
+    """So many slots, with sockets at `paths` or in a folder of their own. What a model or a kernel does wrongly ends it:
+    `failure` is why. `OSError` if there is something at a path already."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, paths: Sequence[Path] = ()) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="espproof-pci-"))
-        self.slots = tuple(Slot(self._folder / str(number)) for number in range(slots))
+        self.slots: tuple[Slot, ...] = ()
+        try:
+            for path in paths or [self._folder / str(number) for number in range(slots)]:
+                self.slots += (Slot(path),)
+        except BaseException:
+            self._remove()
+            raise
         self.failure: BaseException | None = None
         self._lock = threading.Lock()
         self._end, self._ended = socket.socketpair()
@@ -83,6 +94,11 @@ class Bus:
     def start(self) -> None:
         """Every slot has its function now."""
         self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the bus has ended within so many seconds: a kernel has gone, or something went wrong."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def do(self, what: Callable[[], None]) -> None:
         """Something with the devices, from another thread; interrupts that come of it are handed over."""
@@ -125,9 +141,12 @@ class Bus:
         self._end.send(b"x")
         if self._thread.is_alive():
             self._thread.join(_JOIN_SECONDS)
-        else:
-            for slot in self.slots:
-                slot.close()
         self._end.close()
         self._ended.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        for slot in self.slots:
+            slot.close()
+            slot.path.unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 from contextlib import suppress
+from enum import IntEnum
 from typing import Protocol
 
 from espproof.adapters.base import AdapterError
@@ -27,15 +28,39 @@ _COMMAND = struct.Struct("<BBHIQ")
 _VERSION, _REPLY, _WANTS_REPLY = 1, 4, 8
 _LARGEST = 1 << 12
 
-GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
-SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE = 8, 9, 10
-GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_VRING_ENABLE, SET_SLAVE_FD, GET_CONFIG = 15, 16, 18, 21, 24
-VRING_KICK, SLAVE_VRING_CALL = 35, 4
+
+class Request(IntEnum):
+    """Messages of vhost-user that a kernel sends; all others are answered and mean nothing here."""
+
+    GET_FEATURES = 1
+    SET_OWNER = 3
+    SET_MEM_TABLE = 5
+    SET_VRING_NUM = 8
+    SET_VRING_ADDR = 9
+    SET_VRING_BASE = 10
+    GET_PROTOCOL_FEATURES = 15
+    SET_VRING_ENABLE = 18
+    SET_SLAVE_FD = 21
+    GET_CONFIG = 24
+    VRING_KICK = 35
+
+
+class Command(IntEnum):
+    """Operations of virtio-pcidev."""
+
+    CFG_READ = 1
+    CFG_WRITE = 2
+    MMIO_READ = 3
+    MMIO_WRITE = 4
+    MMIO_MEMSET = 5
+    MSI = 7
+
+
+_SLAVE_VRING_CALL = 4
 _FEATURES = 1 << 30 | 1 << 32
 """PROTOCOL_FEATURES and VERSION_1."""
 _PROTOCOL_FEATURES = 1 << 3 | 1 << 5 | 1 << 9 | 1 << 14
 """REPLY_ACK, SLAVE_REQ, CONFIG, INBAND_NOTIFICATIONS."""
-CFG_READ, CFG_WRITE, MMIO_READ, MMIO_WRITE, MMIO_MEMSET, _INT, MSI = range(1, 8)
 _COMMANDS, _INTERRUPTS = 0, 1
 _UNREAPED = 16
 """Writes after which the guest is called: it frees them only then, or with its next read."""
@@ -101,29 +126,29 @@ class Port:
     def _answer(self, request: int, content: bytes, descriptors: list[int]) -> bytes | None:
         try:
             match request:
-                case x if x == VRING_KICK:
+                case Request.VRING_KICK:
                     if content[0] == _COMMANDS:
                         self._obey()
-                case x if x == GET_FEATURES:
+                case Request.GET_FEATURES:
                     return _LONG.pack(_FEATURES)
-                case x if x == GET_PROTOCOL_FEATURES:
+                case Request.GET_PROTOCOL_FEATURES:
                     return _LONG.pack(_PROTOCOL_FEATURES)
-                case x if x == GET_CONFIG:
+                case Request.GET_CONFIG:
                     return content
-                case x if x == SET_MEM_TABLE:
+                case Request.SET_MEM_TABLE:
                     self._share(content, descriptors)
-                case x if x == SET_SLAVE_FD:
+                case Request.SET_SLAVE_FD:
                     self._caller = socket.socket(fileno=descriptors.pop(0))
-                case x if x == SET_VRING_NUM:
+                case Request.SET_VRING_NUM:
                     number, size = _SHORT_PAIR.unpack(content)
                     self._queues[number].resize(size)
-                case x if x == SET_VRING_BASE:
+                case Request.SET_VRING_BASE:
                     number, index = _SHORT_PAIR.unpack(content)
                     self._queues[number].begin(index)
-                case x if x == SET_VRING_ENABLE:
+                case Request.SET_VRING_ENABLE:
                     number, enabled = _SHORT_PAIR.unpack(content)
                     self._queues[number].enabled = bool(enabled)
-                case x if x == SET_VRING_ADDR:
+                case Request.SET_VRING_ADDR:
                     number, _, table, used, available, _ = _RING_ADDRESSES.unpack(content)
                     queue = self._queues[number]
                     queue.descriptors, queue.used, queue.available = table, used, available
@@ -155,15 +180,15 @@ class Port:
             raise AdapterError(f"a PCI command of {len(chain.sent)} octets")
         operation, window, _, size, at = _COMMAND.unpack_from(chain.sent)
         content = chain.sent[_COMMAND.size : _COMMAND.size + size]
-        if operation == MMIO_READ:
+        if operation == Command.MMIO_READ:
             return self._function.read(window, at, size)
-        if operation == CFG_READ:
+        if operation == Command.CFG_READ:
             return self._function.read_configuration(at, size).to_bytes(size, "little")
-        if operation == MMIO_WRITE:
+        if operation == Command.MMIO_WRITE:
             self._function.write(window, at, content)
-        elif operation == CFG_WRITE:
+        elif operation == Command.CFG_WRITE:
             self._function.configure(at, size, int.from_bytes(content, "little"))
-        elif operation == MMIO_MEMSET:
+        elif operation == Command.MMIO_MEMSET:
             self._function.write(window, at, content[:1] * size)
         else:
             raise AdapterError(f"PCI operation {operation}")
@@ -180,7 +205,7 @@ class Port:
 
     def interrupt(self, address: int, data: int) -> None:
         """A message of the function: that the kernel has it soon is `flush`'s affair."""
-        self._interrupts.append(_COMMAND.pack(MSI, 0, 0, 4, address) + struct.pack("<I", data))
+        self._interrupts.append(_COMMAND.pack(Command.MSI, 0, 0, 4, address) + struct.pack("<I", data))
 
     def flush(self) -> None:
         """Interrupts go as far as the kernel has buffers for them."""
@@ -197,7 +222,7 @@ class Port:
     def _call(self, queue: int) -> None:
         if self._caller is not None:
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._caller.sendall(_HEADER.pack(SLAVE_VRING_CALL, _VERSION, 8) + _SHORT_PAIR.pack(queue, 0))
+                self._caller.sendall(_HEADER.pack(_SLAVE_VRING_CALL, _VERSION, 8) + _SHORT_PAIR.pack(queue, 0))
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:

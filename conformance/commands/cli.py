@@ -10,6 +10,7 @@ from espproof.conformance.commands import (
     bench,
     cases,
     cover,
+    device,
     diff,
     interop,
     report,
@@ -47,6 +48,6 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         callback=_main,
     )
-    for module in (run, interop, adapters, requirements, cases, vectors, score, cover, bench, report, diff):
+    for module in (run, interop, adapters, requirements, cases, vectors, score, cover, device, bench, report, diff):
         module.register(app)
     return app

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from espproof.adapters.base import AdapterError
-from espproof.adapters.pci import vhost_user
 from espproof.adapters.pci.bus import Bus
+from espproof.adapters.pci.vhost_user import Command, Request
 from espproof.adapters.pci.virtqueue import Chain, GuestMemory, Virtqueue
 from espproof.reference.offload.memory import Fault
 
@@ -50,17 +50,17 @@ class Kernel:
         self.end.settimeout(5)
         self.calls, theirs = socket.socketpair()
         self._next = [0, 0]
-        assert self.ask(vhost_user.GET_FEATURES)[:8] == (1 << 30 | 1 << 32).to_bytes(8, "little")
-        self.say(vhost_user.SET_SLAVE_FD, bytes(8), theirs.fileno())
+        assert self.ask(Request.GET_FEATURES)[:8] == (1 << 30 | 1 << 32).to_bytes(8, "little")
+        self.say(Request.SET_SLAVE_FD, bytes(8), theirs.fileno())
         theirs.close()
         table = struct.pack("<IIQQQQ", 1, 0, FIRST, SIZE, FIRST, 0)
-        self.say(vhost_user.SET_MEM_TABLE, table, self.file)
+        self.say(Request.SET_MEM_TABLE, table, self.file)
         for queue, base in enumerate(QUEUES):
-            self.say(vhost_user.SET_VRING_NUM, struct.pack("<II", queue, 8))
-            self.say(vhost_user.SET_VRING_BASE, struct.pack("<II", queue, 0))
+            self.say(Request.SET_VRING_NUM, struct.pack("<II", queue, 8))
+            self.say(Request.SET_VRING_BASE, struct.pack("<II", queue, 0))
             places = FIRST + base, FIRST + base + 0x800, FIRST + base + 0x400
-            self.say(vhost_user.SET_VRING_ADDR, struct.pack("<IIQQQQ", queue, 0, *places, 0))
-            self.say(vhost_user.SET_VRING_ENABLE, struct.pack("<II", queue, 1))
+            self.say(Request.SET_VRING_ADDR, struct.pack("<IIQQQQ", queue, 0, *places, 0))
+            self.say(Request.SET_VRING_ENABLE, struct.pack("<II", queue, 1))
 
     def say(self, request: int, content: bytes = b"", *descriptors: int) -> bytes:
         """A message that is answered."""
@@ -99,7 +99,7 @@ class Kernel:
         self.put(base + 0x402, struct.pack("<H", index + 1))
 
     def kick(self, queue: int = 0) -> None:
-        self.say(vhost_user.VRING_KICK, struct.pack("<II", queue, 0))
+        self.say(Request.VRING_KICK, struct.pack("<II", queue, 0))
 
     def command(self, operation: int, at: int, size: int, content: bytes = b"", room: int = 0) -> bytes:
         place = 0x8100 + 0x200 * (self._next[0] % 8)
@@ -132,13 +132,13 @@ def test_accesses_are_carried_out_before_they_are_answered(bus: Bus) -> None:
     memo = bus.slots[0].function
     assert isinstance(memo, Memo)
     kernel = Kernel(bus)
-    kernel.command(vhost_user.MMIO_WRITE, 0x8900, 4, b"\1\2\3\4")
+    kernel.command(Command.MMIO_WRITE, 0x8900, 4, b"\1\2\3\4")
     assert memo.written == [(0, 0x8900, b"\1\2\3\4")]
-    assert kernel.command(vhost_user.MMIO_READ, 0, 4, room=4) == b"\1\2\3\4"
-    assert kernel.command(vhost_user.CFG_READ, 0x40, 2, room=2) == b"\x40\0"
-    kernel.command(vhost_user.CFG_WRITE, 4, 2, b"\7\0\0\0\0\0\0\0")
+    assert kernel.command(Command.MMIO_READ, 0, 4, room=4) == b"\1\2\3\4"
+    assert kernel.command(Command.CFG_READ, 0x40, 2, room=2) == b"\x40\0"
+    kernel.command(Command.CFG_WRITE, 4, 2, b"\7\0\0\0\0\0\0\0")
     assert memo.configured == [(4, 2, 7)]
-    kernel.command(vhost_user.MMIO_MEMSET, 0x10, 6, b"\xaa")
+    kernel.command(Command.MMIO_MEMSET, 0x10, 6, b"\xaa")
     assert memo.written[-1] == (0, 0x10, b"\xaa" * 6)
     assert kernel.used(0) == 5
     assert bus.failure is None
@@ -149,7 +149,7 @@ def test_writes_that_nobody_reaps_are_announced(bus: Bus) -> None:
     kernel = Kernel(bus)
     for _ in range(16):
         assert not kernel.is_called()
-        kernel.command(vhost_user.MMIO_WRITE, 0, 4, bytes(4))
+        kernel.command(Command.MMIO_WRITE, 0, 4, bytes(4))
     assert kernel.is_called() == (0,)
 
 
@@ -164,7 +164,7 @@ def test_interrupts_wait_for_buffers(bus: Bus) -> None:
     assert kernel.is_called() == (1,)
     assert kernel.used(1) == 2
     first = kernel.get(0xC100, 20)
-    assert first == struct.pack("<BBHIQI", vhost_user.MSI, 0, 0, 4, 0xFEE00000, 0x31)
+    assert first == struct.pack("<BBHIQI", Command.MSI, 0, 0, 4, 0xFEE00000, 0x31)
 
 
 def test_a_device_reads_and_writes_memory_of_the_guest(bus: Bus) -> None:
@@ -183,11 +183,11 @@ def test_a_device_reads_and_writes_memory_of_the_guest(bus: Bus) -> None:
 @pytest.mark.parametrize(
     ("request_", "content"),
     [
-        (vhost_user.SET_VRING_NUM, struct.pack("<II", 0, 3)),
-        (vhost_user.SET_VRING_NUM, struct.pack("<II", 7, 8)),
-        (vhost_user.SET_VRING_ADDR, b"short"),
-        (vhost_user.SET_MEM_TABLE, struct.pack("<II", 2, 0)),
-        (vhost_user.VRING_KICK, b""),
+        (Request.SET_VRING_NUM, struct.pack("<II", 0, 3)),
+        (Request.SET_VRING_NUM, struct.pack("<II", 7, 8)),
+        (Request.SET_VRING_ADDR, b"short"),
+        (Request.SET_MEM_TABLE, struct.pack("<II", 2, 0)),
+        (Request.VRING_KICK, b""),
     ],
 )
 def test_what_no_kernel_says_ends_the_bus(bus: Bus, request_: int, content: bytes) -> None:

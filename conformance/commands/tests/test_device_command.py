@@ -1,0 +1,57 @@
+"""`espproof device`: cards for a kernel that comes, and goes."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from espproof.conformance.commands.cli import build
+from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, USAGE
+
+SECONDS = 30
+
+
+@pytest.mark.parametrize("sockets", [(), ("one",), ("one", "two", "three")])
+def test_two_cards_have_two_sockets(sockets: tuple[str, ...], tmp_path: Path) -> None:
+    words = [word for name in sockets for word in ("--vhost-user", str(tmp_path / name))]
+    told = CliRunner().invoke(build(), ["device", "niantic", *words])
+    assert told.exit_code == USAGE
+    assert "two sockets" in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_ends_with_the_kernel(tmp_path: Path) -> None:
+    """What the cards have done is told, and the sockets are gone."""
+    paths = [tmp_path / "one", tmp_path / "two"]
+    words = [word for path in paths for word in ("--vhost-user", str(path))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "espproof", "device", "niantic", *words], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        until = time.monotonic() + SECONDS
+        while not paths[1].exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as kernel:
+            kernel.connect(str(paths[0]))
+        told, _ = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == EXPECTED
+    assert told.splitlines() == [f"{name}: 0 frames sent, 0 delivered, 0 packets of SAs" for name in ("eth0", "eth1")]
+    assert not [path for path in paths if path.exists()]
+
+
+def test_a_path_that_is_taken_is_said(tmp_path: Path) -> None:
+    """Nothing of it is touched, and nothing is left beside it."""
+    taken = tmp_path / "two"
+    taken.write_text("mine", encoding="utf-8")
+    words = ["--vhost-user", str(tmp_path / "one"), "--vhost-user", str(taken)]
+    told = CliRunner().invoke(build(), ["device", "niantic", *words])
+    assert told.exit_code == CANNOT_RUN
+    assert "in use" in told.stderr
+    assert taken.read_text(encoding="utf-8") == "mine"
+    assert list(tmp_path.iterdir()) == [taken]
