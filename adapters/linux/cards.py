@@ -27,7 +27,8 @@ DEVICE = DeviceCapabilities(
 )
 """What the card can do, and its driver asks for. It is given SAs with UDP too, and ought not to be."""
 _ADDRESSES = bytes.fromhex("028259900001"), bytes.fromhex("028259900002")
-_MICRO = 1_000_000
+_MICROSECOND = 1000
+"""In nanoseconds: the unit in which the chip has its time."""
 _CARRIERS = (
     (registers.IPSTXKEY, registers.IPSTXSALT),
     (registers.IPSRXKEY, registers.IPSRXSALT),
@@ -39,11 +40,11 @@ class _Timed(Board):
     """A board whose time is ours."""
 
     def read(self, window: int, at: int, size: int) -> bytes:
-        self.chip.now = time.monotonic_ns() * _MICRO // 10**9
+        self.chip.now = time.monotonic_ns() // _MICROSECOND
         return super().read(window, at, size)
 
     def write(self, window: int, at: int, octets: bytes) -> None:
-        self.chip.now = time.monotonic_ns() * _MICRO // 10**9
+        self.chip.now = time.monotonic_ns() // _MICROSECOND
         super().write(window, at, octets)
 
 

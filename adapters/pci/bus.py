@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError
@@ -87,7 +87,6 @@ class Bus:
             self._remove()
             raise
         self.failure: BaseException | None = None
-        self._lock = threading.Lock()
         self._end, self._ended = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="PCI", daemon=True)
 
@@ -100,13 +99,6 @@ class Bus:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def do(self, what: Callable[[], None]) -> None:
-        """Something with the devices, from another thread; interrupts that come of it are handed over."""
-        with self._lock:
-            what()
-            for slot in self.slots:
-                slot.flush()
-
     def _run(self) -> None:
         try:
             with selectors.DefaultSelector() as selector:
@@ -114,6 +106,8 @@ class Bus:
                 for slot in self.slots:
                     selector.register(slot.fileno(), selectors.EVENT_READ, slot)
                 self._serve(selector)
+        except ConnectionError:
+            pass  # the kernel has gone, in the middle of something
         except Exception as error:
             self.failure = error
         finally:
@@ -126,12 +120,10 @@ class Bus:
                 slot = key.data
                 if slot is None:
                     return
-                with self._lock:
-                    goes_on = slot.serve()
-                    for other in self.slots:
-                        other.flush()
-                if not goes_on:
+                if not slot.serve():
                     return
+                for other in self.slots:
+                    other.flush()
                 if slot.fileno() != key.fd:
                     selector.unregister(key.fd)
                     selector.register(slot.fileno(), selectors.EVENT_READ, slot)
