@@ -335,6 +335,7 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
     assert beside.stem == "expected_built"
     for name, stem in (
         ("linux:gro=mine", "expected_gro_built"),
+        ("linux:niantic=mine", "expected_niantic_built"),
         ("linux:async=mine", "expected_built"),
         ("linux:time-travel=mine", "expected_built"),
     ):
@@ -342,7 +343,7 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
         assert of_the_way is not None
         assert of_the_way.stem == stem
     assert images.path("gro=mine") == images.path("time-travel=mine") == images.path("mine")
-    with pytest.raises(Misuse, match=r"kcov, host, mine, not 'other'; `espproof adapters build --help`"):
+    with pytest.raises(Misuse, match=r"kcov, niantic, host, mine, not 'other'; `espproof adapters build --help`"):
         registry.open_adapter("linux:other")
     with pytest.raises(
         AdapterError, match="no kernel under this label; espproof adapters build linux --tree PATH --as"
