@@ -74,8 +74,8 @@ def run(
             raise Misuse(f"{name} has hardware to itself, so that one process alone can use it: -n 1")
         if workers == 1:
             results, trouble = _here(checks, adapter, aim, profile, seed, progress, recall, oracle, known)
-        else:
-            results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle, known)
+    if workers > 1:  # each has an implementation of its own; ours would have a processor and memory for nothing
+        results, trouble = _in_workers(checks, name, profile, seed, workers, progress, recall, oracle, known)
     order = {check.id: rank for rank, check in enumerate(checks)}
     results.sort(key=lambda result: order[result.check])
     trouble = trouble or _cut(results)
