@@ -60,6 +60,11 @@ def path(variant: str) -> str:
     return stock
 
 
+def is_stock(kernel: str) -> bool:
+    """Whether a kernel's file is Debian's."""
+    return Path(kernel).name == STOCK
+
+
 def is_built(variant: str) -> bool:
     """Whether the kernel of a variant in `BUILT` is there."""
     return build.image(BUILT[variant]) is not None

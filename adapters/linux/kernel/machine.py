@@ -37,6 +37,8 @@ _TAIL = 16000
 _QUOTED = 1000
 _REPORTS = (b"KASAN:", b"UBSAN:", b"BUG:", b"kernel BUG at", b"WARNING:", b"Kernel panic", b"Oops")
 """What the first line of a report holds; the trace behind it is longer than what is quoted."""
+STOPPED = " (it is stopped)"
+"""What is said of a machine that is silent because somebody has stopped its process."""
 _END_SECONDS = 5.0
 """For the supervisor to say how the kernel ended, when the channel is closed."""
 
@@ -193,7 +195,7 @@ class Machine(ABC):
         """Seconds until there must be an answer; `Hung` if there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
-            stopped = " (it is stopped)" if self._program.is_stopped() else ""
+            stopped = STOPPED if self._program.is_stopped() else ""
             raise Hung(self._with_tail(f"no answer within {self._limit:g} s{stopped}"))
         return left
 

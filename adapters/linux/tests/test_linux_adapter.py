@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,28 @@ def test_a_guest_that_is_stopped_hangs(adapter: LinuxAdapter, rig: Rig, monkeypa
     with pytest.raises(Hung, match="stopped"):
         adapter.execute(_inbound(rig))
     assert not Path(f"/proc/{supervisor}").exists()
+
+
+def test_a_guest_that_falls_silent_is_asked_in_another(adapter: LinuxAdapter, rig: Rig) -> None:
+    """Once; a case that is not answered twice hangs. A kernel that was built is not asked a second time."""
+    asked = adapter._all_of
+    silences = [Hung("no answer within 10 s")] * 2
+
+    def answers(steps: Any) -> list[Any]:
+        if silences:
+            raise silences.pop()
+        return asked(steps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapter, "_all_of", answers)
+        with pytest.raises(Hung):
+            adapter.execute(_inbound(rig))
+        silences.append(Hung("no answer within 10 s"))
+        assert isinstance(adapter.execute(_inbound(rig)).steps[0], Delivered)
+        silences.append(Hung("no answer within 10 s"))
+        patch.setattr(adapter, "_kernel", "/somewhere/linux")
+        with pytest.raises(Hung):
+            adapter.execute(_inbound(rig))
 
 
 def test_nonsense_from_the_guest_is_an_error_of_the_adapter(adapter: LinuxAdapter) -> None:
