@@ -26,6 +26,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no trial is left behind
     began = time.monotonic()
     trial.preload()
+    if wrong := trial.wrong_already(
+        {name: paths[name].read_text(encoding="utf-8") for name in chosen}, stages, given.n
+    ):
+        print(f"without any change, and so of everything: {', '.join(wrong)}", file=sys.stderr)
+        return 2
     outcomes = list(_told(trial.trials(_mutants(paths, chosen), stages, given.n)))
     sorted_out = verdict.sort_out(outcomes, verdict.read(), chosen)
     _show(sorted_out, given.all)

@@ -79,6 +79,13 @@ def test_trials() -> None:
         assert [one.killed_by for one in trial.trials([edge], stages, 1)] == ["unit"]
 
 
+def test_a_stage_that_is_wrong_by_itself_kills_nothing() -> None:
+    """What fails without any change would be counted as every change seen: it is told before the first trial."""
+    breaks = LIFETIME.replace("UNLIMITED = Lifetime()", "UNLIMITED = Lifetime(1, 2, 3, 4, 5, 6, 7, 8, 9)")
+    assert trial.wrong_already({"lifetime": breaks}, ["vectors"], 1) == ["vectors finds lifetime wrong"]
+    assert trial.wrong_already({"lifetime": LIFETIME}, ["vectors"], 1) == []
+
+
 def test_endless_loops_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "SECONDS", 0.2)
     endless = Mutant("lifetime", "", "", "", LIFETIME + "\nwhile True:\n    pass\n")
