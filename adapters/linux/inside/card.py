@@ -38,7 +38,7 @@ class Unusable(Exception):
 class Card(Link):
     """An Ethernet card. `Unusable` if it, or `peer`, is not there or cannot be moved."""
 
-    patience = (0.0005, 0.002, 0.005, 0.02)
+    patience: tuple[float, ...] = (0.0005, 0.002, 0.005, 0.02)
     renewed = False
 
     def __init__(self, name: str, peer: str | None) -> None:
