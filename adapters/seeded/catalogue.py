@@ -32,6 +32,7 @@ from espproof.adapters.seeded import (
     defects_xfrm_life,
     defects_xfrm_mtu,
     defects_xfrm_own,
+    defects_xfrm_policy,
     defects_xfrm_rekey,
     defects_xfrm_way,
 )
@@ -50,6 +51,7 @@ _ALL = (
     *defects_lives.DEFECTS,
     *defects_audit.DEFECTS,
     *defects_associations.DEFECTS,
+    *defects_xfrm_policy.DEFECTS,
     *defects_xfrm.DEFECTS,
     *defects_xfrm_boundary.DEFECTS,
     *defects_xfrm_life.DEFECTS,
