@@ -99,7 +99,9 @@ class Kernel:
         self.put(base + 0x402, struct.pack("<H", index + 1))
 
     def kick(self, queue: int = 0) -> None:
+        """Whatever follows from it has been done: interrupts go after the answer, so another question is answered."""
         self.say(Request.VRING_KICK, struct.pack("<II", queue, 0))
+        self.ask(Request.GET_FEATURES)
 
     def command(self, operation: int, at: int, size: int, content: bytes = b"", room: int = 0) -> bytes:
         place = 0x8100 + 0x200 * (self._next[0] % 8)
