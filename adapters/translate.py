@@ -9,7 +9,18 @@ from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import Any
 
-from espproof.adapters.case import Host, Layout, Lifetime, Mark, Policy, PolicyLifetime, PortRange, Sa, TrafficSelector
+from espproof.adapters.case import (
+    DeviceBreach,
+    Host,
+    Layout,
+    Lifetime,
+    Mark,
+    Policy,
+    PolicyLifetime,
+    PortRange,
+    Sa,
+    TrafficSelector,
+)
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import stack
 from espproof.reference.offload.niantic import device, port
@@ -190,3 +201,8 @@ def _range(ports: PortRange | None, modules: Any) -> Any:
 def _mark(mark: Mark | None, modules: Any) -> Any:
     of = modules.xfrm.policy
     return of.ANY_MARK if mark is None else of.Mark(mark.value, mark.mask)
+
+
+def breaches_of(found: Any) -> tuple[DeviceBreach, ...]:
+    """What a model has to say against its driver (`reference.offload.rules.Breach`)."""
+    return tuple(DeviceBreach(topic=one.rule.topic, words=str(one)) for one in found)

@@ -38,6 +38,7 @@ from espproof.adapters.case.outcomes import (
     Burst,
     Counters,
     Delivered,
+    DeviceBreach,
     DeviceSa,
     DeviceState,
     Done,
@@ -104,7 +105,7 @@ from espproof.adapters.case.text import MAX_FILE, from_json, from_plain, read, t
 __all__ = [
     "FORMAT", "MAX_FILE", "NO_OCTETS", "VERSION", "ZERO", "AddPolicy", "AddSa", "Address", "AdvanceTime",
     "Audit", "AuditField", "AuditRecord", "AwaitHeld", "Burst", "Case", "CaseFile", "Count", "Counters", "Data",
-    "DeletePolicy", "DeleteSa", "Delivered", "DeviceEvent", "DeviceHappening", "DeviceSa", "DeviceState",
+    "DeletePolicy", "DeleteSa", "Delivered", "DeviceBreach", "DeviceEvent", "DeviceHappening", "DeviceSa", "DeviceState",
     "Done", "Dropped", "Emerged", "EmergedPacket", "Enter", "EnterBurst", "Entering", "Event", "Events",
     "FlushPolicies", "FlushSas", "Host", "HostDirection", "Inbound", "InboundBurst", "Layout", "Lifetime",
     "Mark", "Mtu", "Mtus", "Name", "Octets", "Outbound", "OutboundBurst", "Outcome", "Passed", "Policy",

@@ -167,15 +167,27 @@ class DeviceSa(Data, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class DeviceBreach(Data, frozen=True, kw_only=True):
+    """What a driver has done against its device's data sheet: `topic` is what the rule is about, `words` have the rule.
+
+    `order`: stopping and draining. `lookup`: when the search for SAs is switched. `settings`: what registers say while the
+    engine runs, or does not. `tables`: how they are accessed. `cleared`: what is emptied after a reset. `descriptors`:
+    they and their rings. `packets`: what a packet is when it is handed over.
+    """
+
+    topic: Literal["order", "lookup", "settings", "tables", "cleared", "descriptors", "packets"]
+    words: str
+
+
 class DeviceState(_Outcome, tag="device_state", frozen=True, kw_only=True):
     """What a device and its driver know: every SA of the endpoint; `entries` of the device's tables of SAs that are taken;
     `left`, octets of keys in it that are of no SA; and `breaches`, what its driver has done against its data sheet since
-    the last time, in words."""
+    the last time."""
 
     sas: tuple[DeviceSa, ...]
     entries: Count = 0
     left: Count = 0
-    breaches: tuple[str, ...] = ()
+    breaches: tuple[DeviceBreach, ...] = ()
 
 
 Outcome = (

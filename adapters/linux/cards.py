@@ -15,11 +15,13 @@ from pathlib import Path
 from espproof.adapters.capabilities import DeviceCapabilities
 from espproof.adapters.case import DeviceSa, DeviceState, Sa
 from espproof.adapters.pci.bus import Bus
+from espproof.adapters.translate import breaches_of
 from espproof.reference.offload.niantic import registers
 from espproof.reference.offload.niantic.board import Board
 from espproof.reference.offload.niantic.tables import SAS, Handle
 
 DEVICE = DeviceCapabilities(
+    rules="X550",
     encryption={"ENCR_AES_GCM_16": (16,)},
     inbound=("transport",),
     outbound=("transport",),
@@ -100,7 +102,7 @@ class Cards:
             ),
             entries=sum(any(one.key) for one in chip.tables.tx) + sum(one.valid for one in chip.tables.keys),
             left=self._left(sas, {place for place in places.values() if place is not None}),
-            breaches=tuple(map(str, chip.breaches.taken())),
+            breaches=breaches_of(chip.breaches.taken()),
         )
 
     def _place(self, sa: Sa) -> Handle | None:

@@ -1,5 +1,5 @@
 """What we have written ourselves as implementations under test: the reference, which must pass everything, and
-`niantic`, the reference with a network card and its driver below.
+the models of devices (`device`), each with its driver below the reference: `niantic`.
 
 Each turns the operations of a Case into calls of a part of `espproof.reference`, and adds nothing of its own.
 """

@@ -130,9 +130,14 @@ class SeededNiantic(_Seeded, NianticAdapter):
         self.name = f"seeded:{defect.id}"
 
 
-def seeded(name: str) -> SeededAdapter | SeededNiantic:
+_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {"niantic": SeededNiantic}
+"""By `Defect.model`."""
+
+
+def seeded(name: str) -> _Seeded:
     """The implementation with that defect. `Misuse` if there is none of that id."""
-    return SeededNiantic(by_id(name)) if by_id(name).model == "niantic" else SeededAdapter(name)
+    defect = by_id(name)
+    return _DEVICES[defect.model](defect) if defect.model in _DEVICES else SeededAdapter(name)
 
 
 @contextmanager

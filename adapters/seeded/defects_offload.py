@@ -7,7 +7,11 @@ from espproof.adapters.seeded.model import Defect, defect
 
 _WHO, _PACKETS = "LINUX.xfrm_device-flow-device-or-software", "LINUX.xfrm_device-flow-each-packet"
 _LEFT, _STATUS = "LINUX.xfrm_device-flow-nothing-left", "LINUX.xfrm_device-flow-status"
-_FOUND, _RULES, _RESTORED = "LINUX.xfrm_device-flow-sa-found", "X550-4.6.12-order", "X550-7.13.9-restored"
+_FOUND, _RESTORED = "LINUX.xfrm_device-flow-sa-found", "X550-7.13.9-restored"
+_ORDER, _LOOKUP, _SETTINGS = "X550-4.6.12-order", "X550-4.6.12-lookup", "X550-4.6.12-settings"
+_TABLES, _CLEARED = "X550-8.2.2.25-tables", "X550-7.13.9-cleared"
+_DESCRIPTORS, _HANDED_OVER = "X550-7.2.3-descriptors", "X550-7.13.4-packets"
+"""By what the rule of the data sheet is about."""
 _AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 """A wrong key, salt or number, as AES-GCM and GMAC show it."""
 
@@ -88,20 +92,40 @@ DEFECTS = (
     _niantic(
         "offload-engine-started-while-it-runs", "ours", "offload", "the engine is switched on without stopping the data paths",
         (_DRIVER, "        \"\"\"X550 4.6.12.1.\"\"\"\n        self._stop_data()\n", "        \"\"\"X550 4.6.12.1.\"\"\"\n"),
-        breaks=(_RULES,),
+        breaks=(_ORDER,),
     ),
     _niantic(
         "offload-started-while-full", "ours", "offload", "whether the data paths are empty is not waited for",
         (_DRIVER, "        if self._ready():\n            return\n", "        return\n"),
-        breaks=(_RULES,),
+        breaks=(_ORDER,),
     ),
     _niantic(
         "offload-order-of-the-lookup", "ours", "offload", "the lookup is switched on when the data paths run again",
         (_DRIVER, "        self._put(r.IPSTXIDX, IPS_TX_EN=1)\n        self._put(r.IPSRXIDX, IPS_RX_EN=1)\n        self._run_data()\n",
          "        self._run_data()\n        self._put(r.IPSTXIDX, IPS_TX_EN=1)\n        self._put(r.IPSRXIDX, IPS_RX_EN=1)\n"),
-        breaks=(_RULES,),
+        breaks=(_LOOKUP,),
+    ),
+    _niantic(
+        "offload-gap-of-before", "ours", "offload", "with IPsec on the gap between frames is as it was without",
+        (_DRIVER, "        self._put(r.SECTXMINIFG, MINSECIFG=3)\n", ""),
+        breaks=(_SETTINGS,),
+    ),
+    _niantic(
+        "offload-tables-mixed", "ours", "offload", "registers of keys are written, and no command, before those of the next table",
+        (_DRIVER, "        self._put(r.IPSRXIDX, TABLE=ADDRESS_TABLE, TB_IDX=0, READ=1)\n", ""),
+        breaks=(_TABLES,),
+    ),
+    _niantic(
+        "offload-reset-in-a-hurry", "ours", "offload", "tables are made empty at once after a reset, when the chip is not ready",
+        (_DRIVER, "        self._put(r.CTRL, RST=1)\n        self._bus.wait(POLL_MICROSECONDS)\n", "        self._put(r.CTRL, RST=1)\n"),
+        breaks=(_CLEARED,),
     ),
     # ----------------------------------------------------------------------------------------------- packets and verdicts
+    _niantic(
+        "offload-icv-not-blank", "ours", "offload", "the room for the ICV is handed over with what was in memory there",
+        (_STACK, "+ bytes(self.icv_size)\n", "+ (header * 2)[: self.icv_size]\n"),
+        breaks=(_HANDED_OVER,),
+    ),
     _niantic(
         "offload-frames-of-the-usual-length", "ours", "offload", "nobody tells the MAC that frames may be longer than 1,518 octets",
         (_DRIVER, "        self._put(r.HLREG0, JUMBOEN=1)\n", ""),
@@ -115,7 +139,7 @@ DEFECTS = (
     _niantic(
         "offload-trailer-without-padding", "ours", "offload", "the descriptor is told of a trailer without padding",
         (_DRIVER, "(packet[-17], packet[-18] + 18)", "(packet[-17], 18)"),
-        breaks=(_RULES,),
+        breaks=(_DESCRIPTORS,),
     ),
     _niantic(
         "offload-status-forgotten", "D-032", "offload", "what the chip decrypted is taken for right, whatever it says",

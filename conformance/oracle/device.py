@@ -32,15 +32,17 @@ from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PA
 from espproof.reference import ip
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 
-SHOWN = frozenset({DEVICE_WHO, DEVICE_PACKETS, DEVICE_NOTHING_LEFT, DEVICE_RULES})
-"""What a device shows that says what is right."""
+
+def shown_by(device: DeviceCapabilities) -> frozenset[str]:
+    """What a device shows that says what is right."""
+    return frozenset({DEVICE_WHO, DEVICE_PACKETS, DEVICE_NOTHING_LEFT, *DEVICE_RULES[device.rules].values()})
 
 
 class History:
     """The SAs that there are at a step of a case, and of each how many packets are the device's."""
 
     def __init__(self, device: DeviceCapabilities) -> None:
-        self._device = device
+        self.device = device
         self.sas: dict[str, Sa] = {}
         self.packets: Counter[str] = Counter()
         self._open: set[str] = set()
@@ -50,7 +52,7 @@ class History:
 
     def who(self, name: str) -> str:
         """Who does the cipher of an SA: "device", "software", or "" where that is left open."""
-        if not self._device.takes(self.sas[name]):
+        if not self.device.takes(self.sas[name]):
             return "software"
         return "" if name in self._open else "device"
 
@@ -66,8 +68,8 @@ class History:
         self.packets.pop(sa.name, None)
         self._open.discard(sa.name)
         self._uncounted.discard(sa.name)
-        mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self._device.takes(one)]
-        if len(mine) > self._device.most.get(sa.direction, len(mine)):
+        mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self.device.takes(one)]
+        if len(mine) > self.device.most.get(sa.direction, len(mine)):
             self._open.update(mine)
         alike = [
             one.name
@@ -129,6 +131,7 @@ def history(case: Case, right: Sequence[Outcome], device: DeviceCapabilities, nu
 
 def judge_device(got: DeviceState, past: History) -> Judged:
     """What a device says, held against what the history of the case has made of it."""
+    rules = DEVICE_RULES[past.device.rules]
     told = {one.sa: one for one in got.sas}
     if set(told) != set(past.sas):
         yield (
@@ -153,4 +156,4 @@ def judge_device(got: DeviceState, past: History) -> Judged:
     if got.left:
         yield DEVICE_NOTHING_LEFT, f"{got.left} octets of keys are in the device that are of no SA"
     for breach in got.breaches:
-        yield DEVICE_RULES, breach
+        yield rules.get(breach.topic), breach.words

@@ -40,7 +40,7 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.steps import STEPS
 from espproof.conformance.oracle.compare import audit, inbound, inbound_burst, state, tell
-from espproof.conformance.oracle.device import SHOWN, history, judge_device
+from espproof.conformance.oracle.device import history, judge_device, shown_by
 from espproof.conformance.oracle.host import judge_host
 from espproof.conformance.oracle.judgement import SETUP, Finding, Incapable, Judgement
 from espproof.conformance.oracle.outbound import Judged, OutboundJudge, ivs_of_several
@@ -109,7 +109,9 @@ def _judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) ->
         )
         findings += [Finding(requirement or step.requirement or "?", number, message) for requirement, message in told]
         if not told:
-            tried.update(SHOWN if isinstance(step, ReadDevice) else _shown_inbound(right, sas))
+            tried.update(
+                shown_by(caps.device) if isinstance(step, ReadDevice) and caps.device else _shown_inbound(right, sas)
+            )
     for judged in senders:
         findings += [Finding(requirement, number, message) for requirement, number, message in judged.whole_history()]
         tried |= judged.shown

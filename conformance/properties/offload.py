@@ -17,10 +17,10 @@ from espproof.conformance.requirements.ids import (
     ACCEPTED,
     DEVICE_NOTHING_LEFT,
     DEVICE_PACKETS,
-    DEVICE_RULES,
     DEVICE_WHO,
     DUPLICATE,
     INCREMENT,
+    X550_RULES,
 )
 from espproof.conformance.strategies import values
 from espproof.reference import ip
@@ -109,7 +109,13 @@ def who_does_it(s: Scenario) -> None:
     s.read_device(DEVICE_WHO)
 
 
-@check(ACCEPTED, INCREMENT, DEVICE_PACKETS, proved_by=("offload-frames-of-the-usual-length",))
+@check(
+    ACCEPTED,
+    INCREMENT,
+    DEVICE_PACKETS,
+    X550_RULES["packets"],
+    proved_by=("offload-frames-of-the-usual-length", "offload-icv-not-blank"),
+)
 def of_all_lengths(s: Scenario) -> None:
     """Packets as long as they may be, and others, on an SA of the device."""
     sa = _for_the_device(s, s.choose(_directions(s)))
@@ -163,7 +169,7 @@ def forged_between(s: Scenario) -> None:
 
 @check(
     DEVICE_NOTHING_LEFT,
-    DEVICE_RULES,
+    *(X550_RULES[topic] for topic in ("lookup", "tables", "descriptors", "settings")),
     DEVICE_PACKETS,
     *AADS,
     proved_by=(
@@ -176,6 +182,8 @@ def forged_between(s: Scenario) -> None:
         "offload-two-contexts",
         "offload-order-of-the-lookup",
         "offload-trailer-without-padding",
+        "offload-tables-mixed",
+        "offload-gap-of-before",
     ),
 )
 def nothing_left(s: Scenario) -> None:
@@ -198,7 +206,8 @@ def nothing_left(s: Scenario) -> None:
 
 @check(
     RESTORED,
-    DEVICE_RULES,
+    X550_RULES["order"],
+    X550_RULES["cleared"],
     DEVICE_PACKETS,
     *AADS,
     proved_by=(
@@ -206,6 +215,7 @@ def nothing_left(s: Scenario) -> None:
         "offload-reset-forgets-keys",
         "offload-reset-forgets-addresses",
         "offload-engine-started-while-it-runs",
+        "offload-reset-in-a-hurry",
     ),
     weight=0.5,
 )
@@ -225,14 +235,14 @@ def after_a_reset(s: Scenario) -> None:
     s.read_device(RESTORED)
 
 
-@check(DEVICE_RULES, RESTORED, proved_by=("offload-started-while-full",))
+@check(X550_RULES["order"], RESTORED, proved_by=("offload-started-while-full",))
 def while_the_link_is_down(s: Scenario) -> None:
     """The link goes, with a packet that waits; SAs come and go; it is back: packets flow, and the rules were kept."""
     s.need("delete_sa", s.caps.delete_sa)
     waits = s.outbound_sa(mode="transport") if s.can("out") else None
-    s.befalls("link-down", DEVICE_RULES)
+    s.befalls("link-down", RESTORED)
     if waits:
-        s.hand_over(waits, s.small(waits), DEVICE_RULES, behaviour="offload-without-link")
+        s.hand_over(waits, s.small(waits), RESTORED, behaviour="offload-without-link")
     sas: list[Sa] = []
     for _ in range(s.draw(st.integers(1, 3))):
         made = _for_the_device(s, s.choose(_directions(s)), add=False)
@@ -240,9 +250,9 @@ def while_the_link_is_down(s: Scenario) -> None:
         sas.append(made)
     if len(sas) > 1 and s.draw(st.booleans()):
         s.delete(sas.pop(0), DEVICE_NOTHING_LEFT)
-    s.befalls("link-up", DEVICE_RULES)
+    s.befalls("link-up", RESTORED)
     _both_ways(s, sas, 1, RESTORED)
-    s.read_device(DEVICE_RULES)
+    s.read_device(RESTORED)
 
 
 @check(FOUND, proved_by=("offload-found-by-spi-alone",))

@@ -54,7 +54,18 @@ FRAGMENTS_READ_ONLY = "LINUX.skbuff-geometry-fragments-read-only"
 DEVICE_WHO = "LINUX.xfrm_device-flow-device-or-software"
 DEVICE_PACKETS = "LINUX.xfrm_device-flow-each-packet"
 DEVICE_NOTHING_LEFT = "LINUX.xfrm_device-flow-nothing-left"
-DEVICE_RULES = "X550-4.6.12-order"
+X550_RULES = {
+    "order": "X550-4.6.12-order",
+    "lookup": "X550-4.6.12-lookup",
+    "settings": "X550-4.6.12-settings",
+    "tables": "X550-8.2.2.25-tables",
+    "cleared": "X550-7.13.9-cleared",
+    "descriptors": "X550-7.2.3-descriptors",
+    "packets": "X550-7.13.4-packets",
+}
+"""Rules of a data sheet for drivers, by what they are about."""
+DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES}
+"""By data sheet."""
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
+from espproof.reference.offload.rules import Breaches
 from espproof.reference.sa import SecurityAssociation
 
 Handle = Any
@@ -67,3 +68,25 @@ class CryptoDevice(Protocol):
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         """An IP packet from the wire; nothing, if the device has lost it."""
+
+
+class Port(CryptoDevice, Protocol):
+    """With all that whoever runs the model can see and do besides."""
+
+    @property
+    def entries(self) -> int:
+        """Of the device's tables of SAs, how many are taken, by what the device itself has."""
+
+    @property
+    def left(self) -> int:
+        """Octets in it of keys, and of what is searched, that are of no SA which its driver has."""
+
+    @property
+    def breaches(self) -> Breaches:
+        """What the driver has done against the rules."""
+
+    def reset(self) -> None:
+        """The device loses what it loses, and its driver puts everything where it stood."""
+
+    def set_link(self, up: bool) -> None:
+        """A cable is plugged in or out. What waited for it leaves unseen."""

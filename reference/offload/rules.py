@@ -7,12 +7,17 @@ of the rule.
 
 from dataclasses import dataclass
 
+TOPICS = "order", "lookup", "settings", "tables", "cleared", "descriptors", "packets"
+"""What rules are about: stopping and draining; when the search for SAs is switched; what registers say meanwhile; how
+tables are accessed; what is emptied after a reset; descriptors and rings; what a packet is when it is handed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`source` is document and section; `words` say what has to be so, in ours."""
+    """`source` is document and section; `words` say what has to be so, in ours. `topic` is one of `TOPICS`."""
 
     id: str
+    topic: str
     source: str
     words: str
 

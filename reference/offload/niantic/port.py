@@ -9,6 +9,7 @@ from espproof.reference.offload.niantic.device import X550, Niantic, Personality
 from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, OffloadedSa
 from espproof.reference.offload.niantic.rules import LARGEST_FRAME as LARGEST
 from espproof.reference.offload.niantic.tables import SAS, Handle
+from espproof.reference.offload.rules import Breaches
 from espproof.reference.sa import SecurityAssociation
 
 MAX_PACKET = 9000
@@ -67,6 +68,13 @@ class NianticPort:
             self.chip.values.word(row, n).to_bytes(4, "big") for row in _KEY_REGISTERS for n in range(row.copies)
         ]
         return sum(octet != 0 for octet in b"".join(strange))
+
+    @property
+    def breaches(self) -> Breaches:
+        return self.chip.breaches
+
+    def reset(self) -> None:
+        self.driver.reset()
 
     # ----------------------------------------------------------------------------------------- what the stack asks for
 
