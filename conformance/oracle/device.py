@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     Case,
     DeleteSa,
     Delivered,
+    DeviceEvent,
     DeviceState,
     Done,
     Inbound,
@@ -88,6 +89,8 @@ class History:
             self.add(step.sa)
         elif isinstance(step, DeleteSa) and isinstance(right, Done):
             self.delete(step.sa)
+        elif isinstance(step, DeviceEvent) and step.event == "work-waits":
+            self._uncounted.update(one.name for one in self.sas.values() if one.esn and one.direction == "in")
         elif step.behaviour:
             self._uncounted.update(self._may_have(step))
         elif isinstance(step, Outbound | Inbound):

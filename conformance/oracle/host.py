@@ -104,6 +104,10 @@ class _Layer:
         spi = outer.payload[front : front + 4]
         return spi == self._entry.sa.spi.to_bytes(4, "big") and outer.destination == self._entry.sa.destination.packed
 
+    def has_been_used(self, packet: bytes) -> None:
+        """The SA has sent a packet that it should not have sent: that is told, and its numbers go on behind it."""
+        self.judge.follow(Sent(packet=Octets(packet)))
+
     def number_of(self, packet: bytes, near: int) -> int:
         """The whole number of a packet that this SA has made, from its low half: the one nearest to `near`."""
         try:
@@ -261,6 +265,9 @@ def _emerged(
             layer.next()
         yield None, f"discarded, expected a packet to emerge at {lost.side}"
     for more in got[len(want) :]:
+        for layer in layers.values():
+            if layer.has_made(more.packet):
+                layer.has_been_used(more.packet)
         clear = " in the clear" if more.side != "local" and _is_clear(more.packet, step) else ""
         yield None, f"a packet emerges at {more.side}{clear}, expected {'no other' if want else 'it discarded'}"
 
@@ -309,6 +316,7 @@ def _protected(
     for layer, sequence in zip(reversed(path), reversed(numbers), strict=True):
         other = next((name for name, one in layers.items() if one is not layer and one.has_made(got)), None)
         if other is not None and not layer.has_made(got):
+            layers[other].has_been_used(got)
             yield None, f"protected with SA {other}, expected {layer.name}"
             return
         right = layer.inside(want, sequence)
