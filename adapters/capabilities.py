@@ -142,7 +142,7 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """How many SAs of a direction there is room for, as long as their destinations are few."""
     events: tuple[DeviceHappening, ...] = ()
     """What a case can let befall it."""
-    rules: Literal["", "X550"] = ""
+    rules: Literal["", "X550", "MLX5"] = ""
     """The data sheet whose rules it holds its driver to, and tells of when they are broken."""
 
     def takes(self, sa: Sa) -> bool:

@@ -59,6 +59,10 @@ KNOWN = (
         "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540"),
     ),
     Known(
+        "connectx", "a model of NVIDIA's ConnectX and Innova (crypto offload) with our driver",
+        "espproof.adapters.models.connectx:ConnectXAdapter", variants=("innova",),
+    ),
+    Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),

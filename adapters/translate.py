@@ -23,7 +23,10 @@ from espproof.adapters.case import (
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import stack
-from espproof.reference.offload.niantic import device, port
+from espproof.reference.offload.connectx import device as connectx_device
+from espproof.reference.offload.connectx import port as connectx_port
+from espproof.reference.offload.niantic import device as niantic_device
+from espproof.reference.offload.niantic import port as niantic_port
 from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
 
 TRUE = SimpleNamespace(
@@ -37,7 +40,11 @@ TRUE = SimpleNamespace(
 
 OFFLOAD = SimpleNamespace(
     **vars(TRUE),
-    offload=SimpleNamespace(stack=stack, niantic=SimpleNamespace(device=device, port=port)),
+    offload=SimpleNamespace(
+        stack=stack,
+        niantic=SimpleNamespace(device=niantic_device, port=niantic_port),
+        connectx=SimpleNamespace(device=connectx_device, port=connectx_port),
+    ),
 )
 """With the devices, which few ask for."""
 

@@ -257,6 +257,14 @@ def with_checksum(header: bytes) -> bytes:
     return header[:10] + checksum(header[:10] + header[12:]).to_bytes(2, "big") + header[12:]
 
 
+def with_length(packet: bytes) -> bytes:
+    """The same packet with the length in its header as long as it is, and of IPv4 the checksum; whole headers only."""
+    if packet[0] >> 4 == 6:
+        return packet[:4] + (len(packet) - IPV6_HEADER_SIZE).to_bytes(2, "big") + packet[6:]
+    size = (packet[0] & 0xF) * 4
+    return with_checksum(packet[:2] + len(packet).to_bytes(2, "big") + packet[4:size]) + packet[size:]
+
+
 def with_traffic_class(packet: bytes, traffic_class: int) -> bytes:
     """The same packet with another DSCP and ECN.
 

@@ -169,7 +169,7 @@ class FlushPolicies(StepData, tag="flush_policies", frozen=True, kw_only=True):
     """Remove all policies."""
 
 
-DeviceHappening = Literal["reset", "link-down", "link-up"]
+DeviceHappening = Literal["reset", "link-down", "link-up", "work-waits", "work-done"]
 
 
 class DeviceEvent(StepData, tag="device_event", frozen=True, kw_only=True):

@@ -41,11 +41,14 @@ class DeviceAdapter(ReferenceAdapter):
             if told := self._port.breaches.taken():
                 raise AdapterError("the driver has broken a rule: " + "; ".join(map(str, told)))
 
-    def device_event(self, event: DeviceHappening) -> Done:
-        if event == "reset":
-            self._port.reset()
-        else:
-            self._port.set_link(event == "link-up")
+    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
+        match event:
+            case "reset":
+                self._port.reset()
+            case "link-down" | "link-up":
+                self._port.set_link(event == "link-up")
+            case _:
+                return Unsupported(what=f"device_event {event}")
         return Done()
 
     def read_device(self) -> DeviceState:

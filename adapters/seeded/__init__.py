@@ -30,6 +30,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.models.connectx import ConnectXAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded.catalogue import DEFECTS
@@ -130,7 +131,16 @@ class SeededNiantic(_Seeded, NianticAdapter):
         self.name = f"seeded:{defect.id}"
 
 
-_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {"niantic": SeededNiantic}
+class SeededConnectX(_Seeded, ConnectXAdapter):
+    """The same."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        ConnectXAdapter.__init__(self, modules=copy_with(defect))
+        self.name = f"seeded:{defect.id}"
+
+
+_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {"niantic": SeededNiantic, "connectx": SeededConnectX}
 """By `Defect.model`."""
 
 

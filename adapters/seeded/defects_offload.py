@@ -17,7 +17,12 @@ _AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 
 _DRIVER, _PORT, _STACK = "offload.niantic.driver", "offload.niantic.port", "offload.stack"
 
+_CX_DRIVER, _CX_PORT = "offload.connectx.driver", "offload.connectx.port"
+_CX_OTHER, _CX_OBJECTS = "MLX5-esn-other-half", "MLX5-objects-order"
+_CX_DESCRIBED, _CX_PLAIN = "MLX5-transmit-described", "MLX5-transmit-plain"
+
 _niantic: Callable[..., Defect] = partial(defect, model="niantic")
+_connectx: Callable[..., Defect] = partial(defect, model="connectx")
 
 DEFECTS = (
     # ---------------------------------------------------------------------------------------------------- tables of SAs
@@ -175,5 +180,76 @@ DEFECTS = (
         "offload-software-for-ever", "ours", "offload", "after one packet that the chip could not take all of its SA are software's",
         (_STACK, "            half.software = not self._device.takes(packet)\n", "            half.software |= not self._device.takes(packet)\n"),
         breaks=(_PACKETS,),
+    ),
+    # -------------------------------------------------------------------------------------------------------- half windows
+    _connectx(
+        "offload-window-from-zero", "ours", "offload", "a window that reaches back over the wrap begins at 0 for the device, as in mlx5",
+        (_STACK, "    return max(window.highest - max(window.size, 1) + 1, 0)\n",
+         "    top = window.highest & 0xFFFFFFFF\n    return window.highest - min(top, window.size - 1)\n"),
+        breaks=(_PACKETS,),
+    ),
+    _connectx(
+        "offload-half-forgotten", "ours", "offload", "the device is told when the window enters another 2^32, not another half",
+        (_CX_DRIVER, "        half = of_bottom(bottom)\n", "        half = of_bottom(bottom >> 32 << 32)\n"),
+        breaks=(_PACKETS,),
+    ),
+    _connectx(
+        "offload-half-not-selected", "ours", "offload", "the modification names the high half alone",
+        (_CX_DRIVER, "modify_field_select=layouts.SELECT_OVERLAP | layouts.SELECT_MSB", "modify_field_select=layouts.SELECT_MSB"),
+        breaks=(_CX_OBJECTS,),
+    ),
+    _connectx(
+        "offload-halves-after-a-reset", "ours", "offload", "after a reset every SA is told that its window begins at 0",
+        (_CX_DRIVER, "            self._make(handle, entry)\n\n", "            entry.half = HalfWindow(0, False)\n            self._make(handle, entry)\n\n"),
+        breaks=(_PACKETS,),
+    ),
+    _connectx(
+        "offload-other-half-believed", "ours", "offload", "what the device found right is right, whatever number it had in mind",
+        (_STACK, "        if arrived.done is Done.OPENED and other_number:\n            return DropReason.INTEGRITY\n", ""),
+        breaks=(_CX_OTHER,),
+    ),
+    _connectx(
+        "offload-other-half-not-tried", "ours", "offload", "what the device found wrong is wrong, whatever number it had in mind",
+        (_STACK, " or (arrived.done is Done.FORGED and other_number)", ""),
+        breaks=(_CX_OTHER,),
+    ),
+    # -------------------------------------------------------------------------------------------------- objects and packets
+    _connectx(
+        "offload-connectx-key-left", "ours", "offload", "of an SA that is deleted the key stays in the device",
+        (_CX_DRIVER, "        self._asked(Opcode.DESTROY, Type.IPSEC, entry.object)\n        self._asked(Opcode.DESTROY, Type.KEY, entry.key)\n",
+         "        self._asked(Opcode.DESTROY, Type.IPSEC, entry.object)\n"),
+        breaks=(_LEFT,),
+    ),
+    _connectx(
+        "offload-connectx-key-first", "ours", "offload", "of an SA that is deleted the key goes first, and nobody looks at the answer",
+        (_CX_DRIVER, "        self._asked(Opcode.DESTROY, Type.IPSEC, entry.object)\n        self._asked(Opcode.DESTROY, Type.KEY, entry.key)\n",
+         "        with suppress(Dead):\n            self._asked(Opcode.DESTROY, Type.KEY, entry.key)\n        self._asked(Opcode.DESTROY, Type.IPSEC, entry.object)\n"),
+        (_CX_DRIVER, "from collections import Counter\n", "from collections import Counter\nfrom contextlib import suppress\n"),
+        breaks=(_CX_OBJECTS, _LEFT),
+    ),
+    _connectx(
+        "offload-connectx-trailer-unpadded", "ours", "offload", "the trailer in the descriptor is without padding",
+        (_CX_DRIVER, "Descriptor(layouts.metadata(handle), body[end:])", "Descriptor(layouts.metadata(handle), body[-TRAILER:])"),
+        breaks=(_CX_DESCRIBED,),
+    ),
+    _connectx(
+        "offload-connectx-number-of-32-bits", "ours", "offload", "the number that goes where the IV will be has 32 bits",
+        (_CX_DRIVER, "        number = sequence.to_bytes(IV, \"big\")\n", "        number = (sequence % 2**32).to_bytes(IV, \"big\")\n"),
+        breaks=("RFC4106-5-aad-esn",),
+    ),
+    _connectx(
+        "offload-connectx-one-implicit-iv", "ours", "offload", "all SAs under a key have the same number added to their IVs",
+        (_CX_DRIVER, "1 << _OWN_BIT | which << _SA_BITS", "1 << _OWN_BIT"),
+        breaks=("RFC4106-3.1-iv-unique",),
+    ),
+    _connectx(
+        "offload-connectx-syndrome-ignored", "ours", "offload", "what is marked as an SA's is right, whatever the device found",
+        (_CX_DRIVER, "right=syndrome != Syndrome.AUTHENTICATION_FAILED", "right=syndrome != Syndrome.BAD_TRAILER"),
+        breaks=(_STATUS,),
+    ),
+    _connectx(
+        "offload-connectx-options", "ours", "offload", "whether the device can take a packet is not asked",
+        (_CX_PORT, "        return packet[:1] == b\"\\x45\"\n", "        return True\n"),
+        breaks=(_CX_PLAIN,),
     ),
 )  # fmt: skip

@@ -35,7 +35,10 @@ MODULES = (
     "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
-DEVICES = {"niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port")}
+DEVICES = {
+    "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
+    "connectx": ("offload.stack", "offload.connectx.device", "offload.connectx.port"),
+}
 """What the adapter of a device calls besides."""
 
 

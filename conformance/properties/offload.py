@@ -20,16 +20,21 @@ from espproof.conformance.requirements.ids import (
     DEVICE_WHO,
     DUPLICATE,
     INCREMENT,
+    MLX5_RULES,
     X550_RULES,
 )
 from espproof.conformance.strategies import values
+from espproof.conformance.strategies.history import History, deltas
 from espproof.reference import ip
 
 RESTORED = "X550-7.13.9-restored"
 FOUND = "LINUX.xfrm_device-flow-sa-found"
 AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 """What a wrong key, salt or number shows first, of AES-GCM and of GMAC."""
+AAD_ESN = "RFC4106-5-aad-esn"
+IV_UNIQUE = "RFC4106-3.1-iv-unique"
 STATUS = "LINUX.xfrm_device-flow-status"
+HALVES, OTHER_HALF = "MLX5-esn-half-windows", "MLX5-esn-other-half"
 
 
 def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
@@ -129,7 +134,11 @@ def of_all_lengths(s: Scenario) -> None:
     s.read_device(DEVICE_PACKETS)
 
 
-@check(DEVICE_PACKETS, proved_by=("offload-options-to-the-device", "offload-software-for-ever"))
+@check(
+    DEVICE_PACKETS,
+    MLX5_RULES["packets"],
+    proved_by=("offload-options-to-the-device", "offload-software-for-ever", "offload-connectx-options"),
+)
 def what_it_cannot_take(s: Scenario) -> None:
     """Packets with IPv4 options or IPv6 extension headers in front of ESP, between others, on an SA of the device in
     transport mode (in a tunnel they would be inside): out and in."""
@@ -153,7 +162,7 @@ def _with_more_headers(version: int) -> dict[str, object]:
     return {"version": version, "length": 20, "extensions": ((ip.PROTOCOL_HOP_BY_HOP, header),)}
 
 
-@check(STATUS, DEVICE_PACKETS, proved_by=("offload-status-forgotten",))
+@check(STATUS, DEVICE_PACKETS, proved_by=("offload-status-forgotten", "offload-connectx-syndrome-ignored"))
 def forged_between(s: Scenario) -> None:
     """Forged packets and duplicates on an SA of the device: what it found wrong the stack does not deliver, and its window
     stays; the device has done those that were right."""
@@ -170,6 +179,7 @@ def forged_between(s: Scenario) -> None:
 @check(
     DEVICE_NOTHING_LEFT,
     *(X550_RULES[topic] for topic in ("lookup", "tables", "descriptors", "settings")),
+    *(MLX5_RULES[topic] for topic in ("tables", "descriptors")),
     DEVICE_PACKETS,
     *AADS,
     proved_by=(
@@ -184,6 +194,9 @@ def forged_between(s: Scenario) -> None:
         "offload-trailer-without-padding",
         "offload-tables-mixed",
         "offload-gap-of-before",
+        "offload-connectx-key-left",
+        "offload-connectx-key-first",
+        "offload-connectx-trailer-unpadded",
     ),
 )
 def nothing_left(s: Scenario) -> None:
@@ -280,3 +293,74 @@ def one_spi(s: Scenario) -> None:
             alike.remove(gone)
             s.delete(gone, DEVICE_NOTHING_LEFT)
         _both_ways(s, there, number, FOUND)
+
+
+def _extended(s: Scenario) -> Sa:
+    """An inbound SA with extended numbers whose window begins shortly before, at or behind a number that is a multiple of
+    2^31."""
+    s.need("device esn", s.device.esn)
+    s.need("set_sequence", s.caps.set_sequence)
+    border = s.draw(st.sampled_from((1, 2, 3, 4, 5, 2**32, 2**33 - 1))) * 2**31
+    sizes = tuple(size for size in s.windows() if 0 < size < 2**20)
+    near = s.draw(st.sampled_from((-2, -1, 0, 1, 2, 20)))
+    sa = _for_the_device(s, "in", esn=True, replay_window=sizes, add=False)
+    return s.with_fields(sa, sequence=border + near + s.draw(st.sampled_from((0, sa.replay_window - 1))))
+
+
+@check(
+    HALVES,
+    DEVICE_PACKETS,
+    proved_by=(
+        "offload-window-from-zero",
+        "offload-half-forgotten",
+        "offload-half-not-selected",
+        "offload-halves-after-a-reset",
+    ),
+)
+def half_windows(s: Scenario) -> None:
+    """A window goes from half to half of 2^32, step by step or at a bound, and packets come late: each is delivered as
+    without the device, and the device has done it."""
+    sa = _extended(s)
+    past = History(sa)
+    resets = "reset" in s.device.events and s.draw(st.booleans())
+    for delta in s.draw(st.lists(deltas(sa.replay_window), min_size=2, max_size=8)):
+        number = past.near(max(min(delta, 2**31 - 2 * sa.replay_window), -sa.replay_window + 1))
+        s.receive(sa, number, HALVES)
+        past.arrived(number)
+        if resets:
+            s.befalls("reset", RESTORED)
+    s.read_device(HALVES)
+
+
+@check(OTHER_HALF, proved_by=("offload-other-half-believed", "offload-other-half-not-tried"))
+def told_late(s: Scenario) -> None:
+    """The window goes on while the device is not told of it: packets of 2^32 numbers ago, which it takes for right, are
+    not delivered; those of now, which it takes for wrong, are."""
+    s.need("device event work-waits", "work-waits" in s.device.events)
+    sa = _extended(s)
+    past = History(sa)
+    s.befalls("work-waits", HALVES)
+    for _ in range(s.draw(st.integers(1, 3))):
+        number = past.near(s.draw(st.sampled_from((1, sa.replay_window, 2**31 - 1, 2**31, 2**30))))
+        s.receive(sa, number, OTHER_HALF)
+        past.arrived(number)
+        old = past.near(s.draw(st.integers(1, 5))) - 2**32
+        if old > 0:
+            s.receive(sa, old, OTHER_HALF)
+    if s.draw(st.booleans()):
+        s.befalls("work-done", HALVES)
+        s.receive(sa, past.near(1), OTHER_HALF)
+    s.read_device(HALVES)
+
+
+@check(*AADS, AAD_ESN, IV_UNIQUE, proved_by=("offload-connectx-number-of-32-bits", "offload-connectx-one-implicit-iv"))
+def sent_from_anywhere(s: Scenario) -> None:
+    """Outbound SAs whose numbers begin anywhere, with 64 bits too, and two of which have the same key and salt: every
+    packet opens, and no IV comes again."""
+    sa = _for_the_device(s, "out", add=False)
+    start = s.draw(values.starting_sequences(esn=sa.esn)) if s.caps.set_sequence else 0
+    one = s.with_fields(sa, sequence=start)
+    two = s.with_fields(sa, name=f"{sa.name}-twin", spi=sa.spi ^ 0x0101)
+    for first in s.draw(st.lists(st.booleans(), min_size=2, max_size=6)):
+        s.send(one if first else two, INCREMENT, s.small(sa))
+    s.read_device(DEVICE_PACKETS)

@@ -64,7 +64,13 @@ X550_RULES = {
     "packets": "X550-7.13.4-packets",
 }
 """Rules of a data sheet for drivers, by what they are about."""
-DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES}
+MLX5_RULES = {
+    "tables": "MLX5-objects-order",
+    "descriptors": "MLX5-transmit-described",
+    "packets": "MLX5-transmit-plain",
+}
+"""The same."""
+DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES, "MLX5": MLX5_RULES}
 """By data sheet."""
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 

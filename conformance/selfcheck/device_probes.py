@@ -8,7 +8,7 @@ from espproof.conformance.selfcheck.item import NotApplicable
 from espproof.conformance.selfcheck.probe import Probe
 from espproof.conformance.selfcheck.rig import ABOUT, Rig, case_of
 
-_EVENTS: tuple[DeviceHappening, ...] = ("reset", "link-down", "link-up")
+_EVENTS: tuple[DeviceHappening, ...] = ("reset", "link-down", "link-up", "work-waits", "work-done")
 
 
 def device_probes(caps: Capabilities) -> Iterator[Probe]:

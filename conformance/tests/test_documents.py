@@ -133,9 +133,9 @@ def test_the_wings_are_those_of_the_folder() -> None:
 
 
 ROOMS = (
-    "reference/xfrm", "reference/offload", "reference/offload/niantic", "adapters/linux", "adapters/linux/inside",
-    "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models", "conformance/oracle",
-    "conformance/selfcheck", "conformance/vectors",
+    "reference/xfrm", "reference/offload", "reference/offload/niantic", "reference/offload/connectx", "adapters/linux",
+    "adapters/linux/inside", "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models",
+    "conformance/oracle", "conformance/selfcheck", "conformance/vectors",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@
     api         what a stack asks of a device, and what it answers
     stack       the host half: an endpoint that leaves the cipher to a device where it can
     niantic/    Intel 82599, X540 and X550: registers, tables, descriptors, engine, device, driver
+    connectx/   NVIDIA ConnectX and Innova: messages to the firmware, half windows, device, driver
 
 A model is the device, not the way it is used here: it does what its data sheet says also where a driver is wrong. What
 no public source says is marked *assumed* where it stands. The packages of the devices do not know each other. Pure, as

@@ -39,11 +39,16 @@ class Done(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An IP packet as a device gives it to the stack; `handle` is the SA that it used, None with `NOTHING`."""
+    """An IP packet as a device gives it to the stack; `handle` is the SA that it used, None with `NOTHING`.
+
+    `high` is the half of an extended sequence number that is not in the packet, as the device took it to be: what it found
+    is about that number. None: the SA has no extended numbers.
+    """
 
     packet: bytes
     done: Done
     handle: Handle = None
+    high: int | None = None
 
 
 class CryptoDevice(Protocol):
@@ -62,9 +67,13 @@ class CryptoDevice(Protocol):
     def longest(self) -> int:
         """Octets of the longest IP packet that it can send, protected or not."""
 
-    def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
+    def send(self, packet: bytes, handle: Handle | None, sequence: int = 0) -> list[bytes]:
         """An IP packet of at most `longest` octets; with a handle it has ESP header, IV, plaintext, trailer and a blank
-        ICV. What leaves on the wire, as IP packets: nothing, where it waits for a link or is lost."""
+        ICV, and its whole number is `sequence`. What leaves on the wire, as IP packets: nothing, where it waits for a
+        link or is lost."""
+
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """The window of an SA with extended numbers begins at this one now (Linux: `advance_esn`)."""
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         """An IP packet from the wire; nothing, if the device has lost it."""

@@ -7,6 +7,10 @@ The theorem of offloading is that nobody on the wire can tell: same octets out, 
 counts. So this is the reference's endpoint with another codec in its SAs. What goes by software is decided for each SA
 and for each packet, and the reason is kept (`fallbacks`).
 
+Of an extended sequence number a device has to know the half that is not in the packet. On the way out it is told, packet
+by packet; on the way in it has its own idea, which the stack keeps up to date. A packet that it found wrong under another
+number than the stack's is opened again in software; one that it found right under another number is not right.
+
 A device finds an SA by SPI and destination. Where two SAs of the host have both in common, both are software's: the
 device would try packets of the one with the key of the other, and who knows what it leaves of them.
 """
@@ -18,6 +22,7 @@ from espproof.reference.endpoint import Delivered, Endpoint, Passed
 from espproof.reference.errors import Misuse
 from espproof.reference.esp import HEADER_SIZE, Codec, trailer
 from espproof.reference.offload.api import Arrived, CryptoDevice, Dead, Done, Handle, Refused
+from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation
 
 _ALIKE = "another SA has the same SPI and destination"
@@ -39,11 +44,16 @@ class _Half:
         self.handle = handle
         self.software = False
         """This packet is not for the device."""
+        self.sequence = 0
+        """The number of the packet that is being sent."""
+        self.bottom = -1
+        """Where its window began when the device was told the last time."""
         self.spi, self.esn = whole.spi, whole.esn
         self.iv_size, self.icv_size = whole.iv_size, whole.icv_size
         self.alignment, self.smallest = whole.alignment, whole.smallest
 
     def protect(self, payload: bytes, next_header: int, sequence: int, iv: bytes) -> bytes:
+        self.sequence = sequence
         if self.software:
             return self._whole.protect(payload, next_header, sequence, iv)
         if len(iv) != self.iv_size:
@@ -54,8 +64,11 @@ class _Half:
 
     def open(self, packet: bytes, sequence: int) -> bytes | DropReason:
         arrived = self._receiving.arrived
-        if arrived.done is Done.NOTHING:
+        other_number = arrived.high is not None and arrived.high != sequence >> 32
+        if arrived.done is Done.NOTHING or (arrived.done is Done.FORGED and other_number):
             return self._whole.open(packet, sequence)
+        if arrived.done is Done.OPENED and other_number:
+            return DropReason.INTEGRITY
         if arrived.done is Done.UNREADABLE:
             return DropReason.MALFORMED
         if arrived.done is Done.FORGED or arrived.handle != self.handle:
@@ -95,6 +108,7 @@ class OffloadedEndpoint(Endpoint):
         self._whole[sa.name] = entry.codec
         self._halves[sa.name] = half = _Half(entry.codec, handle, self._receiving)
         entry.codec = half  # type: ignore[assignment]  # as much of a codec as an endpoint calls
+        self._keep_up_to_date()
 
     def delete(self, name: str) -> None:
         super().delete(name)
@@ -146,7 +160,7 @@ class OffloadedEndpoint(Endpoint):
         if len(result) > self._device.longest:
             return DropReason.TOO_BIG
         handle = None if half is None or half.software else half.handle
-        sent = self._device.send(result, handle)
+        sent = self._device.send(result, handle, half.sequence if half else 0)
         self.handled[name] += handle is not None and len(sent) == 1
         return sent[0] if len(sent) == 1 else DropReason.UNSPECIFIED
 
@@ -158,4 +172,18 @@ class OffloadedEndpoint(Endpoint):
         result = super().inbound(arrived[0].packet, now)
         if isinstance(result, Delivered) and arrived[0].done is Done.OPENED:
             self.handled[result.sa] += 1
+        self._keep_up_to_date()
         return result
+
+    def _keep_up_to_date(self) -> None:
+        """Whatever came of a packet, it may have moved a window."""
+        for name, half in self._halves.items():
+            window = self.entry(name).state.replay
+            if half.esn and self.entry(name).sa.direction == "in" and half.bottom != (bottom := _bottom(window)):
+                half.bottom = bottom
+                self._device.advance(half.handle, bottom)
+
+
+def _bottom(window: ReplayWindow) -> int:
+    """The lowest number in it; without anti-replay the highest that was received (`sequence.reconstruct`)."""
+    return max(window.highest - max(window.size, 1) + 1, 0)

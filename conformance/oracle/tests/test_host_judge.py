@@ -15,6 +15,7 @@ from espproof.adapters.case import (
     Outcome,
     Policy,
     Sa,
+    Step,
     Template,
     TrafficSelector,
 )
@@ -57,7 +58,7 @@ def requirements(want: Case, got: Sequence[Outcome]) -> list[str]:
 
 def sent(reqid: int, times: int) -> list[EmergedPacket]:
     """What so many packets in a row become."""
-    steps = (policy(reqid), *[Enter(side="plain", packet=PACKET)] * times)
+    steps: tuple[Step, ...] = (policy(reqid), *[Enter(side="plain", packet=PACKET)] * times)
     one = Case(version=1, host=case(reqid).host, sas=case(reqid).sas, steps=steps)
     return [
         packet for step in ReferenceAdapter().execute(one).steps if isinstance(step, Emerged) for packet in step.packets

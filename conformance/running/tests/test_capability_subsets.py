@@ -234,6 +234,7 @@ def drawn(seed: int) -> Capabilities:
         udp=rng.random() < 0.5,
         most={direction: rng.choice((1, 2, 1024)) for direction in some(rng, ("in", "out"), 0)},
         events=some(rng, get_args(DeviceHappening), 0),
+        rules=rng.choice(("", "X550", "MLX5")),
     )
     windows = rng.choice(
         (

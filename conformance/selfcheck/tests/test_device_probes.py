@@ -2,11 +2,13 @@
 
 from collections.abc import Set
 
+import pytest
 from msgspec.structs import replace
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import DeviceState
+from espproof.adapters.models.connectx import ConnectXAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.selfcheck.device_probes import device_probes
@@ -31,14 +33,14 @@ def without(adapter: Adapter) -> Capabilities:
     return replace(adapter.capabilities(), device=None)
 
 
-def test_all_of_it_is_there() -> None:
-    adapter = NianticAdapter()
+@pytest.mark.parametrize("adapter", [NianticAdapter(), ConnectXAdapter()], ids=lambda one: one.name)
+def test_all_of_it_is_there(adapter: Adapter) -> None:
     assert grades(adapter, adapter.capabilities()) == {Grade.PASS}
 
 
 def test_declared_and_not_there() -> None:
     adapter = ReferenceAdapter()
-    declared = NianticAdapter().capabilities().device
+    declared = ConnectXAdapter().capabilities().device
     assert grades(adapter, replace(adapter.capabilities(), device=declared)) == {Grade.FAIL}
 
 

@@ -103,7 +103,10 @@ class NianticPort:
             return packet[6] not in ip.EXTENSION_HEADERS
         return packet[:1] == b"\x45"
 
-    def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """No SA of the chip has extended numbers."""
+
+    def send(self, packet: bytes, handle: Handle | None, sequence: int = 0) -> list[bytes]:
         self.driver.send(packet, handle)
         left = [frame[ETHERNET:] for frame in self._wire]
         self._wire.clear()

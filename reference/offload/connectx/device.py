@@ -1,0 +1,303 @@
+"""The device: objects made by commands, steering rules, and what is done to frames.
+
+    command          keys and SAs are made, changed, asked for and destroyed; they are known by number
+    steer, unsteer   a rule sends what it matches to an SA: outbound by the metadata of the descriptor, inbound by
+                     destination and SPI. What no rule matches passes as it is
+    transmit         a frame with its descriptor: trailer appended, encrypted, ICV appended, on the wire
+    arrive           a frame from the wire: decrypted in place, or as it came; metadata says which
+
+It has no windows, counts nothing and keeps no numbers: two of one number are nothing special. The cryptography is its own
+(GCM), not `transforms`, which is the reference's. Frames are Ethernet frames without CRC.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from espproof.reference import ip
+from espproof.reference.offload.connectx import layouts, rules
+from espproof.reference.offload.connectx.esn import HalfWindow, high_half
+from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
+from espproof.reference.offload.rules import Breaches
+
+ETHERNET = 14
+ESP = 50
+HEADER, IV, ICV = 8, 8, 16
+"""Octets of SPI and number, and of the two others."""
+TRAILER = 2
+LARGEST = 9978
+"""Octets of the longest IP packet: assumed (MTU of the Linux driver)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """What differs from part to part. `removes_trailer`: trailer and ICV of what was received are cut off, the next header
+    comes in the completion (talk). `room` SAs, in both directions together: NUM_IPSEC_FTE of mlx5."""
+
+    name: str
+    removes_trailer: bool = False
+    room: int = 1 << 15
+
+
+CONNECTX6 = Personality("ConnectX-6 Dx")
+INNOVA = Personality("Innova", removes_trailer=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What a driver says of a frame: `metadata` for the steering rules, `trailer` to append before encryption."""
+
+    metadata: int = 0
+    trailer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A received frame. `metadata` is 0 if no rule matched; `next_header` is there when the trailer was removed."""
+
+    frame: bytes
+    metadata: int = 0
+    next_header: int | None = None
+
+
+@dataclass(slots=True)
+class IpsecObject:
+    """An SA in the device."""
+
+    key: int
+    """The number of the key."""
+    salt: bytes
+    implicit_iv: int
+    esn: bool
+    half: HalfWindow
+
+
+@dataclass(frozen=True, slots=True)
+class OutRule:
+    """What the descriptor's metadata must be, and the SA."""
+
+    metadata: int
+    object: int
+
+
+@dataclass(frozen=True, slots=True)
+class InRule:
+    """Destination (4 or 16 octets) and SPI of ESP behind a plain IP header, the SA, and the handle that the completion
+    tells."""
+
+    destination: bytes
+    spi: int
+    object: int
+    handle: int
+
+
+class ConnectX:
+    """One port. `wire` takes the frames that leave."""
+
+    def __init__(self, wire: Callable[[bytes], None], personality: Personality = CONNECTX6) -> None:
+        self.personality = personality
+        self.breaches = Breaches()
+        self.link = True
+        self._wire = wire
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing that was made by a command is left."""
+        self.keys: dict[int, bytes] = {}
+        self.objects: dict[int, IpsecObject] = {}
+        self.rules: dict[int, OutRule | InRule] = {}
+        self._next = 1
+
+    # ---------------------------------------------------------------------------------------------------------- commands
+
+    def command(self, octets: bytes) -> bytes:
+        """The answer: header, and for a query the object."""
+        header, body = layouts.COMMAND.decode(octets), octets[layouts.COMMAND.size :]
+        opcode, kind, number = header["opcode"], header["obj_type"], header["obj_id"]
+        if kind == Type.KEY and opcode == Opcode.CREATE:
+            return self._made(self.keys, self._key(layouts.KEY.decode(body)))
+        if kind == Type.IPSEC and opcode == Opcode.CREATE:
+            return self._made(self.objects, self._object(layouts.IPSEC.decode(body)))
+        if kind == Type.KEY and opcode == Opcode.DESTROY:
+            return self._key_destroyed(number)
+        if kind == Type.IPSEC and number not in self.objects:
+            return _answer(Status.BAD_RESOURCE)
+        if kind == Type.IPSEC and opcode == Opcode.DESTROY:
+            if any(rule.object == number for rule in self.rules.values()):
+                self.breaches.note(rules.RULES_FIRST, f"SA {number} still has a rule")
+                return _answer(Status.BAD_STATE)
+            del self.objects[number]
+            return _answer()
+        if kind == Type.IPSEC and opcode == Opcode.QUERY:
+            return _answer(number=number) + self._queried(self.objects[number])
+        if kind == Type.IPSEC and opcode == Opcode.MODIFY:
+            return self._modified(self.objects[number], layouts.IPSEC.decode(body))
+        return _answer(Status.BAD_OPERATION)
+
+    def _made(self, table: dict[int, bytes] | dict[int, IpsecObject], made: bytes | IpsecObject | Status) -> bytes:
+        if isinstance(made, Status):
+            return _answer(made)
+        number, self._next = self._next, self._next + 1
+        table[number] = made  # type: ignore[assignment]  # each table gets what was made for it
+        return _answer(number=number)
+
+    def _key(self, asked: dict[str, int]) -> bytes | Status:
+        sizes = {code: octets for octets, code in layouts.KEY_SIZES.items()}
+        if asked["key_size"] not in sizes or asked["key_purpose"] != layouts.PURPOSE_IPSEC:
+            return Status.BAD_PARAMETER
+        return asked["key"].to_bytes(32, "big")[-sizes[asked["key_size"]] :]
+
+    def _key_destroyed(self, number: int) -> bytes:
+        if number not in self.keys:
+            return _answer(Status.BAD_RESOURCE)
+        if any(one.key == number for one in self.objects.values()):
+            self.breaches.note(rules.KEY_LAST, f"key {number} belongs to an SA")
+            return _answer(Status.BAD_STATE)
+        del self.keys[number]
+        return _answer()
+
+    def _object(self, asked: dict[str, int]) -> IpsecObject | Status:
+        if asked["dekn"] not in self.keys or asked["icv_length"] or asked["full_offload"]:
+            return Status.BAD_PARAMETER
+        if len(self.objects) >= self.personality.room:
+            return Status.EXCEEDED
+        return IpsecObject(
+            key=asked["dekn"],
+            salt=asked["salt"].to_bytes(4, "big"),
+            implicit_iv=asked["implicit_iv"],
+            esn=bool(asked["esn_en"]),
+            half=HalfWindow(asked["esn_msb"], bool(asked["esn_overlap"])),
+        )
+
+    def _queried(self, one: IpsecObject) -> bytes:
+        return layouts.IPSEC.encode(
+            modify_field_select=layouts.SELECT_OVERLAP | layouts.SELECT_MSB,
+            esn_en=one.esn,
+            esn_overlap=one.half.overlap,
+            esn_msb=one.half.msb,
+            dekn=one.key,
+            salt=int.from_bytes(one.salt, "big"),
+            implicit_iv=one.implicit_iv,
+        )
+
+    def _modified(self, one: IpsecObject, asked: dict[str, int]) -> bytes:
+        selected = asked["modify_field_select"]
+        if selected != layouts.SELECT_OVERLAP | layouts.SELECT_MSB:
+            self.breaches.note(rules.SELECTED, f"modify_field_select is {selected:#x}")
+        one.half = HalfWindow(
+            asked["esn_msb"] if selected & layouts.SELECT_MSB else one.half.msb,
+            bool(asked["esn_overlap"]) if selected & layouts.SELECT_OVERLAP else one.half.overlap,
+        )
+        return _answer()
+
+    def steer(self, rule: OutRule | InRule) -> int:
+        """The number of the rule, which stands behind those that are there; 0 if there is no such SA."""
+        if rule.object not in self.objects:
+            return 0
+        number, self._next = self._next, self._next + 1
+        self.rules[number] = rule
+        return number
+
+    def unsteer(self, number: int) -> None:
+        """The rule of that number is gone."""
+        self.rules.pop(number, None)
+
+    # ------------------------------------------------------------------------------------------------------------- frames
+
+    def transmit(self, frame: bytes, descriptor: Descriptor) -> None:
+        """What leaves is lost without a link."""
+        if descriptor.metadata & layouts.METADATA_MARKER:
+            frame = self._encrypted(frame, descriptor)
+        if self.link:
+            self._wire(frame)
+
+    def _encrypted(self, frame: bytes, descriptor: Descriptor) -> bytes:
+        found = next(
+            (one for one in self.rules.values() if isinstance(one, OutRule) and one.metadata == descriptor.metadata),
+            None,
+        )
+        if found is None:
+            self.breaches.note(rules.KNOWN, f"metadata {descriptor.metadata:#x}")
+            return frame
+        parsed = _esp_of(frame)
+        if parsed is None:
+            self.breaches.note(rules.PLAIN_HEADER, frame[ETHERNET : ETHERNET + 40].hex())
+            return frame
+        start, end = parsed
+        header, iv = frame[start : start + HEADER], frame[start + HEADER : start + HEADER + IV]
+        plaintext = frame[start + HEADER + IV : end] + descriptor.trailer
+        if len(descriptor.trailer) < TRAILER or len(plaintext) % 4:
+            self.breaches.note(rules.TRAILER, f"{len(plaintext)} octets with a trailer of {len(descriptor.trailer)}")
+        if iv[4:] != header[4:]:
+            self.breaches.note(rules.NUMBER_IN_IV, f"{iv.hex()} of the packet with {header[4:].hex()}")
+        one = self.objects[found.object]
+        sent_iv = (int.from_bytes(iv, "big") ^ one.implicit_iv).to_bytes(IV, "big")
+        covered = header[:4] + (iv[:4] if one.esn else b"") + header[4:]
+        sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + sent_iv, plaintext, covered)
+        return _with_length(frame[:start] + header + sent_iv + sealed)
+
+    def arrive(self, frame: bytes) -> list[Completion]:
+        """What comes of a frame from the wire: nothing without a link."""
+        return [self._received(frame)] if self.link else []
+
+    def _received(self, frame: bytes) -> Completion:
+        parsed = _esp_of(frame)
+        found = parsed and self._rule_for(frame, parsed[0])
+        if not parsed or not found:
+            return Completion(frame)
+        start, end = parsed
+        one = self.objects[found.object]
+        body = frame[start + HEADER + IV : end]
+        if len(body) < TRAILER + ICV or len(body) % 4:
+            return Completion(frame)  # assumed: no length that ESP has, so not matched
+        header, iv = frame[start : start + HEADER], frame[start + HEADER : start + HEADER + IV]
+        high = high_half(one.half, int.from_bytes(header[4:], "big")).to_bytes(4, "big")
+        covered = header[:4] + (high if one.esn else b"") + header[4:]
+        try:
+            plaintext = AESGCM(self.keys[one.key]).decrypt(one.salt + iv, body, covered)
+        except InvalidTag:
+            return Completion(frame, layouts.metadata(found.handle, Syndrome.AUTHENTICATION_FAILED))
+        opened = frame[: start + HEADER + IV] + plaintext
+        padding, next_header = plaintext[-TRAILER:]
+        if padding + TRAILER > len(plaintext):
+            return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle, Syndrome.BAD_TRAILER))
+        if self.personality.removes_trailer:
+            opened = _with_length(opened[: len(opened) - TRAILER - padding])
+            return Completion(opened, layouts.metadata(found.handle), next_header)
+        return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle))
+
+    def _rule_for(self, frame: bytes, start: int) -> InRule | None:
+        spi = int.from_bytes(frame[start : start + 4], "big")
+        destination = frame[start - 4 : start] if frame[ETHERNET] >> 4 == 4 else frame[start - 16 : start]
+        wanted = (
+            one
+            for one in self.rules.values()
+            if isinstance(one, InRule) and (one.spi, one.destination) == (spi, destination)
+        )
+        return next(wanted, None)
+
+
+def _answer(status: Status = Status.OK, number: int = 0) -> bytes:
+    return layouts.ANSWER.encode(status=status, obj_id=number)
+
+
+def _esp_of(frame: bytes) -> tuple[int, int] | None:
+    """Where ESP begins and the packet ends, behind an IP header without options or extension headers; no fragments."""
+    packet = frame[ETHERNET:]
+    if len(packet) >= ip.IPV4_HEADER_SIZE and packet[0] == 0x45 and packet[9] == ESP:
+        if int.from_bytes(packet[6:8], "big") & 0x3FFF:
+            return None
+        start, end = ip.IPV4_HEADER_SIZE, int.from_bytes(packet[2:4], "big")
+    elif len(packet) >= ip.IPV6_HEADER_SIZE and packet[0] >> 4 == 6 and packet[6] == ESP:
+        start, end = ip.IPV6_HEADER_SIZE, ip.IPV6_HEADER_SIZE + int.from_bytes(packet[4:6], "big")
+    else:
+        return None
+    if not start + HEADER + IV <= end <= len(packet):
+        return None
+    return ETHERNET + start, ETHERNET + end
+
+
+def _with_length(frame: bytes) -> bytes:
+    return frame[:ETHERNET] + ip.with_length(frame[ETHERNET:])

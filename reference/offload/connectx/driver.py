@@ -1,0 +1,244 @@
+"""A driver of the device, such as a good one is: it keeps what stands in `rules`, and refuses what the device cannot do.
+
+    add, delete   a key, an SA that refers to it, a rule that refers to the SA; and back, in the other order
+    advance       the half window of an inbound SA. The device is told by work that is done later (in a kernel, in another
+                  context): `works` says whether it is done at once
+    send          the IV is the packet's number, to which the device adds (exclusive or) a number of the SA's own
+    received      the SA of a completion, by its handle; and which high half the device had taken, as the driver knows what
+                  it has been told
+
+Every SA under one key gets another `implicit_iv`, with the highest bit set: software, which counts its IVs from 1, can
+have packets under the same key.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+from espproof.reference import ip
+from espproof.reference.errors import Misuse
+from espproof.reference.offload.api import Dead, Refused
+from espproof.reference.offload.connectx import layouts
+from espproof.reference.offload.connectx.device import (
+    ETHERNET,
+    HEADER,
+    ICV,
+    IV,
+    TRAILER,
+    Completion,
+    Descriptor,
+    InRule,
+    OutRule,
+)
+from espproof.reference.offload.connectx.esn import HalfWindow, high_half, of_bottom
+from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
+
+ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
+_OWN_BIT = 63
+_SA_BITS = 41
+"""Of `implicit_iv`: which of the SAs under a key stands from here to the bit below the highest."""
+
+
+class Device(Protocol):
+    """As its driver sees it."""
+
+    def command(self, octets: bytes) -> bytes: ...
+
+    def steer(self, rule: OutRule | InRule) -> int: ...
+
+    def unsteer(self, number: int) -> None: ...
+
+    def transmit(self, frame: bytes, descriptor: Descriptor) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OffloadedSa:
+    """What the device is told of an SA. `address` is the destination: 4 or 16 octets."""
+
+    direction: str
+    """"in" or "out"."""
+    spi: int
+    address: bytes
+    key: bytes
+    """16 or 32 octets."""
+    salt: bytes
+    """4 octets."""
+    esn: bool = False
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An SA and what stands for it in the device: numbers of key, object and rule, and the half window it was told."""
+
+    sa: OffloadedSa
+    implicit_iv: int
+    half: HalfWindow
+    key: int = 0
+    object: int = 0
+    rule: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A packet without its Ethernet header. `handle` is the SA that was applied; `right` whether the ICV was; `high` the
+    half that the device took, of an SA with extended numbers; `next_header` stands for a trailer that was removed."""
+
+    packet: bytes
+    handle: int | None
+    right: bool = False
+    high: int | None = None
+    next_header: int | None = None
+
+
+class Driver:
+    """Of one port. Handles are numbers of 24 bits."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._entries: dict[int, _Entry] = {}
+        self._under: Counter[bytes] = Counter()
+        """SAs that there have been under a key and salt."""
+        self._waiting: dict[int, HalfWindow] = {}
+        self.works = True
+
+    # --------------------------------------------------------------------------------------------------------------- SAs
+
+    def add(self, sa: OffloadedSa) -> int:
+        """`Refused` if the device has no such cipher, or no room. Then nothing of the SA is in the device."""
+        if len(sa.key) not in layouts.KEY_SIZES or len(sa.salt) != 4:
+            raise Refused(f"AES-GCM with {len(sa.key) * 8} bits: the device has 128 and 256")
+        handle = next(number for number in range(1, 1 << 24) if number not in self._entries)
+        which = self._under[sa.key + sa.salt]
+        entry = _Entry(sa, 1 << _OWN_BIT | which << _SA_BITS, HalfWindow(0, False))
+        self._make(handle, entry)
+        self._under[sa.key + sa.salt] += 1
+        self._entries[handle] = entry
+        return handle
+
+    def delete(self, handle: int) -> None:
+        """Nothing of the key is in the device afterwards. `Misuse` for an SA that is not there."""
+        entry = self._entries.pop(handle, None)
+        if entry is None:
+            raise Misuse(f"no SA {handle}")
+        self._waiting.pop(handle, None)
+        self._end(entry)
+
+    def reset(self) -> None:
+        """The device anew, with the same SAs."""
+        self._device.reset()
+        for handle, entry in self._entries.items():
+            self._make(handle, entry)
+
+    def has(self, object: int) -> bool:
+        """Whether an SA of ours is that object."""
+        return any(entry.object == object for entry in self._entries.values())
+
+    def has_key(self, number: int) -> bool:
+        """The same for a key."""
+        return any(entry.key == number for entry in self._entries.values())
+
+    def _make(self, handle: int, entry: _Entry) -> None:
+        sa = entry.sa
+        key = layouts.KEY.encode(
+            key_size=layouts.KEY_SIZES[len(sa.key)],
+            key_purpose=layouts.PURPOSE_IPSEC,
+            key=int.from_bytes(sa.key, "big"),
+        )
+        entry.key = self._asked(Opcode.CREATE, Type.KEY, body=key)
+        try:
+            entry.object = self._asked(
+                Opcode.CREATE,
+                Type.IPSEC,
+                body=layouts.IPSEC.encode(
+                    esn_en=sa.esn,
+                    esn_msb=entry.half.msb,
+                    esn_overlap=entry.half.overlap,
+                    dekn=entry.key,
+                    salt=int.from_bytes(sa.salt, "big"),
+                    implicit_iv=entry.implicit_iv if sa.direction == "out" else 0,
+                ),
+            )
+        except (Refused, Dead):
+            self._asked(Opcode.DESTROY, Type.KEY, entry.key)
+            raise
+        if sa.direction == "out":
+            entry.rule = self._device.steer(OutRule(layouts.metadata(handle), entry.object))
+        else:
+            entry.rule = self._device.steer(InRule(sa.address, sa.spi, entry.object, handle))
+
+    def _end(self, entry: _Entry) -> None:
+        self._device.unsteer(entry.rule)
+        self._asked(Opcode.DESTROY, Type.IPSEC, entry.object)
+        self._asked(Opcode.DESTROY, Type.KEY, entry.key)
+
+    def _asked(self, opcode: Opcode, kind: Type, number: int = 0, body: bytes = b"") -> int:
+        """The number of what was made. `Refused` if there is no room, `Dead` for any other answer that is no good."""
+        answer = self._device.command(layouts.COMMAND.encode(opcode=opcode, obj_type=kind, obj_id=number) + body)
+        header = layouts.ANSWER.decode(answer)
+        if header["status"] == Status.EXCEEDED:
+            raise Refused("the device has no room for another SA")
+        if header["status"] != Status.OK:
+            raise Dead(f"{opcode.name} {kind.name} {number}: {Status(header['status']).name}")
+        return header["obj_id"]
+
+    # ------------------------------------------------------------------------------------------------------ half windows
+
+    def advance(self, handle: int, bottom: int) -> None:
+        """The window of an inbound SA begins there now."""
+        half = of_bottom(bottom)
+        if half != self._waiting.get(handle, self._entries[handle].half):
+            self._waiting[handle] = half
+        self.work()
+
+    def work(self) -> None:
+        """What waits is done, if it may."""
+        while self.works and self._waiting:
+            handle, half = self._waiting.popitem()
+            entry = self._entries[handle]
+            self._asked(
+                Opcode.MODIFY,
+                Type.IPSEC,
+                entry.object,
+                layouts.IPSEC.encode(
+                    modify_field_select=layouts.SELECT_OVERLAP | layouts.SELECT_MSB,
+                    esn_msb=half.msb,
+                    esn_overlap=half.overlap,
+                ),
+            )
+            entry.half = half
+
+    # ------------------------------------------------------------------------------------------------------------ packets
+
+    def send(self, packet: bytes, handle: int | None, sequence: int) -> None:
+        """An IP packet; with a handle it has ESP header, IV, plaintext, trailer and a blank ICV."""
+        ethernet = bytes(12) + ETHERTYPE[packet[0] >> 4]
+        if handle is None:
+            self._device.transmit(ethernet + packet, Descriptor())
+            return
+        body = packet[:-ICV]
+        end = len(body) - TRAILER - body[-TRAILER]
+        start = ip.IPV6_HEADER_SIZE if packet[0] >> 4 == 6 else ip.IPV4_HEADER_SIZE
+        number = sequence.to_bytes(IV, "big")
+        short = body[: start + HEADER] + number + body[start + HEADER + IV : end]
+        self._device.transmit(ethernet + ip.with_length(short), Descriptor(layouts.metadata(handle), body[end:]))
+
+    def received(self, completion: Completion) -> Received:
+        packet, told = completion.frame[ETHERNET:], completion.metadata
+        if not told & layouts.METADATA_MARKER:
+            return Received(packet, None)
+        handle, syndrome = told & layouts.METADATA_HANDLE, told >> layouts.METADATA_SYNDROME & 0x3F
+        entry = self._entries[handle]
+        low = int.from_bytes(_esp_of(packet)[4:8], "big")
+        return Received(
+            packet,
+            handle,
+            right=syndrome != Syndrome.AUTHENTICATION_FAILED,
+            high=high_half(entry.half, low) if entry.sa.esn else None,
+            next_header=completion.next_header,
+        )
+
+
+def _esp_of(packet: bytes) -> bytes:
+    return packet[ip.IPV6_HEADER_SIZE if packet[0] >> 4 == 6 else ip.IPV4_HEADER_SIZE :]
