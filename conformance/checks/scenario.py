@@ -133,6 +133,9 @@ def _fits(packet: bytes | DropReason) -> bytes:
     return packet
 
 
+NUMBER_ZERO = "number 0 on a fresh SA with anti-replay"
+
+
 class Scenario:
     """SAs and steps in the making."""
 
@@ -345,7 +348,11 @@ class Scenario:
     def receive(
         self, sa: Sa, sequence: int, about: str, packet: bytes | None = None, *, behaviour: str = "", **options: Any
     ) -> bytes:
-        """A right packet of that whole number arrives. Returns it, so that it can be replayed. Options: iv, tfc."""
+        """A right packet of that whole number arrives. Returns it, so that it can be replayed. Options: iv, tfc.
+
+        Whether anti-replay takes number 0 is open (`reference.replay`), so that is recorded."""
+        if not sequence and sa.replay_window:
+            behaviour = behaviour or NUMBER_ZERO
         protected = self.peer(sa).protect(packet or self.small(sa), sequence, **options)
         self.arrives(protected, about, behaviour=behaviour)
         return protected

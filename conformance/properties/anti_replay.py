@@ -173,7 +173,7 @@ def burst(s: Scenario) -> None:
             packets.append(s.peer(sa).protect(s.small(sa), number))
             past.arrived(number)
     s.burst_arrives(packets, BURST)
-    s.receive(sa, past.highest, past.about(past.highest) if past.highest else NEW)
+    s.receive(sa, past.highest, past.about(past.highest))
 
 
 @check(BURST, proved_by=("anti-replay-burst-checked-first", "anti-replay-burst-status-ignored"))

@@ -42,9 +42,13 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """Whether it is about that requirement; one of crashes or hangs is about each kind of them."""
         return self.id in (requirement, every_kind(requirement))
 
+    def is_found_by(self, check: str) -> bool:
+        """Whether a check is one of those that it names."""
+        return any(fnmatch.fnmatchcase(check, pattern) for pattern in self.checks)
+
     def covers(self, found: Counterexample) -> bool:
         """Whether a counterexample of its requirement shows this deviation."""
-        if self.checks and not any(fnmatch.fnmatchcase(found.check, pattern) for pattern in self.checks):
+        if self.checks and not self.is_found_by(found.check):
             return False
         if self.outcome and outcome_of(found) not in self.outcome:
             return False
@@ -143,7 +147,7 @@ def compare(result: RunResult, expectations: tuple[Expectation, ...]) -> None:
             else:
                 expected[requirement] = _reasons(fitting, result, requirement)
         elif verdict in NEWS or (
-            verdict is Verdict.PASS and thorough and _missed(entries) and _all_ran(result, requirement)
+            verdict is Verdict.PASS and thorough and _missed(entries, result) and _all_ran(result, requirement)
         ):
             news.append(requirement)
     for one in derived:  # they stand and fall with others, which are judged, and are no news of their own
@@ -158,9 +162,12 @@ def every_kind(requirement: str) -> str:
     return next((name for name in KINDS if requirement.startswith(f"{name}-")), "")
 
 
-def _missed(entries: Sequence[Expectation]) -> bool:
-    """Whether a deviation of one requirement should have been found."""
-    return any(not entry.seldom for entry in entries)
+def _missed(entries: Sequence[Expectation], result: RunResult) -> bool:
+    """Whether a deviation of one requirement should have been found, as not all that find it were inapplicable."""
+    asked = [check.check for check in result.checks if check.verdict is not Verdict.INAPPLICABLE]
+    return any(
+        not entry.seldom and (not entry.checks or any(entry.is_found_by(check) for check in asked)) for entry in entries
+    )
 
 
 def _all_ran(result: RunResult, requirement: str) -> bool:

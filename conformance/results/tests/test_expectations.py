@@ -154,6 +154,21 @@ def test_a_deviation_can_be_tied_to_checks(patterns: tuple[str, ...], elsewhere:
     assert [one.message for one in result.counterexamples] == list(elsewhere[:1] or ("format.opens",))
 
 
+@pytest.mark.parametrize(
+    ("patterns", "verdict", "news"),
+    [
+        ((), Verdict.INAPPLICABLE, True), (("udp.*",), Verdict.INAPPLICABLE, False), (("udp.*",), Verdict.PASS, True),
+        (("life.*",), Verdict.PASS, False),
+    ],
+)  # fmt: skip
+def test_what_nobody_could_find_is_not_missed(patterns: tuple[str, ...], verdict: Verdict, news: bool) -> None:
+    """Where all checks that find a deviation were inapplicable, it may be there still."""
+    result = result_of({ONE.id: Verdict.PASS})
+    result.checks = (CheckResult(check="udp.sends", verdict=verdict), CheckResult(check="icv.x", verdict=Verdict.PASS))
+    compare(result, (replace(ONE, checks=patterns),))
+    assert result.unexpected == ((ONE.id,) if news else ())
+
+
 def test_file_that_is_none_says_so(tmp_path: Path) -> None:
     """A wrong key, a wrong verdict, no TOML, no file: one clear error each."""
     path = tmp_path / "wrong.toml"
