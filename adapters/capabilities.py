@@ -132,7 +132,9 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """
 
     encryption: dict[str, tuple[int, ...]]
-    """IANA name -> key sizes in octets, the salt not counted; combined-mode algorithms."""
+    """IANA name -> key sizes in octets, the salt not counted."""
+    integrity: tuple[str, ...] = ("NONE",)
+    """IANA names; "NONE" goes with combined-mode algorithms."""
     inbound: tuple[Mode, ...] = ()
     outbound: tuple[Mode, ...] = ()
     esn: bool = False
@@ -140,15 +142,19 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """SAs with UDP encapsulation too."""
     most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
     """How many SAs of a direction there is room for, as long as their destinations are few."""
+    aside: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """It stands beside the way of packets: the stack finds the SA, whatever others are alike, and gives it the octets of
+    every packet, whatever headers it has, that has so many octets itself, or more."""
     events: tuple[DeviceHappening, ...] = ()
     """What a case can let befall it."""
-    rules: Literal["", "X550", "MLX5"] = ""
+    rules: Literal["", "X550", "MLX5", "QAT"] = ""
     """The data sheet whose rules it holds its driver to, and tells of when they are broken."""
 
     def takes(self, sa: Sa) -> bool:
         """Whether the cipher of this SA is the device's, if there is room."""
         return (
             len(sa.encr_key) in self.encryption.get(sa.encr, ())
+            and sa.auth in self.integrity
             and sa.mode in (self.inbound if sa.direction == "in" else self.outbound)
             and (self.esn or not sa.esn)
             and (self.udp or sa.udp is None)

@@ -63,6 +63,10 @@ KNOWN = (
         "espproof.adapters.models.connectx:ConnectXAdapter", variants=("innova",),
     ),
     Known(
+        "lookaside", "a model of a look-aside crypto device (QAT) with our driver",
+        "espproof.adapters.models.lookaside:LookasideAdapter",
+    ),
+    Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),

@@ -22,9 +22,10 @@ from espproof.adapters.case import (
     TrafficSelector,
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.offload import stack
+from espproof.reference.offload import aside, stack
 from espproof.reference.offload.connectx import device as connectx_device
 from espproof.reference.offload.connectx import port as connectx_port
+from espproof.reference.offload.lookaside import port as lookaside_port
 from espproof.reference.offload.niantic import device as niantic_device
 from espproof.reference.offload.niantic import port as niantic_port
 from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
@@ -42,8 +43,10 @@ OFFLOAD = SimpleNamespace(
     **vars(TRUE),
     offload=SimpleNamespace(
         stack=stack,
+        aside=aside,
         niantic=SimpleNamespace(device=niantic_device, port=niantic_port),
         connectx=SimpleNamespace(device=connectx_device, port=connectx_port),
+        lookaside=SimpleNamespace(port=lookaside_port),
     ),
 )
 """With the devices, which few ask for."""

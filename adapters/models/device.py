@@ -14,13 +14,15 @@ from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, eve
 from espproof.adapters.case import DeviceHappening, DeviceSa, DeviceState, Done, Host, Unsupported
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import OFFLOAD, breaches_of
-from espproof.reference.offload.api import Port
+from espproof.reference.offload.api import EnginePort, Port
 
 
 class DeviceAdapter(ReferenceAdapter):
     """Runs Cases of ESP on device, driver and endpoint. Each device is a class below, which makes the port."""
 
-    def __init__(self, port: Port, device: DeviceCapabilities, max_packet: int, modules: Any = None) -> None:
+    def __init__(
+        self, port: Port | EnginePort, device: DeviceCapabilities, max_packet: int, modules: Any = None
+    ) -> None:
         """`device` is what the two can do; `max_packet` octets have the longest packets before they are protected."""
         self._port, self._device, self._max_packet = port, device, max_packet
         super().__init__(modules or OFFLOAD)
@@ -28,13 +30,17 @@ class DeviceAdapter(ReferenceAdapter):
     def capabilities(self) -> Capabilities:
         return replace(everything(), host=None, max_packet=self._max_packet, device=self._device)
 
+    def _host_half(self) -> Any:
+        """The endpoint in front of the device."""
+        return self._modules.offload.stack.OffloadedEndpoint(self._port)
+
     def configure(self, host: Host) -> Unsupported:
         return Unsupported(what="host")
 
     def reset(self) -> None:
         previous = getattr(self, "_endpoint", None)
         super().reset()
-        self._endpoint = self._modules.offload.stack.OffloadedEndpoint(self._port)
+        self._endpoint = self._host_half()
         if previous is not None:
             previous.close()
             self._port.set_link(True)
@@ -42,13 +48,12 @@ class DeviceAdapter(ReferenceAdapter):
                 raise AdapterError("the driver has broken a rule: " + "; ".join(map(str, told)))
 
     def device_event(self, event: DeviceHappening) -> Done | Unsupported:
-        match event:
-            case "reset":
-                self._port.reset()
-            case "link-down" | "link-up":
-                self._port.set_link(event == "link-up")
-            case _:
-                return Unsupported(what=f"device_event {event}")
+        if event not in self._device.events:
+            return Unsupported(what=f"device_event {event}")
+        if event == "reset":
+            self._port.reset()
+        else:
+            self._port.set_link(event == "link-up")
         return Done()
 
     def read_device(self) -> DeviceState:

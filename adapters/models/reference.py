@@ -102,10 +102,15 @@ class ReferenceAdapter(Adapter):
             )
         except self._modules.errors.Misuse as error:
             return Refused(reason=str(error))
+        return self._sent(result)
+
+    def _sent(self, result: Any) -> Sent | Dropped:
         return Sent(packet=Octets(result)) if isinstance(result, bytes) else Dropped(reason=result.value)
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
-        result = self._endpoint.inbound(bytes(packet), self._now)
+        return self._received(self._endpoint.inbound(bytes(packet), self._now))
+
+    def _received(self, result: Any) -> Delivered | Dropped | Passed:
         if isinstance(result, self._modules.endpoint.Delivered):
             return Delivered(packet=Octets(result.packet), sa=result.sa)
         if isinstance(result, self._modules.endpoint.Passed):

@@ -31,6 +31,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded.catalogue import DEFECTS
@@ -38,7 +39,7 @@ from espproof.adapters.seeded.load import copy_with
 from espproof.adapters.seeded.model import Defect
 from espproof.reference.errors import Misuse
 
-__all__ = ["DEFECTS", "Defect", "SeededAdapter", "by_id", "seeded"]
+__all__ = ["DEFECTS", "Defect", "Delivered", "Dropped", "Passed", "SeededAdapter", "Sent", "by_id", "seeded"]
 
 
 def by_id(name: str) -> Defect:
@@ -108,18 +109,7 @@ class SeededAdapter(_Seeded):
         if whole is None:
             return super().outbound_burst(step)
         results = whole(step.sa, [bytes(packet) for packet in step.packets], self._now)
-        return Burst(
-            results=tuple(
-                Sent(packet=Octets(one)) if isinstance(one, bytes) else Dropped(reason=one.value) for one in results
-            )
-        )
-
-    def _received(self, result: Any) -> Delivered | Dropped | Passed:
-        if isinstance(result, self._modules.endpoint.Delivered):
-            return Delivered(packet=Octets(result.packet), sa=result.sa)
-        if isinstance(result, self._modules.endpoint.Passed):
-            return Passed(to=result.to, octets=Octets(result.octets))
-        return Dropped(reason=result.value)
+        return Burst(results=tuple(map(self._sent, results)))
 
 
 class SeededNiantic(_Seeded, NianticAdapter):
@@ -140,7 +130,20 @@ class SeededConnectX(_Seeded, ConnectXAdapter):
         self.name = f"seeded:{defect.id}"
 
 
-_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {"niantic": SeededNiantic, "connectx": SeededConnectX}
+class SeededLookaside(_Seeded, LookasideAdapter):
+    """The same."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        LookasideAdapter.__init__(self, modules=copy_with(defect))
+        self.name = f"seeded:{defect.id}"
+
+
+_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {
+    "niantic": SeededNiantic,
+    "connectx": SeededConnectX,
+    "lookaside": SeededLookaside,
+}
 """By `Defect.model`."""
 
 

@@ -18,10 +18,13 @@ _AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 _DRIVER, _PORT, _STACK = "offload.niantic.driver", "offload.niantic.port", "offload.stack"
 
 _CX_DRIVER, _CX_PORT = "offload.connectx.driver", "offload.connectx.port"
-_CX_OTHER, _CX_OBJECTS = "MLX5-esn-other-half", "MLX5-objects-order"
+_CX_HALVES, _CX_OTHER, _CX_OBJECTS = "MLX5-esn-half-windows", "MLX5-esn-other-half", "MLX5-objects-order"
 _CX_DESCRIBED, _CX_PLAIN = "MLX5-transmit-described", "MLX5-transmit-plain"
 
 _niantic: Callable[..., Defect] = partial(defect, model="niantic")
+_ASIDE, _QAT_DRIVER = "offload.aside", "offload.lookaside.driver"
+_QAT_OWN, _QAT_ROOM, _QAT_MISSING = "QAT-completion-own", "QAT-rings-room", "QAT-completion-missing"
+_aside: Callable[..., Defect] = partial(defect, model="lookaside")
 _connectx: Callable[..., Defect] = partial(defect, model="connectx")
 
 DEFECTS = (
@@ -196,7 +199,7 @@ DEFECTS = (
     _connectx(
         "offload-half-not-selected", "ours", "offload", "the modification names the high half alone",
         (_CX_DRIVER, "modify_field_select=layouts.SELECT_OVERLAP | layouts.SELECT_MSB", "modify_field_select=layouts.SELECT_MSB"),
-        breaks=(_CX_OBJECTS,),
+        breaks=(_CX_OBJECTS, _CX_HALVES),
     ),
     _connectx(
         "offload-halves-after-a-reset", "ours", "offload", "after a reset every SA is told that its window begins at 0",
@@ -251,5 +254,40 @@ DEFECTS = (
         "offload-connectx-options", "ours", "offload", "whether the device can take a packet is not asked",
         (_CX_PORT, "        return packet[:1] == b\"\\x45\"\n", "        return True\n"),
         breaks=(_CX_PLAIN,),
+    ),
+    # ---------------------------------------------------------------------------------------------------------- look-aside
+    _aside(
+        "offload-lookaside-in-order", "ours", "offload", "responses are taken for those of the requests in their order",
+        (_QAT_DRIVER, "            flight = self._flights.get(response.cookie)\n",
+         "            response = Response(min((n for n, one in self._flights.items() if not one.is_done), default=0), response.status)\n"
+         "            flight = self._flights.get(response.cookie)\n"),
+        breaks=(_QAT_OWN,),
+    ),
+    _aside(
+        "offload-lookaside-ring-overrun", "ours", "offload", "requests are written whether or not there is room",
+        (_QAT_DRIVER, "        if not self._has_room():\n            return None\n", ""),
+        breaks=(_QAT_ROOM,),
+    ),
+    _aside(
+        "offload-lookaside-short-ones-too", "ours", "offload", "packets for which the way does not pay are given away",
+        (_ASIDE, "            aside.software = len(packet) < self._engine.least\n            aside.by_device = False\n        result = super().inbound",
+         "            aside.software = len(packet) < self._engine.least // 2\n            aside.by_device = False\n        result = super().inbound"),
+        breaks=(_PACKETS,),
+    ),
+    _aside(
+        "offload-lookaside-lost-is-wrong", "ours", "offload", "what a reset has lost counts as what has a wrong ICV",
+        (_QAT_DRIVER, "                flight.is_lost = True\n", ""),
+        breaks=(_QAT_MISSING,),
+    ),
+    _aside(
+        "offload-lookaside-session-left", "ours", "offload", "the session of an SA that is deleted stays in memory, with its keys",
+        (_QAT_DRIVER, "            self._flights.pop(ticket, None)\n        self._memory.give_back(address)\n", "            self._flights.pop(ticket, None)\n"),
+        breaks=(_LEFT,),
+    ),
+    _aside(
+        "offload-lookaside-high-half-in-front", "ours", "offload", "with separate algorithms the high half stands where AES-GCM has it",
+        (_ASIDE, "        return self.spi + high + number[4:] if self._combined else self.spi + number[4:] + high\n",
+         "        return self.spi + high + number[4:]\n"),
+        breaks=("RFC4303-2.2.1-icv-covers-high",),
     ),
 )  # fmt: skip

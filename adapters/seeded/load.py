@@ -38,6 +38,7 @@ MODULES = (
 DEVICES = {
     "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
     "connectx": ("offload.stack", "offload.connectx.device", "offload.connectx.port"),
+    "lookaside": ("offload.aside", "offload.lookaside.port"),
 }
 """What the adapter of a device calls besides."""
 

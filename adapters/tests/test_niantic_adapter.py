@@ -46,7 +46,7 @@ def test_what_it_says_of_its_sas() -> None:
 def test_a_rule_that_was_broken_and_not_asked_for_is_an_error() -> None:
     """When the case is over; the next begins with nothing of it."""
     adapter = NianticAdapter()
-    adapter._port.driver._bus.write(0x8900, 0xC0000000)  # type: ignore[attr-defined]
+    adapter._port.driver._bus.write(0x8900, 0xC0000000)  # type: ignore[union-attr]
     with pytest.raises(AdapterError, match="READ and WRITE"):
         adapter.reset()
     adapter.reset()

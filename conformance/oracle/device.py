@@ -77,7 +77,7 @@ class History:
             for one in self.sas.values()
             if one.direction == sa.direction == "in" and (one.spi, one.destination) == (sa.spi, sa.destination)
         ]
-        if len(alike) > 1:
+        if len(alike) > 1 and self.device.aside is None:
             self._open.update(alike)
 
     def delete(self, name: str) -> None:
@@ -90,7 +90,8 @@ class History:
         elif isinstance(step, DeleteSa) and isinstance(right, Done):
             self.delete(step.sa)
         elif isinstance(step, DeviceEvent) and step.event == "work-waits":
-            self._uncounted.update(one.name for one in self.sas.values() if one.esn and one.direction == "in")
+            late = [one.name for one in self.sas.values() if one.esn and one.direction == "in"]
+            self._uncounted.update(late if self.device.aside is None else self.sas)
         elif step.behaviour:
             self._uncounted.update(self._may_have(step))
         elif isinstance(step, Outbound | Inbound):
@@ -107,6 +108,10 @@ class History:
         return [one.name for one in self.sas.values() if inbound and one.direction == "in"]
 
     def _packet(self, step: Step, packet: Octets, right: Outcome) -> None:
+        if self.device.aside is not None:
+            name = step.sa if isinstance(step, Outbound | OutboundBurst) else getattr(right, "sa", "")
+            self.packets[name] += isinstance(right, Sent | Delivered) and len(packet) >= self.device.aside
+            return
         if isinstance(right, Sent) and isinstance(step, Outbound | OutboundBurst) and _is_plain(packet):
             self.packets[step.sa] += 1
         if isinstance(right, Delivered) and right.sa in self.sas:

@@ -15,12 +15,15 @@ from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import (
     ACCEPTED,
+    BURST,
+    COVERS_HIGH,
     DEVICE_NOTHING_LEFT,
     DEVICE_PACKETS,
     DEVICE_WHO,
     DUPLICATE,
     INCREMENT,
     MLX5_RULES,
+    QAT_RULES,
     X550_RULES,
 )
 from espproof.conformance.strategies import values
@@ -34,7 +37,11 @@ AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 AAD_ESN = "RFC4106-5-aad-esn"
 IV_UNIQUE = "RFC4106-3.1-iv-unique"
 STATUS = "LINUX.xfrm_device-flow-status"
+COMPLETED, MISSING = "QAT-completion-own", "QAT-completion-missing"
 HALVES, OTHER_HALF = "MLX5-esn-half-windows", "MLX5-esn-other-half"
+
+_PAYING = st.one_of(st.integers(0, 300), st.integers(201, 900))
+"""Octets behind the header of packets, some of which a look-aside device gets."""
 
 
 def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
@@ -62,22 +69,27 @@ def _modes(s: Scenario, direction: Direction) -> tuple[Mode, ...]:
 def _cipher(s: Scenario) -> dict[str, Any]:
     """One that the device has."""
     encr, key_size = s.choose([(name, size) for name, sizes in s.device.encryption.items() for size in sizes])
-    return {"encr": encr, "key_size": key_size}
+    return {"encr": encr, "key_size": key_size, "auth": s.device.integrity}
 
 
 def _both_ways(s: Scenario, sas: Sequence[Sa], number: int, about: str = "") -> None:
     """A packet on each SA: the one of that number arrives, or the next is sent. `about`: if it is not simply that."""
     for sa in sas:
         if sa.direction == "in":
-            s.receive(sa, number, about or ACCEPTED)
+            s.receive(sa, number, about or ACCEPTED, _its(s, sa))
         else:
-            s.send(sa, about or INCREMENT, s.small(sa))
+            s.send(sa, about or INCREMENT, _its(s, sa))
 
 
 def _directions(s: Scenario, *modes: Mode) -> list[Direction]:
     """Those in which there is something to do for the device, in one of these modes or in any."""
     both: tuple[Direction, ...] = ("in", "out")
     return [one for one in both if s.can(one) and (set(modes) & set(_modes(s, one)) if modes else _modes(s, one))]
+
+
+def _its(s: Scenario, sa: Sa) -> bytes:
+    """A packet that is the device's: beside the way of packets, one for which that pays."""
+    return s.small(sa) if s.device.aside is None else s.packet(sa, length=s.device.aside)
 
 
 def _pair(s: Scenario) -> list[Sa]:
@@ -169,8 +181,8 @@ def forged_between(s: Scenario) -> None:
     sa = _for_the_device(s, "in")
     for number in range(1, s.draw(st.integers(1, 3)) + 1):
         if s.draw(st.booleans()):
-            s.arrives(s.forge(s.peer(sa).protect(s.small(sa), number + 50), sa), STATUS)
-        packet = s.receive(sa, number, ACCEPTED)
+            s.arrives(s.forge(s.peer(sa).protect(_its(s, sa), number + 50), sa), STATUS)
+        packet = s.receive(sa, number, ACCEPTED, _its(s, sa))
         if sa.replay_window and s.draw(st.booleans()):
             s.arrives(packet, DUPLICATE)
     s.read_device(DEVICE_PACKETS)
@@ -309,6 +321,7 @@ def _extended(s: Scenario) -> Sa:
 
 @check(
     HALVES,
+    MLX5_RULES["tables"],
     DEVICE_PACKETS,
     proved_by=(
         "offload-window-from-zero",
@@ -325,7 +338,7 @@ def half_windows(s: Scenario) -> None:
     resets = "reset" in s.device.events and s.draw(st.booleans())
     for delta in s.draw(st.lists(deltas(sa.replay_window), min_size=2, max_size=8)):
         number = past.near(max(min(delta, 2**31 - 2 * sa.replay_window), -sa.replay_window + 1))
-        s.receive(sa, number, HALVES)
+        s.receive(sa, number, HALVES, _its(s, sa))
         past.arrived(number)
         if resets:
             s.befalls("reset", RESTORED)
@@ -353,7 +366,17 @@ def told_late(s: Scenario) -> None:
     s.read_device(HALVES)
 
 
-@check(*AADS, AAD_ESN, IV_UNIQUE, proved_by=("offload-connectx-number-of-32-bits", "offload-connectx-one-implicit-iv"))
+@check(
+    *AADS,
+    AAD_ESN,
+    IV_UNIQUE,
+    COVERS_HIGH,
+    proved_by=(
+        "offload-connectx-number-of-32-bits",
+        "offload-connectx-one-implicit-iv",
+        "offload-lookaside-high-half-in-front",
+    ),
+)
 def sent_from_anywhere(s: Scenario) -> None:
     """Outbound SAs whose numbers begin anywhere, with 64 bits too, and two of which have the same key and salt: every
     packet opens, and no IV comes again."""
@@ -362,5 +385,65 @@ def sent_from_anywhere(s: Scenario) -> None:
     one = s.with_fields(sa, sequence=start)
     two = s.with_fields(sa, name=f"{sa.name}-twin", spi=sa.spi ^ 0x0101)
     for first in s.draw(st.lists(st.booleans(), min_size=2, max_size=6)):
-        s.send(one if first else two, INCREMENT, s.small(sa))
+        s.send(one if first else two, INCREMENT, _its(s, sa))
     s.read_device(DEVICE_PACKETS)
+
+
+@check(
+    COMPLETED,
+    QAT_RULES["descriptors"],
+    DEVICE_PACKETS,
+    BURST,
+    proved_by=("offload-lookaside-in-order", "offload-lookaside-ring-overrun", "offload-lookaside-short-ones-too"),
+    weight=0.5,
+)
+def together(s: Scenario) -> None:
+    """Packets of several SAs, long and short, right, forged and twice, come and go in bursts, of more than a ring has room
+    for too: each fares as if it had come alone, and the device has done those that are its."""
+    sas = [sa for _ in range(s.draw(st.integers(1, 2))) for sa in _pair(s)]
+    inbound = [sa for sa in sas if sa.direction == "in"]
+    count = s.draw(st.sampled_from((2, 3, 5, 9, 70)))
+    short = s.draw(st.booleans())
+    made = []
+    for number in range(1, count + 1):
+        for sa in inbound:
+            packet = s.small(sa) if short and s.draw(st.booleans()) else s.packet(sa, length=s.draw(_PAYING))
+            made.append(s.peer(sa).protect(packet, number))
+            if count < 9 and s.draw(st.sampled_from((False, False, True))):
+                made[-1] = (
+                    s.forge(made[-1], sa) if s.draw(st.booleans()) else made[s.draw(st.integers(0, len(made) - 1))]
+                )
+    if made:
+        s.burst_arrives(s.draw(st.permutations(made)) if count < 9 else made, COMPLETED)
+    for sa in sas:
+        if sa.direction == "out":
+            burst = [s.packet(sa, length=s.draw(_PAYING)) for _ in range(min(count, 9))]
+            s.send_burst(sa, burst * (8 if count == 70 else 1), COMPLETED)
+    s.read_device(COMPLETED)
+
+
+@check(MISSING, DEVICE_NOTHING_LEFT, proved_by=("offload-lookaside-lost-is-wrong", "offload-lookaside-session-left"))
+def without_an_answer(s: Scenario) -> None:
+    """A device that stands beside the way of packets does not go on for a while, is reset, and loses an SA: packets and
+    bursts fare as if it were not there."""
+    s.need("device aside", s.device.aside is not None)
+    s.need("device event work-waits", "work-waits" in s.device.events)
+    sas = _pair(s)
+    number = 1
+    for _ in range(s.draw(st.integers(1, 3))):
+        s.befalls(s.draw(st.sampled_from(("work-waits", "work-waits", "work-done"))), MISSING)
+        for sa in sas:
+            if sa.direction == "in":
+                right = [s.peer(sa).protect(s.packet(sa, length=300), number + n) for n in range(3)]
+                s.burst_arrives([*right, right[0]], MISSING)
+                s.arrives(s.peer(sa).protect(s.packet(sa, length=300), number + 3), MISSING)
+            else:
+                s.send(sa, MISSING, s.packet(sa, length=300))
+                s.send_burst(sa, [s.packet(sa, length=300)] * 3, MISSING)
+        number += 4
+        if "reset" in s.device.events and s.draw(st.booleans()):
+            s.befalls("reset", MISSING)
+        if len(sas) > 1 and s.caps.delete_sa and s.draw(st.booleans()):
+            s.delete(sas.pop(), DEVICE_NOTHING_LEFT)
+    s.befalls("work-done", MISSING)
+    s.read_device(MISSING)

@@ -70,7 +70,9 @@ MLX5_RULES = {
     "packets": "MLX5-transmit-plain",
 }
 """The same."""
-DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES, "MLX5": MLX5_RULES}
+QAT_RULES = {"descriptors": "QAT-rings-room"}
+"""The same."""
+DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES, "MLX5": MLX5_RULES, "QAT": QAT_RULES}
 """By data sheet."""
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 

@@ -6,7 +6,9 @@
     rules       what a data sheet demands of a driver; a device that is treated otherwise says which it was
     api         what a stack asks of a device, and what it answers
     stack       the host half: an endpoint that leaves the cipher to a device where it can
+    aside       the same in front of a device that stands beside the way of packets
     niantic/    Intel 82599, X540 and X550: registers, tables, descriptors, engine, device, driver
+    lookaside/  a crypto device with rings, as Intel's QAT: messages, device, driver
     connectx/   NVIDIA ConnectX and Innova: messages to the firmware, half windows, device, driver
 
 A model is the device, not the way it is used here: it does what its data sheet says also where a driver is wrong. What

@@ -79,8 +79,35 @@ class CryptoDevice(Protocol):
         """An IP packet from the wire; nothing, if the device has lost it."""
 
 
-class Port(CryptoDevice, Protocol):
-    """With all that whoever runs the model can see and do besides."""
+class Engine(Protocol):
+    """A device beside the way of packets: it is given octets, and what comes of them is asked for later."""
+
+    @property
+    def least(self) -> int:
+        """Octets of the shortest IP packet for which that pays."""
+
+    def add(self, sa: SecurityAssociation) -> Handle:
+        """A session for the keys of an SA. `Refused` with the reason."""
+
+    def delete(self, session: Handle) -> None:
+        """No octet of its keys is left, once what is under way has been done."""
+
+    def seal(self, session: Handle, covered: bytes, iv: bytes, plaintext: bytes) -> int | None:
+        """A ticket for ciphertext and ICV; None if there is no room. `covered` are SPI and low half of the number, and
+        the high half, if there is one, where the algorithm has it."""
+
+    def open(self, session: Handle, covered: bytes, iv: bytes, octets: bytes) -> int | None:
+        """A ticket for the plaintext of ciphertext and ICV; the same."""
+
+    def result(self, ticket: int) -> bytes | None:
+        """What came of it, once; None if the ICV is wrong. `Dead` if nothing comes."""
+
+    def forget(self, ticket: int) -> None:
+        """It will not be asked for."""
+
+
+class Inspected(Protocol):
+    """What whoever runs a model can see and do besides."""
 
     @property
     def entries(self) -> int:
@@ -99,3 +126,11 @@ class Port(CryptoDevice, Protocol):
 
     def set_link(self, up: bool) -> None:
         """A cable is plugged in or out. What waited for it leaves unseen."""
+
+
+class Port(CryptoDevice, Inspected, Protocol):
+    """A device in the way of packets, with its driver."""
+
+
+class EnginePort(Engine, Inspected, Protocol):
+    """A device beside it, with its driver."""

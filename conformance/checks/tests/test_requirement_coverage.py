@@ -10,6 +10,7 @@ import pytest
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, CaseFile, from_json, to_json
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import DEFECTS, seeded
@@ -24,7 +25,11 @@ from espproof.conformance.running.proof import broken
 
 CHECKS = list(all_checks().values())
 SEEDS = (1, 2, 3, 4, 5)
-DEVICES: dict[str, Adapter] = {"niantic": NianticAdapter(), "connectx": ConnectXAdapter()}
+DEVICES: dict[str, Adapter] = {
+    "niantic": NianticAdapter(),
+    "connectx": ConnectXAdapter(),
+    "lookaside": LookasideAdapter(),
+}
 RIGHT: dict[str, Adapter] = {"reference": ReferenceAdapter(), **DEVICES}
 """What passes everything that it can be asked."""
 HOLES = {"robustness-protected-extension-headers"}

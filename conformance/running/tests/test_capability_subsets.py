@@ -112,7 +112,8 @@ class WithDevice(Limited):
         mine = [one for one in mine if one.direction == sa.direction]
         if len(mine) == device.most.get(sa.direction, 2**24):
             return DeviceSa(sa=sa.name, by="software", reason="no room")
-        others = [one for one in self._sas.values() if one.name != sa.name and _alike(one, sa)]
+        is_beside = device.aside is not None
+        others = [one for one in self._sas.values() if one.name != sa.name and _alike(one, sa) and not is_beside]
         for one in others:
             self._told[one.name] = DeviceSa(sa=one.name, by="software", reason="not alone")
         return DeviceSa(sa=sa.name, by="software" if others else "device", reason="not alone" if others else "")
@@ -121,15 +122,22 @@ class WithDevice(Limited):
         if not self._has_link:
             return Dropped(reason="unspecified")
         result = super().outbound(step)
-        if isinstance(result, Sent) and _is_bare(step.packet):
+        if isinstance(result, Sent) and self._gets(step.packet, _is_bare(step.packet)):
             self._has_done(step.sa)
         return result
 
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
         result = super().inbound(packet)
-        if isinstance(result, Delivered) and _is_bare(packet) and _is_for(packet, self._sas[str(result.sa)]):
-            self._has_done(str(result.sa))
+        if isinstance(result, Delivered):
+            plain = _is_bare(packet) and _is_for(packet, self._sas[str(result.sa)])
+            if self._gets(packet, plain):
+                self._has_done(str(result.sa))
         return result
+
+    def _gets(self, packet: bytes, plain: bool) -> bool:
+        """Whether the device gets a packet of an SA of its own: beside the way of packets, those for which that pays."""
+        device = self._caps.device
+        return plain if device is None or device.aside is None else len(packet) >= device.aside
 
     def _has_done(self, name: str) -> None:
         one = self._told[name]
@@ -234,7 +242,9 @@ def drawn(seed: int) -> Capabilities:
         udp=rng.random() < 0.5,
         most={direction: rng.choice((1, 2, 1024)) for direction in some(rng, ("in", "out"), 0)},
         events=some(rng, get_args(DeviceHappening), 0),
-        rules=rng.choice(("", "X550", "MLX5")),
+        rules=rng.choice(("", "X550", "MLX5", "QAT")),
+        aside=rng.choice((None, None, 1, 200)),
+        integrity=("NONE", *some(rng, separate, 0)) if rng.random() < 0.5 else ("NONE",),
     )
     windows = rng.choice(
         (

@@ -9,6 +9,7 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import DeviceState
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.conformance.selfcheck.device_probes import device_probes
@@ -33,7 +34,7 @@ def without(adapter: Adapter) -> Capabilities:
     return replace(adapter.capabilities(), device=None)
 
 
-@pytest.mark.parametrize("adapter", [NianticAdapter(), ConnectXAdapter()], ids=lambda one: one.name)
+@pytest.mark.parametrize("adapter", [NianticAdapter(), ConnectXAdapter(), LookasideAdapter()], ids=lambda one: one.name)
 def test_all_of_it_is_there(adapter: Adapter) -> None:
     assert grades(adapter, adapter.capabilities()) == {Grade.PASS}
 
