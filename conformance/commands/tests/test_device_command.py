@@ -55,3 +55,12 @@ def test_a_path_that_is_taken_is_said(tmp_path: Path) -> None:
     assert "in use" in told.stderr
     assert taken.read_text(encoding="utf-8") == "mine"
     assert list(tmp_path.iterdir()) == [taken]
+
+
+def test_an_estimate_needs_no_card() -> None:
+    """Figures of the link that is named; what is no link is told."""
+    told = CliRunner().invoke(build(), ["device", "--estimate", "--gbit", "40", "--octets", "90"])
+    assert told.exit_code == EXPECTED
+    assert "45,454,545 packets/s, 2^25.4" in told.stdout
+    assert "94.5 s" in told.stdout
+    assert CliRunner().invoke(build(), ["device", "--estimate", "--octets", "10"]).exit_code == USAGE
