@@ -18,7 +18,7 @@ _AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 _DRIVER, _PORT, _STACK = "offload.niantic.driver", "offload.niantic.port", "offload.stack"
 
 _CX_DRIVER, _CX_PORT = "offload.connectx.driver", "offload.connectx.port"
-_CX_HALVES, _CX_OTHER, _CX_OBJECTS = "MLX5-esn-half-windows", "MLX5-esn-other-half", "MLX5-objects-order"
+_CX_HALVES, _CX_OTHER, _CX_OBJECTS = "LINUX.xfrm_device-flow-advance-esn", "MLX5-esn-other-half", "MLX5-objects-order"
 _CX_DESCRIBED, _CX_PLAIN = "MLX5-transmit-described", "MLX5-transmit-plain"
 
 _niantic: Callable[..., Defect] = partial(defect, model="niantic")

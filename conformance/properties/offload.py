@@ -38,7 +38,7 @@ AAD_ESN = "RFC4106-5-aad-esn"
 IV_UNIQUE = "RFC4106-3.1-iv-unique"
 STATUS = "LINUX.xfrm_device-flow-status"
 COMPLETED, MISSING = "QAT-completion-own", "QAT-completion-missing"
-HALVES, OTHER_HALF = "MLX5-esn-half-windows", "MLX5-esn-other-half"
+HALVES, OTHER_HALF = "LINUX.xfrm_device-flow-advance-esn", "MLX5-esn-other-half"
 
 _PAYING = st.one_of(st.integers(0, 300), st.integers(201, 900))
 """Octets behind the header of packets, some of which a look-aside device gets."""
