@@ -123,6 +123,8 @@ _DOCUMENTS = (
     "LINUX.skbuff",
     "LINUX.xfrm_device",
     "X550",
+    "MLX5",
+    "QAT",
 )
 _FIELDS = frozenset(
     {
