@@ -153,6 +153,18 @@ DEFECTS: tuple[Defect, ...] = (
         breaks=("RFC4543-3.1-iv-unique",),
     ),
     defect(
+        "xfrm-ah-iv-of-two-sas",
+        "ours",
+        "xfrm-ah",
+        "each SA counts the IVs of GMAC for itself, whatever key it has",
+        (
+            "xfrm.host",
+            "        key = entry.sa.encr_key or entry.sa.auth_key\n",
+            "        key = entry.sa.encr_key or entry.sa.name.encode()\n",
+        ),
+        breaks=("RFC4543-3.1-iv-unique",),
+    ),
+    defect(
         "xfrm-ah-first-is-zero",
         "ours",
         "xfrm-ah",

@@ -217,8 +217,9 @@ class OutboundJudge:
             yield rule, self._step, "an IV is the last block of the packet before"
 
     @property
-    def encr(self) -> str:
-        return self._sa.encr
+    def iv_rule(self) -> str:
+        """The requirement that IVs are new."""
+        return iv_rule(self._sa.encr)
 
     @property
     def ivs(self) -> set[bytes]:
@@ -232,6 +233,8 @@ class OutboundJudge:
     def must_differ(self, other: "OutboundJudge") -> bool:
         """Whether no IV of one SA may be one of the other."""
         one, two = self._sa, other._sa
+        if one.protocol != two.protocol:
+            return False
         if not ENCRYPTION[one.encr].iv_size or iv_rule(one.encr) != iv_rule(two.encr):
             return False
         return ENCRYPTION[one.encr].block_size > 1 or (one.encr_key, one.salt) == (two.encr_key, two.salt)
@@ -464,7 +467,7 @@ def ivs_of_several(senders: Sequence[OutboundJudge]) -> Iterator[tuple[str, int,
     for place, one in enumerate(senders):
         for other in senders[place + 1 :]:
             if one.must_differ(other) and not one.ivs.isdisjoint(other.ivs):
-                yield iv_rule(one.encr), max(one.last_step, other.last_step), SAME_IV_AS_ANOTHER
+                yield one.iv_rule, max(one.last_step, other.last_step), SAME_IV_AS_ANOTHER
 
 
 def _read(octets: bytes) -> _Esp:

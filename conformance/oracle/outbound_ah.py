@@ -101,6 +101,15 @@ class AhJudge(OutboundJudge):
         elif all(_in_front(one, outer) != outer.header for one in splits):
             yield LOCATION, "the IP header in front of AH is not the original one with protocol and length changed"
 
+    @property
+    def iv_rule(self) -> str:
+        return IV
+
+    def must_differ(self, other: OutboundJudge) -> bool:
+        one, two = self._sa, other._sa
+        same = (one.protocol, one.auth, one.auth_key, one.salt) == (two.protocol, two.auth, two.auth_key, two.salt)
+        return same and bool(self._codec.iv_size)
+
     def whole_history(self) -> Iterator[tuple[str, int, str]]:
         """Of GMAC: IVs that repeat (RFC 4543 3.1)."""
         if len(self._ivs) > 1:

@@ -114,6 +114,20 @@ def gmac(s: Scenario) -> None:
     h.counters(IV)
 
 
+@check(IV, proved_by=("xfrm-ah-iv-of-two-sas",))
+def gmac_of_one_key(s: Scenario) -> None:
+    """Two SAs have the same key and salt: what was an IV of one is none of the other."""
+    h = AhScenario(s)
+    one = h.ah("out", mode="tunnel", auth=GMAC)
+    s.need("packets of both IP versions", len(s.versions(one)) > 1)
+    two = s.with_fields(h.ah("out", add=False, mode="tunnel", auth=GMAC), auth_key=one.auth_key, salt=one.salt)
+    ways = ((one, h.carried(one, version=4)), (two, h.carried(two, version=6)))
+    for sa, packet in ways:
+        h.asks_for(packet, sa, about=IV)
+    for sa, packet in s.draw(st.lists(st.sampled_from(ways), min_size=1, max_size=5)):
+        h.sends(packet, sa, about=IV)
+
+
 @check(ACCEPTED, weight=3.0, proved_by=("xfrm-ah-padding-is-icv",))
 def let_in(s: Scenario) -> None:
     """Right packets of all lengths are let in, and come out as they were."""
