@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from espproof.adapters.capabilities import Capabilities, DeviceCapabilities
-from espproof.adapters.case import DeviceHappening, Done, Dropped, Outbound, Refused, Sent, Unsupported
+from espproof.adapters.case import Dropped, Outbound, Refused, Sent, Unsupported
 from espproof.adapters.models.device import DeviceAdapter
 from espproof.adapters.translate import OFFLOAD
 from espproof.reference.errors import Misuse
@@ -33,8 +33,7 @@ class ConnectXAdapter(DeviceAdapter):
             rules="MLX5",
         )
         self._part = part
-        self._both = port.ConnectXPort(part)
-        super().__init__(self._both, device, port.MAX_PACKET, modules)
+        super().__init__(port.ConnectXPort(part), device, port.MAX_PACKET, modules)
 
     @property
     def version(self) -> str:
@@ -45,13 +44,3 @@ class ConnectXAdapter(DeviceAdapter):
 
     def outbound(self, step: Outbound) -> Sent | Dropped | Refused | Unsupported:
         return super().outbound(step) if step.iv is None else Unsupported(what="set_iv")
-
-    def reset(self) -> None:
-        self._both.set_work(True)
-        super().reset()
-
-    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
-        if event in ("work-waits", "work-done"):
-            self._both.set_work(event == "work-done")
-            return Done()
-        return super().device_event(event)

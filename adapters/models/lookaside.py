@@ -5,8 +5,6 @@ from typing import Any
 from espproof.adapters.capabilities import DeviceCapabilities
 from espproof.adapters.case import (
     Burst,
-    DeviceHappening,
-    Done,
     InboundBurst,
     OutboundBurst,
     Refused,
@@ -46,16 +44,6 @@ class LookasideAdapter(DeviceAdapter):
 
     def _host_half(self) -> Any:
         return self._modules.offload.aside.AsideEndpoint(self._engine)
-
-    def reset(self) -> None:
-        self._engine.set_work(True)
-        super().reset()
-
-    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
-        if event in ("work-waits", "work-done"):
-            self._engine.set_work(event == "work-done")
-            return Done()
-        return super().device_event(event)
 
     def outbound_burst(self, step: OutboundBurst) -> Burst | Refused | Unsupported:
         packets = [bytes(packet) for packet in step.packets]

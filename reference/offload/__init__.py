@@ -7,6 +7,7 @@
     api         what a stack asks of a device, and what it answers
     stack       the host half: an endpoint that leaves the cipher to a device where it can
     estimate    what a device has to keep up with, by arithmetic
+    accounts    what both can tell: who does the cipher of which SA, and how often
     aside       the same in front of a device that stands beside the way of packets
     niantic/    Intel 82599, X540 and X550: registers, tables, descriptors, engine, device, driver
     lookaside/  a crypto device with rings, as Intel's QAT: messages, device, driver

@@ -127,6 +127,10 @@ class Inspected(Protocol):
     def set_link(self, up: bool) -> None:
         """A cable is plugged in or out. What waited for it leaves unseen."""
 
+    def set_work(self, works: bool) -> None:
+        """Whether the driver tells the device at once what it has to be told, or the device finishes what it is given;
+        what has waited is done when it does again."""
+
 
 class Port(CryptoDevice, Inspected, Protocol):
     """A device in the way of packets, with its driver."""

@@ -8,15 +8,15 @@ Packets that are short, that find the ring full, or whose answer does not come a
 received packet is guessed when it is given away; where it turns out to be another it is given away again.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
-from espproof.reference.endpoint import Delivered, Endpoint, Entry, Passed
+from espproof.reference.endpoint import Delivered, Entry, Passed
 from espproof.reference.errors import Malformed, Misuse
 from espproof.reference.esp import HEADER_SIZE, SPI, Codec, sequence_low, trailer
+from espproof.reference.offload.accounts import Accounts
 from espproof.reference.offload.api import Dead, Engine, Refused
 from espproof.reference.sa import SaState, SecurityAssociation
 from espproof.reference.sequence import reconstruct
@@ -118,17 +118,13 @@ class _Aside:
         return self.spi + high + number[4:] if self._combined else self.spi + number[4:] + high
 
 
-class AsideEndpoint(Endpoint):
+class AsideEndpoint(Accounts):
     """As the endpoint, with a device beside it."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
         self._asides: dict[str, _Aside] = {}
-        self.handled: Counter[str] = Counter()
-        """Of each SA, how many packets that were sent or delivered the device has done."""
-        self.fallbacks: dict[str, str] = {}
-        """Of each SA that is software's: why."""
 
     # --------------------------------------------------------------------------------------------------------------- SAs
 
@@ -145,21 +141,10 @@ class AsideEndpoint(Endpoint):
 
     def delete(self, name: str) -> None:
         super().delete(name)
-        self.fallbacks.pop(name, None)
-        self.handled.pop(name, None)
         aside = self._asides.pop(name, None)
         if aside is not None:
             aside.forget()
             self._engine.delete(aside.session)
-
-    def close(self) -> None:
-        """Delete every SA."""
-        for name in self.names:
-            self.delete(name)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._entries)
 
     @property
     def offloaded(self) -> frozenset[str]:

@@ -15,12 +15,11 @@ A device finds an SA by SPI and destination. Where two SAs of the host have both
 device would try packets of the one with the key of the other, and who knows what it leaves of them.
 """
 
-from collections import Counter
-
 from espproof.reference.drops import DropReason
-from espproof.reference.endpoint import Delivered, Endpoint, Passed
+from espproof.reference.endpoint import Delivered, Passed
 from espproof.reference.errors import Misuse
 from espproof.reference.esp import HEADER_SIZE, Codec, trailer
+from espproof.reference.offload.accounts import Accounts
 from espproof.reference.offload.api import Arrived, CryptoDevice, Dead, Done, Handle, Refused
 from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation
@@ -76,7 +75,7 @@ class _Half:
         return packet[HEADER_SIZE + self.iv_size : -self.icv_size]
 
 
-class OffloadedEndpoint(Endpoint):
+class OffloadedEndpoint(Accounts):
     """As the endpoint, in front of a device."""
 
     def __init__(self, device: CryptoDevice) -> None:
@@ -85,10 +84,6 @@ class OffloadedEndpoint(Endpoint):
         self._halves: dict[str, _Half] = {}
         self._whole: dict[str, Codec] = {}
         self._receiving = _Receiving()
-        self.handled: Counter[str] = Counter()
-        """Of each SA, how many packets that were sent or delivered the device has done."""
-        self.fallbacks: dict[str, str] = {}
-        """Of each SA that is software's: why."""
 
     # --------------------------------------------------------------------------------------------------------------- SAs
 
@@ -112,21 +107,10 @@ class OffloadedEndpoint(Endpoint):
 
     def delete(self, name: str) -> None:
         super().delete(name)
-        self.fallbacks.pop(name, None)
-        self.handled.pop(name, None)
         half = self._halves.pop(name, None)
         if half is not None:
             del self._whole[name]
             self._device.delete(half.handle)
-
-    def close(self) -> None:
-        """Delete every SA."""
-        for name in self.names:
-            self.delete(name)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._entries)
 
     @property
     def offloaded(self) -> frozenset[str]:

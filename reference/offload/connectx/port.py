@@ -48,7 +48,7 @@ class ConnectXPort:
         self.device.link = up
 
     def set_work(self, works: bool) -> None:
-        """Whether the driver tells the device at once what it has to be told, or with the next thing behind that."""
+        """Of half windows."""
         self.driver.works = works
         self.driver.work()
 

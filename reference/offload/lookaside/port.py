@@ -52,7 +52,7 @@ class LookasidePort:
         """There is none."""
 
     def set_work(self, works: bool) -> None:
-        """Whether the device finishes what it is given."""
+        """Of what is in the ring."""
         self.device.stalls = not works
 
     # ------------------------------------------------------------------------------------------ what the stack asks for

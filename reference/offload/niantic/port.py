@@ -76,6 +76,9 @@ class NianticPort:
     def reset(self) -> None:
         self.driver.reset()
 
+    def set_work(self, works: bool) -> None:
+        """Nothing waits here."""
+
     # ----------------------------------------------------------------------------------------- what the stack asks for
 
     def add(self, sa: SecurityAssociation) -> Handle:
