@@ -13,7 +13,8 @@ from espproof.adapters.case import (
 from espproof.adapters.models.device import DeviceAdapter
 from espproof.adapters.translate import OFFLOAD
 
-MAX_PACKET = 9000
+MAX_PACKET = 65535
+"""Octets: no link is in the way."""
 
 
 class LookasideAdapter(DeviceAdapter):
