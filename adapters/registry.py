@@ -59,6 +59,10 @@ KNOWN = (
         "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540"),
     ),
     Known(
+        "fortville", "a model of Intel's XL710 with an IPsec agent in the wire, with our drivers",
+        "espproof.adapters.models.fortville:FortvilleAdapter", variants=("vf",),
+    ),
+    Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),

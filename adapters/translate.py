@@ -23,6 +23,8 @@ from espproof.adapters.case import (
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import stack
+from espproof.reference.offload.fortville import machines
+from espproof.reference.offload.fortville import port as fortville_port
 from espproof.reference.offload.niantic import device, port
 from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
 
@@ -37,7 +39,11 @@ TRUE = SimpleNamespace(
 
 OFFLOAD = SimpleNamespace(
     **vars(TRUE),
-    offload=SimpleNamespace(stack=stack, niantic=SimpleNamespace(device=device, port=port)),
+    offload=SimpleNamespace(
+        stack=stack,
+        niantic=SimpleNamespace(device=device, port=port),
+        fortville=SimpleNamespace(machines=machines, port=fortville_port),
+    ),
 )
 """With the devices, which few ask for."""
 

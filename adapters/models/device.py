@@ -36,16 +36,21 @@ class DeviceAdapter(ReferenceAdapter):
         super().reset()
         self._endpoint = self._modules.offload.stack.OffloadedEndpoint(self._port)
         if previous is not None:
+            self._port.calm()
             previous.close()
             self._port.set_link(True)
             if told := self._port.breaches.taken():
                 raise AdapterError("the driver has broken a rule: " + "; ".join(map(str, told)))
 
-    def device_event(self, event: DeviceHappening) -> Done:
+    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
+        if event not in self._device.events:
+            return Unsupported(what=event)
         if event == "reset":
             self._port.reset()
-        else:
+        elif event in ("link-down", "link-up"):
             self._port.set_link(event == "link-up")
+        else:
+            self._port.befalls(event)
         return Done()
 
     def read_device(self) -> DeviceState:

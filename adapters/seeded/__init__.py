@@ -30,6 +30,7 @@ from espproof.adapters.case import (
     Step,
     Unsupported,
 )
+from espproof.adapters.models.fortville import FortvilleAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded.catalogue import DEFECTS
@@ -130,7 +131,20 @@ class SeededNiantic(_Seeded, NianticAdapter):
         self.name = f"seeded:{defect.id}"
 
 
-_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {"niantic": SeededNiantic}
+class SeededFortville(_Seeded, FortvilleAdapter):
+    """The same, of either function."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        FortvilleAdapter.__init__(self, defect.model.partition(":")[2], copy_with(defect))
+        self.name = f"seeded:{defect.id}"
+
+
+_DEVICES: dict[str, Callable[[Defect], _Seeded]] = {
+    "niantic": SeededNiantic,
+    "fortville": SeededFortville,
+    "fortville:vf": SeededFortville,
+}
 """By `Defect.model`."""
 
 

@@ -35,7 +35,12 @@ MODULES = (
     "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
-DEVICES = {"niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port")}
+_FORTVILLE = ("offload.stack", "offload.fortville.machines", "offload.fortville.port")
+DEVICES = {
+    "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
+    "fortville": _FORTVILLE,
+    "fortville:vf": _FORTVILLE,
+}
 """What the adapter of a device calls besides."""
 
 

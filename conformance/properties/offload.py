@@ -32,7 +32,7 @@ AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 STATUS = "LINUX.xfrm_device-flow-status"
 
 
-def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
+def for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
     """An SA whose cipher the device is to do; `fixed` as in `Scenario.outbound_sa`."""
     device = s.device
     make = s.inbound_sa if direction == "in" else s.outbound_sa
@@ -69,15 +69,20 @@ def _both_ways(s: Scenario, sas: Sequence[Sa], number: int, about: str = "") -> 
             s.send(sa, about or INCREMENT, s.small(sa))
 
 
-def _directions(s: Scenario, *modes: Mode) -> list[Direction]:
+def directions(s: Scenario, *modes: Mode) -> list[Direction]:
     """Those in which there is something to do for the device, in one of these modes or in any."""
     both: tuple[Direction, ...] = ("in", "out")
     return [one for one in both if s.can(one) and (set(modes) & set(_modes(s, one)) if modes else _modes(s, one))]
 
 
-def _pair(s: Scenario) -> list[Sa]:
+def _needs_the_chip(s: Scenario) -> None:
+    """Requirements of its data sheet say nothing of other devices."""
+    s.need("rules of the X550", s.device.rules == "X550")
+
+
+def pair(s: Scenario) -> list[Sa]:
     """An SA for each of them."""
-    return [_for_the_device(s, one) for one in _directions(s)]
+    return [for_the_device(s, one) for one in directions(s)]
 
 
 @check(
@@ -90,6 +95,7 @@ def _pair(s: Scenario) -> list[Sa]:
         "offload-esn-taken",
         "offload-tunnel-taken",
         "offload-udp-taken",
+        "offload-agent-esn-taken",
         "offload-salt-in-host-order",
         "offload-key-in-wire-order",
     ),
@@ -98,11 +104,11 @@ def _pair(s: Scenario) -> list[Sa]:
 def who_does_it(s: Scenario) -> None:
     """SAs that the device takes, others with its ciphers, and others yet: what it has, it does, packet by packet; the rest
     is software's, and somebody says why."""
-    direction = s.choose(_directions(s))
+    direction = s.choose(directions(s))
     make = s.inbound_sa if direction == "in" else s.outbound_sa
     kind = s.draw(st.sampled_from(("taken", "its cipher", "any")))
     near = _cipher(s) if kind == "its cipher" else {}
-    sa = _for_the_device(s, direction) if kind == "taken" else make(**near)
+    sa = for_the_device(s, direction) if kind == "taken" else make(**near)
     first = int(sa.sequence) + 1
     for number in range(first, first + s.draw(st.integers(1, 3))):
         _both_ways(s, [sa], number)
@@ -118,7 +124,7 @@ def who_does_it(s: Scenario) -> None:
 )
 def of_all_lengths(s: Scenario) -> None:
     """Packets as long as they may be, and others, on an SA of the device."""
-    sa = _for_the_device(s, s.choose(_directions(s)))
+    sa = for_the_device(s, s.choose(directions(s)))
     lengths = st.one_of(st.just(s.longest), values.lengths(s.longest))
     for number in range(1, 4):
         packet = s.packet(sa, length=s.draw(lengths))
@@ -129,12 +135,16 @@ def of_all_lengths(s: Scenario) -> None:
     s.read_device(DEVICE_PACKETS)
 
 
-@check(DEVICE_PACKETS, proved_by=("offload-options-to-the-device", "offload-software-for-ever"))
+@check(
+    DEVICE_PACKETS,
+    INCREMENT,
+    proved_by=("offload-options-to-the-device", "offload-software-for-ever", "offload-agent-extension-headers-taken"),
+)
 def what_it_cannot_take(s: Scenario) -> None:
     """Packets with IPv4 options or IPv6 extension headers in front of ESP, between others, on an SA of the device in
     transport mode (in a tunnel they would be inside): out and in."""
-    direction = s.choose(_directions(s, "transport"))
-    sa = _for_the_device(s, direction, mode="transport")
+    direction = s.choose(directions(s, "transport"))
+    sa = for_the_device(s, direction, mode="transport")
     version = s.outer_version(sa)
     s.need("ipv4_options", version == 6 or s.caps.ipv4_options)
     s.need("ipv6_extension_headers", version == 4 or s.caps.ipv6_extension_headers)
@@ -153,11 +163,11 @@ def _with_more_headers(version: int) -> dict[str, object]:
     return {"version": version, "length": 20, "extensions": ((ip.PROTOCOL_HOP_BY_HOP, header),)}
 
 
-@check(STATUS, DEVICE_PACKETS, proved_by=("offload-status-forgotten",))
+@check(STATUS, DEVICE_PACKETS, proved_by=("offload-status-forgotten", "offload-agent-failure-forgotten"))
 def forged_between(s: Scenario) -> None:
     """Forged packets and duplicates on an SA of the device: what it found wrong the stack does not deliver, and its window
     stays; the device has done those that were right."""
-    sa = _for_the_device(s, "in")
+    sa = for_the_device(s, "in")
     for number in range(1, s.draw(st.integers(1, 3)) + 1):
         if s.draw(st.booleans()):
             s.arrives(s.forge(s.peer(sa).protect(s.small(sa), number + 50), sa), STATUS)
@@ -189,7 +199,7 @@ def forged_between(s: Scenario) -> None:
 def nothing_left(s: Scenario) -> None:
     """SAs come and go in any order: the device has those that are there, and nothing of the others."""
     s.need("delete_sa", s.caps.delete_sa)
-    there = _pair(s)
+    there = pair(s)
     for number in range(1, s.draw(st.integers(1, 5)) + 1):
         deletes = s.draw(st.booleans())
         if there and deletes:
@@ -197,7 +207,7 @@ def nothing_left(s: Scenario) -> None:
             there.remove(gone)
             s.delete(gone, DEVICE_NOTHING_LEFT)
         else:
-            made = _for_the_device(s, s.choose(_directions(s)), add=False)
+            made = for_the_device(s, s.choose(directions(s)), add=False)
             s.add(made, DEVICE_WHO)
             there.append(made)
         _both_ways(s, there, number)
@@ -221,10 +231,11 @@ def nothing_left(s: Scenario) -> None:
 )
 def after_a_reset(s: Scenario) -> None:
     """The device is reset between packets: numbers, windows and SAs go on; an SA that was deleted before is not back."""
-    sas = _pair(s)
+    _needs_the_chip(s)
+    sas = pair(s)
     number = 1
     if s.caps.delete_sa and s.draw(st.booleans()):
-        gone = _for_the_device(s, "in", add=False)
+        gone = for_the_device(s, "in", add=False)
         s.add(gone, DEVICE_WHO)
         s.delete(gone, DEVICE_NOTHING_LEFT)
     for _ in range(s.draw(st.integers(1, 2))):
@@ -238,6 +249,7 @@ def after_a_reset(s: Scenario) -> None:
 @check(X550_RULES["order"], RESTORED, proved_by=("offload-started-while-full",))
 def while_the_link_is_down(s: Scenario) -> None:
     """The link goes, with a packet that waits; SAs come and go; it is back: packets flow, and the rules were kept."""
+    _needs_the_chip(s)
     s.need("delete_sa", s.caps.delete_sa)
     waits = s.outbound_sa(mode="transport") if s.can("out") else None
     s.befalls("link-down", RESTORED)
@@ -245,7 +257,7 @@ def while_the_link_is_down(s: Scenario) -> None:
         s.hand_over(waits, s.small(waits), RESTORED, behaviour="offload-without-link")
     sas: list[Sa] = []
     for _ in range(s.draw(st.integers(1, 3))):
-        made = _for_the_device(s, s.choose(_directions(s)), add=False)
+        made = for_the_device(s, s.choose(directions(s)), add=False)
         s.add(made, DEVICE_WHO)
         sas.append(made)
     if len(sas) > 1 and s.draw(st.booleans()):
@@ -260,7 +272,7 @@ def one_spi(s: Scenario) -> None:
     """SAs with one SPI for several destinations, of which some are deleted: each packet is delivered by its own SA."""
     s.need("lookup spi+destination", "spi+destination" in s.caps.lookup)
     s.need("delete_sa", s.caps.delete_sa)
-    first = _for_the_device(s, "in", add=False)
+    first = for_the_device(s, "in", add=False)
     near, far = s.other_gateways(first)
     alike = [
         s.changed(

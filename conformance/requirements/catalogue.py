@@ -123,6 +123,7 @@ _DOCUMENTS = (
     "LINUX.skbuff",
     "LINUX.xfrm_device",
     "X550",
+    "NETDEV22",
 )
 _FIELDS = frozenset(
     {

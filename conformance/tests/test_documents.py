@@ -133,7 +133,8 @@ def test_the_wings_are_those_of_the_folder() -> None:
 
 
 ROOMS = (
-    "reference/xfrm", "reference/offload", "reference/offload/niantic", "adapters/linux", "adapters/linux/inside",
+    "reference/xfrm", "reference/offload", "reference/offload/niantic", "reference/offload/fortville", "adapters/linux",
+    "adapters/linux/inside",
     "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models", "conformance/oracle",
     "conformance/selfcheck", "conformance/vectors",
 )  # fmt: skip

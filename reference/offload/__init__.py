@@ -6,6 +6,7 @@
     rules       what a data sheet demands of a driver; a device that is treated otherwise says which it was
     api         what a stack asks of a device, and what it answers
     stack       the host half: an endpoint that leaves the cipher to a device where it can
+    fortville/  Intel XL710 with an IPsec agent in the wire: messages, agent, MAC with its functions, drivers of PF and VF
     niantic/    Intel 82599, X540 and X550: registers, tables, descriptors, engine, device, driver
 
 A model is the device, not the way it is used here: it does what its data sheet says also where a driver is wrong. What

@@ -90,3 +90,9 @@ class Port(CryptoDevice, Protocol):
 
     def set_link(self, up: bool) -> None:
         """A cable is plugged in or out. What waited for it leaves unseen."""
+
+    def befalls(self, event: str) -> None:
+        """Something else befalls the device soon: one of the events that it is declared to have."""
+
+    def calm(self) -> None:
+        """Nothing more does."""

@@ -9,6 +9,7 @@ import pytest
 
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, CaseFile, from_json, to_json
+from espproof.adapters.models.fortville import FortvilleAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.seeded import DEFECTS, seeded
@@ -23,7 +24,12 @@ from espproof.conformance.running.proof import broken
 
 CHECKS = list(all_checks().values())
 SEEDS = (1, 2, 3, 4, 5)
-RIGHT: dict[str, Adapter] = {"reference": ReferenceAdapter(), "niantic": NianticAdapter()}
+RIGHT: dict[str, Adapter] = {
+    "reference": ReferenceAdapter(),
+    "niantic": NianticAdapter(),
+    "fortville": FortvilleAdapter(),
+    "fortville:vf": FortvilleAdapter("vf"),
+}
 """What passes everything that it can be asked."""
 HOLES = {"robustness-protected-extension-headers"}
 """Defects that no check finds: what is behind a right ICV there is for the fuzzer (`fuzz/`)."""
@@ -48,7 +54,7 @@ def test_a_check_names_requirements_and_defects_that_exist(check: Check) -> None
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_a_check_tries_what_it_names(check: Check) -> None:
     """What every kind of packet shows depends on which SAs are drawn and is looked at in `test_right_packets`."""
-    adapter = RIGHT["niantic" if check.family == "offload" else "reference"]
+    adapter = RIGHT[DEFECTS[check.proved_by[0]].model if check.family == "offload" else "reference"]
     result = run_check(check, adapter, target(adapter), examples=100, seed=1)
     assert result.verdict is Verdict.PASS
     assert set(check.verifies) - set(result.tried) - set(RIGHT_PACKET) == set()

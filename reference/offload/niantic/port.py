@@ -1,6 +1,7 @@
 """A port of the chip with its driver, as the stack sees it: what the two together can do of an SA, and what not."""
 
 from espproof.reference import ip
+from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Arrived, Done, Refused
 from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
@@ -113,6 +114,13 @@ class NianticPort:
         """What waited for the link leaves unseen: nobody has asked for it now."""
         self.chip.set_link(up)
         self._wire.clear()
+
+    def befalls(self, event: str) -> None:
+        """`Misuse`: nothing else can."""
+        raise Misuse(f"{event} does not befall this chip")
+
+    def calm(self) -> None:
+        """Nothing is to come."""
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         version = packet[0] >> 4 if packet else 0
