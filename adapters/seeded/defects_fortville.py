@@ -132,13 +132,12 @@ DEFECTS = (
     # ---------------------------------------------------------------------------------------------------- several functions
     _vf(
         "offload-vf-leaves-its-sas", "LO-001", "offload", "the PF forgets the SAs of a VF that has died, and the agent has them still",
-        (_PF, "        for row in [row for row in self.ledger.there if row[0] == number]:\n            self.ledger.remove(row)\n",
-         "        for row in [row for row in self.ledger.there if row[0] == number]:\n            del self.ledger.there[row]\n"),
+        (_PF, "                self.ledger.remove(row)\n\n    def serve", "                del self.ledger.there[row]\n\n    def serve"),
         breaks=(_LEFT, _MAILBOX),
     ),
     _vf(
         "offload-vf-takes-others-along", "ours", "offload", "with a VF that has died go the SAs of those behind it",
-        (_PF, "        for row in [row for row in self.ledger.there if row[0] == number]:\n            self", "        for row in [row for row in self.ledger.there if row[0] >= number]:\n            self"),
+        (_PF, "for row in [row for row in self.ledger.there if row[0] == number]:\n", "for row in [row for row in self.ledger.there if row[0] >= number]:\n"),
         breaks=(_LEFT,),
     ),
     _vf(

@@ -173,7 +173,7 @@ DEFECTS = (
     ),
     _niantic(
         "offload-software-for-ever", "ours", "offload", "after one packet that the chip could not take all of its SA are software's",
-        (_STACK, "            half.software = not self._device.takes(packet)\n", "            half.software |= not self._device.takes(packet)\n"),
+        (_STACK, "            half.software = not (self._device.takes", "            half.software |= not (self._device.takes"),
         breaks=(_PACKETS,),
     ),
 )  # fmt: skip

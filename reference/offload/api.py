@@ -55,6 +55,9 @@ class CryptoDevice(Protocol):
     def delete(self, handle: Handle) -> None:
         """No octet of its key is left in the device."""
 
+    def has(self, handle: Handle) -> bool:
+        """Whether an SA that was added is in it still: a reset may have cost it, and it is software's then."""
+
     def takes(self, packet: bytes) -> bool:
         """Whether the device can protect this IP packet (Linux: `offload_ok`), of an SA that it has."""
 

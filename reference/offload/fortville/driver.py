@@ -61,7 +61,11 @@ class OffloadedSa:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An IP packet; `handle` is the SA that the agent has applied, None for no SA."""
+    """An IP packet; `handle` is the SA that the agent has applied, None for no SA.
+
+    One that the agent has opened under an SA which it was to forget is handed up as it stands, for no SA: it has plaintext
+    where ciphertext was, and software finds it to be of no SA, or its ICV wrong, as it would have without the agent.
+    """
 
     packet: bytes
     handle: Handle | None
@@ -90,7 +94,7 @@ class Driver:
         self.ledger: Ledger[int] = Ledger(channel)
         self._last = -1
         self.strange = 0
-        """Frames that were no packets, or of an SA that is not in the database: nobody gets them."""
+        """Frames that were no packets: nobody gets them."""
 
     def start(self) -> None:
         """A VF's queues; those of the PF run already."""
@@ -114,7 +118,8 @@ class Driver:
     # --------------------------------------------------------------------------------------------------------------- SAs
 
     def add(self, sa: OffloadedSa) -> Handle:
-        """`Refused` with the reason, `Dead` if nobody answers; then it is in nobody's database."""
+        """`Refused` with the reason, `Dead` if nobody answers; then it is in nobody's database. An inbound SA is in this
+        one all the same: the agent may have it, and what it has not opened the stack opens."""
         if len(sa.key) not in ALGORITHMS or len(sa.salt) != 4:
             raise Refused("no key of AES-GCM")
         index = self._free()
@@ -131,6 +136,7 @@ class Driver:
                 salt=sa.salt,
                 key=sa.key,
             ),
+            unsure=sa.direction == "in",
         )
         return Handle(sa.direction, index)
 
@@ -145,6 +151,10 @@ class Driver:
         """Nothing of the key stays, as soon as somebody answers. `Misuse` for an SA that is not there."""
         self._command(handle)
         self.ledger.remove(handle.index)
+
+    def has(self, handle: Handle) -> bool:
+        """Whether it is in the device, as far as anybody knows: a reset may have cost it, where trust is gone."""
+        return handle.index in self.ledger.there and handle.index not in self.ledger.missing
 
     def _command(self, handle: Handle) -> Command:
         command = self.ledger.there.get(handle.index)
@@ -161,7 +171,7 @@ class Driver:
             self.queues.send(head + packet, PLAIN)
             return
         self._command(handle)
-        if handle.index in self.ledger.missing:
+        if not self.has(handle):
             return  # better lost than in the clear
         next_header, padding = packet[-ICV - 1], packet[-ICV - 2]
         self.queues.send(head + packet[: -ICV - 2 - padding], tx_word(next_header))
@@ -182,8 +192,7 @@ class Driver:
             return Received(packet, None, found)
         command = self.ledger.there.get(found.index)
         if command is None or command.outbound:
-            self.strange += 1
-            return None
+            return Received(packet, None, found)
         return Received(packet, Handle("in", found.index), found)
 
     # ------------------------------------------------------------------------------------------------------ a VF's mailbox

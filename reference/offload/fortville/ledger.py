@@ -78,14 +78,16 @@ class Ledger(Generic[Key]):
         self.missing: set[Key] = set()
         """Of those that are there, whom a reset has not brought back, as somebody has declined it."""
 
-    def add(self, key: Key, command: Command) -> None:
-        """`Declined` with the reason; `Dead` if nobody answers, then it is doubtful."""
+    def add(self, key: Key, command: Command, *, unsure: bool = False) -> None:
+        """`Declined` with the reason; `Dead` if nobody answers, then it is doubtful. `unsure`: then it is there, as
+        whoever asks does not mind if it is not."""
         self.settle()
         try:
             self._must(command)
         except Dead:
-            self.doubtful[key] = command.blank()
-            raise
+            if not unsure:
+                self.doubtful[key] = command.blank()
+                raise
         self.there[key] = command
 
     def remove(self, key: Key) -> None:
@@ -99,16 +101,18 @@ class Ledger(Generic[Key]):
             self.settle()
 
     def settle(self) -> None:
-        """What is doubtful is removed; `Dead` if nobody answers."""
+        """What is doubtful is removed; `Dead` if nobody answers. Who is not trusted any more has nothing."""
         for key, command in list(self.doubtful.items()):
-            self._must(command, Status.NO_SUCH)
+            self._must(command, Status.NO_SUCH, Status.NOT_TRUSTED)
             del self.doubtful[key]
 
     def restore(self, empty: Command) -> None:
-        """After a reset: `empty` removes all; then what is there is there again, and no more. `Dead`: try again."""
-        self._must(empty)
-        self.doubtful.clear()
+        """After a reset: `empty` removes all; then what is there is there again, and no more. What is declined is missing.
+        `Dead`: try again."""
         self.missing.clear()
+        with suppress(Declined):
+            self._must(empty)
+        self.doubtful.clear()
         for key, command in self.there.items():
             try:
                 self._must(command)

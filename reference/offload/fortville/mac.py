@@ -94,7 +94,7 @@ class Mac:
         self.died: list[int] = []
         """VFs that were reset, which the PF has not been told of."""
         self.faults: Counter[str] = Counter()
-        """"mail-lost": so many messages of mailboxes are lost next."""
+        """"mail-lost", "reply-lost": so many messages to the PF, or from it, are lost next."""
 
     # --------------------------------------------------------------------------------------------------------- for the PF
 
@@ -145,19 +145,19 @@ class Mac:
     def post(self, number: int, message: bytes) -> None:
         """A message from a VF to the PF."""
         box = self.functions[number].to_pf
-        if len(box) < MAILBOX and not self._lost_mail():
+        if len(box) < MAILBOX and not self._is_lost("mail-lost"):
             box.append(message)
 
     def reply(self, number: int, message: bytes) -> None:
         """One from the PF to a VF."""
         box = self.functions[number].to_vf
-        if len(box) < MAILBOX and not self._lost_mail():
+        if len(box) < MAILBOX and not self._is_lost("reply-lost"):
             box.append(message)
 
-    def _lost_mail(self) -> bool:
-        if not self.faults["mail-lost"]:
+    def _is_lost(self, fault: str) -> bool:
+        if not self.faults[fault]:
             return False
-        self.faults["mail-lost"] -= 1
+        self.faults[fault] -= 1
         return True
 
     # ----------------------------------------------------------------------------------------------------------- transmit

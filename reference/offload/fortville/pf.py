@@ -9,6 +9,8 @@ and before a function is given out there is nothing of whoever had it before; if
 out. Each function has a share of the table; beyond it an SA is taken as long as the shares of the others are kept.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from espproof.reference.errors import Malformed, Misuse
@@ -70,11 +72,8 @@ class Pf:
         for number, (domain, trusted) in self.vfs.items():
             self._mac.configure(number, domain, trusted=trusted)
         self._answers.clear()
-        self._busy = True
-        try:
+        with self._alone():
             self.ledger.restore(Command(Operation.REMOVE_ALL, self.port))
-        finally:
-            self._busy = False
         for domain in (self.domain, *(domain for domain, _ in self.vfs.values())):
             self._ask(Command(Operation.ADD_LOCAL, domain=domain))
 
@@ -97,8 +96,9 @@ class Pf:
         taken = [self.domain, *(one for one, _ in self.vfs.values())]
         if not PF < number < len(self._mac.functions) or number in self.vfs or domain in taken:
             raise Misuse(f"function {number} or {domain} is somebody's, or not there")
-        self._forget(number)
-        self.ledger.settle()
+        with self._alone():
+            self._forget(number)
+            self.ledger.settle()
         self._ask(Command(Operation.ADD_LOCAL, domain=domain))
         self.vfs[number] = domain, trusted
         self._mac.configure(number, domain, trusted=trusted)
@@ -114,35 +114,43 @@ class Pf:
             return
 
     def trust(self, number: int, trusted: bool) -> None:
-        """Whoever loses trust loses his SAs."""
+        """The function is reset: a driver that went on asking for offload without trust would send in the clear. Its SAs
+        are gone, until it asks anew."""
         domain, _ = self.vfs[number]
         self.vfs[number] = domain, trusted
+        self._mac.reset_function(number)
         self._mac.configure(number, domain, trusted=trusted)
-        if not trusted:
-            self._clear(number)
+        self.serve()
 
     def _forget(self, number: int) -> None:
         self._answers.pop(number, None)
         self._clear(number)
 
     def _clear(self, number: int) -> None:
-        for row in [row for row in self.ledger.there if row[0] == number]:
-            self.ledger.remove(row)
+        with self._alone():
+            for row in [row for row in self.ledger.there if row[0] == number]:
+                self.ledger.remove(row)
 
     def serve(self) -> None:
         """VFs that have died, and one message of each VF: who floods his mailbox waits, and others do not."""
         if self._busy:
             return
-        self._busy = True
-        try:
+        with self._alone():
             while self._mac.died:
                 self._forget(self._mac.died.pop())
             for number in self.vfs:
                 box = self._mac.functions[number].to_pf
                 if box:
                     self._mac.reply(number, self._answer(number, box.popleft()))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While the agent is asked one thing nobody is served, who would ask for another in between."""
+        busy, self._busy = self._busy, True
+        try:
+            yield
         finally:
-            self._busy = False
+            self._busy = busy
 
     def _answer(self, number: int, message: bytes) -> bytes:
         last, head = self._answers.get(number), message[:SALT_AT]
@@ -166,25 +174,29 @@ class Pf:
             return Status.NOT_TRUSTED
         row = number, command.index
         try:
-            if command.operation is Operation.ADD:
-                return self._add(row, replace(command, port=self.port, domain=domain))
-            self.ledger.settle()
-            if command.operation is Operation.REMOVE:
-                if row not in self.ledger.there:
-                    return Status.NO_SUCH
-                self.ledger.remove(row)
-                return Status.OK
-            if command.operation is Operation.REMOVE_ALL:
-                self._clear(number)
-                return Status.OK
+            with self._alone():
+                return self._carry_out(row, command, domain)
         except Declined as reason:
             return reason.status
         except Dead:
             return Status.SILENT
+
+    def _carry_out(self, row: Row, command: Command, domain: Domain) -> Status:
+        if command.operation is Operation.ADD:
+            return self._add(row, replace(command, port=self.port, domain=domain))
+        self.ledger.settle()
+        if command.operation is Operation.REMOVE:
+            if row not in self.ledger.there:
+                return Status.NO_SUCH
+            self.ledger.remove(row)
+            return Status.OK
+        if command.operation is Operation.REMOVE_ALL:
+            self._clear(row[0])
+            return Status.OK
         return Status.UNKNOWN_OPERATION
 
     def _add(self, row: Row, command: Command) -> Status:
-        if command.outbound and self._mac.switch is Switch.VEB and self.vfs:
+        if command.outbound and self._mac.switch is Switch.VEB:
             return Status.SWITCHED
         if not self._has_room(row[0], command.outbound):
             return Status.SHARE
@@ -208,11 +220,8 @@ class Pf:
 
     def _ask(self, command: Command) -> None:
         """Of this port. `Dead` if nobody answers, or not as he should."""
-        busy, self._busy = self._busy, True
-        try:
+        with self._alone():
             status = self._exchange.ask(replace(command, port=self.port))
-        finally:
-            self._busy = busy
         if status is not Status.OK:
             raise Dead(f"{command.operation.name}: {status.name}")
 

@@ -48,6 +48,7 @@ class FortvillePort:
         self._others, self._neighbours = others, neighbours
         self._port = driver.pf.port
         self._enter = enter or self._from_the_wire
+        self.next_hop = PEER
 
     def _from_the_wire(self, packet: bytes) -> None:
         tag = VLAN + self._domain.vlan.to_bytes(2, "big") if self._domain.vlan else b""
@@ -113,6 +114,9 @@ class FortvillePort:
         for neighbour in self._neighbours:
             neighbour.deleted(handle)
 
+    def has(self, handle: Handle) -> bool:
+        return self.driver.has(handle)
+
     def takes(self, packet: bytes) -> bool:
         """No IPv4 options, no IPv6 extension headers, no fragment, and not too long."""
         if len(packet) > MAX_PACKET:
@@ -123,7 +127,7 @@ class FortvillePort:
 
     def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
         self.device.taken(self._port)
-        self.driver.send(packet, handle, PEER)
+        self.driver.send(packet, handle, self.next_hop)
         front = 12 + 2 + (4 if self._domain.vlan else 0)
         return [frame[front:] for frame in self.device.taken(self._port)]
 

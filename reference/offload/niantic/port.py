@@ -96,6 +96,9 @@ class NianticPort:
     def delete(self, handle: Handle) -> None:
         self.driver.delete(handle)
 
+    def has(self, handle: Handle) -> bool:
+        return self.driver.has(handle.direction, handle.index)
+
     def takes(self, packet: bytes) -> bool:
         """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
         if len(packet) > MAX_PACKET:
