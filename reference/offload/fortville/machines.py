@@ -15,7 +15,7 @@ from typing import Literal
 from espproof.reference.offload.api import Refused
 from espproof.reference.offload.fortville.device import Fortville
 from espproof.reference.offload.fortville.driver import Driver, Handle, OffloadedSa
-from espproof.reference.offload.fortville.mac import MAILBOX
+from espproof.reference.offload.fortville.mac import LONGEST, MAILBOX
 from espproof.reference.offload.fortville.messages import CONTROL, METADATA, WORD, Command, Domain, Operation, tx_word
 from espproof.reference.offload.fortville.pf import AGENT_MAC, Pf
 from espproof.reference.offload.fortville.port import FortvillePort
@@ -107,7 +107,8 @@ def tenant() -> FortvillePort:
     _fill(device, greedy, "out")
 
     def enter(packet: bytes) -> None:
-        greedy.queues.send(mine.mac + greedy.mac + packet)
+        if len(packet) <= LONGEST + len(_ETHERTYPE):  # no frame is longer
+            greedy.queues.send(mine.mac + greedy.mac + packet)
 
     return FortvillePort(device, mine, _DOMAINS[1], drivers[1:], [_Twin(twin), _Forger(device, forger)], enter)
 

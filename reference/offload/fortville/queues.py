@@ -1,5 +1,6 @@
 """A driver's side of the rings of one function: buffers that go out and come back, frames in order."""
 
+from espproof.reference.errors import Misuse
 from espproof.reference.offload.fortville.mac import BUFFER, DESCRIPTOR, DONE, IS_CONTROL, RING, Mac
 from espproof.reference.offload.fortville.messages import CONTROL, KEY_AT, TYPE
 from espproof.reference.offload.memory import Arena
@@ -39,7 +40,9 @@ class Queues:
             kept.clear()
 
     def send(self, frame: bytes, metadata: int = 0, *, control: bool = False) -> None:
-        """One frame; its buffer comes back as soon as it has left."""
+        """One frame; its buffer comes back as soon as it has left. `Misuse` for one that no descriptor can tell of."""
+        if len(frame) > BUFFER:
+            raise Misuse(f"a frame of {len(frame)} octets")
         address = self.memory.take(len(frame))
         self.memory.write(address, frame)
         index, self._out[self._next_tx] = self._next_tx, address
