@@ -19,7 +19,7 @@ from espproof.reference.endpoint import Endpoint
 from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.fortville.device import Fortville
 from espproof.reference.offload.fortville.driver import ETHERTYPE, Driver
-from espproof.reference.offload.fortville.mac import PF, RING, Switch
+from espproof.reference.offload.fortville.mac import MAILBOX, PF, RING, Switch
 from espproof.reference.offload.fortville.messages import CONTROL, METADATA, Command, Domain, Operation
 from espproof.reference.offload.fortville.pf import AGENT_MAC, Pf
 from espproof.reference.offload.fortville.port import PEER, FortvillePort
@@ -203,7 +203,7 @@ class Life(RuleBasedStateMachine):
 
     def installed(self, vm: Vm, direction: Any, spi: int, mode: Any, key: bytes = b"") -> SecurityAssociation:
         self.made += 1
-        key = key or self.made.to_bytes(16 if self.made % 2 else 32, "big")
+        key = key or b"key%013d" % self.made * (1 + self.made % 2)
         sa = replace(SA, name=f"sa{self.made}", direction=direction, spi=spi, mode=mode, encr_key=key)
         for endpoint in (vm.endpoint, vm.plain):
             endpoint.add(sa, state(sa))
@@ -333,11 +333,13 @@ class Life(RuleBasedStateMachine):
     def quiet(self) -> None:
         """Nothing is lost any more, and what is doubtful is settled: the agent has what those who live have."""
         self.calm()
-        self.device.wait(10_000)
+        for _ in range(2 * MAILBOX):  # a message of each mailbox in each turn
+            self.device.wait(100)
         for vm in self.vms.values():
             vm.port.driver.ledger.settle()
         self.pf.ledger.settle()
-        self.device.wait(10_000)
+        for _ in range(2 * MAILBOX):  # a message of each mailbox in each turn
+            self.device.wait(100)
         keys = {one.key for one in self.device.agent.slots if one.place}
         alive = {sa.encr_key for vm in self.vms.values() for sa in vm.sas.values()}
         known = {one.key for one in self.pf.ledger.there.values()}
@@ -351,6 +353,14 @@ class Life(RuleBasedStateMachine):
         }
         assert surely <= keys
         assert all(not one.key and not one.salt for one in self.device.agent.slots if one.place is None)
+        self.no_key_lies_about()
+
+    def no_key_lies_about(self) -> None:
+        """Of any SA that there ever was: in no buffer that a device can read, given back or not, and in no mailbox."""
+        buffers = [bytes(vm.port.driver.queues.memory.octets) for vm in self.vms.values()]
+        boxes = [box for one in self.device.macs[0].functions for box in (*one.to_pf, *one.to_vf)]
+        for number in range(1, self.made + 1):
+            assert not any(b"key%013d" % number in octets for octets in buffers + boxes)
 
     @invariant()
     def what_is_counted_is_the_same(self) -> None:
