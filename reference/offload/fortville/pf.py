@@ -10,7 +10,7 @@ out. Each function has a share of the table; beyond it an SA is taken as long as
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from espproof.reference.errors import Malformed, Misuse
@@ -48,6 +48,8 @@ class Pf:
         """Functions that are given out: what they are, and whether they are trusted."""
         self._exchange = Exchange(self._post, self._take, device.wait)
         self.ledger: Ledger[Row] = Ledger(self._exchange)
+        self._gone: list[Domain] = []
+        """Whose address the agent may still turn round for."""
         self._busy = False
         self._answers: dict[int, tuple[bytes, bytes]] = {}
         """Of each VF its last message, without salt and key, and the answer: one that comes twice is carried out once."""
@@ -72,6 +74,7 @@ class Pf:
         for number, (domain, trusted) in self.vfs.items():
             self._mac.configure(number, domain, trusted=trusted)
         self._answers.clear()
+        self._gone.clear()
         with self._alone():
             self.ledger.restore(Command(Operation.REMOVE_ALL, self.port))
         for domain in (self.domain, *(domain for domain, _ in self.vfs.values())):
@@ -99,6 +102,7 @@ class Pf:
         with self._alone():
             self._forget(number)
             self.ledger.settle()
+        self._tell_who_is_gone()
         self._ask(Command(Operation.ADD_LOCAL, domain=domain))
         self.vfs[number] = domain, trusted
         self._mac.configure(number, domain, trusted=trusted)
@@ -108,10 +112,14 @@ class Pf:
         domain, _ = self.vfs.pop(number)
         self._mac.disable(number)
         self._clear(number)
-        try:
-            self._ask(Command(Operation.REMOVE_LOCAL, domain=domain))
-        except Dead:
-            return
+        self._gone.append(domain)
+        with suppress(Dead):
+            self._tell_who_is_gone()
+
+    def _tell_who_is_gone(self) -> None:
+        while self._gone:
+            self._ask(Command(Operation.REMOVE_LOCAL, domain=self._gone[0]))
+            del self._gone[0]
 
     def trust(self, number: int, trusted: bool) -> None:
         """The function is reset: a driver that went on asking for offload without trust would send in the clear. Its SAs

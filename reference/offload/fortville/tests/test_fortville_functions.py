@@ -79,6 +79,16 @@ def taken_away_while_the_agent_is_silent(house: House) -> None:
     assert house.taken == 0
 
 
+def address_of_who_is_gone(house: House) -> None:
+    """It moved elsewhere while the agent was silent: what is for it leaves, as soon as the agent has been told."""
+    house.device.agent.faults["request-lost"] = 3
+    house.pf.take_away(1)
+    house.device.agent.faults.clear()
+    house.given(4)
+    house.drivers[1].send(blank(), None, DOMAINS[1].mac)
+    assert len(house.device.taken(0)) == 1
+
+
 def without_trust(house: House) -> None:
     """What is sent on an SA of before leaves for nobody to read: it does not leave, or it is sealed."""
     driver = house.drivers[0]
@@ -267,6 +277,7 @@ def hasty(self: Pf) -> None:
 SCENES: list[tuple[Callable[[House], None], Any, str, Any]] = [
     (died, Pf, "_forget", nothing),
     (taken_away_while_the_agent_is_silent, Ledger, "settle", nothing),
+    (address_of_who_is_gone, Pf, "_tell_who_is_gone", nothing),
     (without_trust, Pf, "trust", trusting),
     (across_the_switch, Pf, "_add", added),
     (to_veb_with_sas, Pf, "set_switch", switching),
