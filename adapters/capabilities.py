@@ -147,8 +147,10 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     every packet, whatever headers it has, that has so many octets itself, or more."""
     events: tuple[DeviceHappening, ...] = ()
     """What a case can let befall it."""
-    rules: Literal["", "X550", "MLX5", "QAT"] = ""
-    """The data sheet whose rules it holds its driver to, and tells of when they are broken."""
+    neighbours: bool = False
+    """Others have functions of the same device, and SAs, frames and commands of their own; not all of them mean well."""
+    rules: Literal["", "X550", "MLX5", "QAT", "NETDEV22"] = ""
+    """The data sheet, or what there is of one, whose rules it holds its driver to, and tells of when they are broken."""
 
     def takes(self, sa: Sa) -> bool:
         """Whether the cipher of this SA is the device's, if there is room."""

@@ -67,6 +67,10 @@ KNOWN = (
         "espproof.adapters.models.lookaside:LookasideAdapter",
     ),
     Known(
+        "fortville", "a model of Intel's XL710 with an IPsec agent in the wire, with our drivers",
+        "espproof.adapters.models.fortville:FortvilleAdapter", variants=("vf",),
+    ),
+    Known(
         "scapy", "scapy.layers.ipsec (Python)", "espproof.adapters.scapy_ipsec.adapter:ScapyAdapter",
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),

@@ -25,6 +25,8 @@ from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
 from espproof.reference.offload import aside, stack
 from espproof.reference.offload.connectx import device as connectx_device
 from espproof.reference.offload.connectx import port as connectx_port
+from espproof.reference.offload.fortville import machines
+from espproof.reference.offload.fortville import port as fortville_port
 from espproof.reference.offload.lookaside import port as lookaside_port
 from espproof.reference.offload.niantic import device as niantic_device
 from espproof.reference.offload.niantic import port as niantic_port
@@ -47,6 +49,7 @@ OFFLOAD = SimpleNamespace(
         niantic=SimpleNamespace(device=niantic_device, port=niantic_port),
         connectx=SimpleNamespace(device=connectx_device, port=connectx_port),
         lookaside=SimpleNamespace(port=lookaside_port),
+        fortville=SimpleNamespace(machines=machines, port=fortville_port),
     ),
 )
 """With the devices, which few ask for."""

@@ -172,10 +172,11 @@ class DeviceBreach(Data, frozen=True, kw_only=True):
 
     `order`: stopping and draining. `lookup`: when the search for SAs is switched. `settings`: what registers say while the
     engine runs, or does not. `tables`: how they are accessed. `cleared`: what is emptied after a reset. `descriptors`:
-    they and their rings. `packets`: what a packet is when it is handed over.
+    they and their rings. `packets`: what a packet is when it is handed over. `messages`: what is asked of the device in
+    messages, and when. `metadata`: what goes with each packet.
     """
 
-    topic: Literal["order", "lookup", "settings", "tables", "cleared", "descriptors", "packets"]
+    topic: Literal["order", "lookup", "settings", "tables", "cleared", "descriptors", "packets", "messages", "metadata"]
     words: str
 
 

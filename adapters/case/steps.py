@@ -169,11 +169,17 @@ class FlushPolicies(StepData, tag="flush_policies", frozen=True, kw_only=True):
     """Remove all policies."""
 
 
-DeviceHappening = Literal["reset", "link-down", "link-up", "work-waits", "work-done"]
+DeviceHappening = Literal[
+    "reset", "link-down", "link-up", "work-waits", "work-done", "request-lost", "answer-lost", "answer-late"
+]
 
 
 class DeviceEvent(StepData, tag="device_event", frozen=True, kw_only=True):
-    """Something befalls the device. After a `reset`, and when the link is `up` again, everything goes on as before."""
+    """Something befalls the device. After a `reset`, and when the link is `up` again, everything goes on as before.
+
+    `request-lost`, `answer-lost`, `answer-late`: of the messages by which the driver asks for SAs, the next one, or what
+    answers it; the driver asks again, and everything goes on as if nothing had been.
+    """
 
     event: DeviceHappening
 

@@ -39,7 +39,7 @@ class DeviceAdapter(ReferenceAdapter):
 
     def reset(self) -> None:
         previous = getattr(self, "_endpoint", None)
-        self._port.set_work(True)
+        self._port.calm()
         super().reset()
         self._endpoint = self._host_half()
         if previous is not None:
@@ -51,13 +51,12 @@ class DeviceAdapter(ReferenceAdapter):
     def device_event(self, event: DeviceHappening) -> Done | Unsupported:
         if event not in self._device.events:
             return Unsupported(what=f"device_event {event}")
-        match event:
-            case "reset":
-                self._port.reset()
-            case "link-down" | "link-up":
-                self._port.set_link(event == "link-up")
-            case "work-waits" | "work-done":
-                self._port.set_work(event == "work-done")
+        if event == "reset":
+            self._port.reset()
+        elif event in ("link-down", "link-up"):
+            self._port.set_link(event == "link-up")
+        else:
+            self._port.befalls(event)
         return Done()
 
     def read_device(self) -> DeviceState:

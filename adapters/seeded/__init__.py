@@ -31,6 +31,7 @@ from espproof.adapters.case import (
     Unsupported,
 )
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.fortville import FortvilleAdapter
 from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
@@ -139,10 +140,21 @@ class SeededLookaside(_Seeded, LookasideAdapter):
         self.name = f"seeded:{defect.id}"
 
 
+class SeededFortville(_Seeded, FortvilleAdapter):
+    """The same, of either function."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        FortvilleAdapter.__init__(self, defect.model.partition(":")[2], copy_with(defect))
+        self.name = f"seeded:{defect.id}"
+
+
 _DEVICES: dict[str, Callable[[Defect], _Seeded]] = {
     "niantic": SeededNiantic,
     "connectx": SeededConnectX,
     "lookaside": SeededLookaside,
+    "fortville": SeededFortville,
+    "fortville:vf": SeededFortville,
 }
 """By `Defect.model`."""
 

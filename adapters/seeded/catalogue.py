@@ -10,6 +10,7 @@ from types import MappingProxyType
 from espproof.adapters.seeded import (
     defects_associations,
     defects_audit,
+    defects_fortville,
     defects_inside,
     defects_keys,
     defects_lives,
@@ -66,6 +67,7 @@ _ALL = (
     *defects_xfrm_kept.DEFECTS,
     *defects_xfrm_ah.DEFECTS,
     *defects_offload.DEFECTS,
+    *defects_fortville.DEFECTS,
 )
 
 DEFECTS: Mapping[str, Defect] = MappingProxyType({entry.id: entry for entry in _ALL})

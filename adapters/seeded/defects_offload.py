@@ -68,6 +68,9 @@ DEFECTS = (
     _niantic(
         "offload-address-not-counted", "ours", "offload", "an address that several SAs have goes with the first of them",
         (_DRIVER, "                entry.sas += 1\n", ""),
+        (_DRIVER, "        slot = self._slot_of(address)\n        entry = self._addresses[slot]\n",
+         "        slot = next((n for n, one in self._addresses.items() if one.octets == _wide(address)), None)\n"
+         "        if slot is None:\n            return\n        entry = self._addresses[slot]\n"),
         breaks=(_PACKETS,),
     ),
     _niantic(
@@ -181,7 +184,7 @@ DEFECTS = (
     ),
     _niantic(
         "offload-software-for-ever", "ours", "offload", "after one packet that the chip could not take all of its SA are software's",
-        (_STACK, "            half.software = not self._device.takes(packet)\n", "            half.software |= not self._device.takes(packet)\n"),
+        (_STACK, "            half.software = not (self._device.takes", "            half.software |= not (self._device.takes"),
         breaks=(_PACKETS,),
     ),
     # -------------------------------------------------------------------------------------------------------- half windows
@@ -233,7 +236,7 @@ DEFECTS = (
     _connectx(
         "offload-connectx-trailer-unpadded", "ours", "offload", "the trailer in the descriptor is without padding",
         (_CX_DRIVER, "Descriptor(layouts.metadata(handle), body[end:])", "Descriptor(layouts.metadata(handle), body[-TRAILER:])"),
-        breaks=(_CX_DESCRIBED,),
+        breaks=(_CX_DESCRIBED, "RFC4303-2.4-alignment"),
     ),
     _connectx(
         "offload-connectx-number-of-32-bits", "ours", "offload", "the number that goes where the IV will be has 32 bits",

@@ -35,10 +35,13 @@ MODULES = (
     "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
+_FORTVILLE = ("offload.stack", "offload.fortville.machines", "offload.fortville.port")
 DEVICES = {
     "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
     "connectx": ("offload.stack", "offload.connectx.device", "offload.connectx.port"),
     "lookaside": ("offload.aside", "offload.lookaside.port"),
+    "fortville": _FORTVILLE,
+    "fortville:vf": _FORTVILLE,
 }
 """What the adapter of a device calls besides."""
 

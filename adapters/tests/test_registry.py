@@ -79,7 +79,7 @@ def test_entry_point_opens(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_name_is_misuse_and_tells_the_known_ones() -> None:
     """A typing mistake is answered with what there is."""
-    with pytest.raises(Misuse, match=r"reference, niantic, connectx, lookaside, scapy.*seeded:DEFECT.*module:Class"):
+    with pytest.raises(Misuse, match=r"reference, niantic, connectx, lookaside, fortville, scapy.*seeded:DEFECT"):
         registry.open_adapter("refrence")
 
 

@@ -16,6 +16,7 @@ from espproof.adapters.case import (
     DeleteSa,
     Delivered,
     DeviceEvent,
+    DeviceHappening,
     DeviceState,
     Done,
     Inbound,
@@ -50,6 +51,10 @@ class History:
         """SAs of which the declaration does not say for their whole life who does the cipher."""
         self._uncounted: set[str] = set()
         """SAs that may have had packets of which nobody says what becomes of them."""
+        self._losses = 0
+        """Messages to the device, or answers, that were to be lost before the next that a driver needs."""
+        self.unanswered = False
+        """So many were that a driver may have given up, and nobody says what is in the device since."""
 
     def who(self, name: str) -> str:
         """Who does the cipher of an SA: "device", "software", or "" where that is left open."""
@@ -64,14 +69,29 @@ class History:
             return 0
         return self.packets[name] if who and name not in self._uncounted else None
 
+    def befell(self, event: DeviceHappening) -> None:
+        """A driver asks again; after several losses in a row it need not."""
+        if event in ("request-lost", "answer-lost", "answer-late"):
+            self._losses += 1
+            self.unanswered |= self._losses > 1
+        elif event == "reset":
+            self._losses = 0
+        elif event == "work-waits":
+            late = [one.name for one in self.sas.values() if one.esn and one.direction == "in"]
+            self._uncounted.update(late if self.device.aside is None else self.sas)
+
     def add(self, sa: Sa) -> None:
         self.sas[sa.name] = sa
         self.packets.pop(sa.name, None)
         self._open.discard(sa.name)
+        if self.unanswered:
+            self._open.add(sa.name)
+        if self.device.takes(sa):
+            self._losses = 0
         self._uncounted.discard(sa.name)
         mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self.device.takes(one)]
-        if len(mine) > self.device.most.get(sa.direction, len(mine)):
-            self._open.update(mine)
+        if sa.name in mine and len(mine) > self.device.most.get(sa.direction, len(mine)):
+            self._open.add(sa.name)
         alike = [
             one.name
             for one in self.sas.values()
@@ -81,6 +101,8 @@ class History:
             self._open.update(alike)
 
     def delete(self, name: str) -> None:
+        if name in self.sas and self.who(name) == "device":
+            self._losses = 0
         self.sas.pop(name, None)
 
     def follow(self, step: Step, right: Outcome) -> None:
@@ -89,9 +111,8 @@ class History:
             self.add(step.sa)
         elif isinstance(step, DeleteSa) and isinstance(right, Done):
             self.delete(step.sa)
-        elif isinstance(step, DeviceEvent) and step.event == "work-waits":
-            late = [one.name for one in self.sas.values() if one.esn and one.direction == "in"]
-            self._uncounted.update(late if self.device.aside is None else self.sas)
+        elif isinstance(step, DeviceEvent):
+            self.befell(step.event)
         elif step.behaviour:
             self._uncounted.update(self._may_have(step))
         elif isinstance(step, Outbound | Inbound):
@@ -159,9 +180,11 @@ def judge_device(got: DeviceState, past: History) -> Judged:
         elif count is not None and one.packets != count:
             yield DEVICE_PACKETS, f"the device has done {one.packets} packets of SA {name}, expected {count}"
     entries = sum(one.by == "device" for one in got.sas)
+    if past.unanswered:
+        entries = got.entries
     if got.entries != entries:
         yield DEVICE_NOTHING_LEFT, f"{got.entries} entries of the device's tables are taken, by {entries} SAs"
-    if got.left:
+    if got.left and not past.unanswered:
         yield DEVICE_NOTHING_LEFT, f"{got.left} octets of keys are in the device that are of no SA"
     for breach in got.breaches:
         yield rules.get(breach.topic), breach.words

@@ -43,7 +43,7 @@ _PAYING = st.one_of(st.integers(0, 300), st.integers(201, 900))
 """Octets behind the header of packets, some of which a look-aside device gets."""
 
 
-def _for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
+def for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fixed: Any) -> Sa:
     """An SA whose cipher the device is to do; `fixed` as in `Scenario.outbound_sa`."""
     device = s.device
     make = s.inbound_sa if direction == "in" else s.outbound_sa
@@ -80,7 +80,7 @@ def _both_ways(s: Scenario, sas: Sequence[Sa], number: int, about: str = "") -> 
             s.send(sa, about or INCREMENT, _its(s, sa))
 
 
-def _directions(s: Scenario, *modes: Mode) -> list[Direction]:
+def directions(s: Scenario, *modes: Mode) -> list[Direction]:
     """Those in which there is something to do for the device, in one of these modes or in any."""
     both: tuple[Direction, ...] = ("in", "out")
     return [one for one in both if s.can(one) and (set(modes) & set(_modes(s, one)) if modes else _modes(s, one))]
@@ -91,9 +91,9 @@ def _its(s: Scenario, sa: Sa) -> bytes:
     return s.small(sa) if s.device.aside is None else s.packet(sa, length=s.device.aside)
 
 
-def _pair(s: Scenario) -> list[Sa]:
+def pair(s: Scenario) -> list[Sa]:
     """An SA for each of them."""
-    return [_for_the_device(s, one) for one in _directions(s)]
+    return [for_the_device(s, one) for one in directions(s)]
 
 
 @check(
@@ -106,6 +106,7 @@ def _pair(s: Scenario) -> list[Sa]:
         "offload-esn-taken",
         "offload-tunnel-taken",
         "offload-udp-taken",
+        "offload-agent-esn-taken",
         "offload-salt-in-host-order",
         "offload-key-in-wire-order",
     ),
@@ -114,11 +115,11 @@ def _pair(s: Scenario) -> list[Sa]:
 def who_does_it(s: Scenario) -> None:
     """SAs that the device takes, others with its ciphers, and others yet: what it has, it does, packet by packet; the rest
     is software's, and somebody says why."""
-    direction = s.choose(_directions(s))
+    direction = s.choose(directions(s))
     make = s.inbound_sa if direction == "in" else s.outbound_sa
     kind = s.draw(st.sampled_from(("taken", "its cipher", "any")))
     near = _cipher(s) if kind == "its cipher" else {}
-    sa = _for_the_device(s, direction) if kind == "taken" else make(**near)
+    sa = for_the_device(s, direction) if kind == "taken" else make(**near)
     first = int(sa.sequence) + 1
     for number in range(first, first + s.draw(st.integers(1, 3))):
         _both_ways(s, [sa], number)
@@ -134,7 +135,7 @@ def who_does_it(s: Scenario) -> None:
 )
 def of_all_lengths(s: Scenario) -> None:
     """Packets as long as they may be, and others, on an SA of the device."""
-    sa = _for_the_device(s, s.choose(_directions(s)))
+    sa = for_the_device(s, s.choose(directions(s)))
     lengths = st.one_of(st.just(s.longest), values.lengths(s.longest))
     for number in range(1, 4):
         packet = s.packet(sa, length=s.draw(lengths))
@@ -148,13 +149,19 @@ def of_all_lengths(s: Scenario) -> None:
 @check(
     DEVICE_PACKETS,
     MLX5_RULES["packets"],
-    proved_by=("offload-options-to-the-device", "offload-software-for-ever", "offload-connectx-options"),
+    INCREMENT,
+    proved_by=(
+        "offload-options-to-the-device",
+        "offload-software-for-ever",
+        "offload-connectx-options",
+        "offload-agent-extension-headers-taken",
+    ),
 )
 def what_it_cannot_take(s: Scenario) -> None:
     """Packets with IPv4 options or IPv6 extension headers in front of ESP, between others, on an SA of the device in
     transport mode (in a tunnel they would be inside): out and in."""
-    direction = s.choose(_directions(s, "transport"))
-    sa = _for_the_device(s, direction, mode="transport")
+    direction = s.choose(directions(s, "transport"))
+    sa = for_the_device(s, direction, mode="transport")
     version = s.outer_version(sa)
     s.need("ipv4_options", version == 6 or s.caps.ipv4_options)
     s.need("ipv6_extension_headers", version == 4 or s.caps.ipv6_extension_headers)
@@ -173,11 +180,15 @@ def _with_more_headers(version: int) -> dict[str, object]:
     return {"version": version, "length": 20, "extensions": ((ip.PROTOCOL_HOP_BY_HOP, header),)}
 
 
-@check(STATUS, DEVICE_PACKETS, proved_by=("offload-status-forgotten", "offload-connectx-syndrome-ignored"))
+@check(
+    STATUS,
+    DEVICE_PACKETS,
+    proved_by=("offload-status-forgotten", "offload-connectx-syndrome-ignored", "offload-agent-failure-forgotten"),
+)
 def forged_between(s: Scenario) -> None:
     """Forged packets and duplicates on an SA of the device: what it found wrong the stack does not deliver, and its window
     stays; the device has done those that were right."""
-    sa = _for_the_device(s, "in")
+    sa = for_the_device(s, "in")
     for number in range(1, s.draw(st.integers(1, 3)) + 1):
         forged = s.draw(st.sampled_from((None, 0, 50)))
         if forged is not None:
@@ -214,7 +225,7 @@ def forged_between(s: Scenario) -> None:
 def nothing_left(s: Scenario) -> None:
     """SAs come and go in any order: the device has those that are there, and nothing of the others."""
     s.need("delete_sa", s.caps.delete_sa)
-    there = _pair(s)
+    there = pair(s)
     for number in range(1, s.draw(st.integers(1, 5)) + 1):
         deletes = s.draw(st.booleans())
         if there and deletes:
@@ -222,7 +233,7 @@ def nothing_left(s: Scenario) -> None:
             there.remove(gone)
             s.delete(gone, DEVICE_NOTHING_LEFT)
         else:
-            made = _for_the_device(s, s.choose(_directions(s)), add=False)
+            made = for_the_device(s, s.choose(directions(s)), add=False)
             s.add(made, DEVICE_WHO)
             there.append(made)
         _both_ways(s, there, number)
@@ -246,10 +257,10 @@ def nothing_left(s: Scenario) -> None:
 )
 def after_a_reset(s: Scenario) -> None:
     """The device is reset between packets: numbers, windows and SAs go on; an SA that was deleted before is not back."""
-    sas = _pair(s)
+    sas = pair(s)
     number = 1
     if s.caps.delete_sa and s.draw(st.booleans()):
-        gone = _for_the_device(s, "in", add=False)
+        gone = for_the_device(s, "in", add=False)
         s.add(gone, DEVICE_WHO)
         s.delete(gone, DEVICE_NOTHING_LEFT)
     for _ in range(s.draw(st.integers(1, 2))):
@@ -270,7 +281,7 @@ def while_the_link_is_down(s: Scenario) -> None:
         s.hand_over(waits, s.small(waits), RESTORED, behaviour="offload-without-link")
     sas: list[Sa] = []
     for _ in range(s.draw(st.integers(1, 3))):
-        made = _for_the_device(s, s.choose(_directions(s)), add=False)
+        made = for_the_device(s, s.choose(directions(s)), add=False)
         s.add(made, DEVICE_WHO)
         sas.append(made)
     if len(sas) > 1 and s.draw(st.booleans()):
@@ -285,7 +296,7 @@ def one_spi(s: Scenario) -> None:
     """SAs with one SPI for several destinations, of which some are deleted: each packet is delivered by its own SA."""
     s.need("lookup spi+destination", "spi+destination" in s.caps.lookup)
     s.need("delete_sa", s.caps.delete_sa)
-    first = _for_the_device(s, "in", add=False)
+    first = for_the_device(s, "in", add=False)
     near, far = s.other_gateways(first)
     alike = [
         s.changed(
@@ -315,7 +326,7 @@ def _extended(s: Scenario) -> Sa:
     border = s.draw(st.sampled_from((1, 2, 3, 4, 5, 2**32, 2**33 - 1))) * 2**31
     sizes = tuple(size for size in s.windows() if 0 < size < 2**20)
     near = s.draw(st.sampled_from((-2, -1, 0, 1, 2, 20)))
-    sa = _for_the_device(s, "in", esn=True, replay_window=sizes, add=False)
+    sa = for_the_device(s, "in", esn=True, replay_window=sizes, add=False)
     first = border + near + s.draw(st.sampled_from((0, sa.replay_window - 1)))
     return s.with_fields(sa, sequence=SequenceNumber(first))
 
@@ -381,7 +392,7 @@ def told_late(s: Scenario) -> None:
 def sent_from_anywhere(s: Scenario) -> None:
     """Outbound SAs whose numbers begin anywhere, with 64 bits too, and two of which have the same key and salt: every
     packet opens, and no IV comes again."""
-    sa = _for_the_device(s, "out", add=False)
+    sa = for_the_device(s, "out", add=False)
     start = s.draw(values.starting_sequences(esn=sa.esn)) if s.caps.set_sequence else 0
     one = s.with_fields(sa, sequence=SequenceNumber(start))
     two = s.with_fields(sa, name=f"{sa.name}-twin", spi=sa.spi ^ 0x0101)
@@ -400,7 +411,7 @@ def sent_from_anywhere(s: Scenario) -> None:
 def together(s: Scenario) -> None:
     """Packets of several SAs, long and short, right, forged and twice, come and go in bursts, of more than a ring has room
     for too: each fares as if it had come alone, and the device has done those that are its."""
-    sas = [sa for _ in range(s.draw(st.integers(1, 2))) for sa in _pair(s)]
+    sas = [sa for _ in range(s.draw(st.integers(1, 2))) for sa in pair(s)]
     inbound = [sa for sa in sas if sa.direction == "in"]
     count = s.draw(st.sampled_from((2, 3, 5, 9, 70)))
     short = s.draw(st.booleans())
@@ -428,7 +439,7 @@ def without_an_answer(s: Scenario) -> None:
     bursts fare as if it were not there."""
     s.need("device aside", s.device.aside is not None)
     s.need("device event work-waits", "work-waits" in s.device.events)
-    sas = _pair(s)
+    sas = pair(s)
     number = 1
     for _ in range(s.draw(st.integers(1, 3))):
         s.befalls(s.draw(st.sampled_from(("work-waits", "work-waits", "work-done"))), MISSING)

@@ -125,6 +125,7 @@ _DOCUMENTS = (
     "X550",
     "MLX5",
     "QAT",
+    "NETDEV22",
 )
 _FIELDS = frozenset(
     {

@@ -72,7 +72,20 @@ MLX5_RULES = {
 """The same."""
 QAT_RULES = {"descriptors": "QAT-rings-room"}
 """The same."""
-DEVICE_RULES: dict[str, dict[str, str]] = {"": {}, "X550": X550_RULES, "MLX5": MLX5_RULES, "QAT": QAT_RULES}
+NETDEV22_RULES = {
+    "messages": "NETDEV22-agent-messages",
+    "metadata": "NETDEV22-agent-metadata",
+    "cleared": "NETDEV22-agent-cleared",
+    "packets": "NETDEV22-agent-packets",
+}
+"""The same, of what was told of an agent in the wire."""
+DEVICE_RULES: dict[str, dict[str, str]] = {
+    "": {},
+    "X550": X550_RULES,
+    "MLX5": MLX5_RULES,
+    "QAT": QAT_RULES,
+    "NETDEV22": NETDEV22_RULES,
+}
 """By data sheet."""
 PASSED_NOT_COUNTED = "LINUX.xfrm_proc-counters-passed-not-counted"
 

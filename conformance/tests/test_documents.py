@@ -134,9 +134,9 @@ def test_the_wings_are_those_of_the_folder() -> None:
 
 ROOMS = (
     "reference/xfrm", "reference/offload", "reference/offload/niantic", "reference/offload/connectx",
-    "reference/offload/lookaside", "adapters/linux",
-    "adapters/linux/inside", "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models",
-    "conformance/oracle", "conformance/selfcheck", "conformance/vectors",
+    "reference/offload/lookaside", "reference/offload/fortville", "adapters/linux", "adapters/linux/inside",
+    "adapters/linux/kernel", "adapters/linux/netlink", "adapters/pci", "adapters/models", "conformance/oracle",
+    "conformance/selfcheck", "conformance/vectors",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@
     estimate    what a device has to keep up with, by arithmetic
     accounts    what both can tell: who does the cipher of which SA, and how often
     aside       the same in front of a device that stands beside the way of packets
+    fortville/  Intel XL710 with an IPsec agent in the wire: messages, agent, MAC with its functions, drivers of PF and VF
     niantic/    Intel 82599, X540 and X550: registers, tables, descriptors, engine, device, driver
     lookaside/  a crypto device with rings, as Intel's QAT: messages, device, driver
     connectx/   NVIDIA ConnectX and Innova: messages to the firmware, half windows, device, driver

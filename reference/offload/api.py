@@ -60,6 +60,9 @@ class CryptoDevice(Protocol):
     def delete(self, handle: Handle) -> None:
         """No octet of its key is left in the device."""
 
+    def has(self, handle: Handle) -> bool:
+        """Whether an SA that was added is in it still: a reset may have cost it, and it is software's then."""
+
     def takes(self, packet: bytes) -> bool:
         """Whether the device can protect this IP packet (Linux: `offload_ok`), of an SA that it has."""
 
@@ -127,9 +130,11 @@ class Inspected(Protocol):
     def set_link(self, up: bool) -> None:
         """A cable is plugged in or out. What waited for it leaves unseen."""
 
-    def set_work(self, works: bool) -> None:
-        """Whether the driver tells the device at once what it has to be told, or the device finishes what it is given;
-        what has waited is done when it does again."""
+    def befalls(self, event: str) -> None:
+        """Something else befalls the device soon: one of the events that it is declared to have."""
+
+    def calm(self) -> None:
+        """Nothing more does."""
 
 
 class Port(CryptoDevice, Inspected, Protocol):

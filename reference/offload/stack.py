@@ -137,7 +137,7 @@ class OffloadedEndpoint(Accounts):
     ) -> bytes | DropReason:
         half = self._halves.get(name)
         if half is not None:
-            half.software = not self._device.takes(packet)
+            half.software = not (self._device.takes(packet) and self._device.has(half.handle))
         result = super().outbound(name, packet, iv, tfc=tfc, dummy=dummy, now=now)
         if not isinstance(result, bytes):
             return result

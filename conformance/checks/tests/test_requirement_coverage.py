@@ -10,6 +10,7 @@ import pytest
 from espproof.adapters.base import Adapter
 from espproof.adapters.case import Case, CaseFile, from_json, to_json
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.fortville import FortvilleAdapter
 from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
@@ -29,6 +30,8 @@ DEVICES: dict[str, Adapter] = {
     "niantic": NianticAdapter(),
     "connectx": ConnectXAdapter(),
     "lookaside": LookasideAdapter(),
+    "fortville": FortvilleAdapter(),
+    "fortville:vf": FortvilleAdapter("vf"),
 }
 RIGHT: dict[str, Adapter] = {"reference": ReferenceAdapter(), **DEVICES}
 """What passes everything that it can be asked."""

@@ -7,7 +7,10 @@ from msgspec.structs import replace
 
 from espproof.adapters.capabilities import DeviceCapabilities
 from espproof.adapters.case import (
+    AddSa,
     Case,
+    DeleteSa,
+    DeviceEvent,
     DeviceSa,
     DeviceState,
     Inbound,
@@ -21,7 +24,7 @@ from espproof.adapters.case import (
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import entry
 from espproof.conformance.oracle.device import history, judge_device
-from espproof.conformance.requirements.ids import DEVICE_PACKETS
+from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS
 from espproof.conformance.strategies import packets
 from espproof.reference import endpoint
 
@@ -88,3 +91,39 @@ def test_of_others_it_is_known() -> None:
     assert (past.count("in"), past.count("out")) == (1, None)
     software = replace(DEVICE, outbound=())
     assert history(case, ReferenceAdapter().execute(case).steps, software, 2).count("out") == 0
+
+
+def who(device: DeviceCapabilities, *steps: Step) -> list[str]:
+    """Whose each SA is after these steps."""
+    case = Case(version=1, steps=steps)
+    past = history(case, ReferenceAdapter().execute(case).steps, device, len(steps))
+    return [past.who(name) for name in past.sas]
+
+
+def lost(times: int = 1) -> list[DeviceEvent]:
+    return [DeviceEvent(event="request-lost")] * times
+
+
+def test_one_message_that_is_lost_changes_nothing() -> None:
+    """The driver asks again; of several losses in a row nobody says what becomes, for the SA and for those behind it."""
+    more = replace(OUT, name="more", spi=0x1000)
+    assert who(DEVICE, *lost(), AddSa(sa=IN), *lost(), AddSa(sa=OUT)) == ["device", "device"]
+    assert who(DEVICE, AddSa(sa=IN), *lost(2), AddSa(sa=OUT), AddSa(sa=more)) == ["device", "", ""]
+    assert who(DEVICE, *lost(), DeviceEvent(event="reset"), *lost(), AddSa(sa=OUT)) == ["device"]
+
+
+def test_what_may_be_in_a_device_that_was_not_answered() -> None:
+    """Entries and keys are judged until then."""
+    state = DeviceState(sas=(), entries=1, left=16)
+    for times, wrong in ((1, [DEVICE_NOTHING_LEFT] * 2), (2, [])):
+        case = Case(version=1, steps=(*lost(times), ReadDevice()))
+        past = history(case, ReferenceAdapter().execute(case).steps, DEVICE, times)
+        assert [rule for rule, _ in judge_device(state, past)] == wrong
+
+
+def test_those_who_found_room_keep_it() -> None:
+    """With room for one, the second is left open; when the first is gone, the next is the device's."""
+    device = replace(DEVICE, most={"out": 1})
+    others = [replace(OUT, name=f"other{n}", spi=0x1000 + n) for n in range(2)]
+    assert who(device, AddSa(sa=OUT), AddSa(sa=others[0])) == ["device", ""]
+    assert who(device, AddSa(sa=OUT), DeleteSa(sa="out"), AddSa(sa=others[1])) == ["device"]

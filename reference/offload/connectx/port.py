@@ -47,10 +47,13 @@ class ConnectXPort:
     def set_link(self, up: bool) -> None:
         self.device.link = up
 
-    def set_work(self, works: bool) -> None:
-        """Of half windows."""
-        self.driver.works = works
+    def befalls(self, event: str) -> None:
+        """`work-waits`: the device is not told of half windows, until `work-done`."""
+        self.driver.works = event == "work-done"
         self.driver.work()
+
+    def calm(self) -> None:
+        self.befalls("work-done")
 
     # ----------------------------------------------------------------------------------------- what the stack asks for
 
@@ -65,6 +68,10 @@ class ConnectXPort:
 
     def delete(self, handle: int) -> None:
         self.driver.delete(handle)
+
+    def has(self, handle: int) -> bool:
+        """Each that was added, whatever has befallen it."""
+        return True
 
     def advance(self, handle: int, bottom: int) -> None:
         self.driver.advance(handle, bottom)

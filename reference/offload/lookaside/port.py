@@ -51,9 +51,12 @@ class LookasidePort:
     def set_link(self, up: bool) -> None:
         """There is none."""
 
-    def set_work(self, works: bool) -> None:
-        """Of what is in the ring."""
-        self.device.stalls = not works
+    def befalls(self, event: str) -> None:
+        """`work-waits`: the device finishes nothing, until `work-done`."""
+        self.device.stalls = event == "work-waits"
+
+    def calm(self) -> None:
+        self.device.stalls = False
 
     # ------------------------------------------------------------------------------------------ what the stack asks for
 

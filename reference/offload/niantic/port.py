@@ -1,6 +1,7 @@
 """A port of the chip with its driver, as the stack sees it: what the two together can do of an SA, and what not."""
 
 from espproof.reference import ip
+from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Arrived, Done, Refused
 from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
@@ -76,9 +77,6 @@ class NianticPort:
     def reset(self) -> None:
         self.driver.reset()
 
-    def set_work(self, works: bool) -> None:
-        """Nothing waits here."""
-
     # ----------------------------------------------------------------------------------------- what the stack asks for
 
     def add(self, sa: SecurityAssociation) -> Handle:
@@ -97,6 +95,9 @@ class NianticPort:
 
     def delete(self, handle: Handle) -> None:
         self.driver.delete(handle)
+
+    def has(self, handle: Handle) -> bool:
+        return self.driver.has(handle.direction, handle.index)
 
     def takes(self, packet: bytes) -> bool:
         """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
@@ -119,6 +120,13 @@ class NianticPort:
         """What waited for the link leaves unseen: nobody has asked for it now."""
         self.chip.set_link(up)
         self._wire.clear()
+
+    def befalls(self, event: str) -> None:
+        """`Misuse`: nothing else can."""
+        raise Misuse(f"{event} does not befall this chip")
+
+    def calm(self) -> None:
+        """Nothing is to come."""
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         version = packet[0] >> 4 if packet else 0

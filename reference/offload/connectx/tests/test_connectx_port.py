@@ -41,7 +41,7 @@ def protected(number: int) -> bytes:
         st.one_of(
             st.integers(-70, 70),
             st.sampled_from([HALF, HALF - 1, HALF + 1, 2 * HALF - 70, -2 * HALF, 1 - 2 * HALF]),
-            st.sampled_from(["wait", "work", "reset"]),
+            st.sampled_from(["work-waits", "work-done", "reset"]),
         ),
         max_size=12,
     ),
@@ -58,7 +58,7 @@ def test_nobody_can_tell(start: int, steps: list[Any], size: int, part: str) -> 
         if step == "reset":
             port.reset()
         elif isinstance(step, str):
-            port.set_work(step == "work")
+            port.befalls(step)
         else:
             number = alone.entry("in").state.replay.highest + step
             packet = protected(max(number, 1))
@@ -70,7 +70,7 @@ def test_nobody_can_tell(start: int, steps: list[Any], size: int, part: str) -> 
         other.replay.highest,
         other.replay.received_offsets(),
     )
-    port.set_work(True)
+    port.calm()
     offloaded.close()
     assert (port.entries, port.left, port.breaches.taken()) == (0, 0, ())
 

@@ -176,7 +176,7 @@ def test_nobody_can_tell(
         if stall is None:
             port.reset()
         else:
-            port.set_work(not stall)
+            port.befalls("work-waits" if stall else "work-done")
         packets = [ip.build_ipv4(sa.source.packed, sa.destination.packed, 17, bytes(length)) for length, _ in burst]
         sent: list[Any] = [alone.outbound("out", packet) for packet in packets]
         assert beside.outbound_burst("out", packets) == sent
@@ -187,7 +187,7 @@ def test_nobody_can_tell(
         assert beside.inbound_burst(arrives) == [alone.inbound(packet) for packet in arrives]
     one, other = beside.entry("in").state, alone.entry("in").state
     assert (one.packets, one.errors, one.replay.highest) == (other.packets, other.errors, other.replay.highest)
-    port.set_work(True)
+    port.calm()
     beside.close()
     assert (port.entries, port.left, port.driver.in_flight, port.breaches.taken()) == (0, 0, 0, ())
     assert port.memory.taken == 2
