@@ -71,12 +71,13 @@ def build(shim: Shim) -> Path:
 
 def _command(shim: Shim, compiler: str) -> tuple[list[str], str]:
     sources = [shim.folder / source for source in shim.sources]
-    kind, last = _LIBRARY, ()
+    harness: tuple[str, ...] = ()
     if not shim.library:
         sources.append(_HARNESS / "espproof_harness.c")
-        kind, last = (f"-I{_HARNESS}",), ("-lcjson",)
+        harness = (f"-I{_HARNESS}", "-lcjson")
     options = _packages(shim)
-    command = [compiler, *_WARNINGS, *kind, *map(str, sources), *options, *shim.flags, *last]
+    kind = _LIBRARY if shim.library else ()
+    command = [compiler, *_WARNINGS, *kind, *map(str, sources), *options, *shim.flags, *harness]
     digest = hashlib.sha256()
     for part in (*command, _output([compiler, "--version"], shim)):
         digest.update(part.encode() + b"\0")
