@@ -92,9 +92,9 @@ static void on_fault(int number, siginfo_t *info, void *context)
     uintptr_t place = (uintptr_t)info->si_addr - (uintptr_t)card.window;
     int before = errno;
     struct move move;
-    if (place >= card.size) { /* somebody's mistake: it happens again, and ends the process */
+    if (info->si_code <= 0 || place >= card.size) { /* somebody's signal, or somebody's mistake */
         signal(number, SIG_DFL);
-        return;
+        raise(number);
     }
     if (!decode(code, &move))
         no_move(code);

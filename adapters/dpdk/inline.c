@@ -35,7 +35,7 @@ static const uint8_t PEER[RTE_ETHER_ADDR_LEN] = {0x02, 0, 0, 0, 0, 0x02};
 
 struct inline_sa {
     bool inbound, tunnel, ipv6;
-    uint8_t secret[16 + 4]; /* the salt behind the key, as the gateway has them */
+    uint8_t secret[16 + 4]; /* the salt behind the key, as the gateway has them: the driver reads it there alone */
     struct rte_crypto_sym_xform transform;
     struct rte_ipsec_session session;
     struct rte_flow *flow;
