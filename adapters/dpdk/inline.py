@@ -5,6 +5,7 @@
 
 DPDK finds the card in a folder that says what /sys says of one, and does not know that there is none. What an application
 has to do stands in `inline.c`. The process is a child of the suite's (`niantic.py`), as a driver may do anything to it.
+Nothing befalls the card: when a port is stopped DPDK forgets SAs (rte_ethdev.h), and an application has to add them anew.
 
 The inbound starting number is `ipsec_xform.esn.value`, which says what T is, but not that T was received: T and
 `received_offsets` arrive as authentic packets, as in the adapter without a card.
@@ -14,17 +15,19 @@ if more is left, the port is stopped and started, which empties everything.
 """
 
 import ctypes
+import hashlib
 import os
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from espproof.adapters import native, niantic_tables
+from espproof.adapters import cache, native, niantic_tables
 from espproof.adapters.base import Adapter, AdapterError, Crashed
 from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, ReplayWindows
 from espproof.adapters.case import (
@@ -188,10 +191,8 @@ class InlineAdapter(Adapter):
         self._handles: dict[str, ctypes.c_void_p] = {}
         self._passed: Counter[str] = Counter()
         self._arrivals = (_Arrival * _BURST)()
-        with tempfile.TemporaryDirectory(prefix="espproof-pci-") as folder:
-            _describe(Path(folder) / _FUNCTION)
-            os.environ["SYSFS_PCI_DEVICES"] = folder
-            self._need(library.inline_start(b"espproof"))
+        os.environ["SYSFS_PCI_DEVICES"] = str(_described())
+        self._need(library.inline_start(b"espproof"))
         self._at_start = self._card.board.chip.breaches.taken()
         """What the driver did when the port was started, which was for this case as for any."""
         self._untold = self._at_start
@@ -354,16 +355,25 @@ class InlineAdapter(Adapter):
         return os.strerror(self._library.inline_error())
 
 
-def _describe(folder: Path) -> None:
-    """A PCI function as /sys/bus/pci/devices has it. Its kernel driver is none that DPDK knows."""
-    folder.mkdir()
-    numbers = {"vendor": VENDOR, "device": KX4, "subsystem_vendor": VENDOR, "subsystem_device": 0, "class": 0x020000}
-    for name, number in numbers.items():
-        (folder / name).write_text(f"{number:#x}\n", encoding="ascii")
+def _described() -> Path:
+    """A folder with a PCI function in it, as /sys/bus/pci/devices has them. It never changes, and stays in the cache."""
     memory = 0x200
     lines = [f"{_WINDOW_AT:#x} {_WINDOW_AT + _WINDOW - 1:#x} {memory:#x}\n", *(["0x0 0x0 0x0\n"] * 6)]
-    (folder / "resource").write_text("".join(lines), encoding="ascii")
-    (folder / "driver").symlink_to("drivers/none")
+    files = {"resource": "".join(lines)}
+    numbers = {"vendor": VENDOR, "device": KX4, "subsystem_vendor": VENDOR, "subsystem_device": 0, "class": 0x020000}
+    files |= {name: f"{number:#x}\n" for name, number in numbers.items()}
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    place = cache.folder("native") / f"pci-{digest}"
+    if not place.is_dir():
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".pci-") as made:
+            function = Path(made) / "devices" / _FUNCTION
+            function.mkdir(parents=True)
+            for name, content in files.items():
+                (function / name).write_text(content, encoding="ascii")
+            (function / "driver").symlink_to("drivers/none")  # none that DPDK knows: it maps nothing
+            with suppress(OSError):  # somebody else was faster
+                function.parent.rename(place)
+    return place
 
 
 def _request(sa: Sa) -> _Request:

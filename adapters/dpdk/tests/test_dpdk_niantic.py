@@ -1,4 +1,4 @@
-"""rte_ipsec over DPDK's net_ixgbe and the model of the 82599: packets, what the card tells, and what can go wrong with it."""
+"""rte_ipsec over DPDK's net_ixgbe and the model of the 82599: packets, what the card tells, what can go wrong."""
 
 import os
 import platform
