@@ -68,7 +68,8 @@ DEVICE = DeviceCapabilities(
     outbound=("transport", "tunnel"),
     most={"in": SAS, "out": SAS},
 )
-"""What the driver declares (`rte_security_capabilities_get`), but for AES-GMAC, which it declares and then refuses."""
+"""What the driver declares (`rte_security_capabilities_get`), but for AES-GMAC, which it declares and then refuses. Of what is
+sent, the data sheet names transport mode alone; to the chip a packet of a tunnel looks the same."""
 _MAC = bytes.fromhex("028259900001")
 _ETHERNET = 14
 _TYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
