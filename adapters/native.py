@@ -2,7 +2,8 @@
 
 The program stands on the harness of `exec/harness_c`, so that the protocol, its limits and every way in which a process
 can fail are those of `exec:`. What it is made of decides where it is kept: a new compiler, library or source is a new
-program, and two builds at once do not disturb each other.
+program, and two builds at once do not disturb each other. (A shared object is loaded by a program in Python, whose harness
+is `exec/harness.py`.)
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from espproof.adapters.exec.client import ExecAdapter
 _HARNESS = Path(__file__).parent / "exec" / "harness_c"
 _BUILD_SECONDS = 300
 _WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-O2", "-g")
+_LIBRARY = ("-shared", "-fPIC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Shim:
 
     `packages` are names for pkg-config, `flags` go to the compiler behind the sources (libraries among them). `stamps`
     are files whose change makes another program necessary (shared libraries without a version for pkg-config).
-    `install` is the command that gets what is missing.
+    `install` is the command that gets what is missing. `library`: a shared object is made, without the harness.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Shim:
     packages: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     stamps: tuple[str, ...] = ()
+    library: bool = False
 
 
 def build(shim: Shim) -> Path:
@@ -67,9 +70,14 @@ def build(shim: Shim) -> Path:
 
 
 def _command(shim: Shim, compiler: str) -> tuple[list[str], str]:
-    sources = [shim.folder / source for source in shim.sources] + [_HARNESS / "espproof_harness.c"]
+    sources = [shim.folder / source for source in shim.sources]
+    harness: tuple[str, ...] = ()
+    if not shim.library:
+        sources.append(_HARNESS / "espproof_harness.c")
+        harness = (f"-I{_HARNESS}", "-lcjson")
     options = _packages(shim)
-    command = [compiler, *_WARNINGS, f"-I{_HARNESS}", *map(str, sources), *options, *shim.flags, "-lcjson"]
+    kind = _LIBRARY if shim.library else ()
+    command = [compiler, *_WARNINGS, *kind, *map(str, sources), *options, *shim.flags, *harness]
     digest = hashlib.sha256()
     for part in (*command, _output([compiler, "--version"], shim)):
         digest.update(part.encode() + b"\0")

@@ -75,10 +75,10 @@ KNOWN = (
         install="pip install scapy", modules=("scapy",), variants=("icv",),
     ),
     Known(
-        "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:DpdkAdapter",
+        "dpdk", "rte_ipsec of DPDK (C)", "espproof.adapters.dpdk.adapter:opened",
         install="apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev",
         programs=("cc", "pkg-config"), files=("/usr/include/*/rte_ipsec.h", "/usr/include/cjson/cJSON.h"),
-        variants=("aesni_mb", "cpu", "crossed", "gmac", "cpu-gmac", "udp"),
+        variants=("aesni_mb", "cpu", "crossed", "gmac", "cpu-gmac", "udp", "niantic"),
     ),
     Known(
         "libipsec", "strongSwan's userspace data plane (C)", "espproof.adapters.libipsec.adapter:LibipsecAdapter",

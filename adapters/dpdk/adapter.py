@@ -1,4 +1,4 @@
-"""rte_ipsec of DPDK, as the shim beside this module drives it.
+"""rte_ipsec of DPDK, as the shim beside this module drives it; `niantic` tells of the variant that has a card.
 
 The lookaside path (a crypto device with queues) and the synchronous CPU path are different code of rte_ipsec and of the
 device's driver, hence the variants. An SA of rte_ipsec is for one inner IP version, which a Case's SA does not tell: the
@@ -27,6 +27,8 @@ so T and `received_offsets` arrive as authentic packets, made with a sender of t
 from pathlib import Path
 
 from espproof.adapters import native
+from espproof.adapters.base import Adapter
+from espproof.adapters.dpdk.niantic import NianticAdapter
 
 INSTALL = "apt-get install -y libdpdk-dev pkg-config gcc libcjson-dev"
 SHIM = native.Shim(
@@ -47,6 +49,8 @@ ARGUMENTS = {
     "udp": ("crypto_openssl0", "udp"),
 }
 """Variant -> arguments of the shim."""
+NIANTIC = "niantic"
+"""The variant that has no shim."""
 
 
 class DpdkAdapter(native.NativeAdapter):
@@ -54,3 +58,8 @@ class DpdkAdapter(native.NativeAdapter):
 
     def __init__(self, variant: str = "") -> None:
         super().__init__(f"dpdk:{variant}" if variant else "dpdk", SHIM, ARGUMENTS[variant])
+
+
+def opened(variant: str = "") -> Adapter:
+    """The adapter of a variant."""
+    return NianticAdapter() if variant == NIANTIC else DpdkAdapter(variant)

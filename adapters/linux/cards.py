@@ -4,21 +4,19 @@
     eth1   another, which has none: the other end of the cable
 
 What a case asks of a device is answered from the first: its tables, what it has done, and what its driver has done
-against the data sheet. An SA of a case is the one in its tables that has the SA's key.
+against the data sheet.
 """
 
 import time
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 
+from espproof.adapters import niantic_tables
 from espproof.adapters.capabilities import DeviceCapabilities
-from espproof.adapters.case import DeviceSa, DeviceState, Sa
+from espproof.adapters.case import DeviceState, Sa
 from espproof.adapters.pci.bus import Bus
-from espproof.adapters.translate import breaches_of
-from espproof.reference.offload.niantic import registers
 from espproof.reference.offload.niantic.board import Board
-from espproof.reference.offload.niantic.tables import SAS, Handle
+from espproof.reference.offload.niantic.tables import SAS
 
 DEVICE = DeviceCapabilities(
     rules="X550",
@@ -31,11 +29,6 @@ DEVICE = DeviceCapabilities(
 _ADDRESSES = bytes.fromhex("028259900001"), bytes.fromhex("028259900002")
 _MICROSECOND = 1000
 """In nanoseconds: the unit in which the chip has its time."""
-_CARRIERS = (
-    (registers.IPSTXKEY, registers.IPSTXSALT),
-    (registers.IPSRXKEY, registers.IPSRXSALT),
-)
-"""Registers that keep what was written into a table last."""
 
 
 class _Timed(Board):
@@ -89,52 +82,9 @@ class Cards:
         self.first.chip.breaches.taken()
 
     def told(self, sas: Mapping[str, Sa], passed: Mapping[str, int]) -> DeviceState:
-        """Of these SAs, which are all that there are, and of which no more packets than so many can have been sent or
-        delivered: what else the card has opened, the stack has discarded."""
+        """As `niantic_tables.told`, of the card to which SAs are given."""
         chip = self.first.chip
-        places = {name: self._place(sa) for name, sa in sas.items()}
-        return DeviceState(
-            sas=tuple(
-                DeviceSa(sa=name, by="software", packets=0, reason="it is in no table of the card")
-                if place is None
-                else DeviceSa(sa=name, by="device", packets=min(chip.done[place], passed.get(name, 0)))
-                for name, place in places.items()
-            ),
-            entries=sum(any(one.key) for one in chip.tables.tx) + sum(one.valid for one in chip.tables.keys),
-            left=self._left(sas, {place for place in places.values() if place is not None}),
-            breaches=breaches_of(chip.breaches.taken()),
-        )
-
-    def _place(self, sa: Sa) -> Handle | None:
-        tables = self.first.chip.tables
-        if sa.direction == "out":
-            found = (n for n, one in enumerate(tables.tx) if (one.key, one.salt) == (sa.encr_key, sa.salt))
-        else:
-            spi, address = sa.spi.to_bytes(4, "big"), ip_address(sa.destination).packed.rjust(16, b"\0")
-            found = (
-                n
-                for n, (key, entry) in enumerate(zip(tables.keys, tables.spis, strict=True))
-                if key.valid and entry.spi == spi and tables.addresses[entry.address] == address
-            )
-        index = next(found, None)
-        return None if index is None else Handle(sa.direction, index)
-
-    def _left(self, sas: Mapping[str, Sa], places: set[Handle]) -> int:
-        """Octets of keys, salts, SPIs and addresses that are of none of these SAs."""
-        chip = self.first.chip
-        tables, values = chip.tables, chip.values
-        strange = [one.key + one.salt for n, one in enumerate(tables.tx) if Handle("out", n) not in places]
-        inbound = {place.index for place in places if place.direction == "in"}
-        for n, (key, spi) in enumerate(zip(tables.keys, tables.spis, strict=True)):
-            strange += [] if n in inbound else [key.key + key.salt, spi.spi]
-        used = {tables.spis[n].address for n in inbound}
-        strange += [octets for n, octets in enumerate(tables.addresses) if n not in used]
-        known = {(bytes(sa.encr_key), bytes(sa.salt)) for sa in sas.values()}
-        for key_register, salt_register in _CARRIERS:
-            octets = b"".join(values.word(key_register, 3 - n).to_bytes(4, "big") for n in range(4))
-            salt_octets = values.word(salt_register).to_bytes(4, "big")
-            strange += [] if (octets, salt_octets) in known else [octets, salt_octets]
-        return sum(octet != 0 for octet in b"".join(strange))
+        return niantic_tables.told(chip, sas, passed, chip.breaches.taken())
 
     def close(self) -> None:
         self._bus.close()

@@ -158,6 +158,12 @@ DEFECTS = (
         breaks=(_STATUS,),
     ),
     _niantic(
+        "offload-untouched-taken", "ours", "offload", "a packet that the chip did not work on is taken for decrypted",
+        (_STACK, "            return self._whole.open(packet, sequence)\n",
+         "            return packet[HEADER_SIZE + self.iv_size : -self.icv_size]\n"),
+        breaks=("RFC4303-3.4.4.2-icv-wrong-discarded",),
+    ),
+    _niantic(
         "offload-gmac-refused", "ours", "offload", "SAs without encryption are done in software, though the chip has GMAC",
         (_PORT, "        if sa.encr not in CIPHERS or len", "        if not CIPHERS.get(sa.encr) or len"),
         breaks=(_WHO,),

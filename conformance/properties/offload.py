@@ -36,6 +36,7 @@ AADS = "RFC4106-5-aad", "RFC4543-3.3-aad"
 AAD_ESN = "RFC4106-5-aad-esn"
 IV_UNIQUE = "RFC4106-3.1-iv-unique"
 STATUS = "LINUX.xfrm_device-flow-status"
+WRONG = "RFC4303-3.4.4.2-icv-wrong-discarded"
 COMPLETED, MISSING = "QAT-completion-own", "QAT-completion-missing"
 HALVES, OTHER_HALF = "LINUX.xfrm_device-flow-advance-esn", "MLX5-esn-other-half"
 
@@ -197,6 +198,24 @@ def forged_between(s: Scenario) -> None:
         if sa.replay_window and s.draw(st.booleans()):
             s.arrives(packet, DUPLICATE)
     s.read_device(DEVICE_PACKETS)
+
+
+@check(WRONG, proved_by=("offload-untouched-taken",))
+def in_the_clear(s: Scenario) -> None:
+    """Packets that look as if the device had decrypted them, and nobody has encrypted: behind any headers, and after
+    another SA was deleted. What the device has not found right is not right."""
+    sa = for_the_device(s, "in")
+    if s.caps.delete_sa and s.draw(st.booleans()):
+        gone = for_the_device(s, "in", add=False)
+        s.add(gone, DEVICE_WHO)
+        s.delete(gone, DEVICE_NOTHING_LEFT)
+    version = s.outer_version(sa)
+    options = sa.mode == "transport" and (s.caps.ipv4_options if version == 4 else s.caps.ipv6_extension_headers)
+    rest = bytes(s.iv_size(sa)) + s.plaintext(sa) + bytes(s.peer(sa).codec.icv_size)
+    for number in range(1, s.draw(st.integers(1, 3)) + 1):
+        headers = s.packet(sa, **_with_more_headers(version)) if options and s.draw(st.booleans()) else s.small(sa)
+        esp = sa.spi.to_bytes(4, "big") + number.to_bytes(4, "big") + rest
+        s.arrives(s.peer(sa).wrap(headers, esp), WRONG)
 
 
 @check(

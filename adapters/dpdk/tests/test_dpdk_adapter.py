@@ -27,7 +27,7 @@ from espproof.adapters.case import (
     UdpEncapsulation,
     Unsupported,
 )
-from espproof.adapters.dpdk.adapter import ARGUMENTS, DpdkAdapter
+from espproof.adapters.dpdk.adapter import ARGUMENTS, NIANTIC, DpdkAdapter
 from espproof.reference import endpoint, ip
 from espproof.reference.algorithms import INTEGRITY
 
@@ -78,7 +78,7 @@ def sequence(packet: bytes) -> int:
 
 def test_variants_are_those_of_the_registry() -> None:
     """The plain one aside, what can be opened is what is declared."""
-    assert set(ARGUMENTS) == {"", *KNOWN.variants}
+    assert {*ARGUMENTS, NIANTIC} == {"", *KNOWN.variants}
 
 
 def test_outer_header_is_that_of_the_sa(adapter: DpdkAdapter) -> None:

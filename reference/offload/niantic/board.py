@@ -76,6 +76,9 @@ ROWS = Block(
     )
 )
 
+_SRRCTL_AGAIN, _SRRCTL_COPIES = 0x2100, 16
+"""Of the first queues SRRCTL is there too, one after the other, as the 82598 has it; drivers use this place."""
+
 VENDOR = 0x8086
 KX4 = 0x10F7
 """Device of an 82599 on a backplane: without a module or a PHY that a driver would have to talk to."""
@@ -145,6 +148,7 @@ class Board:
     # ------------------------------------------------------------------------------------------------------- registers
 
     def _word(self, at: int) -> int:
+        at = _at(at)
         if at == registers.EICR.offset:
             word = self.chip.read(at)
             self.chip.write(at, word)  # read clears, as OCD is not set
@@ -161,6 +165,7 @@ class Board:
         return self._values.read(place)
 
     def _put(self, at: int, word: int) -> None:
+        at = _at(at)
         if MAP.find(at) is not None:
             self.chip.write(at, word)
             if at == registers.CTRL.offset and word & (1 << 26 | 1 << 3):
@@ -229,6 +234,12 @@ class Board:
                 if automatic and self._values.get(GPIE, "EIAME"):
                     self._enabled &= ~(1 << number)
                 self.vectors.signal(number)
+
+
+def _at(at: int) -> int:
+    """The place of a register that has two."""
+    copy, rest = divmod(at - _SRRCTL_AGAIN, WORD)
+    return registers.SRRCTL.at(copy) if 0 <= copy < _SRRCTL_COPIES and not rest else at
 
 
 def _capabilities() -> tuple[Capability, ...]:

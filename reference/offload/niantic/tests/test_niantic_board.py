@@ -130,3 +130,14 @@ def test_a_change_of_the_link_is_another_cause() -> None:
     card.write(EIMS.offset, 1 << 20)
     card.write(EICS.offset, 1 << 20)
     assert card.messages == [1, 1]
+
+
+@pytest.mark.parametrize(("at", "copy"), [(0x2100, 0), (0x213C, 15)])
+def test_srrctl_has_a_second_place(at: int, copy: int) -> None:
+    """What is written there counts for the queue, and is read at both."""
+    card = Card()
+    card.write(at, r.SRRCTL.encode(BSIZEPACKET=10))
+    assert card.board.chip.values.get(r.SRRCTL, "BSIZEPACKET", copy) == 10
+    assert card.read(at) == card.read(r.SRRCTL.at(copy))
+    card.write(0x2140, r.SRRCTL.encode(BSIZEPACKET=3))
+    assert card.board.chip.values.get(r.SRRCTL, "BSIZEPACKET", 16) == 2
