@@ -1,10 +1,10 @@
 """What an 82599 knows of SAs that a foreign driver has put into its tables, beside those of a case.
 
 A driver says to nobody which place it has given an SA. So an SA of a case is the one in the tables that has its key, or
-inbound its SPI and destination.
+inbound its SPI and destination; of several with one key the first has the first place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
 
 from espproof.adapters.case import DeviceSa, DeviceState, Sa
@@ -24,7 +24,9 @@ _CARRIERS = (
 def told(chip: Niantic, sas: Mapping[str, Sa], passed: Mapping[str, int], breaches: Iterable[Breach]) -> DeviceState:
     """Of these SAs, which are all that there are, and of which no more packets than so many can have been sent or
     delivered: what else the chip has opened, the stack has discarded."""
-    places = {name: place(chip, sa) for name, sa in sas.items()}
+    places: dict[str, Handle | None] = {}
+    for name, sa in sas.items():
+        places[name] = place(chip, sa, [one for one in places.values() if one is not None])
     return DeviceState(
         sas=tuple(
             DeviceSa(sa=name, by="software", packets=0, reason="it is in no table of the card")
@@ -43,8 +45,8 @@ def entries(chip: Niantic) -> int:
     return sum(any(one.key) for one in chip.tables.tx) + sum(one.valid for one in chip.tables.keys)
 
 
-def place(chip: Niantic, sa: Sa) -> Handle | None:
-    """Where an SA is; None if it is nowhere."""
+def place(chip: Niantic, sa: Sa, others: Collection[Handle] = ()) -> Handle | None:
+    """Where an SA is, and no other of the case; None if it is nowhere."""
     tables = chip.tables
     if sa.direction == "out":
         found = (n for n, one in enumerate(tables.tx) if (one.key, one.salt) == (sa.encr_key, sa.salt))
@@ -55,8 +57,8 @@ def place(chip: Niantic, sa: Sa) -> Handle | None:
             for n, (key, entry) in enumerate(zip(tables.keys, tables.spis, strict=True))
             if key.valid and entry.spi == spi and tables.addresses[entry.address] == address
         )
-    index = next(found, None)
-    return None if index is None else Handle(sa.direction, index)
+    handles = (Handle(sa.direction, index) for index in found)
+    return next((one for one in handles if one not in others), None)
 
 
 def _left(chip: Niantic, sas: Mapping[str, Sa], places: set[Handle]) -> int:
