@@ -64,7 +64,7 @@ DEFECTS = (
     _pf(
         "offload-metadata-in-host-order", "ours", "offload", "metadata stand in the descriptor with their octets the other way round",
         (_QUEUES, "DESCRIPTOR.pack(address, length, flags, metadata)\n", "DESCRIPTOR.pack(address, length, flags, int.from_bytes(metadata.to_bytes(4, \"big\"), \"little\"))\n"),
-        breaks=(_METADATA,),
+        breaks=("RFC4303-3.1-packet-well-formed", _METADATA,),
     ),
     _pf(
         "offload-metadata-always", "ours", "offload", "packets of software have a next header in their metadata as well",

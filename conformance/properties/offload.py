@@ -15,6 +15,7 @@ from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.requirements.ids import (
     ACCEPTED,
+    BURST,
     COVERS_HIGH,
     DEVICE_NOTHING_LEFT,
     DEVICE_PACKETS,
@@ -422,6 +423,7 @@ def sent_from_anywhere(s: Scenario) -> None:
 
 @check(
     COMPLETED,
+    BURST,
     QAT_RULES["descriptors"],
     DEVICE_PACKETS,
     proved_by=("offload-lookaside-in-order", "offload-lookaside-ring-overrun", "offload-lookaside-short-ones-too"),
@@ -430,26 +432,28 @@ def sent_from_anywhere(s: Scenario) -> None:
 def together(s: Scenario) -> None:
     """Packets of several SAs, long and short, right, forged and twice, come and go in bursts, of more than a ring has room
     for too: each fares as if it had come alone, and the device has done those that are its."""
+    about = BURST if s.device.aside is None else COMPLETED
     sas = [sa for _ in range(s.draw(st.integers(1, 2))) for sa in pair(s)]
     inbound = [sa for sa in sas if sa.direction == "in"]
     count = s.draw(st.sampled_from((2, 3, 5, 9, 70)))
-    short = s.draw(st.booleans())
+    short = count < 70 and s.draw(st.booleans())
+    lengths = _PAYING if count < 70 else st.integers(300, 310)
     made = []
     for number in range(1, count + 1):
         for sa in inbound:
-            packet = s.small(sa) if short and s.draw(st.booleans()) else s.packet(sa, length=s.draw(_PAYING))
+            packet = s.small(sa) if short and s.draw(st.booleans()) else s.packet(sa, length=s.draw(lengths))
             made.append(s.peer(sa).protect(packet, number))
             if count < 9 and s.draw(st.sampled_from((False, False, True))):
                 # which SA a packet came by not everybody tells, and what a device has opened in vain it counts
                 twice = len(inbound) == 1 and s.draw(st.booleans())
                 made[-1] = made[s.draw(st.integers(0, len(made) - 1))] if twice else s.forge(made[-1], sa)
     if made:
-        s.burst_arrives(s.draw(st.permutations(made)) if count < 9 else made, COMPLETED)
+        s.burst_arrives(s.draw(st.permutations(made)) if count < 9 else made, about)
     for sa in sas:
         if sa.direction == "out":
-            burst = [s.packet(sa, length=s.draw(_PAYING)) for _ in range(min(count, 9))]
-            s.send_burst(sa, burst * (8 if count == 70 else 1), COMPLETED)
-    s.read_device(COMPLETED)
+            burst = [s.packet(sa, length=s.draw(lengths)) for _ in range(min(count, 9))]
+            s.send_burst(sa, burst * (8 if count == 70 else 1), about)
+    s.read_device(about)
 
 
 @check(MISSING, DEVICE_NOTHING_LEFT, proved_by=("offload-lookaside-lost-is-wrong", "offload-lookaside-session-left"))
