@@ -242,6 +242,7 @@ def drawn(seed: int) -> Capabilities:
         udp=rng.random() < 0.5,
         most={direction: rng.choice((1, 2, 1024)) for direction in some(rng, ("in", "out"), 0)},
         events=some(rng, get_args(DeviceHappening), 0),
+        neighbours=rng.random() < 0.5,
         rules=rng.choice(("", "X550", "MLX5", "QAT", "NETDEV22")),
         aside=rng.choice((None, None, 1, 200)),
         integrity=("NONE", *some(rng, separate, 0)) if rng.random() < 0.5 else ("NONE",),
