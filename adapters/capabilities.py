@@ -140,6 +140,8 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     esn: bool = False
     udp: bool = False
     """SAs with UDP encapsulation too."""
+    windows: tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31)], ...] | None = None
+    """Inbound SAs with replay windows of these sizes alone; None: with any."""
     most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
     """How many SAs of a direction there is room for, as long as their destinations are few."""
     aside: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
@@ -160,6 +162,7 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             and sa.mode in (self.inbound if sa.direction == "in" else self.outbound)
             and (self.esn or not sa.esn)
             and (self.udp or sa.udp is None)
+            and (self.windows is None or sa.direction == "out" or sa.replay_window in self.windows)
         )
 
 

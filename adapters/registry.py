@@ -60,7 +60,7 @@ KNOWN = (
     ),
     Known(
         "connectx", "a model of NVIDIA's ConnectX and Innova (crypto offload) with our driver",
-        "espproof.adapters.models.connectx:ConnectXAdapter", variants=("innova",),
+        "espproof.adapters.models.connectx:ConnectXAdapter", variants=("innova", "packet"),
     ),
     Known(
         "lookaside", "a model of a look-aside crypto device (QAT) with our driver",

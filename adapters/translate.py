@@ -22,8 +22,9 @@ from espproof.adapters.case import (
     TrafficSelector,
 )
 from espproof.reference import drops, endpoint, errors, lifetime, replay, sa
-from espproof.reference.offload import aside, stack
+from espproof.reference.offload import aside, stack, whole
 from espproof.reference.offload.connectx import device as connectx_device
+from espproof.reference.offload.connectx import full, packet_port
 from espproof.reference.offload.connectx import port as connectx_port
 from espproof.reference.offload.fortville import machines
 from espproof.reference.offload.fortville import port as fortville_port
@@ -46,8 +47,9 @@ OFFLOAD = SimpleNamespace(
     offload=SimpleNamespace(
         stack=stack,
         aside=aside,
+        whole=whole,
         niantic=SimpleNamespace(device=niantic_device, port=niantic_port),
-        connectx=SimpleNamespace(device=connectx_device, port=connectx_port),
+        connectx=SimpleNamespace(device=connectx_device, full=full, packet_port=packet_port, port=connectx_port),
         lookaside=SimpleNamespace(port=lookaside_port),
         fortville=SimpleNamespace(machines=machines, port=fortville_port),
     ),

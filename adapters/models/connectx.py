@@ -4,13 +4,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from espproof.adapters.capabilities import Capabilities, DeviceCapabilities
+from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, Mode
 from espproof.adapters.case import Dropped, Outbound, Refused, Sent, Unsupported
 from espproof.adapters.models.device import DeviceAdapter
 from espproof.adapters.translate import OFFLOAD
 from espproof.reference.errors import Misuse
 
-PARTS = {"": "CONNECTX6", "innova": "INNOVA"}
+PARTS = {"": "CONNECTX6", "innova": "INNOVA", "packet": "CONNECTX6"}
 """Variant of the adapter -> name of the personality."""
 
 
@@ -24,20 +24,27 @@ class ConnectXAdapter(DeviceAdapter):
         modules = modules or OFFLOAD
         part = getattr(modules.offload.connectx.device, PARTS[variant])
         port = modules.offload.connectx.port
+        self._is_packet = variant == "packet"
+        modes: tuple[Mode, ...] = ("transport",) if self._is_packet else ("transport", "tunnel")
         device = DeviceCapabilities(
             encryption=port.CIPHERS,
-            inbound=("transport", "tunnel"),
-            outbound=("transport", "tunnel"),
+            inbound=modes,
+            outbound=modes,
             esn=True,
+            windows=tuple(modules.offload.connectx.full.WINDOWS) if self._is_packet else None,
             events=("reset", "link-down", "link-up", "work-waits", "work-done"),
             rules="MLX5",
         )
         self._part = part
-        super().__init__(port.ConnectXPort(part), device, port.MAX_PACKET, modules)
+        made = modules.offload.connectx.packet_port.ConnectXPacketPort if self._is_packet else port.ConnectXPort
+        super().__init__(made(part), device, port.MAX_PACKET, modules)
+
+    def _host_half(self) -> Any:
+        return self._modules.offload.whole.PacketEndpoint(self._port) if self._is_packet else super()._host_half()
 
     @property
     def version(self) -> str:
-        return f"model of the {self._part.name} with crypto offload, our driver"
+        return f"model of the {self._part.name} with {'packet' if self._is_packet else 'crypto'} offload, our driver"
 
     def capabilities(self) -> Capabilities:
         return replace(super().capabilities(), set_iv=False)  # the device makes it from the number

@@ -14,14 +14,14 @@ from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, eve
 from espproof.adapters.case import DeviceHappening, DeviceSa, DeviceState, Done, Host, Unsupported
 from espproof.adapters.models.reference import ReferenceAdapter
 from espproof.adapters.translate import OFFLOAD, breaches_of
-from espproof.reference.offload.api import EnginePort, Port
+from espproof.reference.offload.api import EnginePort, PacketPort, Port
 
 
 class DeviceAdapter(ReferenceAdapter):
     """Runs Cases of ESP on device, driver and endpoint. Each device is a class below, which makes the port."""
 
     def __init__(
-        self, port: Port | EnginePort, device: DeviceCapabilities, max_packet: int, modules: Any = None
+        self, port: Port | EnginePort | PacketPort, device: DeviceCapabilities, max_packet: int, modules: Any = None
     ) -> None:
         """`device` is what the two can do; `max_packet` octets have the longest packets before they are protected."""
         self._port, self._device, self._max_packet = port, device, max_packet

@@ -127,7 +127,7 @@ class SeededConnectX(_Seeded, ConnectXAdapter):
 
     def __init__(self, defect: Defect) -> None:
         self.defect = defect
-        ConnectXAdapter.__init__(self, modules=copy_with(defect))
+        ConnectXAdapter.__init__(self, defect.model.partition(":")[2], copy_with(defect))
         self.name = f"seeded:{defect.id}"
 
 
@@ -152,6 +152,7 @@ class SeededFortville(_Seeded, FortvilleAdapter):
 _DEVICES: dict[str, Callable[[Defect], _Seeded]] = {
     "niantic": SeededNiantic,
     "connectx": SeededConnectX,
+    "connectx:packet": SeededConnectX,
     "lookaside": SeededLookaside,
     "fortville": SeededFortville,
     "fortville:vf": SeededFortville,

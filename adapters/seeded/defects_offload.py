@@ -22,6 +22,8 @@ _CX_HALVES, _CX_OTHER, _CX_OBJECTS = "LINUX.xfrm_device-flow-advance-esn", "MLX5
 _CX_DESCRIBED, _CX_PLAIN = "MLX5-transmit-described", "MLX5-transmit-plain"
 
 _niantic: Callable[..., Defect] = partial(defect, model="niantic")
+_WHOLE, _NUMBERS = "offload.whole", "RFC4303-3.3.3-increment"
+_whole: Callable[..., Defect] = partial(defect, model="connectx:packet")
 _ASIDE, _QAT_DRIVER = "offload.aside", "offload.lookaside.driver"
 _QAT_OWN, _QAT_ROOM, _QAT_MISSING = "QAT-completion-own", "QAT-rings-room", "QAT-completion-missing"
 _aside: Callable[..., Defect] = partial(defect, model="lookaside")
@@ -298,5 +300,27 @@ DEFECTS = (
         (_ASIDE, "        return self.spi + high + number[4:] if self._combined else self.spi + number[4:] + high\n",
          "        return self.spi + high + number[4:]\n"),
         breaks=("RFC4303-2.2.1-icv-covers-high",),
+    ),
+    # ------------------------------------------------------------------------------------------------------ packet offload
+    _whole(
+        "offload-packet-slow-number", "ours", "offload", "the device does not learn of numbers that software has used",
+        (_WHOLE, "            result = super().outbound(name, packet, iv, tfc=tfc, dummy=dummy, now=now)\n            self._store(name)\n",
+         "            result = super().outbound(name, packet, iv, tfc=tfc, dummy=dummy, now=now)\n"),
+        breaks=(_NUMBERS,),
+    ),
+    _whole(
+        "offload-packet-slow-window", "ours", "offload", "the device does not learn of numbers that software has let in",
+        (_WHOLE, "        for name in self._handles:\n            self._store(name)\n", ""),
+        breaks=("RFC4303-3.4.3-duplicate-rejected",),
+    ),
+    _whole(
+        "offload-packet-reset-to-the-start", "ours", "offload", "after a reset numbers and windows are those with which the SA began",
+        (_CX_DRIVER, "    (number, received), sa = entry.told, entry.sa\n", "    sa = entry.sa\n    number, received = sa.number, sa.received\n"),
+        breaks=(_NUMBERS,),
+    ),
+    _whole(
+        "offload-packet-padding-of-zeros", "ours", "offload", "the device pads with zeros",
+        ("offload.connectx.device", "bytes(range(1, padding + 1)) + bytes((padding, frame", "bytes(padding) + bytes((padding, frame"),
+        breaks=("RFC4303-2.4-default-padding",),
     ),
 )  # fmt: skip

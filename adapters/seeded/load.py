@@ -36,9 +36,14 @@ MODULES = (
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
 _FORTVILLE = ("offload.stack", "offload.fortville.machines", "offload.fortville.port")
+_CONNECTX = (
+    "offload.stack", "offload.whole", "offload.connectx.device", "offload.connectx.full", "offload.connectx.packet_port",
+    "offload.connectx.port",
+)  # fmt: skip
 DEVICES = {
     "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
-    "connectx": ("offload.stack", "offload.connectx.device", "offload.connectx.port"),
+    "connectx": _CONNECTX,
+    "connectx:packet": _CONNECTX,
     "lookaside": ("offload.aside", "offload.lookaside.port"),
     "fortville": _FORTVILLE,
     "fortville:vf": _FORTVILLE,

@@ -152,7 +152,10 @@ def of_all_lengths(s: Scenario) -> None:
     DEVICE_PACKETS,
     MLX5_RULES["packets"],
     INCREMENT,
+    DUPLICATE,
     proved_by=(
+        "offload-packet-slow-number",
+        "offload-packet-slow-window",
         "offload-options-to-the-device",
         "offload-software-for-ever",
         "offload-connectx-options",
@@ -167,12 +170,18 @@ def what_it_cannot_take(s: Scenario) -> None:
     version = s.outer_version(sa)
     s.need("ipv4_options", version == 6 or s.caps.ipv4_options)
     s.need("ipv6_extension_headers", version == 4 or s.caps.ipv6_extension_headers)
+    came: list[bytes] = []
     for number in range(1, s.draw(st.integers(2, 4)) + 1):
         odd = s.packet(sa, **_with_more_headers(version)) if s.draw(st.booleans()) else s.small(sa)
         if direction == "in":
-            s.arrives(s.peer(sa).protect(odd, number), ACCEPTED)
+            came.append(s.peer(sa).protect(odd, number))
+            s.arrives(came[-1], ACCEPTED)
+            if sa.replay_window and s.draw(st.booleans()):
+                s.receive(sa, number, DUPLICATE)
         else:
             s.send(sa, INCREMENT, odd)
+    if came and sa.replay_window >= len(came):
+        s.arrives(s.choose(came), DUPLICATE)
     s.read_device(DEVICE_PACKETS)
 
 
@@ -262,6 +271,7 @@ def nothing_left(s: Scenario) -> None:
 
 @check(
     RESTORED,
+    INCREMENT,
     X550_RULES["order"],
     X550_RULES["cleared"],
     DEVICE_PACKETS,
@@ -272,6 +282,7 @@ def nothing_left(s: Scenario) -> None:
         "offload-reset-forgets-addresses",
         "offload-engine-started-while-it-runs",
         "offload-reset-in-a-hurry",
+        "offload-packet-reset-to-the-start",
     ),
     weight=0.5,
 )
@@ -377,7 +388,10 @@ def half_windows(s: Scenario) -> None:
     s.read_device(HALVES)
 
 
-@check(OTHER_HALF, proved_by=("offload-other-half-believed", "offload-other-half-not-tried"))
+@check(
+    OTHER_HALF,
+    proved_by=("offload-other-half-believed", "offload-other-half-not-tried"),
+)
 def told_late(s: Scenario) -> None:
     """The window goes on while the device is not told of it: packets of 2^32 numbers ago, which it takes for right, are
     not delivered; those of now, which it takes for wrong, are."""

@@ -6,6 +6,7 @@
     rules       what a data sheet demands of a driver; a device that is treated otherwise says which it was
     api         what a stack asks of a device, and what it answers
     stack       the host half: an endpoint that leaves the cipher to a device where it can
+    whole       the same in front of a device that does all of ESP
     estimate    what a device has to keep up with, by arithmetic
     accounts    what both can tell: who does the cipher of which SA, and how often
     aside       the same in front of a device that stands beside the way of packets

@@ -7,10 +7,10 @@ it. Numbers, windows, lifetimes, padding, policies and headers stay with the sta
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from espproof.reference.offload.rules import Breaches
-from espproof.reference.sa import SecurityAssociation
+from espproof.reference.sa import SaState, SecurityAssociation
 
 Handle = Any
 """An SA in a device; equal handles are the same SA."""
@@ -82,6 +82,50 @@ class CryptoDevice(Protocol):
         """An IP packet from the wire; nothing, if the device has lost it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a device has made of a packet that came, of whose SA it does all. `handle` is None if it is of no such SA;
+    then, and if the ICV is wrong, `packet` is as it came. What was `right` is without ESP, and `next_header` that of the
+    trailer; with a trailer that is `broken`, ESP is there still."""
+
+    packet: bytes
+    found: Literal["nothing", "right", "replayed", "forged", "broken"]
+    handle: Handle = None
+    next_header: int = 0
+
+
+class PacketDevice(Protocol):
+    """A port that does all of ESP: numbers, windows and headers too (Linux: packet offload)."""
+
+    def add(self, sa: SecurityAssociation, state: SaState) -> Handle:
+        """`Refused` with the reason."""
+
+    def delete(self, handle: Handle) -> None:
+        """No octet of its key is left in the device."""
+
+    def takes(self, packet: bytes) -> bool:
+        """Whether the device can protect this IP packet."""
+
+    @property
+    def longest(self) -> int:
+        """Octets of the longest IP packet that it can send."""
+
+    def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
+        """An IP packet, to be protected by an SA or sent as it is; what leaves."""
+
+    def arrive(self, packet: bytes) -> list[Whole]:
+        """An IP packet from the wire; nothing, if the device has lost it."""
+
+    def state(self, handle: Handle) -> tuple[int, int]:
+        """The last number sent, or the highest received, and the numbers that came: bit n is the number n below."""
+
+    def set_state(self, handle: Handle, number: int, received: int) -> None:
+        """The same, after software has done packets of the SA."""
+
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """As of `CryptoDevice`; outbound, the last number."""
+
+
 class Engine(Protocol):
     """A device beside the way of packets: it is given octets, and what comes of them is asked for later."""
 
@@ -139,6 +183,10 @@ class Inspected(Protocol):
 
 class Port(CryptoDevice, Inspected, Protocol):
     """A device in the way of packets, with its driver."""
+
+
+class PacketPort(PacketDevice, Inspected, Protocol):
+    """A device that does all, with its driver."""
 
 
 class EnginePort(Engine, Inspected, Protocol):

@@ -29,6 +29,7 @@ SEEDS = (1, 2, 3, 4, 5)
 DEVICES: dict[str, Adapter] = {
     "niantic": NianticAdapter(),
     "connectx": ConnectXAdapter(),
+    "connectx:packet": ConnectXAdapter("packet"),
     "lookaside": LookasideAdapter(),
     "fortville": FortvilleAdapter(),
     "fortville:vf": FortvilleAdapter("vf"),

@@ -245,6 +245,7 @@ def drawn(seed: int) -> Capabilities:
         neighbours=rng.random() < 0.5,
         rules=rng.choice(("", "X550", "MLX5", "QAT", "NETDEV22")),
         aside=rng.choice((None, None, 1, 200)),
+        windows=rng.choice((None, None, (64,), (32, 64, 128))),
         integrity=("NONE", *some(rng, separate, 0)) if rng.random() < 0.5 else ("NONE",),
     )
     windows = rng.choice(

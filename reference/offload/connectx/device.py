@@ -17,8 +17,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from espproof.reference import ip
+from espproof.reference.errors import Malformed
 from espproof.reference.offload.connectx import layouts, rules
 from espproof.reference.offload.connectx.esn import HalfWindow, high_half
+from espproof.reference.offload.connectx.full import INCREMENT_NUMBER, WINDOWS, Context, Verdict
 from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
 from espproof.reference.offload.rules import Breaches
 
@@ -72,14 +74,18 @@ class IpsecObject:
     implicit_iv: int
     esn: bool
     half: HalfWindow
+    context: Context | None = None
+    """With packet offload: numbers and window."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutRule:
-    """What the descriptor's metadata must be, and the SA."""
+    """What the descriptor's metadata must be, and the SA. With packet offload the SPI too, of the header that is added
+    (mlx5: a reformat of ESP in transport mode)."""
 
     metadata: int
     object: int
+    spi: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ class ConnectX:
         if kind == Type.KEY and opcode == Opcode.CREATE:
             return self._made(self.keys, self._key(layouts.KEY.decode(body)))
         if kind == Type.IPSEC and opcode == Opcode.CREATE:
-            return self._made(self.objects, self._object(layouts.IPSEC.decode(body)))
+            return self._made(self.objects, self._object(layouts.IPSEC.decode(body), body[layouts.IPSEC.size :]))
         if kind == Type.KEY and opcode == Opcode.DESTROY:
             return self._key_destroyed(number)
         if kind == Type.IPSEC and number not in self.objects:
@@ -133,7 +139,9 @@ class ConnectX:
         if kind == Type.IPSEC and opcode == Opcode.QUERY:
             return _answer(number=number) + self._queried(self.objects[number])
         if kind == Type.IPSEC and opcode == Opcode.MODIFY:
-            return self._modified(self.objects[number], layouts.IPSEC.decode(body))
+            return self._modified(
+                self.objects[number], layouts.IPSEC.decode(body), layouts.CONTEXT.decode(body[layouts.IPSEC.size :])
+            )
         return _answer(Status.BAD_OPERATION)
 
     def _made(self, table: dict[int, bytes] | dict[int, IpsecObject], made: bytes | IpsecObject | Status) -> bytes:
@@ -158,8 +166,8 @@ class ConnectX:
         del self.keys[number]
         return _answer()
 
-    def _object(self, asked: dict[str, int]) -> IpsecObject | Status:
-        if asked["dekn"] not in self.keys or asked["icv_length"] or asked["full_offload"]:
+    def _object(self, asked: dict[str, int], context: bytes) -> IpsecObject | Status:
+        if asked["dekn"] not in self.keys or asked["icv_length"]:
             return Status.BAD_PARAMETER
         if len(self.objects) >= self.personality.room:
             return Status.EXCEEDED
@@ -169,6 +177,7 @@ class ConnectX:
             implicit_iv=asked["implicit_iv"],
             esn=bool(asked["esn_en"]),
             half=HalfWindow(asked["esn_msb"], bool(asked["esn_overlap"])),
+            context=_context(layouts.CONTEXT.decode(context)) if asked["full_offload"] else None,
         )
 
     def _queried(self, one: IpsecObject) -> bytes:
@@ -180,11 +189,14 @@ class ConnectX:
             dekn=one.key,
             salt=int.from_bytes(one.salt, "big"),
             implicit_iv=one.implicit_iv,
-        )
+            full_offload=one.context is not None,
+        ) + (b"" if one.context is None else _told(one.context))
 
-    def _modified(self, one: IpsecObject, asked: dict[str, int]) -> bytes:
+    def _modified(self, one: IpsecObject, asked: dict[str, int], context: dict[str, int]) -> bytes:
         selected = asked["modify_field_select"]
-        if selected != layouts.SELECT_OVERLAP | layouts.SELECT_MSB:
+        if one.context is not None and selected & layouts.SELECT_CONTEXT:
+            one.context.number, one.context.received = context["mode_parameter"], context["replay_protection_window"]
+        if (selected & ~layouts.SELECT_CONTEXT) not in (0, layouts.SELECT_OVERLAP | layouts.SELECT_MSB) or not selected:
             self.breaches.note(rules.SELECTED, f"modify_field_select is {selected:#x}")
         one.half = HalfWindow(
             asked["esn_msb"] if selected & layouts.SELECT_MSB else one.half.msb,
@@ -221,6 +233,8 @@ class ConnectX:
         if found is None:
             self.breaches.note(rules.KNOWN, f"metadata {descriptor.metadata:#x}")
             return frame
+        if self.objects[found.object].context is not None:
+            return self._wrapped(frame, found)
         parsed = _esp_of(frame)
         if parsed is None:
             self.breaches.note(rules.PLAIN_HEADER, frame[ETHERNET : ETHERNET + 40].hex())
@@ -238,6 +252,26 @@ class ConnectX:
         sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + sent_iv, plaintext, covered)
         return _with_length(frame[:start] + header + sent_iv + sealed)
 
+    def _wrapped(self, frame: bytes, rule: OutRule) -> bytes:
+        """A packet becomes ESP in transport mode."""
+        one = self.objects[rule.object]
+        place = _plain(frame)
+        if place is None or one.context is None:
+            self.breaches.note(rules.PLAIN_HEADER, frame[ETHERNET : ETHERNET + 40].hex())
+            return frame
+        start, protocol_at = place
+        low = one.context.next()
+        high = high_half(one.half, low) if one.esn else 0
+        iv = ((high << 32 | low) ^ one.implicit_iv).to_bytes(IV, "big")
+        header = rule.spi.to_bytes(4, "big") + low.to_bytes(4, "big")
+        payload = frame[start:]
+        padding = -(len(payload) + TRAILER) % 4
+        plaintext = payload + bytes(range(1, padding + 1)) + bytes((padding, frame[protocol_at]))
+        covered = header[:4] + (high.to_bytes(4, "big") if one.esn else b"") + header[4:]
+        sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + iv, plaintext, covered)
+        front = frame[:protocol_at] + bytes((ESP,)) + frame[protocol_at + 1 : start]
+        return _with_length(front + header + iv + sealed)
+
     def arrive(self, frame: bytes) -> list[Completion]:
         """What comes of a frame from the wire: nothing without a link."""
         return [self._received(frame)] if self.link else []
@@ -249,20 +283,31 @@ class ConnectX:
             return Completion(frame)
         start, end = parsed
         one = self.objects[found.object]
+        if one.context is not None and not _is_sound(frame):
+            return Completion(frame)  # assumed: the parser does not match it
         body = frame[start + HEADER + IV : end]
         if len(body) < TRAILER + ICV or len(body) % 4:
             return Completion(frame)  # assumed: no length that ESP has, so not matched
         header, iv = frame[start : start + HEADER], frame[start + HEADER : start + HEADER + IV]
+        low = int.from_bytes(header[4:], "big")
+        if one.context is not None and one.context.check(one.half, low, esn=one.esn) is Verdict.REPLAYED:
+            return Completion(frame, layouts.metadata(found.handle, Syndrome.REPLAYED))
         high = high_half(one.half, int.from_bytes(header[4:], "big")).to_bytes(4, "big")
         covered = header[:4] + (high if one.esn else b"") + header[4:]
         try:
             plaintext = AESGCM(self.keys[one.key]).decrypt(one.salt + iv, body, covered)
         except InvalidTag:
             return Completion(frame, layouts.metadata(found.handle, Syndrome.AUTHENTICATION_FAILED))
+        if one.context is not None:
+            one.context.record(one.half, low, esn=one.esn)
         opened = frame[: start + HEADER + IV] + plaintext
         padding, next_header = plaintext[-TRAILER:]
-        if padding + TRAILER > len(plaintext):
+        if padding + TRAILER > len(plaintext) or (one.context is not None and not _is_default(plaintext, padding)):
             return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle, Syndrome.BAD_TRAILER))
+        if one.context is not None:
+            at = ETHERNET + (9 if frame[ETHERNET] >> 4 == 4 else 6)
+            taken_out = frame[:at] + bytes((next_header,)) + frame[at + 1 : start] + plaintext[: -TRAILER - padding]
+            return Completion(_with_length(taken_out), layouts.metadata(found.handle), next_header)
         if self.personality.removes_trailer:
             opened = _with_length(opened[: len(opened) - TRAILER - padding])
             return Completion(opened, layouts.metadata(found.handle), next_header)
@@ -301,3 +346,43 @@ def _esp_of(frame: bytes) -> tuple[int, int] | None:
 
 def _with_length(frame: bytes) -> bytes:
     return frame[:ETHERNET] + ip.with_length(frame[ETHERNET:])
+
+
+def _plain(frame: bytes) -> tuple[int, int] | None:
+    """Where the payload begins behind an IP header without options or extension headers, and where that names it."""
+    packet = frame[ETHERNET:]
+    if len(packet) >= ip.IPV4_HEADER_SIZE and packet[0] == 0x45:
+        return ETHERNET + ip.IPV4_HEADER_SIZE, ETHERNET + 9
+    if len(packet) >= ip.IPV6_HEADER_SIZE and packet[0] >> 4 == 6 and packet[6] not in ip.EXTENSION_HEADERS:
+        return ETHERNET + ip.IPV6_HEADER_SIZE, ETHERNET + 6
+    return None
+
+
+def _context(asked: dict[str, int]) -> Context:
+    sizes = {code: size for size, code in WINDOWS.items()}
+    window = 0 if asked["mode"] == INCREMENT_NUMBER else sizes[asked["window_sz"]]
+    return Context(asked["mode"], asked["mode_parameter"], window, asked["replay_protection_window"])
+
+
+def _told(context: Context) -> bytes:
+    return layouts.CONTEXT.encode(
+        valid=1,
+        mode=context.mode,
+        window_sz=WINDOWS.get(context.window, 0),
+        mode_parameter=context.number,
+        replay_protection_window=context.received,
+    )
+
+
+def _is_sound(frame: bytes) -> bool:
+    """Whether the IP packet is one, whose own length is right."""
+    try:
+        return bool(ip.parse(frame[ETHERNET:]).total_length)
+    except Malformed:
+        return False
+
+
+def _is_default(plaintext: bytes, padding: int) -> bool:
+    """Whether the padding is 1, 2, 3 … (assumed of packet offload, whose trailer nobody sees afterwards)."""
+    end = len(plaintext) - TRAILER
+    return plaintext[end - padding : end] == bytes(range(1, padding + 1))

@@ -31,6 +31,7 @@ from espproof.reference.offload.connectx.device import (
     OutRule,
 )
 from espproof.reference.offload.connectx.esn import HalfWindow, high_half, of_bottom
+from espproof.reference.offload.connectx.full import INCREMENT_NUMBER, REPLAY_PROTECTION, WINDOWS
 from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
 
 ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
@@ -66,6 +67,12 @@ class OffloadedSa:
     salt: bytes
     """4 octets."""
     esn: bool = False
+    full: bool = False
+    """Packet offload; then `number` is the last one sent, or the highest received, and `window` and `received` are those
+    of an inbound SA (`full.Context`)."""
+    number: int = 0
+    window: int = 0
+    received: int = 0
 
 
 @dataclass(slots=True)
@@ -78,6 +85,8 @@ class _Entry:
     key: int = 0
     object: int = 0
     rule: int = 0
+    told: tuple[int, int] = (0, 0)
+    """Of packet offload: number and window as the device has them, as far as the driver knows; it has 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class Received:
     right: bool = False
     high: int | None = None
     next_header: int | None = None
+    syndrome: Syndrome = Syndrome.RIGHT
 
 
 class Driver:
@@ -111,7 +121,8 @@ class Driver:
             raise Refused(f"AES-GCM with {len(sa.key) * 8} bits: the device has 128 and 256")
         handle = next(number for number in range(1, 1 << 24) if number not in self._entries)
         which = self._under[sa.key + sa.salt]
-        entry = _Entry(sa, 1 << _OWN_BIT | which << _SA_BITS, HalfWindow(0, False))
+        half = of_bottom(max(sa.number - max(sa.window, 1) + 1, 0)) if sa.full else HalfWindow(0, False)
+        entry = _Entry(sa, 1 << _OWN_BIT | which << _SA_BITS, half, told=(sa.number, sa.received))
         self._make(handle, entry)
         self._under[sa.key + sa.salt] += 1
         self._entries[handle] = entry
@@ -158,13 +169,16 @@ class Driver:
                     dekn=entry.key,
                     salt=int.from_bytes(sa.salt, "big"),
                     implicit_iv=entry.implicit_iv if sa.direction == "out" else 0,
-                ),
+                    full_offload=sa.full,
+                )
+                + (_context(entry) if sa.full else b""),
             )
         except (Refused, Dead):
             self._asked(Opcode.DESTROY, Type.KEY, entry.key)
             raise
         if sa.direction == "out":
-            entry.rule = self._device.steer(OutRule(layouts.metadata(handle), entry.object))
+            spi = sa.spi if sa.full else 0
+            entry.rule = self._device.steer(OutRule(layouts.metadata(handle), entry.object, spi))
         else:
             entry.rule = self._device.steer(InRule(sa.address, sa.spi, entry.object, handle))
 
@@ -182,6 +196,33 @@ class Driver:
         if header["status"] != Status.OK:
             raise Dead(f"{opcode.name} {kind.name} {number}: {Status(header['status']).name}")
         return header["obj_id"]
+
+    # ---------------------------------------------------------------------------------------------------- packet offload
+
+    def state(self, handle: int) -> tuple[int, int]:
+        """The last number, of 64 bits, and the window, of an SA with packet offload, as they are now."""
+        entry = self._entries[handle]
+        command = layouts.COMMAND.encode(opcode=Opcode.QUERY, obj_type=Type.IPSEC, obj_id=entry.object)
+        body = self._device.command(command)[layouts.ANSWER.size + layouts.IPSEC.size :]
+        told = layouts.CONTEXT.decode(body)
+        number, _ = entry.told
+        number += (told["mode_parameter"] - number) % (1 << 32)  # it never goes back
+        entry.told = number, told["replay_protection_window"]
+        return entry.told
+
+    def set_state(self, handle: int, number: int, received: int) -> None:
+        """What software has done of the SA's packets is in the device now, and the half window with it: of a number with
+        another one the device would not know what it is."""
+        entry = self._entries[handle]
+        entry.told = number, received
+        entry.half = of_bottom(max(number - max(entry.sa.window, 1) + 1, 0))
+        self._waiting.pop(handle, None)
+        change = layouts.IPSEC.encode(
+            modify_field_select=layouts.SELECT_CONTEXT | layouts.SELECT_OVERLAP | layouts.SELECT_MSB,
+            esn_msb=entry.half.msb,
+            esn_overlap=entry.half.overlap,
+        )
+        self._asked(Opcode.MODIFY, Type.IPSEC, entry.object, change + _context(entry))
 
     # ------------------------------------------------------------------------------------------------------ half windows
 
@@ -217,6 +258,9 @@ class Driver:
         if handle is None:
             self._device.transmit(ethernet + packet, Descriptor())
             return
+        if self._entries[handle].sa.full:
+            self._device.transmit(ethernet + packet, Descriptor(layouts.metadata(handle)))
+            return
         body = packet[:-ICV]
         end = len(body) - TRAILER - body[-TRAILER]
         start = ip.IPV6_HEADER_SIZE if packet[0] >> 4 == 6 else ip.IPV4_HEADER_SIZE
@@ -224,20 +268,33 @@ class Driver:
         short = body[: start + HEADER] + number + body[start + HEADER + IV : end]
         self._device.transmit(ethernet + ip.with_length(short), Descriptor(layouts.metadata(handle), body[end:]))
 
-    def received(self, completion: Completion) -> Received:
+    def received(self, completion: Completion, came: bytes) -> Received:
+        """`came` is the packet as it came from the wire (of packet offload that tells no more what number it had)."""
         packet, told = completion.frame[ETHERNET:], completion.metadata
         if not told & layouts.METADATA_MARKER:
             return Received(packet, None)
         handle, syndrome = told & layouts.METADATA_HANDLE, told >> layouts.METADATA_SYNDROME & 0x3F
         entry = self._entries[handle]
-        low = int.from_bytes(_esp_of(packet)[4:8], "big")
+        low = int.from_bytes(_esp_of(came)[4:8], "big")
         return Received(
             packet,
             handle,
             right=syndrome != Syndrome.AUTHENTICATION_FAILED,
             high=high_half(entry.half, low) if entry.sa.esn else None,
             next_header=completion.next_header,
+            syndrome=Syndrome(syndrome),
         )
+
+
+def _context(entry: _Entry) -> bytes:
+    (number, received), sa = entry.told, entry.sa
+    return layouts.CONTEXT.encode(
+        valid=1,
+        mode=INCREMENT_NUMBER if sa.direction == "out" else REPLAY_PROTECTION,
+        window_sz=WINDOWS.get(sa.window, 0),
+        mode_parameter=number & 0xFFFFFFFF,
+        replay_protection_window=received,
+    )
 
 
 def _esp_of(packet: bytes) -> bytes:

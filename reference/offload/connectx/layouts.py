@@ -88,6 +88,14 @@ IPSEC = Layout(
     Bits("implicit_iv", 192, 64),
 )  # fmt: skip
 """`dekn` is the number of a key; `icv_length` 0 is 16 octets."""
+CONTEXT = Layout(
+    "ipsec_aso", 64,
+    Bits("valid", 0, 1), Bits("mode", 2, 2), Bits("window_sz", 4, 2), Bits("esn_event_arm", 9, 1),
+    Bits("mode_parameter", 224, 32), Bits("replay_protection_window", 256, 256),
+)  # fmt: skip
+"""Behind an `ipsec_obj` with `full_offload`. `mode_parameter` is the number; bit n of the window is the number n below."""
+SELECT_CONTEXT = 1 << 2
+"""Of `modify_field_select`: number and window. In the device that is an operation of its own (ASO): assumed."""
 SELECT_OVERLAP, SELECT_MSB = 1 << 0, 1 << 1
 """Of `modify_field_select`: what a modification changes."""
 
@@ -103,6 +111,8 @@ class Syndrome(IntEnum):
     RIGHT = 0
     AUTHENTICATION_FAILED = 1
     BAD_TRAILER = 2
+    REPLAYED = 3
+    """In the device a register of its own (metadata_reg_c_4)."""
 
 
 def metadata(handle: int, syndrome: int = Syndrome.RIGHT) -> int:

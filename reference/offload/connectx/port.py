@@ -91,7 +91,7 @@ class ConnectXPort:
     def arrive(self, packet: bytes) -> list[Arrived]:
         version = packet[0] >> 4 if packet else 0
         frame = bytes(12) + ETHERTYPE.get(version, ETHERTYPE[4]) + packet
-        return [_arrived(self.driver.received(one)) for one in self.device.arrive(frame)]
+        return [_arrived(self.driver.received(one, packet)) for one in self.device.arrive(frame)]
 
 
 def _arrived(one: Received) -> Arrived:

@@ -215,7 +215,7 @@ def test_a_packet_in() -> None:
     assert device.arrive(forged) == [Completion(forged, layouts.metadata(1, Syndrome.AUTHENTICATION_FAILED))]
     (odd,) = device.arrive(framed(esp(1, b"\0\0\7\x11")))
     assert odd.metadata == layouts.metadata(1, Syndrome.BAD_TRAILER)
-    assert driver.received(odd).right
+    assert driver.received(odd, esp(1)).right
 
 
 def test_what_is_no_ones() -> None:
