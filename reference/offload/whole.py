@@ -3,9 +3,10 @@
     out   packet ──► device: number, headers, cipher ──► wire
     in    wire ──► device: SA, anti-replay, ICV, ESP taken out ──► what was protected
 
-What the device cannot do of an SA that it has, as with IPv4 options, goes the slow way: software does it, with the number
-or the window as the device has them at that moment, and the device goes on behind it. So there is one sequence of numbers,
-and one window. Lifetimes, selectors and what is counted stay here, as the device tells of each packet.
+What the device cannot do of an SA that it has, as with IPv4 options, goes the slow way: software does it, and tells the
+device the number, or the window, behind which it goes on. So there is one sequence of numbers, and one window: what the
+device lets in is recorded here too, and where its window is another then, it is told. Lifetimes, selectors and what is
+counted stay here, as the device tells of each packet.
 """
 
 from espproof.reference import ip
@@ -52,7 +53,6 @@ class PacketEndpoint(Accounts):
 
     def _take_back(self, name: str) -> None:
         if name in self._handles:
-            self._load(name)
             self._device.delete(self._handles.pop(name))
             self.fallbacks[name] = _ALIKE
 
@@ -79,7 +79,7 @@ class PacketEndpoint(Accounts):
             self.audit.not_sent(DropReason.SEQUENCE_OVERFLOW, entry.sa)
             return DropReason.SEQUENCE_OVERFLOW
         sent = self._device.send(packet, handle)
-        self._load(name)
+        state.sequence, _ = self._device.state(handle)
         self._device.advance(handle, state.sequence)
         state.count(len(packet))
         self.handled[name] += len(sent) == 1
@@ -147,12 +147,6 @@ class PacketEndpoint(Accounts):
         return deliver(entry.sa, outer, Opened(one.packet[len(outer.header) :], b"", one.next_header))
 
     # ------------------------------------------------------------------------------------------------- numbers and windows
-
-    def _load(self, name: str) -> None:
-        """What an outbound SA has sent is known here."""
-        entry = self.entry(name)
-        if entry.sa.direction == "out":
-            entry.state.sequence, _ = self._device.state(self._handles[name])
 
     def _follow(self, name: str, whole: int) -> None:
         """The device has let in a packet of that number. What it has of the window since is to be what is here; a device
