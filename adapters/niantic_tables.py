@@ -6,6 +6,7 @@ inbound its SPI and destination; of several with one key the first has the first
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
+from typing import Any, Protocol
 
 from espproof.adapters.case import DeviceSa, DeviceState, Sa
 from espproof.adapters.translate import breaches_of
@@ -21,12 +22,29 @@ _CARRIERS = (
 """Registers that keep what was written into a table last."""
 
 
+class Given(Protocol):
+    """What is looked for of an SA: one of a case, or the reference's."""
+
+    @property
+    def direction(self) -> str: ...
+
+    @property
+    def spi(self) -> int: ...
+
+    @property
+    def destination(self) -> Any: ...
+
+    @property
+    def encr_key(self) -> bytes: ...
+
+    @property
+    def salt(self) -> bytes: ...
+
+
 def told(chip: Niantic, sas: Mapping[str, Sa], passed: Mapping[str, int], breaches: Iterable[Breach]) -> DeviceState:
     """Of these SAs, which are all that there are, and of which no more packets than so many can have been sent or
     delivered: what else the chip has opened, the stack has discarded."""
-    places: dict[str, Handle | None] = {}
-    for name, sa in sas.items():
-        places[name] = place(chip, sa, [one for one in places.values() if one is not None])
+    places = _places(chip, sas)
     return DeviceState(
         sas=tuple(
             DeviceSa(sa=name, by="software", packets=0, reason="it is in no table of the card")
@@ -35,7 +53,7 @@ def told(chip: Niantic, sas: Mapping[str, Sa], passed: Mapping[str, int], breach
             for name, place in places.items()
         ),
         entries=entries(chip),
-        left=_left(chip, sas, {place for place in places.values() if place is not None}),
+        left=left(chip, sas),
         breaches=breaches_of(breaches),
     )
 
@@ -45,7 +63,14 @@ def entries(chip: Niantic) -> int:
     return sum(any(one.key) for one in chip.tables.tx) + sum(one.valid for one in chip.tables.keys)
 
 
-def place(chip: Niantic, sa: Sa, others: Collection[Handle] = ()) -> Handle | None:
+def _places(chip: Niantic, sas: Mapping[str, Given]) -> dict[str, Handle | None]:
+    places: dict[str, Handle | None] = {}
+    for name, sa in sas.items():
+        places[name] = place(chip, sa, [one for one in places.values() if one is not None])
+    return places
+
+
+def place(chip: Niantic, sa: Given, others: Collection[Handle] = ()) -> Handle | None:
     """Where an SA is, and no other of the case; None if it is nowhere."""
     tables = chip.tables
     if sa.direction == "out":
@@ -61,9 +86,10 @@ def place(chip: Niantic, sa: Sa, others: Collection[Handle] = ()) -> Handle | No
     return next((one for one in handles if one not in others), None)
 
 
-def _left(chip: Niantic, sas: Mapping[str, Sa], places: set[Handle]) -> int:
-    """Octets of keys, salts, SPIs and addresses that are of none of these SAs."""
+def left(chip: Niantic, sas: Mapping[str, Given]) -> int:
+    """Octets of keys, salts, SPIs and addresses that are of none of these SAs, which are all that there are."""
     tables, values = chip.tables, chip.values
+    places = {place for place in _places(chip, sas).values() if place is not None}
     strange = [one.key + one.salt for n, one in enumerate(tables.tx) if Handle("out", n) not in places]
     inbound = {place.index for place in places if place.direction == "in"}
     for n, (key, spi) in enumerate(zip(tables.keys, tables.spis, strict=True)):

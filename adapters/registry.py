@@ -133,6 +133,8 @@ def open_adapter(name: str) -> Adapter:
 
         return ExecAdapter(rest)
     known = {known.name: known for known in KNOWN}
+    if scheme == "niantic" and "/" in rest:
+        return _load(name, "espproof.adapters.driver.adapter:DriverAdapter", rest)
     if scheme in known and rest:
         return _load(name, known[scheme].where, _variant(known[scheme], rest))
     where = {name: entry.where for name, entry in known.items()} | _entry_points()

@@ -81,6 +81,21 @@ DEFECTS = (
         breaks=(_LEFT,),
     ),
     _niantic(
+        "offload-table-of-one-less", "ours", "offload", "the last place of a table is never used",
+        (_DRIVER, "_free(self._tx, SAS,", "_free(self._tx, SAS - 1,"), (_DRIVER, "_free(self._rx, SAS,", "_free(self._rx, SAS - 1,"),
+        breaks=(_WHO,),
+    ),
+    _niantic(
+        "offload-table-full-and-taken", "D-033", "offload", "the table is full, and the driver takes the SA all the same, at the last place",
+        (_DRIVER, "    raise Refused(f\"no room in the {what}: {size} entries\")\n", "    return size - 1\n"),
+        breaks=(_AADS[1],),
+    ),
+    _niantic(
+        "offload-places-of-eight-bits", "dpdk", "offload", "of the place of an SA the driver keeps eight bits",
+        (_DRIVER, "sa=handle.index if handle else 0,", "sa=handle.index & 0xFF if handle else 0,"),
+        breaks=_AADS,
+    ),
+    _niantic(
         "offload-found-by-spi-alone", "ours", "offload", "the driver takes the first SA with the SPI for the one that the chip has used",
         (_DRIVER, "            if sa.protocol == protocol and sa.address == address:\n", "            if sa.protocol == protocol:\n"),
         breaks=(_FOUND,),

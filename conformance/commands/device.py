@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from espproof.adapters.base import Crashed
+from espproof.adapters.driver.serve import serve
+from espproof.adapters.driver.twins import written
 from espproof.adapters.linux.cards import Cards
 from espproof.conformance.commands.shell import ERR, EXPECTED, NEWS, OUT, errors
 from espproof.reference.errors import Misuse
 from espproof.reference.offload import estimate as arithmetic
+from espproof.reference.offload.niantic.device import Niantic
 
 _LOOK_SECONDS = 0.2
 
@@ -20,11 +24,21 @@ def register(app: typer.Typer) -> None:
 
 def device(
     what: Annotated[
-        Literal["niantic"], typer.Argument(help="niantic: two Intel 82599 with a cable between them.")
+        Literal["niantic"], typer.Argument(help="niantic: Intel's 82599, two with a cable between them, or an X550.")
     ] = "niantic",
     vhost_user: Annotated[
         list[Path] | None,
         typer.Option(help="The socket of one card, a PCI function by vhost-user; give it twice.", show_default=False),
+    ] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option(help="The socket of one card for a driver that is a program of yours.", show_default=False),
+    ] = None,
+    example: Annotated[
+        Path | None,
+        typer.Option(
+            help="A new folder for such a driver in C, wrong twins of it, and the document.", show_default=False
+        ),
     ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="No card: what a device has to keep up with, by arithmetic.")
@@ -33,11 +47,14 @@ def device(
     octets: Annotated[int, typer.Option(help="With --estimate: octets of a frame, with CRC.")] = 90,
     window: Annotated[int, typer.Option(help="With --estimate: packets of the anti-replay window.")] = 64,
 ) -> None:
-    """Simulate cards for a kernel in user mode, and tell what its driver does against the data sheet.
+    """Simulate cards for a kernel in user mode or a driver of yours, and tell what it does against the data sheet.
 
-    Start it, then a kernel of `espproof adapters build linux --variant pci` (or with UML_PCI_OVER_VIRTIO) with
-    `virtio_uml.device=SOCKET:1234` for each socket. What breaks a rule is told in the words of the rule, as it happens.
-    It ends with the kernel, or with Ctrl-C. Exit status: 0 if no rule was broken, 1 if one was.
+    --vhost-user: start it, then a kernel of `espproof adapters build linux --variant pci` (or with UML_PCI_OVER_VIRTIO)
+    with `virtio_uml.device=SOCKET:1234` for each socket. What breaks a rule is told in the words of the rule, as it
+    happens. It ends with the kernel, or with Ctrl-C. Exit status: 0 if no rule was broken, 1 if one was.
+
+    --socket: a card alone, for a driver in any language. --example writes one in C, and what is spoken over the socket
+    (SOCKET.md). Whether packets are right with such a driver: `espproof run niantic:./driver`.
 
     With --estimate: packets a second, how long sequence numbers last, how soon a device must know of half windows, and
     what crosses the bus.
@@ -46,8 +63,16 @@ def device(
         if estimate:
             _estimate(gbit, octets, window)
             return
+        if example is not None:
+            for path in written(example):
+                OUT.print(str(path), markup=False, highlight=False, soft_wrap=True)
+            return
+        if socket is not None:
+            _for_a_driver(socket)
         if len(vhost_user or ()) != len(Cards.NAMES):
-            raise Misuse(f"{what}: two cards, so two sockets: --vhost-user ONE --vhost-user OTHER")
+            raise Misuse(
+                f"{what}: two cards, so two sockets: --vhost-user ONE --vhost-user OTHER; one for a driver: --socket PATH"
+            )
         cards = Cards(vhost_user or ())
         try:
             told = _serve(cards)
@@ -56,6 +81,35 @@ def device(
         if cards.failure is not None:
             raise Misuse(f"a card has ended: {cards.failure}") from cards.failure
         raise typer.Exit(NEWS if told else EXPECTED)
+
+
+def _for_a_driver(path: Path) -> None:
+    """Until the driver has gone."""
+    ERR.print("waiting for a driver", highlight=False)
+    told: list[str] = []
+
+    def tell(breach: str) -> None:
+        told.append(breach)
+        OUT.print(breach, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        chip = serve(path, tell)
+    except Crashed as error:
+        OUT.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(NEWS) from error
+    except KeyboardInterrupt:
+        ERR.print("ended", highlight=False)
+    else:
+        _count("the card", chip)
+    raise typer.Exit(NEWS if told else EXPECTED)
+
+
+def _count(name: str, chip: Niantic) -> None:
+    done = sum(chip.done.values())
+    OUT.print(
+        f"{name}: {chip.counts.sent} frames sent, {chip.counts.delivered} delivered, {done} packets of its SAs",
+        highlight=False,
+    )
 
 
 def _estimate(gbit: float, octets: int, window: int) -> None:
@@ -102,8 +156,5 @@ def _serve(cards: Cards) -> int:
     except KeyboardInterrupt:
         ERR.print("ended", highlight=False)
     for name, card in zip(cards.NAMES, (cards.first, cards.second), strict=True):
-        counts, done = card.chip.counts, sum(card.chip.done.values())
-        OUT.print(
-            f"{name}: {counts.sent} frames sent, {counts.delivered} delivered, {done} packets of SAs", highlight=False
-        )
+        _count(name, card.chip)
     return len(told)

@@ -4,8 +4,8 @@ What is right follows from the case, from what the device is declared to take, a
 packet; the device is asked for nothing but what it says in the end.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address
 
 from espproof.adapters.capabilities import DeviceCapabilities
@@ -47,6 +47,10 @@ class History:
         self.device = device
         self.sas: dict[str, Sa] = {}
         self.packets: Counter[str] = Counter()
+        self._takers: defaultdict[str, set[str]] = defaultdict(set)
+        """Direction -> SAs that it takes as long as there is room."""
+        self._alike: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
+        """SPI and destination -> inbound SAs."""
         self._open: set[str] = set()
         """SAs of which the declaration does not say for their whole life who does the cipher."""
         self._uncounted: set[str] = set()
@@ -89,21 +93,24 @@ class History:
         if self.device.takes(sa):
             self._losses = 0
         self._uncounted.discard(sa.name)
-        mine = [one.name for one in self.sas.values() if one.direction == sa.direction and self.device.takes(one)]
+        mine = self._takers[sa.direction]
+        if self.device.takes(sa):
+            mine.add(sa.name)
         if sa.name in mine and len(mine) > self.device.most.get(sa.direction, len(mine)):
             self._open.add(sa.name)
-        alike = [
-            one.name
-            for one in self.sas.values()
-            if one.direction == sa.direction == "in" and (one.spi, one.destination) == (sa.spi, sa.destination)
-        ]
-        if len(alike) > 1 and self.device.aside is None:
-            self._open.update(alike)
+        alike = self._alike[sa.spi, sa.destination]
+        if sa.direction == "in":
+            alike.add(sa.name)
+            if len(alike) > 1 and self.device.aside is None:
+                self._open.update(alike)
 
     def delete(self, name: str) -> None:
         if name in self.sas and self.who(name) == "device":
             self._losses = 0
-        self.sas.pop(name, None)
+        gone = self.sas.pop(name, None)
+        if gone is not None:
+            self._takers[gone.direction].discard(name)
+            self._alike[gone.spi, gone.destination].discard(name)
 
     def follow(self, step: Step, right: Outcome) -> None:
         """One step, with what the reference made of it."""
@@ -148,13 +155,21 @@ def _is_plain(packet: bytes, protocol: int | None = None) -> bool:
     return len(parsed.header) == size and not parsed.fragment and protocol in (None, parsed.protocol)
 
 
-def history(case: Case, right: Sequence[Outcome], device: DeviceCapabilities, number: int) -> History:
-    """As it is when step `number` is taken; `right` is what the reference made of each step."""
+def history(
+    case: Case,
+    right: Sequence[Outcome],
+    device: DeviceCapabilities,
+    number: int,
+    declined: Collection[str] = (),
+) -> History:
+    """As it is when step `number` is taken; `right` is what the reference made of each step, `declined` are names of SAs
+    that are not there, and need not be."""
     found = History(device)
     for sa in case.sas:
         found.add(sa)
     for step, outcome in zip(case.steps[:number], right, strict=False):
-        found.follow(step, outcome)
+        if not (isinstance(step, AddSa) and step.sa.name in declined):
+            found.follow(step, outcome)
     return found
 
 

@@ -103,7 +103,7 @@ def _judge(case: Case, got: Transcript, want: Transcript, caps: Capabilities) ->
                 judges[step.sa].follow(outcome)
             continue
         told = list(
-            _device(case, number, step, outcome, want, caps)
+            _device(case, number, step, outcome, want, caps, declined)
             if isinstance(step, DeviceEvent | ReadDevice)
             else _step(number, step, outcome, right, judges, sas, caps)
         )
@@ -206,7 +206,9 @@ def _step(
         yield None, f"{tell(got)}, expected {tell(want)}"
 
 
-def _device(case: Case, number: int, step: Step, got: Outcome, want: Transcript, caps: Capabilities) -> Judged:
+def _device(
+    case: Case, number: int, step: Step, got: Outcome, want: Transcript, caps: Capabilities, declined: set[str]
+) -> Judged:
     """The reference has no device: what is right follows from what it made of the packets."""
     if isinstance(step, DeviceEvent):
         if not isinstance(got, Done):
@@ -214,7 +216,7 @@ def _device(case: Case, number: int, step: Step, got: Outcome, want: Transcript,
     elif not isinstance(got, DeviceState) or caps.device is None:
         yield None, f"{tell(got)}, expected what the device has"
     else:
-        yield from judge_device(got, history(case, want.steps, caps.device, number))
+        yield from judge_device(got, history(case, want.steps, caps.device, number, declined))
 
 
 def _outbound(

@@ -41,6 +41,10 @@ WRONG = "RFC4303-3.4.4.2-icv-wrong-discarded"
 COMPLETED, MISSING = "QAT-completion-own", "QAT-completion-missing"
 HALVES, OTHER_HALF = "LINUX.xfrm_device-flow-advance-esn", "MLX5-esn-other-half"
 
+_MANY = 2048
+"""SAs that a case can have."""
+_OCTET = 256
+"""Places of which an octet is the same."""
 _PAYING = st.one_of(st.integers(8, 300), st.integers(201, 900))
 """Octets behind the header of packets, some of which a look-aside device gets."""
 
@@ -67,10 +71,18 @@ def _modes(s: Scenario, direction: Direction) -> tuple[Mode, ...]:
     return s.device.inbound if direction == "in" else s.device.outbound
 
 
+def _ciphers(s: Scenario) -> list[dict[str, Any]]:
+    """Those that the device has."""
+    return [
+        {"encr": name, "key_size": size, "auth": s.device.integrity}
+        for name, sizes in s.device.encryption.items()
+        for size in sizes
+    ]
+
+
 def _cipher(s: Scenario) -> dict[str, Any]:
-    """One that the device has."""
-    encr, key_size = s.choose([(name, size) for name, sizes in s.device.encryption.items() for size in sizes])
-    return {"encr": encr, "key_size": key_size, "auth": s.device.integrity}
+    """One of them."""
+    return s.choose(_ciphers(s))
 
 
 def _both_ways(s: Scenario, sas: Sequence[Sa], number: int, about: str = "") -> None:
@@ -151,6 +163,7 @@ def of_all_lengths(s: Scenario) -> None:
 @check(
     DEVICE_PACKETS,
     MLX5_RULES["packets"],
+    X550_RULES["packets"],
     INCREMENT,
     DUPLICATE,
     proved_by=(
@@ -230,7 +243,7 @@ def in_the_clear(s: Scenario) -> None:
 
 @check(
     DEVICE_NOTHING_LEFT,
-    *(X550_RULES[topic] for topic in ("lookup", "tables", "descriptors", "settings")),
+    *(X550_RULES[topic] for topic in ("order", "lookup", "tables", "descriptors", "settings")),
     *(MLX5_RULES[topic] for topic in ("tables", "descriptors")),
     DEVICE_PACKETS,
     *AADS,
@@ -267,6 +280,38 @@ def nothing_left(s: Scenario) -> None:
             there.append(made)
         _both_ways(s, there, number)
         s.read_device(DEVICE_NOTHING_LEFT)
+
+
+@check(
+    DEVICE_WHO,
+    DEVICE_PACKETS,
+    *AADS,
+    proved_by=("offload-table-of-one-less", "offload-table-full-and-taken", "offload-places-of-eight-bits"),
+    weight=0.01,
+)
+def as_many_as_it_holds(s: Scenario) -> None:
+    """SAs until the device has no room, and some more: those that it holds are its, the others software's or refused, and
+    packets of all that are taken are right, at places that differ by 256 too; where one goes there is room for another."""
+    s.need("delete_sa", s.caps.delete_sa)
+    both = [(one, s.device.most[one]) for one in directions(s) if s.device.most.get(one, _MANY + 1) <= _MANY]
+    s.need("a number of SAs that the device holds", bool(both))
+    for direction, room in both:
+        kinds = [for_the_device(s, direction, add=False, **one) for one in _ciphers(s)[:2]]
+        sas = [
+            s.changed(kind, name=f"{kind.name}-{n}", spi=0x10000 + 7 * n, **s.fresh_keys(kind, n))
+            for n in range(room + s.draw(st.integers(1, 2)))
+            for kind in [kinds[n % len(kinds)]]
+        ]
+        for number, sa in enumerate(sas):
+            s.add(sa, DEVICE_WHO, behaviour="" if number < room else "offload-table-full")
+        alike = [n for n in range(room - 1) if n % _OCTET in (1, 2)]
+        there = [sas[-1], sas[room - 1], *(sas[n] for n in alike), sas[0]]
+        _both_ways(s, there, 1)
+        s.read_device(DEVICE_WHO)
+        s.delete(sas[0], DEVICE_NOTHING_LEFT)
+        s.add(s.changed(sas[0], name=f"{sas[0].name}-again", **s.fresh_keys(sas[0], len(sas))), DEVICE_WHO)
+        _both_ways(s, there[:-1], 2)
+        s.read_device(DEVICE_WHO)
 
 
 @check(

@@ -1,5 +1,6 @@
 """`espproof device`: cards for a kernel that comes, and goes."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from espproof.conformance.commands.cli import build
-from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, USAGE
+from espproof.conformance.commands.shell import CANNOT_RUN, EXPECTED, NEWS, USAGE
 
 SECONDS = 30
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
 
 @pytest.mark.parametrize("sockets", [(), ("one",), ("one", "two", "three")])
@@ -41,7 +43,9 @@ def test_it_ends_with_the_kernel(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == EXPECTED
-    assert told.splitlines() == [f"{name}: 0 frames sent, 0 delivered, 0 packets of SAs" for name in ("eth0", "eth1")]
+    assert told.splitlines() == [
+        f"{name}: 0 frames sent, 0 delivered, 0 packets of its SAs" for name in ("eth0", "eth1")
+    ]
     assert not [path for path in paths if path.exists()]
 
 
@@ -64,3 +68,44 @@ def test_an_estimate_needs_no_card() -> None:
     assert "45,454,545 packets/s, 2^25.4" in told.stdout
     assert "94.5 s" in told.stdout
     assert CliRunner().invoke(build(), ["device", "--estimate", "--octets", "10"]).exit_code == USAGE
+
+
+@needs_compiler
+@pytest.mark.parametrize(("source", "status", "told"), [
+    ("niantic.c", EXPECTED, []),
+    ("twins/no-gap.c", NEWS, ["X550 4.6.12.1: with IPsec on, MINSECIFG is 3; it is 1"]),
+])  # fmt: skip
+def test_a_driver_of_ones_own(source: str, status: int, told: list[str], tmp_path: Path) -> None:
+    """From the example to what is told of it, as the document has it; the socket is gone afterwards."""
+    folder, path = tmp_path / "example", tmp_path / "card.sock"
+    written = CliRunner().invoke(build(), ["device", "--example", str(folder)])
+    assert written.exit_code == EXPECTED
+    assert str(folder / "SOCKET.md") in written.stdout.splitlines()
+    subprocess.run(["cc", f"-I{folder}", str(folder / source), "-o", str(tmp_path / "driver")], check=True)
+    card = subprocess.Popen(
+        [sys.executable, "-m", "espproof", "device", "niantic", "--socket", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until = time.monotonic() + SECONDS
+        while not path.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.1)  # it is bound, and listens at once
+        driver = subprocess.run(
+            [str(tmp_path / "driver"), str(path)], capture_output=True, text=True, timeout=SECONDS, check=True
+        )
+        said, _ = card.communicate(timeout=SECONDS)
+    finally:
+        card.kill()
+    assert driver.stdout.splitlines()[-1] == "what came back is what was sent"
+    assert said.splitlines()[:-1] == told
+    assert card.returncode == status
+    assert not path.exists()
+
+
+def test_a_folder_that_has_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    told = CliRunner().invoke(build(), ["device", "--example", str(tmp_path)])
+    assert told.exit_code == USAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
