@@ -85,6 +85,8 @@ from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
+_STEP_SECONDS, _LOOK_SECONDS = 0.25, 75.0
+"""More of them for each step, and for each look at what is held."""
 _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
 _MOST_HELD = 101
@@ -242,7 +244,7 @@ class LinuxAdapter(Adapter):
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
         """One after the other: the tables of devices are small."""
         steps = [step for sa in sas for step in (AddSa(sa=sa), DeleteSa(sa=sa.name))]
-        return self._do([messages.Reset(), *steps], START_SECONDS)[1::2]
+        return self._do([messages.Reset(), *steps])[1::2]
 
     def _takes(self, sas: Sequence[Sa]) -> list[bool]:
         """Each algorithm is put together when it is first asked for, which takes the kernel 0.1 s."""
@@ -359,14 +361,14 @@ class LinuxAdapter(Adapter):
 
     # ------------------------------------------------------------------------------------------------ the machine
 
-    def _do(self, steps: Sequence[Asked], seconds: float = ANSWER_SECONDS) -> list[Outcome]:
+    def _do(self, steps: Sequence[Asked]) -> list[Outcome]:
         """Carry out steps; one outcome for each. What is asked of a card is answered in its turn, outside of the guest."""
         if not self._has_cards:
-            return self._done(steps, seconds)
+            return self._done(steps)
         outcomes: list[Outcome] = []
         for of_the_card, group in itertools.groupby(steps, lambda step: isinstance(step, ReadDevice)):
             some = list(group)
-            outcomes += map(self._of_the_card, some) if of_the_card else self._done(some, seconds)
+            outcomes += map(self._of_the_card, some) if of_the_card else self._done(some)
         return outcomes
 
     def _of_the_card(self, _: Asked) -> Outcome:
@@ -392,7 +394,7 @@ class LinuxAdapter(Adapter):
             elif isinstance(one, Sent) and isinstance(step, Outbound | OutboundBurst):
                 self._passed[step.sa] += 1
 
-    def _done(self, steps: Sequence[Asked], seconds: float) -> list[Outcome]:
+    def _done(self, steps: Sequence[Asked]) -> list[Outcome]:
         operations: list[Any] = []
         packets: list[bytes] = []
         known: dict[int, Outcome] = {}
@@ -404,7 +406,7 @@ class LinuxAdapter(Adapter):
                 continue
             operations.append(operation)
             packets += mine
-        results, out = self._ask(operations, packets, _seconds() or seconds)
+        results, out = self._ask(operations, packets, _seconds() or _limit(steps))
         told, queue = iter(results), iter(out)
         outcomes = []
         try:
@@ -476,6 +478,13 @@ class LinuxAdapter(Adapter):
         cards, self._cards = self._cards, None
         if cards is not None:
             cards.close()
+
+
+def _limit(steps: Sequence[Asked]) -> float:
+    """For the answer to all of these: where a packet vanishes the guest waits for it, a tenth of a second or more, and
+    where packets are held until the kernel looks again, which it does after a minute at most."""
+    looks = sum(isinstance(step, AwaitHeld) for step in steps)
+    return ANSWER_SECONDS + _STEP_SECONDS * len(steps) + _LOOK_SECONDS * looks
 
 
 def _seconds() -> float:

@@ -22,7 +22,8 @@ from espproof.adapters.pcap import untimed
 from espproof.adapters.wireshark.sessions import NEW_SESSION
 
 START_SECONDS = 30.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS, _MORE_SECONDS = 10.0, 0.02
+"""For answers that are asked for together, and more for each of them."""
 _ALL_OCCURRENCES = ":0"
 _DECRYPTED = "Decrypted Data"
 """How the name of the data source begins that holds the plaintext of ESP: payload, padding, pad length, next header."""
@@ -174,7 +175,7 @@ class Sharkd:
         numbered = [(next(self._ids), *question) for question in questions]
         octets = b"".join([prefix, *(_request(*one) for one in numbered)])
         try:
-            lines = self._process.exchange(octets, len(numbered), ANSWER_SECONDS)
+            lines = self._process.exchange(octets, len(numbered), ANSWER_SECONDS + _MORE_SECONDS * len(numbered))
         except AdapterFailure as error:
             raise self._failed(error) from None
         answers = [self._decode(line, _Answer) for line in lines]
