@@ -11,6 +11,7 @@ from espproof.adapters.driver.messages import Feature
 from espproof.adapters.driver.port import DriverPort
 from espproof.adapters.models.device import DeviceAdapter
 from espproof.reference.errors import Misuse
+from espproof.reference.offload.niantic.device import Niantic
 from espproof.reference.offload.niantic.port import MAX_PACKET
 
 _KEYS = (16,)
@@ -32,6 +33,11 @@ class DriverAdapter(DeviceAdapter):
         port = DriverPort(self._command)
         super().__init__(port, _able(port), min(MAX_PACKET, port.longest))
         self.name = f"niantic:{command}"
+
+    @property
+    def chip(self) -> Niantic:
+        """The card itself, for whoever looks at it."""
+        return self._port.chip
 
     @property
     def version(self) -> str:

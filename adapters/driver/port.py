@@ -31,7 +31,7 @@ from espproof.adapters.printable import printable
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Arrived, Done, Refused
 from espproof.reference.offload.niantic.board import Board
-from espproof.reference.offload.niantic.device import X550
+from espproof.reference.offload.niantic.device import X550, Niantic
 from espproof.reference.offload.rules import Breaches
 from espproof.reference.sa import SecurityAssociation
 
@@ -122,23 +122,28 @@ class DriverPort:
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         version = packet[0] >> 4 if packet else 0
-        self._board.chip.arrive(bytes(12) + _ETHERTYPE.get(version, _ETHERTYPE[4]) + packet)
+        self.chip.arrive(bytes(12) + _ETHERTYPE.get(version, _ETHERTYPE[4]) + packet)
         _, came = self._answer_to(Message(Kind.RECEIVE))
         return [_arrived(one) for one in came]
 
     # ----------------------------------------------------------------------------------------------------- accounting
 
     @property
+    def chip(self) -> Niantic:
+        """The card's, as it is now."""
+        return self._board.chip
+
+    @property
     def entries(self) -> int:
-        return niantic_tables.entries(self._board.chip)
+        return niantic_tables.entries(self.chip)
 
     @property
     def left(self) -> int:
-        return niantic_tables.left(self._board.chip, self._sas)
+        return niantic_tables.left(self.chip, self._sas)
 
     @property
     def breaches(self) -> Breaches:
-        return self._board.chip.breaches
+        return self.chip.breaches
 
     def reset(self) -> None:
         self._ask(Message(Kind.RESET))

@@ -19,7 +19,7 @@ class NianticAdapter(DeviceAdapter):
             raise Misuse(f"niantic:{variant}: variants are {', '.join(name for name in CHIPS if name)}")
         self.name = f"niantic:{variant}" if variant else "niantic"
         modules = modules or OFFLOAD
-        self._chip = getattr(modules.offload.niantic.device, CHIPS[variant])
+        self._part = getattr(modules.offload.niantic.device, CHIPS[variant])
         port = modules.offload.niantic.port
         device = DeviceCapabilities(
             encryption=dict.fromkeys(port.CIPHERS, (16,)),
@@ -29,8 +29,11 @@ class NianticAdapter(DeviceAdapter):
             events=("reset", "link-down", "link-up"),
             rules="X550",
         )
-        super().__init__(port.NianticPort(self._chip), device, port.MAX_PACKET, modules)
+        made = port.NianticPort(self._part)
+        self.chip = made.chip
+        """The card itself, for whoever looks at it."""
+        super().__init__(made, device, port.MAX_PACKET, modules)
 
     @property
     def version(self) -> str:
-        return f"model of the {self._chip.name}, our driver"
+        return f"model of the {self._part.name}, our driver"

@@ -1,4 +1,4 @@
-"""`espproof replay` and `espproof export`: one case, step by step, and in other formats."""
+"""`espproof replay`, `export` and `trace`: one case, step by step, in other formats, and as a card sees it."""
 
 import re
 import sys
@@ -31,6 +31,7 @@ class Format(StrEnum):
 def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(export)
+    app.command()(trace)
 
 
 def replay(
@@ -94,6 +95,38 @@ def export(
                 content = export_to(one, format.value, stem=stem)
                 octets = content.encode() if isinstance(content, str) else content
                 atomic.write(output / f"{stem}{SUFFIXES[format.value]}", octets)
+
+
+def trace(
+    case: CaseArgument,
+    adapter: Annotated[str, typer.Argument(help="niantic, niantic:82599, niantic:./driver.")],
+    id: IdOption = "",
+    html: Annotated[Path | None, typer.Option(help="A page with a time line and the card's tables.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk a case on a simulated card, and tell what driver and card do: register by register, descriptor by descriptor.
+
+    What the packets are, and whether that is right, tells replay.
+    """
+    with errors():
+        from espproof.adapters import atomic
+        from espproof.adapters.registry import open_adapter
+        from espproof.conformance.replay import trace as tracing
+        from espproof.conformance.report import trace_page
+
+        chosen = _chosen(case, id)
+        if len(chosen) != 1:
+            raise Misuse(f"{case} holds {len(chosen)} cases: choose one with --id")
+        with open_adapter(adapter) as opened:
+            found = tracing.trace(chosen[0], opened)
+        if html is not None:
+            atomic.write(html, trace_page.render(found))
+        if as_json:
+            print_json(case_format.to_plain(found))
+        elif html is None:
+            tracing.show(OUT, found)
+        broken = any(one.who == "rule" for stage in found.stages for one in stage.happenings)
+        raise typer.Exit(NEWS if broken else EXPECTED)
 
 
 def _chosen(path: Path, id: str) -> tuple[Case, ...]:

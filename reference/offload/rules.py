@@ -43,6 +43,10 @@ class Breaches:
     def note(self, rule: Rule, what: str) -> None:
         self._found.setdefault((rule.id, what), Breach(rule, what))
 
+    def seen(self) -> tuple[Breach, ...]:
+        """What was found, and is kept."""
+        return tuple(self._found.values())
+
     def taken(self) -> tuple[Breach, ...]:
         """What was found; forgotten afterwards."""
         found = tuple(self._found.values())

@@ -230,3 +230,17 @@ def test_what_is_no_case_file_is_told_in_one_line(text: bytes, tmp_path: Path) -
         result = espproof(*words)
         assert result.exit_code == USAGE
         assert str(path) in complaint(result)
+
+
+def test_a_trace_is_told_and_drawn(one: Path, tmp_path: Path) -> None:
+    """Its page is where it was asked for; without a card it is said."""
+    page = tmp_path / "trace.html"
+    told = espproof("trace", one, "niantic")
+    assert told.exit_code == EXPECTED
+    assert "what the card has at the end" in told.stdout
+    assert espproof("trace", one, "niantic", "--html", page).stdout == ""
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert json.loads(espproof("trace", one, "niantic", "--json").stdout)["adapter"] == "niantic"
+    refused = espproof("trace", one, "reference")
+    assert refused.exit_code == USAGE
+    assert "no card" in complaint(refused)

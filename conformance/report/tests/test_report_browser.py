@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from espproof.conformance.report import folder, html
+from espproof.adapters.case import Case, DeleteSa, Octets, Sa
+from espproof.adapters.models.niantic import NianticAdapter
+from espproof.conformance.replay.trace import trace
+from espproof.conformance.report import folder, html, trace_page
 from espproof.conformance.results.model import RunResult
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: the extra `test`")
@@ -25,6 +28,10 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 DUMMY = "RFC4303-2.6-dummy-discarded"
+DEVICE_SA = Sa(
+    name="a", direction="out", spi=300, mode="transport", source="192.0.2.1", destination="198.51.100.2",
+    encr="ENCR_AES_GCM_16", encr_key=Octets(range(16)), salt=Octets(b"salt"),
+)  # fmt: skip
 
 Browse = Callable[..., Any]
 
@@ -260,3 +267,16 @@ def test_four_hundred_requirements_of_eight_implementations_filter_at_once(
     """
     times = sorted(driver.execute_script(script) for _ in range(5))
     assert times[2] < (100 if not os.environ.get("CI") else 1000)
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_what_driver_and_card_do_fits(browse: Browse, width: int, tmp_path: Path) -> None:
+    """The page of a trace: three columns, or one on a phone; nothing runs over the edge."""
+    case = Case(version=1, id="<b>a</b>", sas=(DEVICE_SA,), steps=(DeleteSa(sa="a"),))
+    path = tmp_path / "trace.html"
+    path.write_bytes(trace_page.render(trace(case, NianticAdapter())))
+    chrome = browse(path, width=width)
+    assert chrome.find_element("tag name", "h1").text == "<b>a</b>"
+    left = {one.location["x"] for one in chrome.find_elements("css selector", ".lane")}
+    assert len(left) == (3 if width > 700 else 1)
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width

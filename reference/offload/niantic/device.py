@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.memory import Memory
-from espproof.reference.offload.niantic import descriptors, engine, packet_rules, registers, rules
+from espproof.reference.offload.niantic import descriptors, engine, packet_rules, registers, rules, words
 from espproof.reference.offload.niantic.descriptors import Buffer, Context, Data, Report
 from espproof.reference.offload.niantic.registers import MAP
 from espproof.reference.offload.niantic.tables import (
@@ -106,6 +106,8 @@ class Niantic:
         """Packets of the SA at a place that were encrypted, or found to be right, since it was written there."""
         self.now = RESET_MICROSECONDS
         """Microseconds; whoever embeds the device moves it."""
+        self.watch: Callable[[str, str], None] | None = None
+        """Is told what happens: who does it (one of `words.LANES`), and what, in words."""
         self.polls_to_drain = 0
         """A fault: how often a status is read as not ready although the path is empty."""
         self._wire = wire
@@ -130,7 +132,9 @@ class Niantic:
         self._touch(place.register, self._loaded)
         if place.register in (registers.SECTXSTAT, registers.SECRXSTAT):
             self._refresh_ready()
-        return self.values.read(place)
+        word = self.values.read(place)
+        self._tell("driver", lambda: f"reads  {words.of_register(place, word)}")
+        return word
 
     def write(self, offset: int, word: int) -> None:
         place = MAP.find(offset)
@@ -138,15 +142,21 @@ class Niantic:
             return
         self._touch(place.register, NO_TABLE)
         old = self.values.word(*place)
+        self._tell("driver", lambda: f"writes {words.of_register(place, word)}")
         self.values.write(place, word)
         hook = _HOOKS.get(place.register.name)
         if hook:
             hook(self, place, old)
 
+    def _tell(self, who: str, what: Callable[[], str]) -> None:
+        if self.watch is not None:
+            self.watch(who, what())
+
     # ------------------------------------------------------------------------------------------------ wire, link, faults
 
     def arrive(self, frame: bytes) -> None:
         """A frame from the wire, without its CRC, which was right."""
+        self._tell("wire", lambda: f"{len(frame)} octets arrive")
         stopped = self.values.get(registers.SECRXCTRL, "RX_DIS") or self.values.get(registers.SECRXSTAT, "ECC_RXERR")
         if not self._link or stopped or not self.values.get(registers.RXCTRL, "RXEN"):
             self.counts.not_enabled += 1
@@ -409,6 +419,7 @@ class Niantic:
         """One descriptor; whether something was written back."""
         octets = self.memory.read(at, descriptors.SIZE)
         kind = descriptors.kind(octets)
+        self._tell("card", lambda: f"fetches {words.of_descriptor(octets)}")
         if kind == descriptors.TYPE_CONTEXT:
             context = Context.read(octets)
             packet_rules.judge_context(context, octets, self.breaches)
@@ -468,6 +479,8 @@ class Niantic:
             if get(registers.HLREG0, "LPBK"):
                 self.arrive(frame)
             elif self._link:
+                if self.watch is not None:
+                    self.watch("wire", f"{len(frame)} octets leave")
                 self._wire(frame)
 
     def _on_macc(self, place: Place, old: int) -> None:
@@ -490,6 +503,8 @@ class Niantic:
             self.memory.write(Buffer.read(self.memory.read(at, descriptors.SIZE)).address, part)
             last = number == len(parts) - 1
             told = Report(len(part), report.type, last, report.matched and last, report.error if last else 0)
+            if self.watch is not None:
+                self.watch("card", f"writes back {words.of_report(told)}")
             self.memory.write(at, told.octets())
             head = (head + 1) % count
         self.values.put(registers.RDH, queue, HEAD=head)
