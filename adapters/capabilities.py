@@ -127,7 +127,8 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Below ESP is a device that does the cipher of these SAs; that of all others is software's.
 
     An SA of a cipher, mode and direction that are named is the device's, as long as there is room, unless another inbound
-    SA of the endpoint has its SPI and destination. A packet of such an SA that has IPv4 options or IPv6 extension headers
+    SA of the endpoint has its SPI and destination, or has its SPI and one of the two is found by its source, the other by
+    the SPI alone. A packet of such an SA that has IPv4 options or IPv6 extension headers
     is software's.
     """
 

@@ -172,11 +172,13 @@ class DeviceBreach(Data, frozen=True, kw_only=True):
 
     `order`: stopping and draining. `lookup`: when the search for SAs is switched. `settings`: what registers say while the
     engine runs, or does not. `tables`: how they are accessed. `cleared`: what is emptied after a reset. `descriptors`:
-    they and their rings. `packets`: what a packet is when it is handed over. `messages`: what is asked of the device in
-    messages, and when. `metadata`: what goes with each packet.
+    they and their rings. `packets`: what a packet is when it is handed over. `icv`: what stands where its ICV is to be.
+    `messages`: what is asked of the device in messages, and when. `metadata`: what goes with each packet.
     """
 
-    topic: Literal["order", "lookup", "settings", "tables", "cleared", "descriptors", "packets", "messages", "metadata"]
+    topic: Literal[
+        "order", "lookup", "settings", "tables", "cleared", "descriptors", "packets", "icv", "messages", "metadata"
+    ]
     words: str
 
 

@@ -152,7 +152,7 @@ DEFECTS = (
     _niantic(
         "offload-icv-not-blank", "ours", "offload", "the room for the ICV is handed over with what was in memory there",
         (_STACK, "+ bytes(self.icv_size)\n", "+ (header * 2)[: self.icv_size]\n"),
-        breaks=(_HANDED_OVER,),
+        breaks=("X550-7.13.4.1-icv",),
     ),
     _niantic(
         "offload-frames-of-the-usual-length", "ours", "offload", "nobody tells the MAC that frames may be longer than 1,518 octets",
@@ -200,10 +200,16 @@ DEFECTS = (
         (_PORT, "        if sa.mode == \"tunnel\" and sa.direction == \"out\":\n", "        if sa.mode == \"tunnel\" and sa.esn:\n"),
         breaks=(_WHO,),
     ),
+    _connectx(
+        "offload-source-forgotten", "ours", "sad", "that an SA which is found by its source leaves packets to another, no device knows",
+        ("offload.accounts", "(one.destination == sa.destination or {one.lookup, sa.lookup} == _NOT_BY_DESTINATION)",
+         "one.destination == sa.destination"),
+        breaks=("RFC4303-2.1-spi-collision",),
+    ),
     _niantic(
         "offload-options-to-the-device", "ours", "offload", "whether the chip can take a packet is not asked",
         (_PORT, "            return False\n        if len(packet) >= ip.IPV6", "            return False\n        return True\n        if len(packet) >= ip.IPV6"),
-        breaks=(_PACKETS,),
+        breaks=(_PACKETS, _HANDED_OVER),
     ),
     _niantic(
         "offload-software-for-ever", "ours", "offload", "after one packet that the chip could not take all of its SA are software's",

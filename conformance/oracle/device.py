@@ -49,8 +49,8 @@ class History:
         self.packets: Counter[str] = Counter()
         self._takers: defaultdict[str, set[str]] = defaultdict(set)
         """Direction -> SAs that it takes as long as there is room."""
-        self._alike: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
-        """SPI and destination -> inbound SAs."""
+        self._alike: defaultdict[int, set[str]] = defaultdict(set)
+        """SPI -> inbound SAs."""
         self._open: set[str] = set()
         """SAs of which the declaration does not say for their whole life who does the cipher."""
         self._uncounted: set[str] = set()
@@ -98,11 +98,12 @@ class History:
             mine.add(sa.name)
         if sa.name in mine and len(mine) > self.device.most.get(sa.direction, len(mine)):
             self._open.add(sa.name)
-        alike = self._alike[sa.spi, sa.destination]
-        if sa.direction == "in":
+        if sa.direction == "in" and self.device.aside is None:
+            alike = self._alike[sa.spi]
+            near = [name for name in alike if name in self.sas and _is_alike(self.sas[name], sa)]
+            if near:
+                self._open.update(near, {sa.name})
             alike.add(sa.name)
-            if len(alike) > 1 and self.device.aside is None:
-                self._open.update(alike)
 
     def delete(self, name: str) -> None:
         if name in self.sas and self.who(name) == "device":
@@ -110,7 +111,7 @@ class History:
         gone = self.sas.pop(name, None)
         if gone is not None:
             self._takers[gone.direction].discard(name)
-            self._alike[gone.spi, gone.destination].discard(name)
+            self._alike[gone.spi].discard(name)
 
     def follow(self, step: Step, right: Outcome) -> None:
         """One step, with what the reference made of it."""
@@ -146,6 +147,15 @@ class History:
             sa = self.sas[right.sa]
             is_plain = _is_plain(packet, PROTOCOL_ESP if sa.udp is None else PROTOCOL_UDP)
             self.packets[right.sa] += is_plain and ip.parse(packet).destination == ip_address(sa.destination).packed
+
+
+def _is_alike(one: Sa, other: Sa) -> bool:
+    """Of two inbound SAs with one SPI, whether a device can take packets of one for the other's: they have one
+    destination, or one is found by its source, and the other by the SPI alone, so that it has the rest of what comes for
+    that destination."""
+    return one.name != other.name and (
+        one.destination == other.destination or {one.lookup, other.lookup} == {"spi", "spi+destination+source"}
+    )
 
 
 def _is_plain(packet: bytes, protocol: int | None = None) -> bool:

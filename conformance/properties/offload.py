@@ -144,7 +144,7 @@ def who_does_it(s: Scenario) -> None:
     ACCEPTED,
     INCREMENT,
     DEVICE_PACKETS,
-    X550_RULES["packets"],
+    X550_RULES["icv"],
     proved_by=("offload-frames-of-the-usual-length", "offload-icv-not-blank"),
 )
 def of_all_lengths(s: Scenario) -> None:

@@ -119,7 +119,12 @@ def _of_one_spi(s: Scenario, base: Sa) -> list[Sa]:
     DELETED,
     BURST,
     weight=2.0,
-    proved_by=("sad-last-specific-hides-others", "sad-specific-takes-the-rest-along", "sad-burst-by-spi"),
+    proved_by=(
+        "sad-last-specific-hides-others",
+        "sad-specific-takes-the-rest-along",
+        "sad-burst-by-spi",
+        "offload-source-forgotten",
+    ),
 )
 def lives_of_one_spi(s: Scenario) -> None:
     """SAs with one SPI come and go, and come again with other keys: each packet finds the most specific one that is there,

@@ -62,6 +62,7 @@ X550_RULES = {
     "cleared": "X550-7.13.9-cleared",
     "descriptors": "X550-7.2.3-descriptors",
     "packets": "X550-7.13.4-packets",
+    "icv": "X550-7.13.4.1-icv",
 }
 """Rules of a data sheet for drivers, by what they are about."""
 MLX5_RULES = {

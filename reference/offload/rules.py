@@ -7,10 +7,10 @@ of the rule.
 
 from dataclasses import dataclass
 
-TOPICS = "order", "lookup", "settings", "tables", "cleared", "descriptors", "packets", "messages", "metadata"
+TOPICS = "order", "lookup", "settings", "tables", "cleared", "descriptors", "packets", "icv", "messages", "metadata"
 """What rules are about: stopping and draining; when the search for SAs is switched; what registers say meanwhile; how
 tables are accessed; what is emptied after a reset; descriptors and rings; what a packet is when it is handed
-over; what a device is asked in messages, and when; what goes with each packet."""
+over; what stands where its ICV is to be; what a device is asked in messages, and when; what goes with each packet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,18 @@ Of an extended sequence number a device has to know the half that is not in the 
 by packet; on the way in it has its own idea, which the stack keeps up to date. A packet that it found wrong under another
 number than the stack's is opened again in software; one that it found right under another number is not right.
 
-A device finds an SA by SPI and destination. Where two SAs of the host have both in common, both are software's: the
-device would try packets of the one with the key of the other, and who knows what it leaves of them.
+A device finds an SA by SPI and destination. Where it could take packets of one SA of the host for another's
+(`Accounts.alike`), both are software's: it would try them with the other's key, and who knows what it leaves of them.
 """
 
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import Delivered, Passed
 from espproof.reference.errors import Misuse
 from espproof.reference.esp import HEADER_SIZE, Codec, trailer
-from espproof.reference.offload.accounts import Accounts
+from espproof.reference.offload.accounts import ALIKE, Accounts
 from espproof.reference.offload.api import Arrived, CryptoDevice, Dead, Done, Handle, Refused
 from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation
-
-_ALIKE = "another SA has the same SPI and destination"
 
 
 class _Receiving:
@@ -89,10 +87,10 @@ class OffloadedEndpoint(Accounts):
 
     def add(self, sa: SecurityAssociation, state: SaState) -> None:
         super().add(sa, state)
-        if sa.direction == "in" and (others := self._alike(sa)):
+        if others := self.alike(sa):
             for name in others:
                 self._take_back(name)
-            self.fallbacks[sa.name] = _ALIKE
+            self.fallbacks[sa.name] = ALIKE
             return
         try:
             handle = self._device.add(sa)
@@ -117,18 +115,12 @@ class OffloadedEndpoint(Accounts):
         """The names of the SAs whose cipher is the device's."""
         return frozenset(self._halves)
 
-    def _alike(self, sa: SecurityAssociation) -> list[str]:
-        """Other inbound SAs that the device could not tell from this one."""
-        mine = (sa.spi, sa.destination)
-        others = (entry.sa for name, entry in self._entries.items() if name != sa.name)
-        return [one.name for one in others if one.direction == "in" and (one.spi, one.destination) == mine]
-
     def _take_back(self, name: str) -> None:
         half = self._halves.pop(name, None)
         if half is not None:
             self._device.delete(half.handle)
             self.entry(name).codec = self._whole.pop(name)
-            self.fallbacks[name] = _ALIKE
+            self.fallbacks[name] = ALIKE
 
     # ----------------------------------------------------------------------------------------------------------- traffic
 

@@ -13,13 +13,11 @@ from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import Delivered, Entry, Passed, deliver
 from espproof.reference.esp import Opened, sequence_low
-from espproof.reference.offload.accounts import Accounts
+from espproof.reference.offload.accounts import ALIKE, Accounts
 from espproof.reference.offload.api import Handle, PacketDevice, Refused, Whole
 from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation
 from espproof.reference.sequence import next_sequence, reconstruct
-
-_ALIKE = "another SA has the same SPI and destination"
 
 
 class PacketEndpoint(Accounts):
@@ -34,11 +32,11 @@ class PacketEndpoint(Accounts):
 
     def add(self, sa: SecurityAssociation, state: SaState) -> None:
         super().add(sa, state)
-        others = [one for one in self._entries.values() if one.sa.name != sa.name and _alike(one.sa, sa)]
-        for one in others:
-            self._take_back(one.sa.name)
+        others = self.alike(sa)
+        for name in others:
+            self._take_back(name)
         if others:
-            self.fallbacks[sa.name] = _ALIKE
+            self.fallbacks[sa.name] = ALIKE
             return
         try:
             self._handles[sa.name] = self._device.add(sa, state)
@@ -54,7 +52,7 @@ class PacketEndpoint(Accounts):
     def _take_back(self, name: str) -> None:
         if name in self._handles:
             self._device.delete(self._handles.pop(name))
-            self.fallbacks[name] = _ALIKE
+            self.fallbacks[name] = ALIKE
 
     @property
     def offloaded(self) -> frozenset[str]:
@@ -173,12 +171,6 @@ class PacketEndpoint(Accounts):
         received = sum(1 << n for n in state.replay.received_offsets())
         self._device.set_state(handle, state.replay.highest, received)
         self._device.advance(handle, _bottom(state.replay))
-
-
-def _alike(one: SecurityAssociation, other: SecurityAssociation) -> bool:
-    """Inbound SAs that the device could not tell apart."""
-    mine = one.direction, one.spi, one.destination
-    return mine == (other.direction, other.spi, other.destination) and one.direction == "in"
 
 
 def _bottom(window: ReplayWindow) -> int:

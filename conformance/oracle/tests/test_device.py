@@ -127,3 +127,19 @@ def test_those_who_found_room_keep_it() -> None:
     others = [replace(OUT, name=f"other{n}", spi=0x1000 + n) for n in range(2)]
     assert who(device, AddSa(sa=OUT), AddSa(sa=others[0])) == ["device", ""]
     assert who(device, AddSa(sa=OUT), DeleteSa(sa="out"), AddSa(sa=others[1])) == ["device"]
+
+
+def test_who_could_be_taken_for_another_is_left_open() -> None:
+    """One SPI: with one destination both; of several, an SA that is found by its source and one by the SPI alone."""
+    twin = replace(IN, name="twin", lookup="spi+destination")
+    assert who(DEVICE, AddSa(sa=replace(IN, lookup="spi+destination+source")), AddSa(sa=twin)) == ["", ""]
+    elsewhere = replace(IN, name="elsewhere", destination=packets.GATEWAYS[4][1][0])
+    for lookup, left in (("spi+destination+source", ["", ""]), ("spi+destination", ["device", "device"])):
+        assert who(DEVICE, AddSa(sa=IN), AddSa(sa=replace(elsewhere, lookup=lookup))) == left
+
+
+def test_an_sa_that_was_declined_is_not_there() -> None:
+    case = Case(version=1, steps=(AddSa(sa=IN, behaviour="room"), AddSa(sa=OUT), ReadDevice()))
+    right = ReferenceAdapter().execute(case).steps
+    assert set(history(case, right, DEVICE, 2).sas) == {"in", "out"}
+    assert set(history(case, right, DEVICE, 2, {"in"}).sas) == {"out"}

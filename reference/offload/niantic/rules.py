@@ -101,7 +101,7 @@ TRAILER_LENGTH = _rule(
     "7.2.3.2.3.1",
     "IPS_ESP_LEN of a packet is padding + 18, as its trailer has it; of a super-packet 0",
 )
-ICV_BLANK = _rule("icv-blank", "packets", "7.13.4.1", "where the ICV is to be, software has left zeros")
+ICV_BLANK = _rule("icv-blank", "icv", "7.13.4.1", "where the ICV is to be, software has left zeros")
 ALIGNED = _rule("aligned", "packets", "7.2.3.2.3.1", "what follows the ESP header is a multiple of four octets")
 SEGMENT_SIZES = _rule("segment-sizes", "descriptors", "7.2.3.2.3", "of a super-packet MSS is not 0 and L4LEN 8 to 64")
 SEGMENT_CHECKSUMS = _rule(
