@@ -201,7 +201,7 @@ DEFECTS = (
         breaks=(_WHO,),
     ),
     _connectx(
-        "offload-source-forgotten", "ours", "sad", "that an SA which is found by its source leaves packets to another, no device knows",
+        "sad-source-unknown-to-devices", "ours", "sad", "that an SA which is found by its source leaves packets to another, no device knows",
         ("offload.accounts", "(one.destination == sa.destination or {one.lookup, sa.lookup} == _NOT_BY_DESTINATION)",
          "one.destination == sa.destination"),
         breaks=("RFC4303-2.1-spi-collision",),

@@ -123,7 +123,7 @@ def _of_one_spi(s: Scenario, base: Sa) -> list[Sa]:
         "sad-last-specific-hides-others",
         "sad-specific-takes-the-rest-along",
         "sad-burst-by-spi",
-        "offload-source-forgotten",
+        "sad-source-unknown-to-devices",
     ),
 )
 def lives_of_one_spi(s: Scenario) -> None:

@@ -1,1 +1,1 @@
-"""One Case, step by step: executed and judged (`walk`), dissected, printed."""
+"""One Case, step by step: executed and judged (`walk`), dissected, printed; what a card does in it (`trace`)."""

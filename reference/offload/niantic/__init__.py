@@ -7,6 +7,7 @@
     device        the chip as the bus sees it: registers, rings, reset, faults
     rules, packet_rules    what the data sheet demands of a driver, of registers and of packets
     board         the card around the chip: PCI, interrupts, EEPROM, what other drivers ask for
+    words         what stands in the chip and happens to it, in words
     driver, port  a driver that keeps the rules, and the two together as a stack sees them
 
 Sources: the X550 data sheet 333369-009 ("X550" and a section), of which the 82599's is the elder; where the chips
