@@ -29,7 +29,8 @@ class Known:
     opened as `NAME:VARIANT`, and `where` is then called with the variant. `builds` names those of them that run what no
     package brings, each with the command that builds it, and `built` the function that says whether it is there.
     `labels` is the function that tells of what the user has built under names of their own, which are variants too: name
-    -> what it is, in words.
+    -> what it is, in words. `yours` is the class that runs a program of the user's instead: `NAME:COMMAND`, with a slash
+    in it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Known:
     builds: tuple[tuple[str, str], ...] = ()
     built: str = ""
     labels: str = ""
+    yours: str = ""
 
     @property
     def folder(self) -> Path:
@@ -57,6 +59,7 @@ KNOWN = (
     Known(
         "niantic", "a model of Intel's 82599, X540 and X550 with our driver",
         "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540"),
+        yours="espproof.adapters.driver.adapter:DriverAdapter",
     ),
     Known(
         "connectx", "a model of NVIDIA's ConnectX and Innova (crypto offload) with our driver",
@@ -133,8 +136,8 @@ def open_adapter(name: str) -> Adapter:
 
         return ExecAdapter(rest)
     known = {known.name: known for known in KNOWN}
-    if scheme == "niantic" and "/" in rest:
-        return _load(name, "espproof.adapters.driver.adapter:DriverAdapter", rest)
+    if scheme in known and known[scheme].yours and "/" in rest:
+        return _load(name, known[scheme].yours, rest)
     if scheme in known and rest:
         return _load(name, known[scheme].where, _variant(known[scheme], rest))
     where = {name: entry.where for name, entry in known.items()} | _entry_points()
@@ -153,6 +156,7 @@ def _variant(known: Known, variant: str) -> str:
         return variant
     what = "the variants " + ", ".join((*known.variants, *mine)) if known.variants else "no variants"
     more = "; `espproof adapters build --help` tells how to have another one" if known.labels else ""
+    more += f"; a program of yours has a path: {known.name}:./driver" if known.yours else ""
     raise Misuse(f"{known.name} has {what}, not {variant!r}{more}")
 
 

@@ -162,3 +162,8 @@ def test_a_driver_that_fails(
         with pytest.raises(failure, match=words):
             adapter.execute(received)
     adapter.close()
+
+
+def test_a_name_without_a_path_is_no_program() -> None:
+    with pytest.raises(Misuse, match=r"a program of yours has a path: niantic:\./driver"):
+        open_adapter("niantic:driver")
