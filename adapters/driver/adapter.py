@@ -14,6 +14,8 @@ from espproof.reference.errors import Misuse
 from espproof.reference.offload.niantic.device import Niantic
 from espproof.reference.offload.niantic.port import MAX_PACKET
 
+_LEAST = 1280
+"""Octets of a packet that every driver sends: what IPv6 asks of a link."""
 _KEYS = (16,)
 """Octets of keys that the chip has."""
 
@@ -63,6 +65,8 @@ def _able(port: DriverPort) -> DeviceCapabilities:
     most_in, most_out = port.most
     if not most_in or not most_out:
         raise AdapterError("the driver has no room for SAs")
+    if port.longest < _LEAST:
+        raise AdapterError(f"the driver sends packets of {port.longest} octets at most, not of {_LEAST}")
     return DeviceCapabilities(
         encryption={name: _KEYS for feature, name in ciphers.items() if feature in features},
         inbound=tuple(mode for feature, mode in inbound.items() if feature in features),

@@ -43,7 +43,7 @@ _ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _VERDICTS = (Done.NOTHING, Done.OPENED, Done.FORGED, Done.UNREADABLE)
 _TAIL = 1000
 _END_SECONDS = 1.0
-_MOST_LINES = 1 << 16
+_MOST_MESSAGES = 1 << 18
 """Messages of a driver before it has answered: more is a driver that does not come to an end."""
 
 
@@ -178,7 +178,7 @@ class DriverPort:
         try:
             until = time.monotonic() + SECONDS
             came: list[Message] = []
-            for _ in range(_MOST_LINES):
+            for _ in range(_MOST_MESSAGES):
                 message = self._next(until)
                 if self._seat.serve(message):
                     continue
@@ -187,7 +187,9 @@ class DriverPort:
                 if message.kind != Kind.RECEIVED:
                     raise AdapterError(f"{self._name} said {message.kind}, which is nothing that a driver says")
                 came.append(message)
-            raise Hung(self._with_tail(f"{self._name} does not come to an end: {_MOST_LINES} messages, and no answer"))
+            raise Hung(
+                self._with_tail(f"{self._name} does not come to an end: {_MOST_MESSAGES} messages, and no answer")
+            )
         except BaseException:
             self.failed = True
             raise
