@@ -14,8 +14,8 @@ from espproof.reference.errors import Misuse
 from espproof.reference.offload.niantic.device import Niantic
 from espproof.reference.offload.niantic.port import MAX_PACKET
 
-_LEAST = 1280
-"""Octets of a packet that every driver sends: what IPv6 asks of a link."""
+_LEAST = 1500
+"""Octets of a packet that every driver sends, as every implementation does (`Capabilities.max_packet`)."""
 _KEYS = (16,)
 """Octets of keys that the chip has."""
 

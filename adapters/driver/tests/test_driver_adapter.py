@@ -121,7 +121,7 @@ def test_it_is_opened_by_its_path(driver: Path) -> None:
         ("say(99)", "said 99, which is nothing"),
         ("card.send(b'hello')", "no message"),
         ("say(32, 1, 9000, struct.pack('<HH', 0, 0)); time.sleep(9)", "no room for SAs"),
-        ("say(32, 1, 100, struct.pack('<HH', 9, 9)); time.sleep(9)", "at most, not of 1280"),
+        ("say(32, 1, 100, struct.pack('<HH', 9, 9)); time.sleep(9)", "at most, not of 1500"),
         ("say(4, 0, 0); time.sleep(9)", "without a file"),
     ],
 )
