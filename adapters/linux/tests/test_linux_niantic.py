@@ -118,7 +118,7 @@ def test_packets_go_through_driver_and_card(linux: LinuxAdapter) -> None:
     assert isinstance(told, DeviceState)
     assert [(one.sa, one.by, one.packets) for one in told.sas] == [("out", "device", 1), ("in", "device", 1)]
     assert any("IPS_TX_EN" in one.words for one in told.breaches)
-    assert {one.topic for one in told.breaches} == {"lookup", "packets"}
+    assert {one.topic for one in told.breaches} == {"lookup", "icv"}
     linux.reset()
     told = linux.read_device()
     assert isinstance(told, DeviceState)
