@@ -13,8 +13,8 @@ from espproof.adapters.case import Case
 from espproof.adapters.steps import STEPS
 
 MAX_TRIES = 80
-PACKETS = 2000
-"""So many packets cost as much as one try more: a case of a long life cannot be tried often."""
+PACKETS, STEPS_OF_A_TRY = 2000, 50
+"""So many packets, or steps, cost as much as one try more: a case of a long life cannot be tried often."""
 
 
 def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRIES) -> Case:
@@ -45,7 +45,8 @@ def reduce(case: Case, still_fails: Callable[[Case], bool], tries: int = MAX_TRI
 
 def cost(case: Case) -> int:
     """How many tries the execution of a case counts for."""
-    return 1 + sum(len(STEPS[type(step)].packets(step)) for step in case.steps) // PACKETS
+    packets = sum(len(STEPS[type(step)].packets(step)) for step in case.steps)
+    return 1 + packets // PACKETS + len(case.steps) // STEPS_OF_A_TRY
 
 
 def without_steps(case: Case, start: int, end: int) -> Case:
