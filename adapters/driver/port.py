@@ -41,6 +41,7 @@ _MAC = bytes.fromhex("028259900001")
 _ETHERNET = 14
 _ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _VERDICTS = (Done.NOTHING, Done.OPENED, Done.FORGED, Done.UNREADABLE)
+_MAY_REFUSE = (Kind.ADD, Kind.CAN, Kind.SEND)
 _TAIL = 1000
 _END_SECONDS = 1.0
 _MOST_MESSAGES = 1 << 18
@@ -96,6 +97,9 @@ class DriverPort:
         answer = self._ask(Message(Kind.ADD, octets=sa_octets(sa)))
         if answer.kind == Kind.REFUSED:
             raise Refused(printable(answer.octets.decode(errors="replace")) or "the driver does not say why")
+        if answer.value == NO_SA or str(answer.value) in self._sas:
+            self.failed = True
+            raise AdapterError(f"{self._name} gives an SA the handle {answer.value:#x}, which it cannot have")
         self._sas[str(answer.value)] = sa
         return answer.value
 
@@ -171,7 +175,11 @@ class DriverPort:
     def _answer_to(self, message: Message) -> tuple[Message, list[Message]]:
         if not told(self._seat.connection, message):
             raise self._ended()
-        return self._answer()
+        answer, came = self._answer()
+        if answer.kind == Kind.READY or (answer.kind == Kind.REFUSED and message.kind not in _MAY_REFUSE):
+            self.failed = True
+            raise AdapterError(f"{self._name} answers {answer.kind} to {message.kind}")
+        return answer, came
 
     def _answer(self) -> tuple[Message, list[Message]]:
         """Serve the driver until it has answered; the answer, and the packets that it has handed up before."""

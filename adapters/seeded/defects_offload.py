@@ -91,6 +91,14 @@ DEFECTS = (
         breaks=(_AADS[1],),
     ),
     _niantic(
+        "offload-place-never-free", "ours", "offload", "the place of an SA that is gone is never used again",
+        (_DRIVER, "        self._take_out(handle)\n        if not self._tx", "        self._take_out(handle)\n"
+         "        self._gone = getattr(self, \"_gone\", 0) + 1\n        if not self._tx"),
+        (_DRIVER, "_free(self._tx, SAS,", "_free(self._tx, SAS - getattr(self, \"_gone\", 0),"),
+        (_DRIVER, "_free(self._rx, SAS,", "_free(self._rx, SAS - getattr(self, \"_gone\", 0),"),
+        breaks=(_WHO,),
+    ),
+    _niantic(
         "offload-places-of-eight-bits", "dpdk", "offload", "of the place of an SA the driver keeps eight bits",
         (_DRIVER, "sa=handle.index if handle else 0,", "sa=handle.index & 0xFF if handle else 0,"),
         breaks=_AADS,

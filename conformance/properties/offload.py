@@ -286,7 +286,12 @@ def nothing_left(s: Scenario) -> None:
     DEVICE_WHO,
     DEVICE_PACKETS,
     *AADS,
-    proved_by=("offload-table-of-one-less", "offload-table-full-and-taken", "offload-places-of-eight-bits"),
+    proved_by=(
+        "offload-table-of-one-less",
+        "offload-table-full-and-taken",
+        "offload-places-of-eight-bits",
+        "offload-place-never-free",
+    ),
     weight=0.01,
 )
 def as_many_as_it_holds(s: Scenario) -> None:
@@ -308,9 +313,12 @@ def as_many_as_it_holds(s: Scenario) -> None:
         there = [sas[-1], sas[room - 1], *(sas[n] for n in alike), sas[0]]
         _both_ways(s, there, 1)
         s.read_device(DEVICE_WHO)
-        s.delete(sas[0], DEVICE_NOTHING_LEFT)
-        s.add(s.changed(sas[0], name=f"{sas[0].name}-again", **s.fresh_keys(sas[0], len(sas))), DEVICE_WHO)
-        _both_ways(s, there[:-1], 2)
+        for sa in (sas[0], *sas[room:]):  # whoever found no room could have the place that becomes free
+            s.delete(sa, DEVICE_NOTHING_LEFT)
+        again = s.changed(sas[0], name=f"{sas[0].name}-again", **s.fresh_keys(sas[0], len(sas)))
+        s.add(again, DEVICE_WHO)
+        _both_ways(s, there[1:-1], 2)
+        _both_ways(s, [again], 1)
         s.read_device(DEVICE_WHO)
 
 

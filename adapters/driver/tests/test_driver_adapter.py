@@ -144,6 +144,8 @@ def test_a_driver_that_does_not_bring_up_the_card(text: str, words: str, tmp_pat
         ("ready(); card.recv(99999)\nwhile True: say(5, 1)", Hung, "no answer|not come to an end"),
         ("ready(); card.recv(99999); say(77)", AdapterError, "said 77"),
         ("ready(); card.recv(99999); say(35); say(33); time.sleep(9)", AdapterError, "before it is asked"),
+        ("ready(); card.recv(99999); say(33, 0xffffffff); time.sleep(9)", AdapterError, "the handle 0xffffffff"),
+        ("ready()\nwhile m := card.recv(99999): say(34 if m[0] == 20 else 33)", AdapterError, "answers 34 to 20"),
         ("ready()\nwhile m := card.recv(99999): m[0] == 20 and say(35, 0, 9); say(33)", AdapterError, "the verdict 9"),
     ],
 )
