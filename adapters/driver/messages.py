@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from espproof.adapters.base import AdapterError
+from espproof.adapters.base import AdapterError, Hung
 from espproof.reference.sa import SecurityAssociation
 
 _HEAD = struct.Struct("<BBHIQ")
@@ -110,10 +110,21 @@ def _files(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     return list(files)
 
 
+def limit_told(connection: socket.socket, seconds: float) -> None:
+    """How long `told` waits for an end that does not read what it is told."""
+    whole = int(seconds)
+    connection.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", whole, int((seconds - whole) * 1_000_000))
+    )
+
+
 def told(connection: socket.socket, message: Message) -> bool:
-    """Send it; False if nobody is there any more."""
+    """Send it; False if nobody is there any more. `Hung` if nobody has read for as long as `limit_told` says."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        connection.sendall(message.octets_on_the_socket())
+        try:
+            connection.sendall(message.octets_on_the_socket())
+        except BlockingIOError as error:
+            raise Hung("the driver does not read what it is told") from error
         return True
     return False
 

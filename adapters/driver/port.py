@@ -22,6 +22,7 @@ from espproof.adapters.driver.messages import (
     Feature,
     Kind,
     Message,
+    limit_told,
     received,
     sa_octets,
     told,
@@ -184,6 +185,7 @@ class DriverPort:
     def _answer(self) -> tuple[Message, list[Message]]:
         """Serve the driver until it has answered; the answer, and the packets that it has handed up before."""
         try:
+            limit_told(self._seat.connection, SECONDS)
             until = time.monotonic() + SECONDS
             came: list[Message] = []
             for _ in range(_MOST_MESSAGES):
@@ -218,14 +220,14 @@ class DriverPort:
         with suppress(BlockingIOError):
             octets = os.read(self._errors, 1 << 16)
             self._tail = (self._tail + octets)[-_TAIL:]
-            if not octets:
-                self._poll.unregister(self._errors)
+            if not octets:  # its end is told once more each time that it is read
+                with suppress(KeyError):
+                    self._poll.unregister(self._errors)
 
     def _ended(self) -> Crashed | AdapterError:
         self.failed = True
         end = self._program.end(_END_SECONDS)
-        with suppress(KeyError):  # its end is known: standard error is not awaited any more
-            self._listen()
+        self._listen()
         if end is None:
             return Crashed(self._with_tail(f"{self._name} closed its socket, but still runs"))
         return (Crashed if end.is_crash else AdapterError)(self._with_tail(end.sentence(self._name)))

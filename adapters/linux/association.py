@@ -54,6 +54,7 @@ def describe(sa: Sa, reqid: int, *, of_host: bool = False, update: bool = False)
         "delete": xfrm.encode(xfrm.Request(Type.DELSA, identity, mark)).hex(),
         "policies": [xfrm.encode(policy).hex() for policy in _policies(sa, reqid)] if outbound and not of_host else [],
         "cipher": _cipher(sa),
+        "limited": bool(sa.lifetime.hard_packets or sa.lifetime.hard_octets),
     }
 
 

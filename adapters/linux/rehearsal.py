@@ -20,7 +20,7 @@ from pathlib import Path
 
 from espproof.adapters.exec.supervised import Supervised
 from espproof.adapters.linux.inside import modules
-from espproof.adapters.linux.kernel import images
+from espproof.adapters.linux.kernel import images, registers
 from espproof.adapters.linux.kernel.guest import quoted
 
 _SECONDS = 3600
@@ -63,8 +63,9 @@ def run(words: list[str], setup: str = "", kernel: str = "", seconds: float = _S
         )
         init.chmod(0o755)
         command = [
-            kernel, "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "loglevel=2", "panic=-1",
-            "con=null", "con0=null,fd:1", "ssl=null", "uml_dir=/dev/null/", f"init={quoted(str(init))}",
+            *registers.started(kernel), "mem=512M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
+            "loglevel=2", "panic=-1", "con=null", "con0=null,fd:1", "ssl=null", "uml_dir=/dev/null/",
+            f"init={quoted(str(init))}",
         ]  # fmt: skip
         said, late = _console(command, Path(folder), seconds)
     if late:

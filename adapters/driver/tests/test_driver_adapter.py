@@ -27,7 +27,7 @@ LONG = "offload.as-many-as-it-holds"
 EXAMPLES = {LONG: 1, "offload.what-it-cannot-take": 60}
 """Others have 24."""
 PRELUDE = f"""#!{sys.executable} -S
-import socket, struct, sys, time
+import os, socket, struct, sys, time
 card = socket.socket(fileno=0)
 def say(kind, value=0, at=0, octets=b""): card.send(struct.pack("<BBHIQ", kind, 0, 0, value, at) + octets)
 def ready(): say(32, 1 | 4 | 16, 9000, struct.pack("<HH", 9, 9))
@@ -141,7 +141,13 @@ def test_a_driver_that_does_not_bring_up_the_card(text: str, words: str, tmp_pat
             Hung,
             "ends: x",
         ),
+        ("ready(); card.recv(99999); os.close(2); time.sleep(0.1); say(5, 1); time.sleep(9)", Hung, "no answer"),
         ("ready(); card.recv(99999)\nwhile True: say(5, 1)", Hung, "no answer|not come to an end"),
+        (
+            "ready(); card.recv(99999)\nwhile True: card.send(struct.pack('<BBHIQ', 1, 0, 4, 0, 8))",
+            Hung,
+            "does not read|not come to an end",
+        ),
         ("ready(); card.recv(99999); say(77)", AdapterError, "said 77"),
         ("ready(); card.recv(99999); say(35); say(33); time.sleep(9)", AdapterError, "before it is asked"),
         ("ready(); card.recv(99999); say(33, 0xffffffff); time.sleep(9)", AdapterError, "the handle 0xffffffff"),

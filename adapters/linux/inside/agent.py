@@ -36,8 +36,8 @@ How a packet enters has, where it is not usual, `header` (of a super-packet: a `
 memory tells what it sees.
 The header of one which emerges is told where its device takes super-packets.
 A description of an SA (`association.describe` makes it) has name, outbound, tunnel, version (of the outer addresses),
-local and remote address, encapsulation port or null, the cipher's name, and messages for the kernel in hexadecimal: new,
-get, delete, and of an outbound SA the policies that lead packets to it.
+local and remote address, encapsulation port or null, the cipher's name, whether packets can end it (it is `limited`), and
+messages for the kernel in hexadecimal: new, get, delete, and of an outbound SA the policies that lead packets to it.
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
@@ -76,6 +76,7 @@ class Association:
         self.new, self.get, self.delete = (bytes.fromhex(description[what]) for what in ("new", "get", "delete"))
         self.policies = [bytes.fromhex(text) for text in description["policies"]]
         self.cipher = str(description["cipher"])
+        self.limited = bool(description["limited"])
         self.integrity_failures = 0
 
 
@@ -264,6 +265,7 @@ class Agent:
             emerged, seen = self._stack().enter(side, next(packets), _how(how))
         except Unasked as lacking:
             return ["unsupported", str(lacking)]
+        self._let_limits_pass()
         return _told(emerged, out, seen)
 
     def _together(
@@ -273,7 +275,13 @@ class Agent:
             emerged = self._stack().enter_burst([(side, next(packets), _how(how)) for side, how in burst])
         except Unasked as lacking:
             return ["unsupported", str(lacking)]
+        self._let_limits_pass()
         return _told(emerged, out, None)
+
+    def _let_limits_pass(self) -> None:
+        """An SA that a packet has ended is taken away by a timer; until then it is in the way of the next packet."""
+        if any(sa.limited for sa in self._sas.values()):
+            self._stack().let_timers_run()
 
     def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["ways", *ways.found()]

@@ -32,8 +32,10 @@ the policies of a case and be counted."""
 
 _ACQUIRE_AND_EXPIRE = 0b11
 """Multicast groups (XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE), as bits."""
-_TOLD_SECONDS = 0.02
-"""Behind which the timers have run that a packet has set."""
+_TICK_SECONDS = 0.001
+_PACKET_TICKS, _TOLD_TICKS = 3, 20
+"""Behind which the timers have run that a packet has set: those that are due at once, and others. Many short waits, as
+with the glances below."""
 _ANY = (None, None)
 """Links that carry what there is."""
 _POLICIES_ON_LOOPBACK = "/proc/sys/net/ipv4/conf/lo/disable_policy"
@@ -232,12 +234,17 @@ class Stack(Gateway):
         """What the kernel has told since the last time; None without a key manager."""
         if self._key_manager is None:
             return None
-        time.sleep(_TOLD_SECONDS)
+        self.let_timers_run(_TOLD_TICKS)
         told = []
         with suppress(BlockingIOError):
             while True:
                 told.append(self._key_manager.recv(1 << 16))
         return told
+
+    def let_timers_run(self, ticks: int = _PACKET_TICKS) -> None:
+        """Those that a packet has set."""
+        for _ in range(ticks):
+            time.sleep(_TICK_SECONDS)
 
     def _resize(self, mtus: tuple[int | None, int | None]) -> None:
         for link, old, mtu in zip((self.wire, self.plain), self._mtus, mtus, strict=True):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.linux.inside import channel
+from espproof.adapters.linux.kernel import registers
 from espproof.adapters.linux.kernel.machine import Machine, program_inside
 from espproof.adapters.linux.kernel.processor import Processor
 
@@ -71,7 +72,7 @@ class Guest(Machine):
     def _command(self, descriptor: int) -> list[str]:
         python, *arguments = map(quoted, program_inside("guest_main.py"))
         return [
-            self._kernel,
+            *registers.started(self._kernel),
             f"mem={self._memory}",
             "root=/dev/root",
             "rootfstype=hostfs",
