@@ -28,6 +28,7 @@ static struct {
 
 enum { PREFIX_REX = 0x40, REX_WIDE = 8, REX_REGISTER = 4 };
 enum { LOAD = 0x8b, STORE = 0x89, STORE_IMMEDIATE = 0xc7 }; /* opcodes of mov with 32 bits */
+static const uint8_t MOVDIRI[] = {0x0f, 0x38, 0xf9}; /* a store too: rte_write32_wc(), where the processor has it */
 
 struct move {
     uint8_t opcode;
@@ -61,7 +62,12 @@ static bool decode(const uint8_t *code, struct move *move)
     uint8_t rex = 0;
     if ((*at & 0xf0) == PREFIX_REX)
         rex = *at++;
-    *move = (struct move){.opcode = *at++};
+    if (memcmp(at, MOVDIRI, sizeof MOVDIRI) == 0) {
+        *move = (struct move){.opcode = STORE};
+        at += sizeof MOVDIRI;
+    } else {
+        *move = (struct move){.opcode = *at++};
+    }
     if ((rex & REX_WIDE) != 0 || at[0] >> 6 == 3)
         return false;
     move->reg = (at[0] >> 3 & 7) | ((rex & REX_REGISTER) != 0 ? 8 : 0);
