@@ -24,9 +24,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `checks` are patterns of the checks that find it; found by any other, it is news. `outcome` is what becomes of the
     packet, if it is always the same (a burst's is "burst"). `when` says of which SAs it is known, one condition or
-    another; all SAs that a counterexample is about must be such. Without these it covers the requirement whoever finds
-    it, and hides whatever else goes wrong there. What goes wrong in two ways under one requirement has two entries. What
-    the cases of a run come to by chance is `seldom` found, and not missed where it is not.
+    another; all SAs that a counterexample is about must be such. `some` says the same of one of them at least, where
+    nobody can tell which of several it was. Without these it covers the requirement whoever finds it, and hides whatever
+    else goes wrong there. What goes wrong in two ways under one requirement has two entries. What the cases of a run come
+    to by chance is `seldom` found, and not missed where it is not.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     checks: tuple[str, ...] = ()
     outcome: tuple[OutcomeKind, ...] = ()
     when: tuple[Condition, ...] = ()
+    some: tuple[Condition, ...] = ()
     seldom: bool = False
     reason: str
     clause: str
@@ -52,8 +54,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return False
         if self.outcome and outcome_of(found) not in self.outcome:
             return False
-        sas = concerned(found) if self.when else ()
-        return not self.when or (bool(sas) and all(any(one.holds_of(sa) for one in self.when) for sa in sas))
+        sas = concerned(found) if self.when or self.some else ()
+        return (not self.when or (bool(sas) and all(any(one.holds_of(sa) for one in self.when) for sa in sas))) and (
+            not self.some or any(one.holds_of(sa) for one in self.some for sa in sas)
+        )
 
 
 class _ExpectationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +103,7 @@ def _expectation_file(path: Path) -> _ExpectationFile:
     try:
         read = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _ExpectationFile)
         for entry in read.deviation:
-            for condition in entry.when:
+            for condition in (*entry.when, *entry.some):
                 condition.sizes()
         return read
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, Misuse) as error:

@@ -328,6 +328,16 @@ def test_a_deviation_can_be_tied_to_sas(when: tuple[Condition, ...], news: bool)
     assert result.elsewhere == ({ONE.id: ("udp.sends",)} if news else {})
 
 
+def test_a_deviation_can_be_tied_to_one_of_several_sas() -> None:
+    """Which of them it was nobody can tell; all of them are still such as `when` says."""
+    found = shown_by(Inbound(packet=Octets(b"x")), sas=(IN, replace(IN, name="two", replay_window=64)))
+    entry = replace(ONE, some=(Condition(windows=("33-63",)),))
+    assert entry.covers(found)
+    assert not replace(entry, some=(Condition(windows=("34-63",)), Condition(esn=True))).covers(found)
+    assert not replace(entry, when=(Condition(windows=("33-63",)),)).covers(found)
+    assert not entry.covers(shown_by(Inbound(packet=Octets(b"x")), sas=()))
+
+
 def test_a_window_that_is_none_is_told(tmp_path: Path) -> None:
     """When the file is read, not when a counterexample meets it."""
     path = tmp_path / "wrong.toml"
