@@ -59,6 +59,8 @@ where ciphers finish later: a quarter of a second was seen. Many short waits, an
 has stood still, the kernel's threads run in the next one."""
 _KEEPALIVES = (29, 49)
 """Octets of IP packets that could be one: nothing comes of it, and nobody counts it."""
+_STUCK: list[Gateway] = []
+"""What cannot be closed stays as it is, in a namespace of its own."""
 _UNASKED, _FAILED = 1, 2
 """How the second of two processes ends that hand over a burst and could not."""
 
@@ -132,7 +134,7 @@ class Stack(Gateway):
         """`merges`: what the kernel has merged is taken so. `lingers`: what comes of a packet may come bit by bit."""
         self.merges, self._lingers = merges, lingers
         self._key_manager: socket.socket | None = None
-        self._holds = False
+        self._holds = self._is_stuck = False
         self._vanished, self._vanished_since = 0, 0.0
         self._to_ports: list[bytes] = []
         self._sockets = kept.Kept()
@@ -223,7 +225,13 @@ class Stack(Gateway):
             self._key_manager.setblocking(False)
 
     def close(self) -> None:
+        """With its devices, unless that would take for ever: the route of an IPv6 packet of the host's own that a policy
+        has held is never let go of (dst_destroy() looks for the route below a bundle only where that has an SA, and the
+        bundle of such a packet has none), and so the device is not."""
         self._listen(False)
+        if self._is_stuck:
+            _STUCK.append(self)
+            return
         self._sockets.close()
         self._streams.close()
         for entry in (one for side in self._ways_in.values() for one in side.values()):
@@ -381,6 +389,7 @@ class Stack(Gateway):
     def _socket_sends(self, side: str, packet: bytes, how: How) -> senders.Seen | None:
         """What tells, when asked, what the other owner of the packet's memory sees, if there is one."""
         seen = None
+        self._is_stuck |= self._holds and packet[:1] >= b"\x60"
         if how.pieces or how.header or how.segment or (how.shared and how.way != "splice"):
             raise Unasked("that of a socket")
         try:
