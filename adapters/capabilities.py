@@ -143,6 +143,8 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """SAs with UDP encapsulation too."""
     windows: tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31)], ...] | None = None
     """Inbound SAs with replay windows of these sizes alone; None: with any."""
+    octet_limits: bool = True
+    """SAs with a hard limit of octets too."""
     most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
     """How many SAs of a direction there is room for, as long as their destinations are few."""
     aside: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
@@ -164,6 +166,7 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             and (self.esn or not sa.esn)
             and (self.udp or sa.udp is None)
             and (self.windows is None or sa.direction == "out" or sa.replay_window in self.windows)
+            and (self.octet_limits or sa.lifetime.hard_octets is None)
         )
 
 

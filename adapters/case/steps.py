@@ -170,8 +170,9 @@ class FlushPolicies(StepData, tag="flush_policies", frozen=True, kw_only=True):
 
 
 DeviceHappening = Literal[
-    "reset", "link-down", "link-up", "work-waits", "work-done", "request-lost", "answer-lost", "answer-late"
-]
+    "reset", "link-down", "link-up", "work-waits", "work-done", "request-lost", "answer-lost", "answer-late",
+    "event-lost", "event-doubled",
+]  # fmt: skip
 
 
 class DeviceEvent(StepData, tag="device_event", frozen=True, kw_only=True):
@@ -179,6 +180,9 @@ class DeviceEvent(StepData, tag="device_event", frozen=True, kw_only=True):
 
     `request-lost`, `answer-lost`, `answer-late`: of the messages by which the driver asks for SAs, the next one, or what
     answers it; the driver asks again, and everything goes on as if nothing had been.
+
+    `event-lost`, `event-doubled`: what the device tells its driver next. It has been seen to when a second has passed, and
+    everything goes on as if nothing had been.
     """
 
     event: DeviceHappening

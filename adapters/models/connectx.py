@@ -5,13 +5,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, Mode
-from espproof.adapters.case import Dropped, Outbound, Refused, Sent, Unsupported
+from espproof.adapters.case import DeviceHappening, Dropped, Outbound, Refused, Sent, Unsupported
 from espproof.adapters.models.device import DeviceAdapter
 from espproof.adapters.translate import OFFLOAD
 from espproof.reference.errors import Misuse
 
 PARTS = {"": "CONNECTX6", "innova": "INNOVA", "packet": "CONNECTX6"}
 """Variant of the adapter -> name of the personality."""
+
+_EVENTS: tuple[DeviceHappening, ...] = ("reset", "link-down", "link-up", "work-waits", "work-done")
 
 
 class ConnectXAdapter(DeviceAdapter):
@@ -32,7 +34,8 @@ class ConnectXAdapter(DeviceAdapter):
             outbound=modes,
             esn=True,
             windows=tuple(modules.offload.connectx.full.WINDOWS) if self._is_packet else None,
-            events=("reset", "link-down", "link-up", "work-waits", "work-done"),
+            octet_limits=not self._is_packet,
+            events=_EVENTS + (("event-lost", "event-doubled") if self._is_packet else ()),
             rules="MLX5",
         )
         self._part = part

@@ -26,6 +26,8 @@ _WHOLE, _NUMBERS = "offload.whole", "RFC4303-3.3.3-increment"
 _whole: Callable[..., Defect] = partial(defect, model="connectx:packet")
 _ASIDE, _QAT_DRIVER = "offload.aside", "offload.lookaside.driver"
 _QAT_OWN, _QAT_ROOM, _QAT_MISSING = "QAT-completion-own", "QAT-rings-room", "QAT-completion-missing"
+_HARD = "RFC4301-4.4.2.1-lifetime-hard"
+_CX_DEVICE = "offload.connectx.device"
 _aside: Callable[..., Defect] = partial(defect, model="lookaside")
 _connectx: Callable[..., Defect] = partial(defect, model="connectx")
 
@@ -344,12 +346,67 @@ DEFECTS = (
     ),
     _whole(
         "offload-packet-reset-to-the-start", "ours", "offload", "after a reset numbers and windows are those with which the SA began",
-        (_CX_DRIVER, "    (number, received), sa = entry.told, entry.sa\n", "    sa = entry.sa\n    number, received = sa.number, sa.received\n"),
+        (_CX_DRIVER, "    sa, told, limits = entry.sa, entry.told, entry.limits\n",
+         "    sa, limits = entry.sa, entry.limits\n    told = Progress(sa.number, sa.received, sa.used)\n"),
         breaks=(_NUMBERS,),
     ),
     _whole(
         "offload-packet-padding-of-zeros", "ours", "offload", "the device pads with zeros",
         ("offload.connectx.device", "bytes(range(1, padding + 1)) + bytes((padding, frame", "bytes(padding) + bytes((padding, frame"),
         breaks=("RFC4303-2.4-default-padding",),
+    ),
+    _whole(
+        "offload-packet-told-twice", "M-004", "offload", "each event moves the half window on, and is armed again behind that",
+        (_CX_DRIVER, "        if entry.sa.esn and not context[\"esn_event_arm\"]:\n            self._modify(entry, layouts.SELECT_ARM)\n            self._tell_half(entry)\n",
+         "        if entry.sa.esn:\n            entry.half = HalfWindow((entry.half.msb + entry.half.overlap) % 2**32, not entry.half.overlap)\n"
+         "            self._modify(entry, layouts.SELECT_OVERLAP | layouts.SELECT_MSB)\n            self._modify(entry, layouts.SELECT_ARM)\n"),
+        breaks=("RFC4106-5-aad-esn",),
+    ),
+    _whole(
+        "offload-packet-half-ends-the-sa", "ours", "offload", "that another half is entered is taken for the end of the SA, whose rule goes",
+        (_CX_DRIVER, "            self._modify(entry, layouts.SELECT_ARM)\n            self._tell_half(entry)\n",
+         "            self._device.unsteer(entry.rule)\n"),
+        breaks=(_CX_PLAIN,),
+    ),
+    _whole(
+        "offload-packet-not-armed-again", "ours", "offload", "an event that has come once never comes again",
+        (_CX_DRIVER, "            self._modify(entry, layouts.SELECT_ARM)\n", ""),
+        breaks=(_PACKETS,),
+    ),
+    _whole(
+        "offload-packet-event-ignored", "ours", "offload", "what the device tells nobody sees to",
+        (_CX_DRIVER, "        for object in self._device.events() if self.works else ():\n", "        for object in ():\n"),
+        breaks=(_PACKETS,),
+    ),
+    _whole(
+        "offload-packet-limit-not-set", "ours", "offload", "the device is not told to end an SA at its limit of packets",
+        (_CX_DRIVER, "        remove_flow_enable=limits is not None,\n", ""),
+        breaks=(_HARD,),
+    ),
+    _whole(
+        "offload-packet-limit-of-one-more", "ours", "offload", "the SA ends when the counter would fall below zero",
+        (_CX_DRIVER, "limits.counter(told.packets or 0)", "limits.counter(told.packets or 0) + 1"),
+        breaks=(_HARD,),
+    ),
+    _whole(
+        "offload-packet-at-its-end-in-the-clear", "ours", "offload", "an SA at its end lets packets out as they are",
+        (_CX_DEVICE, "        if one.context.is_over:\n            return None\n", "        if one.context.is_over:\n            return frame\n"),
+        breaks=(_HARD,),
+    ),
+    _whole(
+        "offload-packet-limit-from-the-start", "ours", "offload", "behind a reset the limit of packets is whole again",
+        (_CX_DRIVER, "limits.counter(told.packets or 0)", "limits.counter(sa.used)"),
+        breaks=(_HARD,),
+    ),
+    _whole(
+        "offload-packet-left-for-passed", "ours", "offload", "as the packets that have passed the driver tells those that are left",
+        ("offload.connectx.limits", "        return self.hard - counter - self.rounds * self.turn\n", "        return counter\n"),
+        breaks=("LINUX.xfrm_device-flow-packet-limits",),
+    ),
+    _whole(
+        "offload-packet-limit-by-software-forgotten", "ours", "offload", "packets that software has done do not count for the device",
+        (_WHOLE, "        packets = state.packets if state.limited else None\n",
+         "        packets = self._device.state(handle).packets\n"),
+        breaks=(_HARD,),
     ),
 )  # fmt: skip

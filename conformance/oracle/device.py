@@ -80,7 +80,7 @@ class History:
             self.unanswered |= self._losses > 1
         elif event == "reset":
             self._losses = 0
-        elif event == "work-waits":
+        elif event in ("work-waits", "event-lost"):
             late = [one.name for one in self.sas.values() if one.esn and one.direction == "in"]
             self._uncounted.update(late if self.device.aside is None else self.sas)
 

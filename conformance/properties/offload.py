@@ -60,6 +60,7 @@ def for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fix
             "mode": _modes(s, direction),
             "esn": (False, True) if device.esn else False,
             "udp": (False, True) if device.udp else False,
+            **({"replay_window": device.windows} if direction == "in" and device.windows else {}),
             **_cipher(s),
             **fixed,
         },
@@ -185,7 +186,7 @@ def what_it_cannot_take(s: Scenario) -> None:
     s.need("ipv6_extension_headers", version == 4 or s.caps.ipv6_extension_headers)
     came: list[bytes] = []
     for number in range(1, s.draw(st.integers(2, 4)) + 1):
-        odd = s.packet(sa, **_with_more_headers(version)) if s.draw(st.booleans()) else s.small(sa)
+        odd = s.packet(sa, **with_more_headers(version)) if s.draw(st.booleans()) else s.small(sa)
         if direction == "in":
             came.append(s.peer(sa).protect(odd, number))
             s.arrives(came[-1], ACCEPTED)
@@ -198,7 +199,7 @@ def what_it_cannot_take(s: Scenario) -> None:
     s.read_device(DEVICE_PACKETS)
 
 
-def _with_more_headers(version: int) -> dict[str, object]:
+def with_more_headers(version: int) -> dict[str, object]:
     """What ESP goes behind: three options that do nothing, and a hop-by-hop header with padding."""
     header = b"\x01\x01\x01\x00" if version == 4 else ip.options_header(b"")[1:]
     return {"version": version, "length": 20, "extensions": ((ip.PROTOCOL_HOP_BY_HOP, header),)}
@@ -236,7 +237,7 @@ def in_the_clear(s: Scenario) -> None:
     options = sa.mode == "transport" and (s.caps.ipv4_options if version == 4 else s.caps.ipv6_extension_headers)
     rest = bytes(s.iv_size(sa)) + s.plaintext(sa) + bytes(s.peer(sa).codec.icv_size)
     for number in range(1, s.draw(st.integers(1, 3)) + 1):
-        headers = s.packet(sa, **_with_more_headers(version)) if options and s.draw(st.booleans()) else s.small(sa)
+        headers = s.packet(sa, **with_more_headers(version)) if options and s.draw(st.booleans()) else s.small(sa)
         esp = sa.spi.to_bytes(4, "big") + number.to_bytes(4, "big") + rest
         s.arrives(s.peer(sa).wrap(headers, esp), WRONG)
 
@@ -402,16 +403,17 @@ def one_spi(s: Scenario) -> None:
         _both_ways(s, there, number, FOUND)
 
 
-def _extended(s: Scenario) -> Sa:
-    """An inbound SA with extended numbers whose window begins shortly before, at or behind a number that is a multiple of
+def extended(s: Scenario, direction: Direction = "in") -> Sa:
+    """An SA with extended numbers whose window begins, or whose last number is, shortly before, at or behind a multiple of
     2^31."""
     s.need("device esn", s.device.esn)
     s.need("set_sequence", s.caps.set_sequence)
     border = s.draw(st.sampled_from((1, 2, 3, 4, 5, 2**32, 2**33 - 1))) * 2**31
-    sizes = tuple(size for size in s.windows() if 0 < size < 2**20)
+    sizes = tuple(size for size in s.device.windows or s.windows() if 0 < size < 2**20)
     near = s.draw(st.sampled_from((-2, -1, 0, 1, 2, 20)))
-    sa = for_the_device(s, "in", esn=True, replay_window=sizes, add=False)
-    first = border + near + s.draw(st.sampled_from((0, sa.replay_window - 1)))
+    window = {"replay_window": sizes} if direction == "in" else {}
+    sa = for_the_device(s, direction, esn=True, add=False, **window)
+    first = border + near + s.draw(st.sampled_from((0, max(sa.replay_window - 1, 0))))
     return s.with_fields(sa, sequence=SequenceNumber(first))
 
 
@@ -429,7 +431,7 @@ def _extended(s: Scenario) -> Sa:
 def half_windows(s: Scenario) -> None:
     """A window goes from half to half of 2^32, step by step or at a bound, and packets come late: each is delivered as
     without the device, and the device has done it."""
-    sa = _extended(s)
+    sa = extended(s)
     past = History(sa)
     resets = "reset" in s.device.events and s.draw(st.booleans())
     for delta in s.draw(st.lists(deltas(sa.replay_window), min_size=2, max_size=8)):
@@ -449,7 +451,7 @@ def told_late(s: Scenario) -> None:
     """The window goes on while the device is not told of it: packets of 2^32 numbers ago, which it takes for right, are
     not delivered; those of now, which it takes for wrong, are."""
     s.need("device event work-waits", "work-waits" in s.device.events)
-    sa = _extended(s)
+    sa = extended(s)
     past = History(sa)
     s.befalls("work-waits", HALVES)
     for _ in range(s.draw(st.integers(1, 3))):

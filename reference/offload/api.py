@@ -94,8 +94,19 @@ class Whole:
     next_header: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an SA has come: the last number sent, or the highest received; the numbers that came, bit n is the number n
+    below; and the packets that have passed, None if nobody but the host counts them."""
+
+    number: int
+    received: int
+    packets: int | None = None
+
+
 class PacketDevice(Protocol):
-    """A port that does all of ESP: numbers, windows and headers too (Linux: packet offload)."""
+    """A port that does all of ESP: numbers, windows, headers and limits of packets too (Linux: packet offload). The host
+    sees no number of a packet that passed."""
 
     def add(self, sa: SecurityAssociation, state: SaState) -> Handle:
         """`Refused` with the reason."""
@@ -111,19 +122,19 @@ class PacketDevice(Protocol):
         """Octets of the longest IP packet that it can send."""
 
     def send(self, packet: bytes, handle: Handle | None) -> list[bytes]:
-        """An IP packet, to be protected by an SA or sent as it is; what leaves."""
+        """An IP packet, to be protected by an SA or sent as it is; what leaves: nothing, of an SA at its limit."""
 
     def arrive(self, packet: bytes) -> list[Whole]:
         """An IP packet from the wire; nothing, if the device has lost it."""
 
-    def state(self, handle: Handle) -> tuple[int, int]:
-        """The last number sent, or the highest received, and the numbers that came: bit n is the number n below."""
+    def state(self, handle: Handle) -> Progress:
+        """Of an SA, as it is now."""
 
-    def set_state(self, handle: Handle, number: int, received: int) -> None:
+    def set_state(self, handle: Handle, progress: Progress) -> None:
         """The same, after software has done packets of the SA."""
 
-    def advance(self, handle: Handle, bottom: int) -> None:
-        """As of `CryptoDevice`; outbound, the last number."""
+    def look(self) -> None:
+        """See to what the device should have told; once a second."""
 
 
 class Engine(Protocol):

@@ -1,23 +1,25 @@
 """The host half in front of a device that does all of ESP for some SAs (packet offload), and nothing for others.
 
-    out   packet ──► device: number, headers, cipher ──► wire
-    in    wire ──► device: SA, anti-replay, ICV, ESP taken out ──► what was protected
+    out   packet ──► device: number, headers, cipher, limit of packets ──► wire
+    in    wire ──► device: SA, anti-replay, ICV, ESP taken out, limit of packets ──► what was protected
 
 What the device cannot do of an SA that it has, as with IPv4 options, goes the slow way: software does it, and tells the
-device the number, or the window, behind which it goes on. So there is one sequence of numbers, and one window: what the
-device lets in is recorded here too, and where its window is another then, it is told. Lifetimes, selectors and what is
-counted stay here, as the device tells of each packet.
+device how far it has come, and so behind which number, and in which window, it goes on. So there is one sequence of
+numbers, and one window. No number of a packet that the device did is seen here: how far an SA has come is asked of the
+device. Limits of seconds, selectors, and octets are seen to here.
 """
 
 from espproof.reference import ip
 from espproof.reference.drops import DropReason
 from espproof.reference.endpoint import Delivered, Entry, Passed, deliver
-from espproof.reference.esp import Opened, sequence_low
+from espproof.reference.esp import Opened
 from espproof.reference.offload.accounts import ALIKE, Accounts
-from espproof.reference.offload.api import Handle, PacketDevice, Refused, Whole
+from espproof.reference.offload.api import Handle, PacketDevice, Progress, Refused, Whole
 from espproof.reference.replay import ReplayWindow
 from espproof.reference.sa import SaState, SecurityAssociation
-from espproof.reference.sequence import next_sequence, reconstruct
+from espproof.reference.sequence import next_sequence
+
+_LOOK_SECONDS = 1.0
 
 
 class PacketEndpoint(Accounts):
@@ -27,6 +29,7 @@ class PacketEndpoint(Accounts):
         super().__init__()
         self._device = device
         self._handles: dict[str, Handle] = {}
+        self._looked = 0.0
 
     # --------------------------------------------------------------------------------------------------------------- SAs
 
@@ -64,6 +67,7 @@ class PacketEndpoint(Accounts):
     def outbound(
         self, name: str, packet: bytes, iv: bytes | None = None, *, tfc: int = 0, dummy: bool = False, now: float = 0
     ) -> bytes | DropReason:
+        self._look(now)
         handle = self._handles.get(name)
         entry = self._entries.get(name)
         if handle is None or entry is None or self._is_slow(entry, packet, special=bool(tfc) or dummy):
@@ -71,17 +75,23 @@ class PacketEndpoint(Accounts):
             self._store(name)
             return self._sent(result)
         state = entry.state
-        if state.limited and (state.lifetime_status(now) == "hard" or not state.has_room_for(len(packet))):
+        if _is_out_of_time(state, now):
             return DropReason.EXPIRED
-        if next_sequence(state.sequence, entry.sa.esn) is None:
+        before = state.sequence
+        if next_sequence(before, entry.sa.esn) is None:
             self.audit.not_sent(DropReason.SEQUENCE_OVERFLOW, entry.sa)
             return DropReason.SEQUENCE_OVERFLOW
         sent = self._device.send(packet, handle)
-        state.sequence, _ = self._device.state(handle)
-        self._device.advance(handle, state.sequence)
-        state.count(len(packet))
+        self._fetch(name, octets=len(packet))
+        if state.sequence == before and not sent:
+            return DropReason.EXPIRED
         self.handled[name] += len(sent) == 1
         return sent[0] if len(sent) == 1 else DropReason.UNSPECIFIED
+
+    def _look(self, now: float) -> None:
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._device.look()
 
     def _is_slow(self, entry: Entry, packet: bytes, *, special: bool) -> bool:
         """Whether software has to protect it, or to say what is wrong."""
@@ -96,6 +106,7 @@ class PacketEndpoint(Accounts):
         return sent[0] if len(sent) == 1 else DropReason.UNSPECIFIED
 
     def inbound(self, packet: bytes, now: float = 0) -> Delivered | Passed | DropReason:
+        self._look(now)
         arrived = self._device.arrive(packet)
         if len(arrived) != 1:
             return DropReason.UNSPECIFIED
@@ -114,26 +125,22 @@ class PacketEndpoint(Accounts):
         return result
 
     def _taken(self, name: str, packet: bytes, one: Whole, now: float) -> Delivered | DropReason:
-        """What the device has done all of: lifetimes, selectors and counts are left."""
+        """What the device has done all of: limits of time, selectors and octets are left."""
         entry = self.entry(name)
         state, outer = entry.state, ip.parse(packet)
-        if state.limited and state.lifetime_status(now) == "hard":
+        if _is_out_of_time(state, now):
             self._store(name)  # it is as if the packet had not come
             return DropReason.EXPIRED
-        whole = _whole_number(entry, outer.payload)
-        if whole is None:
-            self._store(name)
-            state.count_error(DropReason.INTEGRITY)
-            self.audit.received(DropReason.INTEGRITY, outer, outer.payload)
-            return DropReason.INTEGRITY
-        self._follow(name, whole)
         result = self._judged(entry, outer, one)
         if isinstance(result, bytes):
-            if not state.limited or state.has_room_for(len(result)):
-                state.count(len(result))
-                self.handled[name] += 1
-                return Delivered(result, name)
-            result = DropReason.EXPIRED
+            self._fetch(name, octets=len(result))
+            self.handled[name] += 1
+            return Delivered(result, name)
+        before = state.packets
+        self._fetch(name)
+        if state.packets != before:  # it is not delivered, and does not count
+            state.packets = before
+            self._store(name)
         state.count_error(result)
         self.audit.received(result, outer, outer.payload)
         return result
@@ -146,17 +153,18 @@ class PacketEndpoint(Accounts):
 
     # ------------------------------------------------------------------------------------------------- numbers and windows
 
-    def _follow(self, name: str, whole: int) -> None:
-        """The device has let in a packet of that number. What it has of the window since is to be what is here; a device
-        that had another half window in mind has not."""
-        window = self.entry(name).state.replay
-        window.advance(whole)
-        received = sum(1 << n for n in window.received_offsets())
-        number, there = self._device.state(self._handles[name])
-        if (number % 2**32, there) != (window.highest % 2**32, received):
-            self._store(name)
+    def _fetch(self, name: str, octets: int | None = None) -> None:
+        """How far the device has come; `octets` have passed, if any."""
+        state, progress = self.entry(name).state, self._device.state(self._handles[name])
+        if self.entry(name).sa.direction == "out":
+            state.sequence = progress.number
         else:
-            self._device.advance(self._handles[name], _bottom(window))
+            offsets = [n for n in range(progress.received.bit_length()) if progress.received >> n & 1]
+            state.replay = ReplayWindow(state.replay.size, progress.number, offsets)
+        if octets is not None:
+            state.count(octets)
+        if progress.packets is not None:
+            state.packets = progress.packets
 
     def _store(self, name: str) -> None:
         """What software has done is known there."""
@@ -164,20 +172,14 @@ class PacketEndpoint(Accounts):
         if handle is None:
             return
         state = self.entry(name).state
+        packets = state.packets if state.limited else None
         if self.entry(name).sa.direction == "out":
-            self._device.set_state(handle, state.sequence, 0)
-            self._device.advance(handle, state.sequence)
+            self._device.set_state(handle, Progress(state.sequence, 0, packets))
             return
         received = sum(1 << n for n in state.replay.received_offsets())
-        self._device.set_state(handle, state.replay.highest, received)
-        self._device.advance(handle, _bottom(state.replay))
+        self._device.set_state(handle, Progress(state.replay.highest, received, packets))
 
 
-def _bottom(window: ReplayWindow) -> int:
-    return max(window.highest - max(window.size, 1) + 1, 0)
-
-
-def _whole_number(entry: Entry, esp: bytes) -> int | None:
-    """The number of a packet, as the window was when it came."""
-    low, window = sequence_low(esp), entry.state.replay
-    return reconstruct(low, window.highest, window.size) if entry.sa.esn else low
+def _is_out_of_time(state: SaState, now: float) -> bool:
+    """By seconds alone."""
+    return state.limited and state.lifetime.status(0, 0, now - state.added_at) == "hard"

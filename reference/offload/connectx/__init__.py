@@ -6,7 +6,8 @@
     rules      what the device demands of its driver
     driver     makes and ends objects and rules in their order, and keeps the half windows up to date
     port       the two together as a stack sees them
-    full       what the device does of an SA with packet offload: numbers and windows
+    full       what the device does of an SA with packet offload: numbers, windows, limits of packets, events
+    limits     a limit of packets on a counter of 32 bits
     packet_port    such a port, for transport mode
 
 Sources: "IFC", the messages as Linux 6.12 has them (include/linux/mlx5/mlx5_ifc.h), and "mlx5", its driver

@@ -5,8 +5,10 @@
                      destination and SPI. What no rule matches passes as it is
     transmit         a frame with its descriptor: trailer appended, encrypted, ICV appended, on the wire
     arrive           a frame from the wire: decrypted in place, or as it came; metadata says which
+    events           numbers of SAs of which there is something to know (OBJECT_CHANGE), with packet offload alone
 
-It has no windows, counts nothing and keeps no numbers: two of one number are nothing special. The cryptography is its own
+Without packet offload it has no windows, counts nothing and keeps no numbers: two of one number are nothing special. An SA
+that is at its end (`full`) sends nothing, and takes nothing that comes: that passes as it is. The cryptography is its own
 (GCM), not `transforms`, which is the reference's. Frames are Ethernet frames without CRC.
 """
 
@@ -29,6 +31,7 @@ ESP = 50
 HEADER, IV, ICV = 8, 8, 16
 """Octets of SPI and number, and of the two others."""
 TRAILER = 2
+_OF_CONTEXT = layouts.SELECT_CONTEXT | layouts.SELECT_ARM | layouts.SELECT_LIMITS
 LARGEST = 9978
 """Octets of the longest IP packet: assumed (MTU of the Linux driver)."""
 
@@ -106,6 +109,8 @@ class ConnectX:
         self.personality = personality
         self.breaches = Breaches()
         self.link = True
+        self.fault = ""
+        """What becomes of the next event: "lost", "doubled", or nothing special."""
         self._wire = wire
         self.reset()
 
@@ -115,6 +120,16 @@ class ConnectX:
         self.objects: dict[int, IpsecObject] = {}
         self.rules: dict[int, OutRule | InRule] = {}
         self._next = 1
+        self._events: list[int] = []
+
+    def events(self) -> list[int]:
+        """Those that nobody has asked for yet, in their order."""
+        told, self._events = self._events, []
+        return told
+
+    def _tell(self, number: int) -> None:
+        self._events += [number] * {"lost": 0, "doubled": 2}.get(self.fault, 1)
+        self.fault = ""
 
     # ---------------------------------------------------------------------------------------------------------- commands
 
@@ -194,9 +209,9 @@ class ConnectX:
 
     def _modified(self, one: IpsecObject, asked: dict[str, int], context: dict[str, int]) -> bytes:
         selected = asked["modify_field_select"]
-        if one.context is not None and selected & layouts.SELECT_CONTEXT:
-            one.context.number, one.context.received = context["mode_parameter"], context["replay_protection_window"]
-        if (selected & ~layouts.SELECT_CONTEXT) not in (0, layouts.SELECT_OVERLAP | layouts.SELECT_MSB) or not selected:
+        if one.context is not None:
+            _set(one.context, selected, context)
+        if (selected & ~_OF_CONTEXT) not in (0, layouts.SELECT_OVERLAP | layouts.SELECT_MSB) or not selected:
             self.breaches.note(rules.SELECTED, f"modify_field_select is {selected:#x}")
         one.half = HalfWindow(
             asked["esn_msb"] if selected & layouts.SELECT_MSB else one.half.msb,
@@ -220,12 +235,13 @@ class ConnectX:
 
     def transmit(self, frame: bytes, descriptor: Descriptor) -> None:
         """What leaves is lost without a link."""
+        leaves: bytes | None = frame
         if descriptor.metadata & layouts.METADATA_MARKER:
-            frame = self._encrypted(frame, descriptor)
-        if self.link:
-            self._wire(frame)
+            leaves = self._encrypted(frame, descriptor)
+        if self.link and leaves is not None:
+            self._wire(leaves)
 
-    def _encrypted(self, frame: bytes, descriptor: Descriptor) -> bytes:
+    def _encrypted(self, frame: bytes, descriptor: Descriptor) -> bytes | None:
         found = next(
             (one for one in self.rules.values() if isinstance(one, OutRule) and one.metadata == descriptor.metadata),
             None,
@@ -252,15 +268,19 @@ class ConnectX:
         sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + sent_iv, plaintext, covered)
         return _with_length(frame[:start] + header + sent_iv + sealed)
 
-    def _wrapped(self, frame: bytes, rule: OutRule) -> bytes:
-        """A packet becomes ESP in transport mode."""
+    def _wrapped(self, frame: bytes, rule: OutRule) -> bytes | None:
+        """A packet becomes ESP in transport mode; nothing, of an SA at its end."""
         one = self.objects[rule.object]
         place = _plain(frame)
         if place is None or one.context is None:
             self.breaches.note(rules.PLAIN_HEADER, frame[ETHERNET : ETHERNET + 40].hex())
             return frame
+        if one.context.is_over:
+            return None
         start, protocol_at = place
+        before = one.context.half(one.half)
         low = one.context.next()
+        self._has_passed(rule.object, before)
         high = high_half(one.half, low) if one.esn else 0
         iv = ((high << 32 | low) ^ one.implicit_iv).to_bytes(IV, "big")
         header = rule.spi.to_bytes(4, "big") + low.to_bytes(4, "big")
@@ -283,8 +303,8 @@ class ConnectX:
             return Completion(frame)
         start, end = parsed
         one = self.objects[found.object]
-        if one.context is not None and not _is_sound(frame):
-            return Completion(frame)  # assumed: the parser does not match it
+        if one.context is not None and (one.context.is_over or not _is_sound(frame)):
+            return Completion(frame)  # assumed of what is no sound packet: the parser does not match it
         body = frame[start + HEADER + IV : end]
         if len(body) < TRAILER + ICV or len(body) % 4:
             return Completion(frame)  # assumed: no length that ESP has, so not matched
@@ -299,12 +319,15 @@ class ConnectX:
         except InvalidTag:
             return Completion(frame, layouts.metadata(found.handle, Syndrome.AUTHENTICATION_FAILED))
         if one.context is not None:
+            before = one.context.half(one.half)
             one.context.record(one.half, low, esn=one.esn)
+            self._has_entered(found.object, before)
         opened = frame[: start + HEADER + IV] + plaintext
         padding, next_header = plaintext[-TRAILER:]
         if padding + TRAILER > len(plaintext) or (one.context is not None and not _is_default(plaintext, padding)):
             return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle, Syndrome.BAD_TRAILER))
         if one.context is not None:
+            self._is_counted(found.object)
             at = ETHERNET + (9 if frame[ETHERNET] >> 4 == 4 else 6)
             taken_out = frame[:at] + bytes((next_header,)) + frame[at + 1 : start] + plaintext[: -TRAILER - padding]
             return Completion(_with_length(taken_out), layouts.metadata(found.handle), next_header)
@@ -312,6 +335,20 @@ class ConnectX:
             opened = _with_length(opened[: len(opened) - TRAILER - padding])
             return Completion(opened, layouts.metadata(found.handle), next_header)
         return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle))
+
+    def _has_passed(self, number: int, before: int) -> None:
+        self._has_entered(number, before)
+        self._is_counted(number)
+
+    def _has_entered(self, number: int, before: int) -> None:
+        one = self.objects[number]
+        if one.esn and one.context and one.context.half(one.half) != before and one.context.entered():
+            self._tell(number)
+
+    def _is_counted(self, number: int) -> None:
+        context = self.objects[number].context
+        if context and context.passed():
+            self._tell(number)
 
     def _rule_for(self, frame: bytes, start: int) -> InRule | None:
         spi = int.from_bytes(frame[start : start + 4], "big")
@@ -361,7 +398,21 @@ def _plain(frame: bytes) -> tuple[int, int] | None:
 def _context(asked: dict[str, int]) -> Context:
     sizes = {code: size for size, code in WINDOWS.items()}
     window = 0 if asked["mode"] == INCREMENT_NUMBER else sizes[asked["window_sz"]]
-    return Context(asked["mode"], asked["mode_parameter"], window, asked["replay_protection_window"])
+    made = Context(asked["mode"], 0, window)
+    _set(made, _OF_CONTEXT, asked)
+    return made
+
+
+def _set(context: Context, selected: int, asked: dict[str, int]) -> None:
+    """Of a context what is selected."""
+    if selected & layouts.SELECT_CONTEXT:
+        context.number, context.received = asked["mode_parameter"], asked["replay_protection_window"]
+    if selected & layouts.SELECT_ARM:
+        context.esn_armed = bool(asked["esn_event_arm"])
+    if selected & layouts.SELECT_LIMITS:
+        context.limited = bool(asked["remove_flow_enable"])
+        context.left, context.soft = asked["remove_flow_pkt_cnt"], asked["remove_flow_soft_lft"]
+        context.soft_armed, context.hard_armed = bool(asked["soft_lft_arm"]), bool(asked["hard_lft_arm"])
 
 
 def _told(context: Context) -> bytes:
@@ -369,6 +420,12 @@ def _told(context: Context) -> bytes:
         valid=1,
         mode=context.mode,
         window_sz=WINDOWS.get(context.window, 0),
+        soft_lft_arm=context.soft_armed,
+        hard_lft_arm=context.hard_armed,
+        remove_flow_enable=context.limited,
+        esn_event_arm=context.esn_armed,
+        remove_flow_pkt_cnt=context.left,
+        remove_flow_soft_lft=context.soft,
         mode_parameter=context.number,
         replay_protection_window=context.received,
     )

@@ -6,6 +6,8 @@
     send          the IV is the packet's number, to which the device adds (exclusive or) a number of the SA's own
     received      the SA of a completion, by its handle; and which high half the device had taken, as the driver knows what
                   it has been told
+    work, look    with packet offload: what the device has told is done, if `works` says so; and without having been told.
+                  Whether there is something to do the arms say, and not the event, which can be lost or come twice
 
 Every SA under one key gets another `implicit_iv`, with the highest bit set: software, which counts its IVs from 1, can
 have packets under the same key.
@@ -17,7 +19,7 @@ from typing import Protocol
 
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
-from espproof.reference.offload.api import Dead, Refused
+from espproof.reference.offload.api import Dead, Progress, Refused
 from espproof.reference.offload.connectx import layouts
 from espproof.reference.offload.connectx.device import (
     ETHERNET,
@@ -33,6 +35,7 @@ from espproof.reference.offload.connectx.device import (
 from espproof.reference.offload.connectx.esn import HalfWindow, high_half, of_bottom
 from espproof.reference.offload.connectx.full import INCREMENT_NUMBER, REPLAY_PROTECTION, WINDOWS
 from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
+from espproof.reference.offload.connectx.limits import Limits
 
 ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _OWN_BIT = 63
@@ -48,6 +51,8 @@ class Device(Protocol):
     def steer(self, rule: OutRule | InRule) -> int: ...
 
     def unsteer(self, number: int) -> None: ...
+
+    def events(self) -> list[int]: ...
 
     def transmit(self, frame: bytes, descriptor: Descriptor) -> None: ...
 
@@ -68,11 +73,14 @@ class OffloadedSa:
     """4 octets."""
     esn: bool = False
     full: bool = False
-    """Packet offload; then `number` is the last one sent, or the highest received, and `window` and `received` are those
-    of an inbound SA (`full.Context`)."""
+    """Packet offload; then `number` is the last one sent, or the highest received, `window` and `received` are those of an
+    inbound SA (`full.Context`), and `hard` and `soft` limits of packets, of which `used` have passed."""
     number: int = 0
     window: int = 0
     received: int = 0
+    hard: int | None = None
+    soft: int | None = None
+    used: int = 0
 
 
 @dataclass(slots=True)
@@ -82,11 +90,12 @@ class _Entry:
     sa: OffloadedSa
     implicit_iv: int
     half: HalfWindow
+    told: Progress
+    """Of packet offload: what the device has, as far as the driver knows."""
     key: int = 0
     object: int = 0
     rule: int = 0
-    told: tuple[int, int] = (0, 0)
-    """Of packet offload: number and window as the device has them, as far as the driver knows; it has 64 bits."""
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,13 @@ class Driver:
             raise Refused(f"AES-GCM with {len(sa.key) * 8} bits: the device has 128 and 256")
         handle = next(number for number in range(1, 1 << 24) if number not in self._entries)
         which = self._under[sa.key + sa.salt]
-        half = of_bottom(max(sa.number - max(sa.window, 1) + 1, 0)) if sa.full else HalfWindow(0, False)
-        entry = _Entry(sa, 1 << _OWN_BIT | which << _SA_BITS, half, told=(sa.number, sa.received))
+        entry = _Entry(
+            sa,
+            1 << _OWN_BIT | which << _SA_BITS,
+            of_bottom(_begin(sa, sa.number)) if sa.full else HalfWindow(0, False),
+            told=Progress(sa.number, sa.received, None if sa.hard is None else sa.used),
+            limits=None if sa.hard is None else Limits(sa.hard, sa.soft),
+        )
         self._make(handle, entry)
         self._under[sa.key + sa.salt] += 1
         self._entries[handle] = entry
@@ -199,28 +213,52 @@ class Driver:
 
     # ---------------------------------------------------------------------------------------------------- packet offload
 
-    def state(self, handle: int) -> tuple[int, int]:
-        """The last number, of 64 bits, and the window, of an SA with packet offload, as they are now."""
+    def state(self, handle: int) -> Progress:
+        """What the device has of an SA with packet offload, as it is now."""
         entry = self._entries[handle]
-        command = layouts.COMMAND.encode(opcode=Opcode.QUERY, obj_type=Type.IPSEC, obj_id=entry.object)
-        body = self._device.command(command)[layouts.ANSWER.size + layouts.IPSEC.size :]
-        told = layouts.CONTEXT.decode(body)
-        number, _ = entry.told
-        number += (told["mode_parameter"] - number) % (1 << 32)  # it never goes back
-        entry.told = number, told["replay_protection_window"]
+        self._read(entry)
         return entry.told
 
-    def set_state(self, handle: int, number: int, received: int) -> None:
+    def _read(self, entry: _Entry) -> dict[str, int]:
+        """The SA's context."""
+        command = layouts.COMMAND.encode(opcode=Opcode.QUERY, obj_type=Type.IPSEC, obj_id=entry.object)
+        body = self._device.command(command)[layouts.ANSWER.size + layouts.IPSEC.size :]
+        context = layouts.CONTEXT.decode(body)
+        number = entry.told.number
+        number += (context["mode_parameter"] - number) % (1 << 32)  # it never goes back
+        used = None if entry.limits is None else entry.limits.used(context["remove_flow_pkt_cnt"])
+        entry.told = Progress(number, context["replay_protection_window"], used)
+        return context
+
+    def set_state(self, handle: int, progress: Progress) -> None:
         """What software has done of the SA's packets is in the device now, and the half window with it: of a number with
         another one the device would not know what it is."""
         entry = self._entries[handle]
-        entry.told = number, received
-        entry.half = of_bottom(max(number - max(entry.sa.window, 1) + 1, 0))
-        self._waiting.pop(handle, None)
+        entry.told = progress
+        self._modify(entry, layouts.SELECT_CONTEXT | layouts.SELECT_ARM | layouts.SELECT_LIMITS)
+        self._tell_half(entry)
+
+    def look(self) -> None:
+        """See to what the device has not told, for whatever reason: a driver does so once in a while."""
+        for entry in [entry for entry in self._entries.values() if entry.sa.full]:
+            self._see_to(entry)
+
+    def _see_to(self, entry: _Entry) -> None:
+        """What the arms say that has happened, is done. They are set again before it is, as it can happen again."""
+        context = self._read(entry)
+        if entry.limits is not None and not (context["soft_lft_arm"] and context["hard_lft_arm"]):
+            self._modify(entry, layouts.SELECT_LIMITS)
+        if entry.sa.esn and not context["esn_event_arm"]:
+            self._modify(entry, layouts.SELECT_ARM)
+            self._tell_half(entry)
+
+    def _tell_half(self, entry: _Entry) -> None:
+        entry.half = of_bottom(_begin(entry.sa, entry.told.number))
+        self._modify(entry, layouts.SELECT_OVERLAP | layouts.SELECT_MSB)
+
+    def _modify(self, entry: _Entry, selected: int) -> None:
         change = layouts.IPSEC.encode(
-            modify_field_select=layouts.SELECT_CONTEXT | layouts.SELECT_OVERLAP | layouts.SELECT_MSB,
-            esn_msb=entry.half.msb,
-            esn_overlap=entry.half.overlap,
+            modify_field_select=selected, esn_msb=entry.half.msb, esn_overlap=entry.half.overlap
         )
         self._asked(Opcode.MODIFY, Type.IPSEC, entry.object, change + _context(entry))
 
@@ -249,6 +287,9 @@ class Driver:
                 ),
             )
             entry.half = half
+        for object in self._device.events() if self.works else ():
+            for entry in [entry for entry in self._entries.values() if entry.object == object]:
+                self._see_to(entry)
 
     # ------------------------------------------------------------------------------------------------------------ packets
 
@@ -286,14 +327,27 @@ class Driver:
         )
 
 
+def _begin(sa: OffloadedSa, number: int) -> int:
+    """Where the window begins whose highest number that is; outbound, the number."""
+    return max(number - max(sa.window, 1) + 1, 0)
+
+
 def _context(entry: _Entry) -> bytes:
-    (number, received), sa = entry.told, entry.sa
+    sa, told, limits = entry.sa, entry.told, entry.limits
+    counter = 0 if limits is None else limits.counter(told.packets or 0)
+    soft = None if limits is None else limits.threshold(counter)
     return layouts.CONTEXT.encode(
         valid=1,
         mode=INCREMENT_NUMBER if sa.direction == "out" else REPLAY_PROTECTION,
         window_sz=WINDOWS.get(sa.window, 0),
-        mode_parameter=number & 0xFFFFFFFF,
-        replay_protection_window=received,
+        soft_lft_arm=soft is not None,
+        hard_lft_arm=limits is not None,
+        remove_flow_enable=limits is not None,
+        esn_event_arm=sa.esn,
+        remove_flow_pkt_cnt=counter,
+        remove_flow_soft_lft=soft or 0,
+        mode_parameter=told.number & 0xFFFFFFFF,
+        replay_protection_window=told.received,
     )
 
 

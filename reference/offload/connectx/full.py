@@ -3,16 +3,23 @@
     out   number, ESP header, padding, trailer; the next header of the IP header becomes ESP
     in    anti-replay, and ESP is taken out again: what the host gets is the packet that was protected
 
-For this an SA has a context of its own (ASO): the low half of the last number, and of an inbound SA which of the 32, 64,
-128 or 256 numbers behind it have come. Which high half belongs to it, the device takes from the half window that it was
-told, as with crypto offload (`esn`). *Assumed*: numbers are checked before the ICV and recorded after it, and an SA's
-numbers do not end here: that is software's affair.
+For this an SA has a context of its own (ASO): the low half of the last number, of an inbound SA which of the 32, 64, 128
+or 256 numbers behind it have come, and how many packets are left to it. Which high half belongs to a number, the device
+takes from the half window that it was told, as with crypto offload (`esn`).
+
+The host sees no number that passes. So the device tells it of two things, each once until it is armed again: that the
+number (out) or the beginning of the window (in) has entered another half of 2^32, and that no more than `soft` packets are
+left. With none left the SA is at its end: it takes no packet any more.
+
+*Assumed*: numbers are checked before the ICV and recorded after it; what is counted is right, trailer and all; it is the
+beginning of the window that makes the event, and not its end (the driver does the same with both); and an SA's numbers do
+not end here: that is software's affair.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
-from espproof.reference.offload.connectx.esn import HalfWindow, high_half
+from espproof.reference.offload.connectx.esn import MIDDLE, HalfWindow, high_half
 
 WINDOWS = {32: 0, 64: 1, 128: 2, 256: 3}
 """Packets -> `window_sz`."""
@@ -35,6 +42,21 @@ class Context:
     number: int
     window: int = 0
     received: int = 0
+    esn_armed: bool = False
+    """That another half is entered will be told."""
+    limited: bool = False
+    """Packets are counted (`remove_flow_enable`)."""
+    left: int = 0
+    """How many may still pass."""
+    soft: int = 0
+    soft_armed: bool = False
+    """That so many are left will be told."""
+    hard_armed: bool = False
+    """That none is left will be told."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.limited and not self.left
 
     def whole(self, half: HalfWindow, low: int) -> int:
         """The number with that low half, as the device takes it."""
@@ -62,6 +84,25 @@ class Context:
             return
         self.number = low
         self.received = (self.received << -behind | 1) & ((1 << self.window) - 1) if -behind < self.window else 1
+
+    def half(self, known: HalfWindow) -> int:
+        """Of the numbers of 64 bits, in which half of 2^32 the window begins, or the last number is."""
+        return max(self.whole(known, self.number) - max(self.window, 1) + 1, 0) // MIDDLE
+
+    def entered(self) -> bool:
+        """Another half is entered: whether the host is told."""
+        told, self.esn_armed = self.esn_armed, False
+        return told
+
+    def passed(self) -> bool:
+        """A packet more: whether the host is told."""
+        if not self.limited:
+            return False
+        self.left -= 1
+        soft, hard = self.soft_armed and self.left == self.soft, self.hard_armed and not self.left
+        self.soft_armed &= not soft
+        self.hard_armed &= not hard
+        return soft or hard
 
     def _behind(self, half: HalfWindow, low: int, *, esn: bool) -> int:
         if not esn:

@@ -90,12 +90,15 @@ IPSEC = Layout(
 """`dekn` is the number of a key; `icv_length` 0 is 16 octets."""
 CONTEXT = Layout(
     "ipsec_aso", 64,
-    Bits("valid", 0, 1), Bits("mode", 2, 2), Bits("window_sz", 4, 2), Bits("esn_event_arm", 9, 1),
-    Bits("mode_parameter", 224, 32), Bits("replay_protection_window", 256, 256),
+    Bits("valid", 0, 1), Bits("mode", 2, 2), Bits("window_sz", 4, 2), Bits("soft_lft_arm", 6, 1),
+    Bits("hard_lft_arm", 7, 1), Bits("remove_flow_enable", 8, 1), Bits("esn_event_arm", 9, 1),
+    Bits("remove_flow_pkt_cnt", 32, 32),
+    Bits("remove_flow_soft_lft", 64, 32), Bits("mode_parameter", 224, 32), Bits("replay_protection_window", 256, 256),
 )  # fmt: skip
 """Behind an `ipsec_obj` with `full_offload`. `mode_parameter` is the number; bit n of the window is the number n below."""
-SELECT_CONTEXT = 1 << 2
-"""Of `modify_field_select`: number and window. In the device that is an operation of its own (ASO): assumed."""
+SELECT_CONTEXT, SELECT_ARM, SELECT_LIMITS = 1 << 2, 1 << 3, 1 << 4
+"""Of `modify_field_select`: number and window; the arm of events about halves; counter, threshold and their arms. In the
+device these are operations of their own (ASO): assumed."""
 SELECT_OVERLAP, SELECT_MSB = 1 << 0, 1 << 1
 """Of `modify_field_select`: what a modification changes."""
 

@@ -2,7 +2,7 @@
 
 from espproof.reference import ip
 from espproof.reference.errors import Malformed
-from espproof.reference.offload.api import Refused, Whole
+from espproof.reference.offload.api import Progress, Refused, Whole
 from espproof.reference.offload.connectx.driver import ETHERTYPE, OffloadedSa
 from espproof.reference.offload.connectx.full import WINDOWS
 from espproof.reference.offload.connectx.layouts import Syndrome
@@ -28,6 +28,9 @@ class ConnectXPacketPort(ConnectXPort):
             raise Refused("UDP encapsulation: not in this model")
         if sa.mode != "transport":
             raise Refused("tunnel mode: the device does not take DSCP and ECN over")
+        limits = state.lifetime
+        if limits.hard_octets is not None:
+            raise Refused("a limit of octets: the device counts packets")
         window = state.replay.size
         if sa.direction == "in" and window not in WINDOWS:
             raise Refused(f"a window of {window}: the device has {', '.join(map(str, WINDOWS))}")
@@ -38,6 +41,7 @@ class ConnectXPacketPort(ConnectXPort):
                 number=state.sequence if outbound else state.replay.highest,
                 window=0 if outbound else window,
                 received=0 if outbound else sum(1 << n for n in state.replay.received_offsets()),
+                hard=limits.hard_packets, soft=limits.soft_packets, used=state.packets,
             )
         )  # fmt: skip
 
@@ -51,16 +55,40 @@ class ConnectXPacketPort(ConnectXPort):
             return False
         return not parsed.is_fragment and parsed.total_length == len(packet)
 
-    def state(self, handle: int) -> tuple[int, int]:
+    def befalls(self, event: str) -> None:
+        """`work-waits`: nobody sees to what the device tells, until `work-done`. `event-lost`, `event-doubled`: what it
+        tells next."""
+        if event.startswith("event-"):
+            self.device.fault = event.removeprefix("event-")
+        else:
+            super().befalls(event)
+
+    def calm(self) -> None:
+        self.device.fault = ""
+        super().calm()
+        self.look()
+
+    def state(self, handle: int) -> Progress:
         return self.driver.state(handle)
 
-    def set_state(self, handle: int, number: int, received: int) -> None:
-        self.driver.set_state(handle, number, received)
+    def set_state(self, handle: int, progress: Progress) -> None:
+        self.driver.set_state(handle, progress)
+
+    def look(self) -> None:
+        if self.driver.works:
+            self.driver.look()
+
+    def send(self, packet: bytes, handle: int | None, sequence: int = 0) -> list[bytes]:
+        left = super().send(packet, handle)
+        self.driver.work()
+        return left
 
     def arrive(self, packet: bytes) -> list[Whole]:  # type: ignore[override]
         version = packet[0] >> 4 if packet else 0
         frame = bytes(12) + ETHERTYPE.get(version, ETHERTYPE[4]) + packet
-        return [self._whole(packet, one) for one in self.device.arrive(frame)]
+        arrived = [self._whole(packet, one) for one in self.device.arrive(frame)]
+        self.driver.work()
+        return arrived
 
     def _whole(self, packet: bytes, completion: object) -> Whole:
         one = self.driver.received(completion, packet)  # type: ignore[arg-type]

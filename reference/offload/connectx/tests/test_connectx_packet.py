@@ -45,7 +45,7 @@ def protected(number: int, packet: bytes) -> bytes:
         st.one_of(
             st.tuples(st.integers(-70, 70), st.booleans(), st.booleans()),
             st.tuples(st.sampled_from(FAR), st.booleans(), st.just(False)),
-            st.sampled_from(["work-waits", "work-done", "reset"]),
+            st.sampled_from(["work-waits", "work-done", "reset", "event-lost", "event-doubled"]),
         ),
         max_size=14,
     ),
