@@ -143,6 +143,10 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """SAs with UDP encapsulation too."""
     windows: tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31)], ...] | None = None
     """Inbound SAs with replay windows of these sizes alone; None: with any."""
+    fixed_headers: bool = False
+    """The header outside of a tunnel is the same for each packet: of outbound tunnels those alone are the device's which
+    take nothing over (`dscp` is a number, `ecn` "compatibility", `df` not "copy"), of inbound packets those whose header
+    outside has no ECN."""
     octet_limits: bool = True
     """SAs with a hard limit of octets too."""
     most: dict[Direction, Annotated[int, msgspec.Meta(ge=1, le=2**24)]] = {}
@@ -167,7 +171,13 @@ class DeviceCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             and (self.udp or sa.udp is None)
             and (self.windows is None or sa.direction == "out" or sa.replay_window in self.windows)
             and (self.octet_limits or sa.lifetime.hard_octets is None)
+            and (not self.fixed_headers or sa.mode == "transport" or sa.direction == "in" or _takes_nothing_over(sa))
         )
+
+
+def _takes_nothing_over(sa: Sa) -> bool:
+    """Whether the header outside of an SA's packets says nothing of them but their length."""
+    return sa.dscp != "copy" and sa.ecn == "compatibility" and sa.df != "copy"
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

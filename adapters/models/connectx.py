@@ -27,13 +27,14 @@ class ConnectXAdapter(DeviceAdapter):
         part = getattr(modules.offload.connectx.device, PARTS[variant])
         port = modules.offload.connectx.port
         self._is_packet = variant == "packet"
-        modes: tuple[Mode, ...] = ("transport",) if self._is_packet else ("transport", "tunnel")
+        modes: tuple[Mode, ...] = ("transport", "tunnel")
         device = DeviceCapabilities(
             encryption=port.CIPHERS,
             inbound=modes,
             outbound=modes,
             esn=True,
             windows=tuple(modules.offload.connectx.full.WINDOWS) if self._is_packet else None,
+            fixed_headers=self._is_packet,
             octet_limits=not self._is_packet,
             events=_EVENTS + (("event-lost", "event-doubled") if self._is_packet else ()),
             rules="MLX5",

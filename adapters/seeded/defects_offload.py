@@ -27,7 +27,7 @@ _whole: Callable[..., Defect] = partial(defect, model="connectx:packet")
 _ASIDE, _QAT_DRIVER = "offload.aside", "offload.lookaside.driver"
 _QAT_OWN, _QAT_ROOM, _QAT_MISSING = "QAT-completion-own", "QAT-rings-room", "QAT-completion-missing"
 _HARD = "RFC4301-4.4.2.1-lifetime-hard"
-_CX_DEVICE = "offload.connectx.device"
+_CX_DEVICE, _CX_PACKET = "offload.connectx.device", "offload.connectx.packet_port"
 _aside: Callable[..., Defect] = partial(defect, model="lookaside")
 _connectx: Callable[..., Defect] = partial(defect, model="connectx")
 
@@ -351,8 +351,39 @@ DEFECTS = (
         breaks=(_NUMBERS,),
     ),
     _whole(
+        "offload-packet-template-dscp", "ours", "offload", "in the header of a tunnel the DSCP stands where the ECN field is too",
+        (_CX_PACKET, "tos=dscp << 2", "tos=dscp"), (_CX_PACKET, "traffic_class=dscp << 2", "traffic_class=dscp"),
+        breaks=("RFC4301-5.1.2-dscp-fixed", "RFC6040-4.1-ecn-compatibility"),
+    ),
+    _whole(
+        "offload-packet-template-df", "ours", "offload", "in the header of a tunnel DF is never set",
+        (_CX_PACKET, "dont_fragment=sa.df == \"set\", ", ""),
+        breaks=("RFC4301-8.1-df",),
+    ),
+    _whole(
+        "offload-packet-template-hop-limit", "ours", "offload", "in the header of a tunnel the hop limit is that of the packet",
+        (_CX_DEVICE, "+ _numbered(rule.header, low)\n",
+         "+ _numbered(rule.header, low)\n            if rule.header[0] >> 4 == 4:\n                front = front[:-12] + front[-12:-11].replace(front[-12:-11], b\"\\x01\") + front[-11:]\n"),
+        breaks=("RFC4301-5.1.2.1-ttl",),
+    ),
+    _whole(
+        "offload-packet-next-header-of-the-outside", "ours", "offload", "in a tunnel the trailer names the IP version of the header outside",
+        (_CX_DEVICE, "_NEXT_HEADER[frame[ETHERNET] >> 4] if rule.header", "_NEXT_HEADER[rule.header[0] >> 4] if rule.header"),
+        breaks=("RFC4303-2.6-next-header",),
+    ),
+    _whole(
+        "offload-packet-ecn-lost", "ours", "offload", "packets with ECN in the header outside are taken out of it like others",
+        (_CX_DEVICE, "            if not (one.tunnel and _ecn_of(frame[ETHERNET:]))\n", ""),
+        breaks=("RFC6040-4.2-figure-4-ect0", _PACKETS),
+    ),
+    _whole(
+        "offload-packet-tunnels-that-copy", "ours", "offload", "tunnels that take DSCP and DF over are the device's, with a header that does not",
+        (_CX_PACKET, "and \"copy\" in (sa.dscp, sa.df):", "and False:"),
+        breaks=("RFC4301-8.1-df-copy", _WHO),
+    ),
+    _whole(
         "offload-packet-padding-of-zeros", "ours", "offload", "the device pads with zeros",
-        ("offload.connectx.device", "bytes(range(1, padding + 1)) + bytes((padding, frame", "bytes(padding) + bytes((padding, frame"),
+        ("offload.connectx.device", "bytes(range(1, padding + 1)) + bytes((padding, next_header", "bytes(padding) + bytes((padding, next_header"),
         breaks=("RFC4303-2.4-default-padding",),
     ),
     _whole(
@@ -366,7 +397,7 @@ DEFECTS = (
         "offload-packet-half-ends-the-sa", "ours", "offload", "that another half is entered is taken for the end of the SA, whose rule goes",
         (_CX_DRIVER, "            self._modify(entry, layouts.SELECT_ARM)\n            self._tell_half(entry)\n",
          "            self._device.unsteer(entry.rule)\n"),
-        breaks=(_CX_PLAIN,),
+        breaks=(_CX_PLAIN, _PACKETS),
     ),
     _whole(
         "offload-packet-not-armed-again", "ours", "offload", "an event that has come once never comes again",

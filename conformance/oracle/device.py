@@ -146,7 +146,12 @@ class History:
         if isinstance(right, Delivered) and right.sa in self.sas:
             sa = self.sas[right.sa]
             is_plain = _is_plain(packet, PROTOCOL_ESP if sa.udp is None else PROTOCOL_UDP)
+            if self.device.fixed_headers and sa.mode == "tunnel":
+                is_plain = is_plain and not ip.parse(packet).traffic_class & _ECN
             self.packets[right.sa] += is_plain and ip.parse(packet).destination == ip_address(sa.destination).packed
+
+
+_ECN = 3
 
 
 def _is_alike(one: Sa, other: Sa) -> bool:

@@ -53,6 +53,10 @@ def for_the_device(s: Scenario, direction: Direction, *, add: bool = True, **fix
     """An SA whose cipher the device is to do; `fixed` as in `Scenario.outbound_sa`."""
     device = s.device
     make = s.inbound_sa if direction == "in" else s.outbound_sa
+    if device.fixed_headers and direction == "out" and "mode" not in fixed:
+        fixed["mode"] = s.choose(_modes(s, "out"))
+    if device.fixed_headers and direction == "out" and fixed["mode"] == "tunnel":
+        fixed |= {"dscp": "fixed", "ecn": "compatibility", "df": ("set", "clear")}
     return make(
         sequence=0,
         add=add,
@@ -120,6 +124,7 @@ def pair(s: Scenario) -> list[Sa]:
         "offload-gmac-refused",
         "offload-esn-taken",
         "offload-tunnel-taken",
+        "offload-packet-tunnels-that-copy",
         "offload-udp-taken",
         "offload-agent-esn-taken",
         "offload-salt-in-host-order",

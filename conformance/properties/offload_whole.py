@@ -1,4 +1,4 @@
-"""A device that does all of ESP for an SA (packet offload): what it tells its driver, and limits that it keeps."""
+"""A device that does all of ESP for an SA (packet offload): what it tells its driver, limits and headers."""
 
 from hypothesis import strategies as st
 
@@ -6,6 +6,7 @@ from espproof.adapters.case import DeviceHappening, Lifetime
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.properties.lifetime import HARD, PASSED_ONLY
+from espproof.conformance.properties.modes import DF, DSCP_FIXED, ECN_COMPATIBILITY, FIGURE_4, TRAFFIC_CLASSES, TTL
 from espproof.conformance.properties.offload import (
     AAD_ESN,
     RESTORED,
@@ -14,7 +15,8 @@ from espproof.conformance.properties.offload import (
     for_the_device,
     with_more_headers,
 )
-from espproof.conformance.requirements.ids import DEVICE_PACKETS, DUPLICATE, MLX5_RULES
+from espproof.conformance.requirements.ids import DEVICE_PACKETS, DUPLICATE, ECN_DROP, MLX5_RULES, NEXT_HEADER
+from espproof.conformance.strategies import wire
 from espproof.conformance.strategies.history import History
 
 COUNTED = "LINUX.xfrm_device-flow-packet-limits"
@@ -96,3 +98,39 @@ def a_limit_of_packets(s: Scenario) -> None:
             s.befalls("reset", RESTORED)
     if "packets" in s.caps.read_state:
         s.read(sa, COUNTED if s.device.windows else PASSED_ONLY, "packets")
+
+
+@check(
+    DSCP_FIXED,
+    ECN_COMPATIBILITY,
+    DF,
+    TTL,
+    NEXT_HEADER,
+    *FIGURE_4,
+    ECN_DROP,
+    DEVICE_PACKETS,
+    proved_by=(
+        "offload-packet-template-dscp",
+        "offload-packet-template-df",
+        "offload-packet-template-hop-limit",
+        "offload-packet-next-header-of-the-outside",
+        "offload-packet-ecn-lost",
+    ),
+)
+def a_tunnel_of_the_device(s: Scenario) -> None:
+    """Packets of any DSCP, ECN, DF and hop limit through a tunnel whose headers the device makes and throws away: outside
+    and inside as without it, and the device has done what it can."""
+    direction = s.choose(directions(s, "tunnel"))
+    sa = for_the_device(s, direction, mode="tunnel")
+    for number in range(1, s.draw(st.integers(1, 4)) + 1):
+        traffic_class = s.draw(TRAFFIC_CLASSES)
+        packet = s.packet(
+            sa, traffic_class=traffic_class, ttl=s.draw(s.ttls()), dont_fragment=s.draw(st.booleans()), length=20
+        )
+        if direction == "out":
+            s.send(sa, DSCP_FIXED if sa.dscp != "copy" else NEXT_HEADER, packet)
+            continue
+        inner, outer = traffic_class & 3, s.draw(st.sampled_from((0, 0, 1, 2, 3)))
+        about = ECN_DROP if (inner, outer) == (0, 3) else FIGURE_4[inner]
+        s.arrives(wire.hop(s.peer(sa).protect(packet, number), traffic_class=0x2C | outer), about)
+    s.read_device(DEVICE_PACKETS)

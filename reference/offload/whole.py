@@ -149,7 +149,10 @@ class PacketEndpoint(Accounts):
         entry.state.failures = 0
         if one.found == "broken":
             return DropReason.PADDING
-        return deliver(entry.sa, outer, Opened(one.packet[len(outer.header) :], b"", one.next_header))
+        if entry.sa.mode == "transport":
+            return deliver(entry.sa, outer, Opened(one.packet[len(outer.header) :], b"", one.next_header))
+        gone = ip.parse(ip.with_traffic_class(outer.header, 0) + outer.payload)  # nobody knows what ECN it had
+        return deliver(entry.sa, gone, Opened(one.packet, b"", one.next_header))
 
     # ------------------------------------------------------------------------------------------------- numbers and windows
 

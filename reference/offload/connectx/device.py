@@ -31,6 +31,8 @@ ESP = 50
 HEADER, IV, ICV = 8, 8, 16
 """Octets of SPI and number, and of the two others."""
 TRAILER = 2
+_NEXT_HEADER = {4: 4, 6: 41}
+_ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _OF_CONTEXT = layouts.SELECT_CONTEXT | layouts.SELECT_ARM | layouts.SELECT_LIMITS
 LARGEST = 9978
 """Octets of the longest IP packet: assumed (MTU of the Linux driver)."""
@@ -84,22 +86,25 @@ class IpsecObject:
 @dataclass(frozen=True, slots=True)
 class OutRule:
     """What the descriptor's metadata must be, and the SA. With packet offload the SPI too, of the header that is added
-    (mlx5: a reformat of ESP in transport mode)."""
+    (mlx5: a reformat of ESP in transport mode), and of a tunnel the IP header that stands in front, whose length is
+    filled in, and over IPv4 the identification (mlx5: a reformat from L2 to an ESP tunnel)."""
 
     metadata: int
     object: int
     spi: int = 0
+    header: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class InRule:
     """Destination (4 or 16 octets) and SPI of ESP behind a plain IP header, the SA, and the handle that the completion
-    tells."""
+    tells. Of a `tunnel` with packet offload the IP header must be without ECN, and goes with ESP."""
 
     destination: bytes
     spi: int
     object: int
     handle: int
+    tunnel: bool = False
 
 
 class ConnectX:
@@ -269,7 +274,7 @@ class ConnectX:
         return _with_length(frame[:start] + header + sent_iv + sealed)
 
     def _wrapped(self, frame: bytes, rule: OutRule) -> bytes | None:
-        """A packet becomes ESP in transport mode; nothing, of an SA at its end."""
+        """A packet becomes ESP in transport mode, or in a tunnel; nothing, of an SA at its end."""
         one = self.objects[rule.object]
         place = _plain(frame)
         if place is None or one.context is None:
@@ -284,12 +289,15 @@ class ConnectX:
         high = high_half(one.half, low) if one.esn else 0
         iv = ((high << 32 | low) ^ one.implicit_iv).to_bytes(IV, "big")
         header = rule.spi.to_bytes(4, "big") + low.to_bytes(4, "big")
-        payload = frame[start:]
+        payload = frame[ETHERNET:] if rule.header else frame[start:]
+        next_header = _NEXT_HEADER[frame[ETHERNET] >> 4] if rule.header else frame[protocol_at]
         padding = -(len(payload) + TRAILER) % 4
-        plaintext = payload + bytes(range(1, padding + 1)) + bytes((padding, frame[protocol_at]))
+        plaintext = payload + bytes(range(1, padding + 1)) + bytes((padding, next_header))
         covered = header[:4] + (high.to_bytes(4, "big") if one.esn else b"") + header[4:]
         sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + iv, plaintext, covered)
         front = frame[:protocol_at] + bytes((ESP,)) + frame[protocol_at + 1 : start]
+        if rule.header:
+            front = frame[: ETHERNET - 2] + _ETHERTYPE[rule.header[0] >> 4] + _numbered(rule.header, low)
         return _with_length(front + header + iv + sealed)
 
     def arrive(self, frame: bytes) -> list[Completion]:
@@ -328,6 +336,12 @@ class ConnectX:
             return Completion(opened + frame[end - ICV :], layouts.metadata(found.handle, Syndrome.BAD_TRAILER))
         if one.context is not None:
             self._is_counted(found.object)
+            if found.tunnel:
+                inside = plaintext[: -TRAILER - padding]
+                ethertype = _ETHERTYPE.get(inside[0] >> 4 if inside else 0, frame[ETHERNET - 2 : ETHERNET])
+                return Completion(
+                    frame[: ETHERNET - 2] + ethertype + inside, layouts.metadata(found.handle), next_header
+                )
             at = ETHERNET + (9 if frame[ETHERNET] >> 4 == 4 else 6)
             taken_out = frame[:at] + bytes((next_header,)) + frame[at + 1 : start] + plaintext[: -TRAILER - padding]
             return Completion(_with_length(taken_out), layouts.metadata(found.handle), next_header)
@@ -357,6 +371,7 @@ class ConnectX:
             one
             for one in self.rules.values()
             if isinstance(one, InRule) and (one.spi, one.destination) == (spi, destination)
+            if not (one.tunnel and _ecn_of(frame[ETHERNET:]))
         )
         return next(wanted, None)
 
@@ -383,6 +398,15 @@ def _esp_of(frame: bytes) -> tuple[int, int] | None:
 
 def _with_length(frame: bytes) -> bytes:
     return frame[:ETHERNET] + ip.with_length(frame[ETHERNET:])
+
+
+def _numbered(header: bytes, number: int) -> bytes:
+    """With an identification, over IPv4: assumed to be the number's low 16 bits."""
+    return header if header[0] >> 4 == 6 else header[:4] + number.to_bytes(4, "big")[2:] + header[6:]
+
+
+def _ecn_of(packet: bytes) -> int:
+    return packet[1] >> (4 if packet[0] >> 4 == 6 else 0) & 3
 
 
 def _plain(frame: bytes) -> tuple[int, int] | None:

@@ -81,6 +81,9 @@ class OffloadedSa:
     hard: int | None = None
     soft: int | None = None
     used: int = 0
+    tunnel: bool = False
+    header: bytes = b""
+    """Outbound, in front of ESP in a tunnel: an IP header without payload."""
 
 
 @dataclass(slots=True)
@@ -192,9 +195,9 @@ class Driver:
             raise
         if sa.direction == "out":
             spi = sa.spi if sa.full else 0
-            entry.rule = self._device.steer(OutRule(layouts.metadata(handle), entry.object, spi))
+            entry.rule = self._device.steer(OutRule(layouts.metadata(handle), entry.object, spi, sa.header))
         else:
-            entry.rule = self._device.steer(InRule(sa.address, sa.spi, entry.object, handle))
+            entry.rule = self._device.steer(InRule(sa.address, sa.spi, entry.object, handle, sa.full and sa.tunnel))
 
     def _end(self, entry: _Entry) -> None:
         self._device.unsteer(entry.rule)

@@ -1,8 +1,9 @@
-"""A port of the device with its driver that does all of ESP in transport mode: packet offload."""
+"""A port of the device with its driver that does all of ESP: packet offload."""
 
 from espproof.reference import ip
 from espproof.reference.errors import Malformed
 from espproof.reference.offload.api import Progress, Refused, Whole
+from espproof.reference.offload.connectx.device import ESP
 from espproof.reference.offload.connectx.driver import ETHERTYPE, OffloadedSa
 from espproof.reference.offload.connectx.full import WINDOWS
 from espproof.reference.offload.connectx.layouts import Syndrome
@@ -18,16 +19,19 @@ _FOUND = {
 
 
 class ConnectXPacketPort(ConnectXPort):
-    """Device and driver. Tunnels are software's: what the header of a tunnel takes over of the packet's, the device does
-    not know (mlx5: a template)."""
+    """Device and driver. In front of a tunnel's packets the device puts a header that is always the same (mlx5: a
+    template), and throws away that of what comes: tunnels that take DSCP, ECN or DF over are software's, and so are
+    packets that come with ECN."""
 
     def add(self, sa: SecurityAssociation, state: SaState) -> int:  # type: ignore[override]
         if len(sa.encr_key) not in CIPHERS.get(sa.encr, ()):
             raise Refused(f"{sa.encr} with {len(sa.encr_key) * 8} bits: the device has AES-GCM with 128 and 256")
         if sa.udp is not None:
             raise Refused("UDP encapsulation: not in this model")
-        if sa.mode != "transport":
-            raise Refused("tunnel mode: the device does not take DSCP and ECN over")
+        if sa.mode == "tunnel" and sa.direction == "out" and "copy" in (sa.dscp, sa.df):
+            raise Refused("tunnel mode: the device does not take DSCP and DF over")
+        if sa.mode == "tunnel" and sa.direction == "out" and sa.ecn != "compatibility":
+            raise Refused("tunnel mode: the device does not take ECN over")
         limits = state.lifetime
         if limits.hard_octets is not None:
             raise Refused("a limit of octets: the device counts packets")
@@ -42,6 +46,7 @@ class ConnectXPacketPort(ConnectXPort):
                 window=0 if outbound else window,
                 received=0 if outbound else sum(1 << n for n in state.replay.received_offsets()),
                 hard=limits.hard_packets, soft=limits.soft_packets, used=state.packets,
+                tunnel=sa.mode == "tunnel", header=_header(sa) if outbound and sa.mode == "tunnel" else b"",
             )
         )  # fmt: skip
 
@@ -95,3 +100,11 @@ class ConnectXPacketPort(ConnectXPort):
         if one.handle is None:
             return Whole(one.packet, "nothing")
         return Whole(one.packet, _FOUND[one.syndrome], one.handle, one.next_header or 0)  # type: ignore[arg-type]
+
+
+def _header(sa: SecurityAssociation) -> bytes:
+    """In front of a tunnel's packets."""
+    source, destination, dscp = sa.source.packed, sa.destination.packed, 0 if sa.dscp == "copy" else sa.dscp
+    if sa.destination.version == 6:
+        return ip.build_ipv6(source, destination, ESP, b"", traffic_class=dscp << 2, hop_limit=sa.hop_limit)
+    return ip.build_ipv4(source, destination, ESP, b"", tos=dscp << 2, dont_fragment=sa.df == "set", ttl=sa.hop_limit)

@@ -136,7 +136,6 @@ def test_the_window_is_the_references(esn: bool, numbers: list[int], start: int)
 @pytest.mark.parametrize(
     ("changed", "window", "reason"),
     [
-        ({"mode": "tunnel"}, 64, "tunnel"),
         ({"encr_key": bytes(24)}, 64, "192 bits"),
         ({"udp": UdpEncapsulation(4500, 4500)}, 64, "UDP"),
         ({}, 63, "a window of 63"),
@@ -146,3 +145,38 @@ def test_what_the_device_has_not_is_softwares(changed: dict[str, Any], window: i
     """The reason is told."""
     with pytest.raises(Refused, match=reason):
         PORT.add(replace(OUT, direction="in", **changed), SaState(replay=ReplayWindow(window)))
+
+
+TUNNEL = replace(OUT, mode="tunnel", dscp=0x2E, ecn="compatibility", df="set", hop_limit=9)
+
+
+@pytest.mark.parametrize("outer", ["192.0.2.2", "2001:db8::2"])
+def test_a_tunnel(outer: str) -> None:
+    """The header outside is the SA's alone; what is inside is what it was; with ECN outside software does it."""
+    far = ip_address(outer)
+    ours = replace(TUNNEL, source=far, destination=far)
+    host, peer = PacketEndpoint(ConnectXPacketPort()), PacketEndpoint(ConnectXPacketPort())
+    host.add(ours, SaState())
+    peer.add(replace(ours, direction="in"), SaState(replay=ReplayWindow(64)))
+    inner = ip.with_traffic_class(PACKET, 0x03)
+    for number, ecn in enumerate((0, 1, 0, 2), 1):
+        sent = host.outbound("out", inner)
+        assert isinstance(sent, bytes)
+        header = ip.parse(sent)
+        assert (header.traffic_class, header.hop_limit, header.destination) == (0x2E << 2, 9, far.packed)
+        assert far.version == 6 or sent[6:8] == b"\x40\x00"
+        marked = ip.with_traffic_class(sent, 0x2E << 2 | ecn)
+        assert peer.inbound(marked) == Delivered(inner, "out")
+        assert host.handled["out"] == number
+    assert peer.handled["out"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"), [({"dscp": "copy"}, "DSCP"), ({"df": "copy"}, "DF"), ({"ecn": "normal"}, "ECN")]
+)
+def test_a_tunnel_that_takes_something_over(changed: dict[str, Any], reason: str) -> None:
+    """It is software's on its way out, and the device's on its way in."""
+    with pytest.raises(Refused, match=reason):
+        PORT.add(replace(TUNNEL, **changed), SaState())
+    handle = PORT.add(replace(TUNNEL, direction="in", **changed), SaState(replay=ReplayWindow(64)))
+    PORT.delete(handle)
