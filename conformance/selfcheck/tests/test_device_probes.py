@@ -1,6 +1,7 @@
 """A device is found declared and not there, and there though not declared."""
 
 from collections.abc import Set
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from espproof.adapters.base import Adapter
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import DeviceState
 from espproof.adapters.models.connectx import ConnectXAdapter
+from espproof.adapters.models.fortville import FortvilleAdapter
 from espproof.adapters.models.lookaside import LookasideAdapter
 from espproof.adapters.models.niantic import NianticAdapter
 from espproof.adapters.models.reference import ReferenceAdapter
@@ -34,7 +36,10 @@ def without(adapter: Adapter) -> Capabilities:
     return replace(adapter.capabilities(), device=None)
 
 
-@pytest.mark.parametrize("adapter", [NianticAdapter(), ConnectXAdapter(), LookasideAdapter()], ids=lambda one: one.name)
+ADAPTERS = NianticAdapter(), ConnectXAdapter(), ConnectXAdapter("packet"), LookasideAdapter(), FortvilleAdapter()
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda one: one.name)
 def test_all_of_it_is_there(adapter: Adapter) -> None:
     assert grades(adapter, adapter.capabilities()) == {Grade.PASS}
 
@@ -42,7 +47,35 @@ def test_all_of_it_is_there(adapter: Adapter) -> None:
 def test_declared_and_not_there() -> None:
     adapter = ReferenceAdapter()
     declared = ConnectXAdapter().capabilities().device
-    assert grades(adapter, replace(adapter.capabilities(), device=declared)) == {Grade.FAIL}
+    assert declared is not None
+    rig = Rig(adapter, replace(adapter.capabilities(), device=declared))
+    for probe in device_probes(rig.caps):
+        assert answer(probe, rig).grade is (Grade.FAIL if probe.declared else Grade.PASS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "probe"),
+    [
+        ({"windows": (32, 48)}, "device.window.48"),
+        ({"windows": None, "fixed_headers": False}, "device.dscp.copy.ecn.normal"),
+        ({"fixed_headers": False}, "device.dscp.fixed.ecn.normal"),
+        ({"octet_limits": True}, "device.limits.of.octets"),
+        ({"udp": True}, "device.udp"),
+        (
+            {"integrity": ("NONE", "AUTH_HMAC_SHA1_96"), "encryption": {"ENCR_AES_CBC": (16,)}},
+            "device.AUTH_HMAC_SHA1_96",
+        ),
+        ({"events": ("answer-lost",)}, "device.event.answer-lost"),
+    ],
+)
+def test_one_thing_declared_and_not_there(changed: dict[str, Any], probe: str) -> None:
+    """It is named."""
+    adapter = ConnectXAdapter("packet")
+    device = adapter.capabilities().device
+    assert device is not None
+    rig = Rig(adapter, replace(adapter.capabilities(), device=replace(device, **changed)))
+    failed = {item.id for item in (answer(one, rig) for one in device_probes(rig.caps)) if item.grade is Grade.FAIL}
+    assert f"capability.{probe}" in failed
 
 
 def test_there_though_not_declared() -> None:
