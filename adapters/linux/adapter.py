@@ -16,6 +16,7 @@ A packet that is dropped without any counter (kept fragments, broken inner packe
 
 import itertools
 import os
+import socket
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -388,8 +389,10 @@ class LinuxAdapter(Adapter):
             self._passed.pop(step.sa.name, None)
         elif isinstance(step, DeleteSa) and isinstance(outcome, Done):
             self._on_card.pop(step.sa, None)
-        for one in outcome.results if isinstance(outcome, Burst) else (outcome,):
-            if isinstance(one, Delivered):
+        came = step.packets if isinstance(step, InboundBurst) else (getattr(step, "packet", Octets(b"")),)
+        results = outcome.results if isinstance(outcome, Burst) else (outcome,)
+        for number, one in enumerate(results):
+            if isinstance(one, Delivered) and _is_behind_a_plain_header(came[number]):
                 self._passed.update(name for name, sa in self._on_card.items() if sa.direction == "in")
             elif isinstance(one, Sent) and isinstance(step, Outbound | OutboundBurst):
                 self._passed[step.sa] += 1
@@ -493,3 +496,8 @@ def _seconds() -> float:
         return float(os.environ.get("ESPPROOF_EXEC_SECONDS", "0"))
     except ValueError:
         return 0.0
+
+
+def _is_behind_a_plain_header(packet: bytes) -> bool:
+    """Whether ESP is where the card looks for it: it knows no IPv4 options and no IPv6 extension headers."""
+    return packet[:1] == b"\x45" or (packet[:1] >= b"\x60" and packet[6:7] == bytes((socket.IPPROTO_ESP,)))

@@ -229,7 +229,7 @@ class Stack(Gateway):
         has held is never let go of (dst_destroy() looks for the route below a bundle only where that has an SA, and the
         bundle of such a packet has none), and so the device is not."""
         self._listen(False)
-        if self._is_stuck:
+        if self._is_stuck and self.wire.renewed:  # a card is not ended, but moved
             _STUCK.append(self)
             return
         self._sockets.close()
