@@ -82,9 +82,10 @@ class PacketEndpoint(Accounts):
             self.audit.not_sent(DropReason.SEQUENCE_OVERFLOW, entry.sa)
             return DropReason.SEQUENCE_OVERFLOW
         sent = self._device.send(packet, handle)
-        self._fetch(name, octets=len(packet))
+        self._fetch(name)
         if state.sequence == before and not sent:
             return DropReason.EXPIRED
+        _count(state, len(packet))
         self.handled[name] += len(sent) == 1
         return sent[0] if len(sent) == 1 else DropReason.UNSPECIFIED
 
@@ -131,13 +132,12 @@ class PacketEndpoint(Accounts):
         if _is_out_of_time(state, now):
             self._store(name)  # it is as if the packet had not come
             return DropReason.EXPIRED
-        result = self._judged(entry, outer, one)
+        result, before = self._judged(entry, outer, one), state.packets
+        self._fetch(name)
         if isinstance(result, bytes):
-            self._fetch(name, octets=len(result))
+            _count(state, len(result))
             self.handled[name] += 1
             return Delivered(result, name)
-        before = state.packets
-        self._fetch(name)
         if state.packets != before:  # it is not delivered, and does not count
             state.packets = before
             self._store(name)
@@ -156,16 +156,14 @@ class PacketEndpoint(Accounts):
 
     # ------------------------------------------------------------------------------------------------- numbers and windows
 
-    def _fetch(self, name: str, octets: int | None = None) -> None:
-        """How far the device has come; `octets` have passed, if any."""
+    def _fetch(self, name: str) -> None:
+        """How far the device has come."""
         state, progress = self.entry(name).state, self._device.state(self._handles[name])
         if self.entry(name).sa.direction == "out":
             state.sequence = progress.number
         else:
             offsets = [n for n in range(progress.received.bit_length()) if progress.received >> n & 1]
             state.replay = ReplayWindow(state.replay.size, progress.number, offsets)
-        if octets is not None:
-            state.count(octets)
         if progress.packets is not None:
             state.packets = progress.packets
 
@@ -181,6 +179,12 @@ class PacketEndpoint(Accounts):
             return
         received = sum(1 << n for n in state.replay.received_offsets())
         self._device.set_state(handle, Progress(state.replay.highest, received, packets))
+
+
+def _count(state: SaState, octets: int) -> None:
+    """A packet has passed, which the device has counted if there is a limit of packets."""
+    state.octets += octets
+    state.packets += state.lifetime.hard_packets is None
 
 
 def _is_out_of_time(state: SaState, now: float) -> bool:

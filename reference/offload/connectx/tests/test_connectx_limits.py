@@ -58,12 +58,15 @@ def test_the_device_ends_an_sa(direction: Literal["in", "out"]) -> None:
     lifetime = Lifetime(hard_packets=4, soft_packets=2)
     host.add(replace(OUT, name="one", direction=direction), SaState(lifetime, replay=ReplayWindow(32)))
     passed: list[object] = []
+    octets = 0
     for number, packet in enumerate((PACKET, ODD, PACKET, PACKET, PACKET, ODD), 1):
         if direction == "out":
             passed.append(host.outbound("one", packet))
         else:
             passed.append(host.inbound(protected(number, packet)))
         state = host.entry("one").state
+        octets += len(packet) * (number <= 4)
+        assert state.octets == octets
         assert state.packets == min(number, 4)
         assert state.lifetime_status(0) == ("ok", "ok", "soft", "soft", "hard", "hard", "hard")[number]
         if number == 3:
