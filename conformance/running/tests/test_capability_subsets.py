@@ -129,7 +129,10 @@ class WithDevice(Limited):
     def inbound(self, packet: Octets) -> Delivered | Dropped | Passed | Unsupported:
         result = super().inbound(packet)
         if isinstance(result, Delivered):
-            plain = _is_bare(packet) and _is_for(packet, self._sas[str(result.sa)])
+            sa, device = self._sas[str(result.sa)], self._caps.device
+            plain = _is_bare(packet) and _is_for(packet, sa)
+            if device is not None and device.fixed_headers and sa.mode == "tunnel":
+                plain = plain and not ip.parse(packet).traffic_class & 3
             if self._gets(packet, plain):
                 self._has_done(str(result.sa))
         return result
@@ -247,6 +250,8 @@ def drawn(seed: int) -> Capabilities:
         aside=rng.choice((None, None, 1, 200)),
         windows=rng.choice((None, None, (64,), (32, 64, 128))),
         integrity=("NONE", *some(rng, separate, 0)) if rng.random() < 0.5 else ("NONE",),
+        fixed_headers=rng.random() < 0.3,
+        octet_limits=rng.random() < 0.7,
     )
     windows = rng.choice(
         (
