@@ -374,7 +374,7 @@ DEFECTS = (
     _whole(
         "offload-packet-ecn-lost", "ours", "offload", "packets with ECN in the header outside are taken out of it like others",
         (_CX_DEVICE, "            if not (one.tunnel and _ecn_of(frame[ETHERNET:]))\n", ""),
-        breaks=("RFC6040-4.2-figure-4-ect0", _PACKETS),
+        breaks=(_PACKETS, "RFC6040-4.2-figure-4-ect1", "RFC6040-4.2-ecn-drop"),
     ),
     _whole(
         "offload-packet-tunnels-that-copy", "ours", "offload", "tunnels that take DSCP and DF over are the device's, with a header that does not",

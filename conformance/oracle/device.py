@@ -34,6 +34,9 @@ from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PA
 from espproof.reference import ip
 from espproof.reference.endpoint import PROTOCOL_ESP, PROTOCOL_UDP
 
+_ECN = 3
+"""The bits of a traffic class."""
+
 
 def shown_by(device: DeviceCapabilities) -> frozenset[str]:
     """What a device shows that says what is right."""
@@ -149,9 +152,6 @@ class History:
             if self.device.fixed_headers and sa.mode == "tunnel":
                 is_plain = is_plain and not ip.parse(packet).traffic_class & _ECN
             self.packets[right.sa] += is_plain and ip.parse(packet).destination == ip_address(sa.destination).packed
-
-
-_ECN = 3
 
 
 def _is_alike(one: Sa, other: Sa) -> bool:

@@ -32,7 +32,7 @@ HEADER, IV, ICV = 8, 8, 16
 """Octets of SPI and number, and of the two others."""
 TRAILER = 2
 _NEXT_HEADER = {4: 4, 6: 41}
-_ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
+ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _OF_CONTEXT = layouts.SELECT_CONTEXT | layouts.SELECT_ARM | layouts.SELECT_LIMITS
 LARGEST = 9978
 """Octets of the longest IP packet: assumed (MTU of the Linux driver)."""
@@ -297,7 +297,7 @@ class ConnectX:
         sealed = AESGCM(self.keys[one.key]).encrypt(one.salt + iv, plaintext, covered)
         front = frame[:protocol_at] + bytes((ESP,)) + frame[protocol_at + 1 : start]
         if rule.header:
-            front = frame[: ETHERNET - 2] + _ETHERTYPE[rule.header[0] >> 4] + _numbered(rule.header, low)
+            front = frame[: ETHERNET - 2] + ETHERTYPE[rule.header[0] >> 4] + _numbered(rule.header, low)
         return _with_length(front + header + iv + sealed)
 
     def arrive(self, frame: bytes) -> list[Completion]:
@@ -338,7 +338,7 @@ class ConnectX:
             self._is_counted(found.object)
             if found.tunnel:
                 inside = plaintext[: -TRAILER - padding]
-                ethertype = _ETHERTYPE.get(inside[0] >> 4 if inside else 0, frame[ETHERNET - 2 : ETHERNET])
+                ethertype = ETHERTYPE.get(inside[0] >> 4 if inside else 0, frame[ETHERNET - 2 : ETHERNET])
                 return Completion(
                     frame[: ETHERNET - 2] + ethertype + inside, layouts.metadata(found.handle), next_header
                 )

@@ -23,6 +23,7 @@ from espproof.reference.offload.api import Dead, Progress, Refused
 from espproof.reference.offload.connectx import layouts
 from espproof.reference.offload.connectx.device import (
     ETHERNET,
+    ETHERTYPE,
     HEADER,
     ICV,
     IV,
@@ -37,7 +38,6 @@ from espproof.reference.offload.connectx.full import INCREMENT_NUMBER, REPLAY_PR
 from espproof.reference.offload.connectx.layouts import Opcode, Status, Syndrome, Type
 from espproof.reference.offload.connectx.limits import Limits
 
-ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _OWN_BIT = 63
 _SA_BITS = 41
 """Of `implicit_iv`: which of the SAs under a key stands from here to the bit below the highest."""

@@ -3,8 +3,8 @@
 from espproof.reference import ip
 from espproof.reference.errors import Malformed
 from espproof.reference.offload.api import Progress, Refused, Whole
-from espproof.reference.offload.connectx.device import ESP
-from espproof.reference.offload.connectx.driver import ETHERTYPE, OffloadedSa
+from espproof.reference.offload.connectx.device import ESP, ETHERTYPE
+from espproof.reference.offload.connectx.driver import OffloadedSa
 from espproof.reference.offload.connectx.full import WINDOWS
 from espproof.reference.offload.connectx.layouts import Syndrome
 from espproof.reference.offload.connectx.port import CIPHERS, MAX_PACKET, ConnectXPort

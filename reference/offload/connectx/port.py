@@ -2,8 +2,16 @@
 
 from espproof.reference import ip
 from espproof.reference.offload.api import Arrived, Done, Refused
-from espproof.reference.offload.connectx.device import CONNECTX6, ETHERNET, ICV, LARGEST, ConnectX, Personality
-from espproof.reference.offload.connectx.driver import ETHERTYPE, Driver, OffloadedSa, Received
+from espproof.reference.offload.connectx.device import (
+    CONNECTX6,
+    ETHERNET,
+    ETHERTYPE,
+    ICV,
+    LARGEST,
+    ConnectX,
+    Personality,
+)
+from espproof.reference.offload.connectx.driver import Driver, OffloadedSa, Received
 from espproof.reference.offload.rules import Breaches
 from espproof.reference.sa import SecurityAssociation
 
