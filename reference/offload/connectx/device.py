@@ -320,7 +320,8 @@ class ConnectX:
         low = int.from_bytes(header[4:], "big")
         if one.context is not None and one.context.check(one.half, low, esn=one.esn) is Verdict.REPLAYED:
             return Completion(frame, layouts.metadata(found.handle, Syndrome.REPLAYED))
-        high = high_half(one.half, int.from_bytes(header[4:], "big")).to_bytes(4, "big")
+        whole = high_half(one.half, low) << 32 | low if one.context is None else one.context.whole(one.half, low)
+        high = whole.to_bytes(8, "big")[:4]
         covered = header[:4] + (high if one.esn else b"") + header[4:]
         try:
             plaintext = AESGCM(self.keys[one.key]).decrypt(one.salt + iv, body, covered)

@@ -12,8 +12,9 @@ number (out) or the beginning of the window (in) has entered another half of 2^3
 left. With none left the SA is at its end: it takes no packet any more.
 
 *Assumed*: numbers are checked before the ICV and recorded after it; what is counted is right, trailer and all; it is the
-beginning of the window that makes the event, and not its end (the driver does the same with both); and an SA's numbers do
-not end here: that is software's affair.
+beginning of the window that makes the event, and not its end (the driver does the same with both); a low half that would
+be behind number 0 is taken for one of the 2^32 numbers before, which nobody has sent (RFC 4303 A2.2); and an SA's numbers
+do not end here: that is software's affair.
 """
 
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ class Context:
 
     def whole(self, half: HalfWindow, low: int) -> int:
         """The number with that low half, as the device takes it."""
-        return high_half(half, low) << 32 | low
+        before = half == HalfWindow(0, False) and low > self.number - self.window + _LOW + 1
+        return (_LOW if before else high_half(half, low)) << 32 | low
 
     def next(self) -> int:
         """The low half of the next packet's number."""

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from espproof.reference import ip
@@ -51,6 +51,7 @@ def protected(number: int, packet: bytes) -> bytes:
     ),
     size=st.sampled_from([32, 64, 128]),
 )  # fmt: skip
+@example(start=0, steps=[(2 * HALF - 70, False, False), (1, False, False)], size=128)
 @settings(max_examples=150, deadline=None)
 def test_nobody_can_tell(start: int, steps: list[Any], size: int) -> None:
     """Late, early, forged and doubled packets, with options and without, over halves and wraps, told at once or late."""
