@@ -12,7 +12,6 @@ ESP: headers, numbers, padding and windows are the stack's.
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
@@ -27,19 +26,13 @@ from espproof.reference.offload.niantic.descriptors import (
     L4_TCP,
     L4_UDP,
     NO_ERROR,
-    SIZE,
-    Buffer,
     Context,
     Data,
-    Report,
 )
+from espproof.reference.offload.niantic.rings import Bus, Rings
 from espproof.reference.offload.niantic.tables import ADDRESS_TABLE, ADDRESSES, KEY_TABLE, SAS, SPI_TABLE, Handle
 from espproof.reference.offload.registers import Register
 
-RING = 64
-"""Descriptors of each ring."""
-BUFFER = 2048
-"""Octets of a receive buffer: what SRRCTL says after a reset."""
 POLLS = 20
 POLL_MICROSECONDS = 10_000
 """How often, and how far apart, a driver asks whether the data paths are empty: as Linux does."""
@@ -47,16 +40,6 @@ ETHERNET = 14
 _MAC = bytes.fromhex("028259900001"), bytes.fromhex("028259900002")
 ETHERTYPE = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _L4 = {6: L4_TCP, 17: L4_UDP}
-
-
-class Bus(Protocol):
-    """The chip as its driver sees it. Words at offsets of BAR 0; `wait` lets microseconds pass."""
-
-    def read(self, offset: int) -> int: ...
-
-    def write(self, offset: int, word: int) -> None: ...
-
-    def wait(self, microseconds: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +82,11 @@ class Driver:
 
     def __init__(self, bus: Bus, memory: Arena) -> None:
         self._bus = bus
-        self._memory = memory
         self._tx: dict[int, OffloadedSa] = {}
         self._rx: dict[int, OffloadedSa] = {}
         self._addresses: dict[int, _Address] = {}
         self._by_spi: dict[int, list[int]] = {}
-        self._rings: list[int] = []
-        self._sent: dict[int, int] = {}
-        """Descriptor -> the buffer that it points to."""
-        self._filled: dict[int, int] = {}
-        self._next_tx = self._clean_tx = self._next_rx = 0
+        self._rings = Rings(bus, memory)
 
     # ------------------------------------------------------------------------------------------------------ start, reset
 
@@ -123,7 +101,7 @@ class Driver:
     def reset(self) -> None:
         """The chip anew, with the same SAs at the same places; packets that were inside are lost."""
         self._reset_chip()
-        self._drop_rings()
+        self._rings.drop()
         self._clear_tables()
         self._make_rings()
         for index, sa in self._tx.items():
@@ -143,7 +121,7 @@ class Driver:
         self._put(r.RXCTRL, RXEN=0)
         self._put(r.DMATXCTL, TE=0)
         self._reset_chip()
-        self._drop_rings()
+        self._rings.drop()
 
     def _reset_chip(self) -> None:
         self._put(r.CTRL, RST=1)
@@ -159,30 +137,11 @@ class Driver:
             self._write_address(slot, bytes(16))
 
     def _make_rings(self) -> None:
-        transmit, receive = self._memory.take(RING * SIZE), self._memory.take(RING * SIZE)
-        self._rings = [transmit, receive]
-        self._next_tx = self._clean_tx = self._next_rx = 0
-        for low, high, length, where in ((r.TDBAL, r.TDBAH, r.TDLEN, transmit), (r.RDBAL, r.RDBAH, r.RDLEN, receive)):
-            self._bus.write(low.offset, where & 0xFFFFFFFF)
-            self._bus.write(high.offset, where >> 32)
-            self._bus.write(length.offset, RING * SIZE)
-        for index in range(RING):
-            self._fill(index)
         self._put(r.HLREG0, JUMBOEN=1)
         self._put(r.MAXFRS, MFS=rules.LARGEST_FRAME + CRC)
-        self._put(r.SRRCTL, DESCTYPE=1, BSIZEPACKET=BUFFER // 1024)
-        self._put(r.RXDCTL, ENABLE=1)
+        self._rings.make()
         self._put(r.RXCTRL, RXEN=1)
-        self._bus.write(r.RDT.offset, RING - 1)
         self._put(r.DMATXCTL, TE=1)
-        self._put(r.TXDCTL, ENABLE=1)
-
-    def _drop_rings(self) -> None:
-        for address in (*self._rings, *self._sent.values(), *self._filled.values()):
-            self._memory.give_back(address)
-        self._rings.clear()
-        self._sent.clear()
-        self._filled.clear()
 
     # --------------------------------------------------------------------------------------------------------------- SAs
 
@@ -394,7 +353,6 @@ class Driver:
         `l4_checksum`: the sum with the length is there, the checksum is not. `Misuse` when the ring is full, or for an SA
         that is not there.
         """
-        self._clean()
         frame = _MAC[0] + _MAC[1] + ETHERTYPE[ip.version(packet)] + packet
         data = Data(0, len(frame), len(frame), report=True, l4_checksum=l4_checksum or segment > 0)
         wanted: Context | None = None
@@ -405,15 +363,7 @@ class Driver:
             data = replace(data, segments=True, ip_checksum=wanted.ipv4, payload_length=len(frame) - front)
         if handle is not None:
             data = replace(data, ipsec=True, check_context=True)
-        if RING - 1 - (self._next_tx - self._clean_tx) % RING < 2:
-            raise Misuse("the ring is full")
-        if wanted is not None:
-            self._give(wanted.octets())
-        address = self._memory.take(len(frame))
-        self._memory.write(address, frame)
-        self._sent[self._next_tx] = address
-        self._give(replace(data, address=address).octets())
-        self._bus.write(r.TDT.offset, self._next_tx)
+        self._rings.send(frame, data, wanted)
 
     def _context(self, packet: bytes, handle: Handle | None, segment: int, upper: int) -> Context:
         version = ip.version(packet)
@@ -444,45 +394,14 @@ class Driver:
             raise Misuse(f"no outbound SA {handle.index} in the chip")
         return sa
 
-    def _give(self, octets: bytes) -> None:
-        self._memory.write(self._rings[0] + self._next_tx * SIZE, octets)
-        self._next_tx = (self._next_tx + 1) % RING
-
-    def _clean(self) -> None:
-        """Buffers that the chip is done with go back."""
-        while self._clean_tx != self._next_tx:
-            if self._clean_tx in self._sent:
-                done = self._memory.read(self._rings[0] + self._clean_tx * SIZE + 12, 4)
-                if not done[0] & 1:
-                    return
-                self._memory.give_back(self._sent.pop(self._clean_tx))
-            self._clean_tx = (self._clean_tx + 1) % RING
-
     # ------------------------------------------------------------------------------------------------------------ receive
 
     def received(self) -> list[Received]:
         """What has come since the last time, in order."""
-        found: list[Received] = []
-        frame = b""
-        while True:
-            at = self._rings[1] + self._next_rx * SIZE
-            report = Report.read(self._memory.read(at, SIZE))
-            if not report.done:
-                return found
-            address = self._filled.pop(self._next_rx)
-            frame += self._memory.read(address, report.length)
-            self._memory.give_back(address)
-            self._fill(self._next_rx)
-            self._bus.write(r.RDT.offset, self._next_rx)
-            self._next_rx = (self._next_rx + 1) % RING
-            if report.last:
-                packet = frame[ETHERNET:]
-                found.append(Received(packet, self._which(packet) if report.matched else None, report.error))
-                frame = b""
-
-    def _fill(self, index: int) -> None:
-        self._filled[index] = self._memory.take(BUFFER)
-        self._memory.write(self._rings[1] + index * SIZE, Buffer(self._filled[index]).octets())
+        return [
+            Received(frame[ETHERNET:], self._which(frame[ETHERNET:]) if report.matched else None, report.error)
+            for frame, report in self._rings.received()
+        ]
 
     def _which(self, packet: bytes) -> Handle | None:
         """The SA that the chip must have meant: by SPI, then protocol and address."""

@@ -120,7 +120,7 @@ def packet(
     def script(bench: Bench) -> None:
         if started:
             bench.driver.add(sa())
-        ring = bench.driver._rings[0]
+        ring = bench.driver._rings._rings[0]
         at = 0
         if context is not None:
             bench.memory.write(ring, context.octets())
@@ -137,7 +137,7 @@ def packet(
 
 def raw(octets: bytes) -> Callable[[Bench], None]:
     def script(bench: Bench) -> None:
-        bench.memory.write(bench.driver._rings[0], octets)
+        bench.memory.write(bench.driver._rings._rings[0], octets)
         bench.chip.write(r.TDT.offset, 1)
 
     return script
@@ -281,7 +281,7 @@ def test_a_key_is_taken_when_the_packet_leaves() -> None:
 def test_memory_that_was_not_lent_is_not_touched() -> None:
     """A descriptor that points elsewhere is a fault of the host's, which the model finds for it."""
     bench = Bench.started()
-    bench.memory.write(bench.driver._rings[0], Data(0x1234, 60, 60).octets())
+    bench.memory.write(bench.driver._rings._rings[0], Data(0x1234, 60, 60).octets())
     with pytest.raises(Fault):
         bench.chip.write(r.TDT.offset, 1)
 
