@@ -58,7 +58,7 @@ KNOWN = (
     ),
     Known(
         "niantic", "a model of Intel's 82599, X540 and X550 with our driver",
-        "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540"),
+        "espproof.adapters.models.niantic:NianticAdapter", variants=("82599", "x540", "vf"),
         yours="espproof.adapters.driver.adapter:DriverAdapter",
     ),
     Known(
@@ -102,7 +102,8 @@ KNOWN = (
         "linux", "the Linux kernel's xfrm (user-mode Linux)", "espproof.adapters.linux.adapter:LinuxAdapter",
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
         variants=(
-            "any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic", "host",
+            "any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic",
+            "niantic-vf", "host",
         ),
         builds=(
             ("built", "espproof adapters build linux"),

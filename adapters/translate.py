@@ -31,6 +31,7 @@ from espproof.reference.offload.fortville import port as fortville_port
 from espproof.reference.offload.lookaside import port as lookaside_port
 from espproof.reference.offload.niantic import device as niantic_device
 from espproof.reference.offload.niantic import port as niantic_port
+from espproof.reference.offload.niantic import virtual_port as niantic_virtual_port
 from espproof.reference.xfrm import asynchrony, boundary, buffers, host, mtu, policy, protocols, states
 
 TRUE = SimpleNamespace(
@@ -48,7 +49,7 @@ OFFLOAD = SimpleNamespace(
         stack=stack,
         aside=aside,
         whole=whole,
-        niantic=SimpleNamespace(device=niantic_device, port=niantic_port),
+        niantic=SimpleNamespace(device=niantic_device, port=niantic_port, virtual_port=niantic_virtual_port),
         connectx=SimpleNamespace(device=connectx_device, full=full, packet_port=packet_port, port=connectx_port),
         lookaside=SimpleNamespace(port=lookaside_port),
         fortville=SimpleNamespace(machines=machines, port=fortville_port),

@@ -72,7 +72,7 @@ from espproof.adapters.exec import messages
 from espproof.adapters.linux import card_probe
 from espproof.adapters.linux.answers import OF_THE_DEVICE, OF_THE_GATEWAY, outcome, ways
 from espproof.adapters.linux.association import Untold
-from espproof.adapters.linux.cards import DEVICE, Cards
+from espproof.adapters.linux.cards import DEVICE, SHARED, Cards
 from espproof.adapters.linux.events import Names
 from espproof.adapters.linux.inside.ways import PIECES
 from espproof.adapters.linux.kernel import images, reach
@@ -163,7 +163,7 @@ class LinuxAdapter(Adapter):
         self._declared = declared
         self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
-        self._has_cards = way == images.NIANTIC
+        self._has_cards, self._is_virtual = way in (images.NIANTIC, images.NIANTIC_VF), way == images.NIANTIC_VF
         self._place = Place.of(variant)
         self._kernel = "" if self._place else images.path(variant)
         self._origin = images.origin(self._kernel)
@@ -188,7 +188,8 @@ class LinuxAdapter(Adapter):
 
     @property
     def version(self) -> str:
-        cards = ", ixgbe on a model of the 82599" if self._has_cards else ""
+        driver = "ixgbevf on a virtual function of" if self._is_virtual else "ixgbe on"
+        cards = f", {driver} a model of the 82599" if self._has_cards else ""
         return f"{self._release} ({self._place or f'user-mode Linux{self._origin}{cards}'})"
 
     def capabilities(self) -> Capabilities:
@@ -208,7 +209,7 @@ class LinuxAdapter(Adapter):
             self._declared,
             max_packet=self._machine.largest,
             host=links,
-            device=DEVICE if self._has_cards else None,
+            device=(SHARED if self._is_virtual else DEVICE) if self._has_cards else None,
             drop_reasons=self._declared.drop_reasons
             and not self._has_cards,  # forged packets the driver keeps to itself
         )
@@ -454,7 +455,7 @@ class LinuxAdapter(Adapter):
             self._release = self._machine.release
             return
         for left in reversed(range(_STARTS)):
-            self._cards = Cards() if self._has_cards else None
+            self._cards = Cards(shared=self._is_virtual) if self._has_cards else None
             try:
                 self._machine = Guest(
                     self._kernel,

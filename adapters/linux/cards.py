@@ -2,6 +2,7 @@
 
     eth0   a model of the 82599 (`reference.offload.niantic`), to which SAs are given
     eth1   another, which has none: the other end of the cable
+    VF     with `shared`, a virtual function of the first, to which the SAs are given then
 
 What a case asks of a device is answered from the first: its tables, what it has done, and what its driver has done
 against the data sheet.
@@ -11,12 +12,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from espproof.adapters import niantic_tables
 from espproof.adapters.capabilities import DeviceCapabilities
 from espproof.adapters.case import DeviceState, Sa
 from espproof.adapters.pci.bus import Bus
 from espproof.reference.offload.niantic.board import Board
 from espproof.reference.offload.niantic.tables import SAS
+from espproof.reference.offload.niantic.virtual_board import VirtualBoard
 
 DEVICE = DeviceCapabilities(
     rules="X550",
@@ -26,7 +30,11 @@ DEVICE = DeviceCapabilities(
     most={"in": SAS, "out": SAS},
 )
 """What the card can do, and its driver asks for. It is given SAs with UDP too, and ought not to be."""
+SHARED = replace(DEVICE, outbound=(), most={"in": SAS})
+"""What a virtual function can do of it: the PF's driver takes no outbound SA of one."""
 _ADDRESSES = bytes.fromhex("028259900001"), bytes.fromhex("028259900002")
+_PLACES = 8
+"""From one slot of a bus to the next."""
 _MICROSECOND = 1000
 """In nanoseconds: the unit in which the chip has its time."""
 
@@ -44,16 +52,21 @@ class _Timed(Board):
 
 
 class Cards:
-    """The cards and the bus that they stand on, from now until `close`; `sockets` as in `Bus`."""
+    """The cards and the bus that they stand on, from now until `close`; `sockets` as in `Bus`. `shared`: the first has a
+    virtual function, which stands on the bus between the two."""
 
     NAMES = ("eth0", "eth1")
 
-    def __init__(self, sockets: Sequence[Path] = ()) -> None:
-        self._bus = Bus(len(_ADDRESSES), sockets)
-        one, other = self._bus.slots
-        self.first = _Timed(one, self._to_the_second, one.interrupt, _ADDRESSES[0])
+    def __init__(self, sockets: Sequence[Path] = (), *, shared: bool = False) -> None:
+        self._bus = Bus(len(_ADDRESSES) + shared, sockets)
+        one, *virtual, other = self._bus.slots
+        self.first = _Timed(
+            one, self._to_the_second, one.interrupt, _ADDRESSES[0], functions=len(virtual), apart=_PLACES
+        )
         self.second = _Timed(other, self.first.chip.arrive, other.interrupt, _ADDRESSES[1])
         one.function, other.function = self.first, self.second
+        for number, slot in enumerate(virtual):
+            slot.function = VirtualBoard(self.first.chip.functions[number], slot.interrupt)
         self._bus.start()
 
     def _to_the_second(self, frame: bytes) -> None:

@@ -7,12 +7,14 @@ from espproof.adapters.models.device import DeviceAdapter
 from espproof.adapters.translate import OFFLOAD
 from espproof.reference.errors import Misuse
 
-CHIPS = {"": "X550", "82599": "I82599", "x540": "X540"}
+VIRTUAL = "vf"
+"""The variant of a virtual function, among others."""
+CHIPS = {"": "X550", "82599": "I82599", "x540": "X540", VIRTUAL: "X550"}
 """Variant of the adapter -> name of the personality."""
 
 
 class NianticAdapter(DeviceAdapter):
-    """`niantic`, and a variant for each other chip."""
+    """`niantic`, a variant for each other chip, and `niantic:vf`, a virtual function."""
 
     def __init__(self, variant: str = "", modules: Any = None) -> None:
         if variant not in CHIPS:
@@ -20,20 +22,23 @@ class NianticAdapter(DeviceAdapter):
         self.name = f"niantic:{variant}" if variant else "niantic"
         modules = modules or OFFLOAD
         self._part = getattr(modules.offload.niantic.device, CHIPS[variant])
-        port = modules.offload.niantic.port
+        self._is_virtual = variant == VIRTUAL
+        port, virtual = modules.offload.niantic.port, modules.offload.niantic.virtual_port
         device = DeviceCapabilities(
-            encryption=dict.fromkeys(port.CIPHERS, (16,)),
+            encryption=dict.fromkeys((virtual.CIPHER,) if self._is_virtual else port.CIPHERS, (16,)),
             inbound=("transport", "tunnel"),
-            outbound=("transport",),
-            most={"in": port.MOST, "out": port.MOST},
+            outbound=() if self._is_virtual else ("transport",),
+            most={"in": virtual.MOST} if self._is_virtual else {"in": port.MOST, "out": port.MOST},
             events=("reset", "link-down", "link-up"),
+            neighbours=self._is_virtual,
             rules="X550",
         )
-        made = port.NianticPort(self._part)
+        made = (virtual.VirtualPort if self._is_virtual else port.NianticPort)(self._part)
         self.chip = made.chip
         """The card itself, for whoever looks at it."""
         super().__init__(made, device, port.MAX_PACKET, modules)
 
     @property
     def version(self) -> str:
-        return f"model of the {self._part.name}, our driver"
+        whose = "trusted VF among others, our drivers" if self._is_virtual else "our driver"
+        return f"model of the {self._part.name}, {whose}"

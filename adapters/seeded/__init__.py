@@ -114,11 +114,12 @@ class SeededAdapter(_Seeded):
 
 
 class SeededNiantic(_Seeded, NianticAdapter):
-    """A model of a device, its driver and the stack above, with one defect in one of them."""
+    """A model of a device, its driver and the stack above, with one defect in one of them; of the chip as a whole, or of a
+    function."""
 
     def __init__(self, defect: Defect) -> None:
         self.defect = defect
-        NianticAdapter.__init__(self, modules=copy_with(defect))
+        NianticAdapter.__init__(self, defect.model.partition(":")[2], copy_with(defect))
         self.name = f"seeded:{defect.id}"
 
 
@@ -151,6 +152,7 @@ class SeededFortville(_Seeded, FortvilleAdapter):
 
 _DEVICES: dict[str, Callable[[Defect], _Seeded]] = {
     "niantic": SeededNiantic,
+    "niantic:vf": SeededNiantic,
     "connectx": SeededConnectX,
     "connectx:packet": SeededConnectX,
     "lookaside": SeededLookaside,

@@ -22,6 +22,8 @@ _CX_HALVES, _CX_OTHER, _CX_OBJECTS = "LINUX.xfrm_device-flow-advance-esn", "MLX5
 _CX_DESCRIBED, _CX_PLAIN = "MLX5-transmit-described", "MLX5-transmit-plain"
 
 _niantic: Callable[..., Defect] = partial(defect, model="niantic")
+_virtual: Callable[..., Defect] = partial(defect, model="niantic:vf")
+_PF, _VF, _VPORT = "offload.niantic.pf", "offload.niantic.vf", "offload.niantic.virtual_port"
 _WHOLE, _NUMBERS = "offload.whole", "RFC4303-3.3.3-increment"
 _whole: Callable[..., Defect] = partial(defect, model="connectx:packet")
 _ASIDE, _QAT_DRIVER = "offload.aside", "offload.lookaside.driver"
@@ -439,5 +441,52 @@ DEFECTS = (
         (_WHOLE, "        packets = state.packets if state.limited else None\n",
          "        packets = self._device.state(handle).packets\n"),
         breaks=(_HARD,),
+    ),
+    # ------------------------------------------------------------------------------------------------ virtual functions
+    _virtual(
+        "offload-mailbox-trusts-all", "ours", "offload", "the PF takes SAs of functions that are not trusted too",
+        (_PF, "        if number not in self._trusted:\n            raise Declined(EACCES)\n", ""),
+        breaks=(_LEFT,),
+    ),
+    _virtual(
+        "offload-mailbox-anybody-deletes", "ours", "offload", "a function can have any SA deleted, whoever has asked for it",
+        (_PF, "        if self.owners.get(index) != number:\n            raise Declined(ENOENT)\n", ""),
+        breaks=(_PACKETS,),
+    ),
+    _virtual(
+        "offload-mailbox-reset-leaves-sas", "ours", "offload", "when a function is reset its SAs stay in the chip",
+        (_PF, "            if reset >> number & 1:\n                self._forget(number)\n", ""),
+        breaks=("IXGBE-mailbox-reset",),
+    ),
+    _virtual(
+        "offload-mailbox-old-handles", "linux", "offload", "after a reset a function goes on with the handles that it had before",
+        (_VF, "                entry.place = self._asked(mailbox.words_of(entry.sa))[1]\n",
+         "                place = self._asked(mailbox.words_of(entry.sa))[1]\n"
+         "                entry.place = place if entry.before is None else entry.before\n"),
+        (_VF, "            entry.place = None\n        self.start()\n",
+         "            entry.before, entry.place = entry.place, None\n        self.start()\n"),
+        (_VF, "    place: int | None\n", "    place: int | None\n    before: int | None = None\n"),
+        breaks=("IXGBE-mailbox-reset",),
+    ),
+    _virtual(
+        "offload-mailbox-nobody-receives", "ours", "offload", "a function that is reset is not given back the right to receive",
+        (_PF, "            for register in (r.VFRE, r.VFTE):\n", "            for register in (r.VFTE,):\n"),
+        breaks=("IXGBE-mailbox-reset",),
+    ),
+    _virtual(
+        "offload-mailbox-outbound-too", "linux", "offload", "the PF takes outbound SAs of functions, whose packets come to no SA of the function",
+        (_PF, "        if sa.direction != \"in\":\n            raise Declined(EOPNOTSUPP)\n", ""),
+        (_VPORT, "        if sa.direction == \"out\":\n            raise Refused(\"the PF takes no outbound SAs of functions\")\n", ""),
+        breaks=("IXGBE-mailbox-inbound",),
+    ),
+    _virtual(
+        "offload-mailbox-half-an-address", "ours", "offload", "of an IPv6 address in a message the first word counts",
+        ("offload.niantic.mailbox", "    address = address[: sizes[family]]\n", "    address = address[:4].ljust(sizes[family], b\"\\0\")\n"),
+        breaks=(_PACKETS,),
+    ),
+    _virtual(
+        "offload-mailbox-no-is-yes", "ours", "offload", "whatever the PF answers, the function takes it for a handle",
+        (_VF, "        if not answer[0] & mailbox.SUCCESS:\n            raise Refused(f\"the PF refuses it: error {-answer[1] & 0xFFFFFFFF}\")\n", ""),
+        breaks=(_LEFT,),
     ),
 )  # fmt: skip

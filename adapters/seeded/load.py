@@ -35,13 +35,17 @@ MODULES = (
     "xfrm.host", "xfrm.mtu", "xfrm.policy", "xfrm.protocols", "xfrm.states",
 )  # fmt: skip
 """What `ReferenceAdapter` calls; the rest is imported by these."""
+_NIANTIC = (
+    "offload.stack", "offload.niantic.device", "offload.niantic.port", "offload.niantic.virtual_port",
+)  # fmt: skip
 _FORTVILLE = ("offload.stack", "offload.fortville.machines", "offload.fortville.port")
 _CONNECTX = (
     "offload.stack", "offload.whole", "offload.connectx.device", "offload.connectx.full", "offload.connectx.packet_port",
     "offload.connectx.port",
 )  # fmt: skip
 DEVICES = {
-    "niantic": ("offload.stack", "offload.niantic.device", "offload.niantic.port"),
+    "niantic": _NIANTIC,
+    "niantic:vf": _NIANTIC,
     "connectx": _CONNECTX,
     "connectx:packet": _CONNECTX,
     "lookaside": ("offload.aside", "offload.lookaside.port"),

@@ -123,6 +123,7 @@ _DOCUMENTS = (
     "LINUX.skbuff",
     "LINUX.xfrm_device",
     "X550",
+    "IXGBE",
     "MLX5",
     "QAT",
     "NETDEV22",

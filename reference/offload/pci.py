@@ -2,9 +2,11 @@
 
     Capability      an entry of the list of capabilities, with the bits of it that can be written
     Configuration   4 KiB, of which the header, the windows (BARs) and the capabilities are there
+    Sharing         what a function says of virtual functions beside it (SR-IOV)
     Vectors         the table of MSI-X and its pending bits; sends a message, or keeps it until it may be sent
 
-After PCI Local Bus 3.0 (6.1, 6.2.5, 6.8.2). Octets are least significant first. All windows are 64-bit memory.
+After PCI Local Bus 3.0 (6.1, 6.2.5, 6.8.2), and Single Root I/O Virtualization 1.1 (3.3).
+Octets are least significant first. All windows are 64-bit memory.
 """
 
 import struct
@@ -21,6 +23,11 @@ _HAS_LIST = 0x10
 _MEMORY_64 = 0x4
 _COMMAND_BITS = 0x0547
 """Of the command register: memory, master, parity, SERR, no INTx, and I/O, which is not there."""
+_SHARING_AT, _SHARING = 0x100, 0x0001_0010
+"""Where the list of extended capabilities begins, and what stands there: SR-IOV, and no other."""
+_FUNCTIONS = struct.Struct("<IIHHHHHHHHHHII")
+_PAGE_SIZES, _PAGE_SIZE = 0x553, 1
+"""Of the windows of virtual functions: what can be had, and 4 KiB."""
 _ENTRY = struct.Struct("<IIII")
 _MSIX_ENABLE, _MSIX_MASK = 0x8000, 0x4000
 
@@ -35,6 +42,28 @@ class Capability:
     writable: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """`count` virtual functions of that device; the first stands `offset` places behind this function, each other `stride`
+    behind the one before. `windows` are those of each."""
+
+    count: int
+    device: int
+    offset: int
+    stride: int
+    windows: Mapping[int, int]
+
+    def octets(self) -> bytes:
+        """The capability up to its windows."""
+        numbers = self.count, self.count, 0, 0, self.offset, self.stride, 0, self.device
+        return _FUNCTIONS.pack(_SHARING, 0, 0, 0, *numbers, _PAGE_SIZES, _PAGE_SIZE)
+
+    @staticmethod
+    def writable() -> bytes:
+        """Control, number of functions, and size of pages."""
+        return _FUNCTIONS.pack(0, 0, 0x1F, 0, 0, 0, 0xFFFF, 0, 0, 0, 0, 0, 0, 0xFFFFFFFF)
+
+
 class Configuration:
     """`windows` are octets by number of the BAR, each a power of two; a window takes two entries."""
 
@@ -45,16 +74,22 @@ class Configuration:
         kind: int,
         windows: Mapping[int, int],
         capabilities: Sequence[Capability],
+        sharing: Sharing | None = None,
     ) -> None:
         self._octets, self._writable = bytearray(_SIZE), bytearray(_SIZE)
-        self._windows = windows
+        self._windows = {_WINDOWS: windows}
         struct.pack_into("<HHHH", self._octets, 0, vendor, device, 0, _HAS_LIST if capabilities else 0)
         struct.pack_into("<I", self._octets, 8, kind << 8 | 1)
         struct.pack_into("<H", self._writable, _COMMAND, _COMMAND_BITS)
         self._writable[_CACHE_LINE] = self._writable[_LINE] = 0xFF
         self._octets[_LINE + 1] = 1
-        for number in windows:
-            self._octets[_WINDOWS + 4 * number] = _MEMORY_64
+        if sharing is not None:
+            end = _SHARING_AT + _FUNCTIONS.size
+            self._octets[_SHARING_AT:end], self._writable[_SHARING_AT:end] = sharing.octets(), sharing.writable()
+            self._windows[end] = sharing.windows
+        for at, those in self._windows.items():
+            for number in those:
+                self._octets[at + 4 * number] = _MEMORY_64
         link = _LIST
         for one in capabilities:
             self._octets[link] = one.at
@@ -73,20 +108,22 @@ class Configuration:
         """Bits that cannot be written stay; an address of a window is cut to what the window is aligned to."""
         if at + size > _SIZE:
             return
-        entry, rest = divmod(at - _WINDOWS, 4)
-        if 0 <= entry < _WINDOW_ENTRIES:
-            if rest or size != 4:
-                raise Misuse(f"{size} octets written to a BAR at {at:#x}")
-            self._octets[at : at + 4] = self._address(entry, value).to_bytes(4, "little")
-            return
+        for first, windows in self._windows.items():
+            entry, rest = divmod(at - first, 4)
+            if 0 <= entry < _WINDOW_ENTRIES:
+                if rest or size != 4:
+                    raise Misuse(f"{size} octets written to a BAR at {at:#x}")
+                self._octets[at : at + 4] = _address(windows, entry, value).to_bytes(4, "little")
+                return
         for place, octet in enumerate(value.to_bytes(size, "little"), at):
             mask = self._writable[place]
             self._octets[place] = self._octets[place] & ~mask & 0xFF | octet & mask
 
-    def _address(self, entry: int, value: int) -> int:
-        if entry in self._windows:
-            return value & ~(self._windows[entry] - 1) & 0xFFFFFFFF | _MEMORY_64
-        return value if entry - 1 in self._windows else 0
+
+def _address(windows: Mapping[int, int], entry: int, value: int) -> int:
+    if entry in windows:
+        return value & ~(windows[entry] - 1) & 0xFFFFFFFF | _MEMORY_64
+    return value if entry - 1 in windows else 0
 
 
 class Vectors:

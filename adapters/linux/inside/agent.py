@@ -41,7 +41,7 @@ messages for the kernel in hexadecimal: new, get, delete, and of an outbound SA 
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
-silence.
+silence, which of some devices is as good as any (`Offload.falls_back`).
 """
 
 import time
@@ -188,7 +188,7 @@ class Agent:
                 error, text = self._gateway.error(sa.new)
             return ["errno", error, text] if error else []
         error, text = self._gateway.error(self._offload.sa(sa.new, self._gateway.wire.index, outbound=sa.outbound))
-        if not error and self._offload.was_taken(self._gateway.ask(sa.get)):
+        if not error and (self._offload.falls_back or self._offload.was_taken(self._gateway.ask(sa.get))):
             return []
         plain, its_text = (0, "") if not error else self._gateway.error(sa.new)
         if plain:

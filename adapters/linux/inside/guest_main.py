@@ -1,8 +1,9 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt] [cards], where FOLDER is the one that `espproof` is imported from;
-with `gro`, packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see
-`later`), with `cards` they go through two Ethernet cards with a cable between them, of which the first does the cipher.
+Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt] [cards [virtual]], where FOLDER is the one that `espproof` is imported
+from; with `gro`, packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see
+`later`), with `cards` they go through two Ethernet cards with a cable between them, of which the first does the cipher, or
+`virtual`ly a function of the first.
 The file system is that of the machine on which the guest runs, read-only. If this process ends, so does the guest (the
 kernel panics), which `kernel/guest.py` sees.
 """
@@ -17,14 +18,14 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux.inside import channel, modules
+from espproof.adapters.linux.inside import channel, function, modules
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.card import Card
 from espproof.adapters.linux.inside.gateway import Gateway
 from espproof.adapters.linux.inside.later import TEMPLATES, Lacking, Later
 from espproof.adapters.linux.inside.link import LARGEST, Tun
 from espproof.adapters.linux.inside.stack import Stack, silence_icmp
-from espproof.adapters.linux.netlink import rtnetlink
+from espproof.adapters.linux.netlink import netlink, rtnetlink
 from espproof.adapters.linux.netlink.offload import Offload
 
 _PLACE = "/run"
@@ -50,9 +51,10 @@ def main() -> None:
     largest = LARGEST
     try:
         if "cards" in sys.argv[2:]:
-            card = cards()
+            card = cards("virtual" in sys.argv[2:])
             largest = min(card.mtu, LARGEST)
-            agent = Agent((lambda: Gateway(card), lambda: Stack(card)), Offload("crypto"))
+            offload = Offload("crypto", falls_back="virtual" in sys.argv[2:])
+            agent = Agent((lambda: Gateway(card), lambda: Stack(card)), offload)
         else:
             kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))
             agent = Agent(kinds, later=Later(templates[0]) if later else None)
@@ -64,13 +66,24 @@ def main() -> None:
     agent.listen(put, take)
 
 
-def cards() -> Card:
-    """The first of two cards, the second as the other end of its cable. Both are simulated, and slow on a busy machine."""
+def cards(virtual: bool) -> Card:
+    """The first of two cards, or a virtual function of it, with the second as the other end of its cable. All of them are
+    simulated, and slow on a busy machine."""
+    first, second = _CARDS
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
+
+        def ask(request: bytes) -> None:
+            route.send(request)
+            for message in netlink.messages(route.recv(4096)):
+                if message.errno:
+                    raise OSError(message.errno, os.strerror(message.errno))
+
         for name in _CARDS:
-            route.send(rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
-            route.recv(4096)
-    card = Card(*_CARDS)
+            ask(rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
+        if virtual:
+            first = function.of(first, ask)
+            ask(rtnetlink.link_up(socket.if_nametoindex(first), _CARD_MTU))
+    card = Card(first, second)
     card.patience = (*card.patience, *_LATE[:8])
     return card
 

@@ -33,6 +33,8 @@ _SEVERAL = ("ncpus=2", "seccomp=on")
 
 _PCI = 1234
 """The virtio device that stands for a PCI function: CONFIG_UML_PCI_OVER_VIRTIO_DEVICE_ID."""
+_CARDS = {0: (), 2: ("cards",), 3: ("cards", "virtual")}
+"""Words for the program inside, by the number of functions."""
 _PATIENT = ("virt_pci.max_delay_us=5000000", "virtio_pcidev.max_delay_us=5000000")
 """How long the kernel waits for an answer: a model in Python can be slower than the 40 ms that it waits by itself."""
 
@@ -40,7 +42,8 @@ _PATIENT = ("virt_pci.max_delay_us=5000000", "virtio_pcidev.max_delay_us=5000000
 class Guest(Machine):
     """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
     a template of the crypto API, ciphers finish later; with `several`, it has two processors; `devices` are sockets of PCI
-    functions (`adapters.pci`): two Ethernet cards with a cable between them, of which the first is given the SAs."""
+    functions (`adapters.pci`): two Ethernet cards with a cable between them, of which the first is given the SAs, or, if
+    there is one between them, a virtual function of the first."""
 
     who, dies = "guest", "kernel"
 
@@ -65,7 +68,7 @@ class Guest(Machine):
         self._arguments = (
             *(("gro",) if gro else ()),
             *((later,) if later else ()),
-            *(("cards",) if devices else ()),
+            *_CARDS[len(devices)],
         )
         super().__init__(processor, seconds, pauses=time_travel)
 

@@ -24,7 +24,10 @@ TEMPLATES = MappingProxyType({ASYNC: "cryptd", PCRYPT: "pcrypt"})
 """Variant -> the template of the crypto API in front of each cipher."""
 NIANTIC = "niantic"
 """The variant whose network side is a simulated 82599 with its driver in the kernel, which does the cipher."""
-WAYS = (GRO, *TEMPLATES, TIME_TRAVEL, NIANTIC)
+NIANTIC_VF = "niantic-vf"
+"""The same, but what does the cipher is a virtual function, whose driver asks the card's own over their mailbox. The
+drivers of 6.12 and 7.3 have no SAs for it; what they lack is small."""
+WAYS = (GRO, *TEMPLATES, TIME_TRAVEL, NIANTIC, NIANTIC_VF)
 """Variants that are a way to use a kernel: that of another variant or label behind a `=`, or else their own."""
 _STOCK = ("", ANY_WINDOW, GRO, *TEMPLATES)
 """Variants of the adapter that run Debian's."""
@@ -39,6 +42,11 @@ def path(variant: str) -> str:
         raise AdapterError(
             "linux:pcrypt: Debian's kernel has one processor; say linux:pcrypt=LABEL, for one that "
             "espproof adapters build linux --source 7.3 --variant smp --as LABEL has made"
+        )
+    if variant == NIANTIC_VF:
+        raise AdapterError(
+            "linux:niantic-vf: the drivers of Linux 6.12 have no SAs for virtual functions; say linux:niantic-vf=LABEL, "
+            "for a kernel that espproof adapters build linux --tree PATH --variant pci --as LABEL has made"
         )
     variant = kernel or way if way in WAYS else variant
     if variant in BUILT:

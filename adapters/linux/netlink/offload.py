@@ -19,6 +19,8 @@ class Offload:
     """One of `KINDS`."""
 
     kind: str
+    falls_back: bool = False
+    """What the device leaves to the kernel in silence is an SA like another."""
 
     def sa(self, message: bytes, device: int, *, outbound: bool) -> bytes:
         """The message that adds an SA, with the device that is to carry it."""

@@ -10,6 +10,7 @@ _NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE, _GETROUTE = 16, 17
 _NEWNEIGH, _DELNEIGH = 28, 29
 _IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 18, 1, 2, 1
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_AF_SPEC, _IFLA_NET_NS_FD, _IFLA_INET6_ADDR_GEN_MODE = 3, 4, 26, 28, 8
+_IFLA_VFINFO_LIST, _IFLA_VF_INFO, _IFLA_VF_MAC, _IFLA_VF_TRUST = 22, 1, 1, 9
 _NDA_DST, _NDA_LLADDR, _NUD_PERMANENT = 1, 2, 0x80
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
@@ -48,6 +49,15 @@ def veth(name: str, peer: str) -> bytes:
     attributes = netlink.attribute(_IFLA_IFNAME, name.encode() + b"\0")
     attributes += netlink.attribute(_IFLA_LINKINFO | netlink.NESTED, kind + data)
     return netlink.message(_NEWLINK, _NEW, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attributes)
+
+
+def virtual_function(index: int, number: int, ethernet: bytes, *, trusted: bool) -> bytes:
+    """The virtual function of that number of a card has that address, and is trusted, or not."""
+    address = netlink.attribute(_IFLA_VF_MAC, struct.pack("=I32s", number, ethernet))
+    trust = netlink.attribute(_IFLA_VF_TRUST, struct.pack("=II", number, trusted))
+    functions = netlink.attribute(_IFLA_VF_INFO | netlink.NESTED, address + trust)
+    attributes = netlink.attribute(_IFLA_VFINFO_LIST | netlink.NESTED, functions)
+    return netlink.message(_NEWLINK, _CHANGE, struct.pack("=BxHiII", 0, 0, index, 0, 0) + attributes)
 
 
 def without_link(name: str) -> bytes:

@@ -19,6 +19,7 @@ from espproof.reference.offload.pci import (
     CAPABILITY_POWER,
     Capability,
     Configuration,
+    Sharing,
     Vectors,
     msix,
 )
@@ -49,8 +50,6 @@ AUTOC = Register(
     f"{_TYPE_H}: a backplane (10GBASE-KX4) that does not negotiate",
 )
 ANLP1 = Register("ANLP1", 0x42B0, (Field("AN_STATE", 16, 4, _RO, 8),), _TYPE_H)
-RAL = Register("RAL", 0x5400, whole("LOW"), _TYPE_H)
-RAH = Register("RAH", 0x5404, (Field("HIGH", 0, 16), Field("AV", 31)), _TYPE_H)
 RDRXCTL = Register(
     "RDRXCTL", 0x2F00, (Field("LOW", 0, 3), Field("DMAIDONE", 3, 1, _RO, 1), Field("HIGH", 4, 28)), _TYPE_H
 )
@@ -71,7 +70,7 @@ EIAM_EX = Register("EIAM_EX", 0x0AD0, whole("VECTORS"), "X550 8.2.2.5.10", 2)
 
 ROWS = Block(
     (
-        *(EEC, EERD, SWSM, FWSM, MSCA, MSRWD, AUTOC, ANLP1, RAL, RAH, RDRXCTL, FDIRCTRL),
+        *(EEC, EERD, SWSM, FWSM, MSCA, MSRWD, AUTOC, ANLP1, RDRXCTL, FDIRCTRL),
         *(EICS, EIMS, EIMC, GPIE, IVAR, IVAR_MISC, EICS_EX, EIMS_EX, EIMC_EX, EIAM_EX),
     )
 )
@@ -82,13 +81,17 @@ _SRRCTL_AGAIN, _SRRCTL_COPIES = 0x2100, 16
 VENDOR = 0x8086
 KX4 = 0x10F7
 """Device of an 82599 on a backplane: without a module or a PHY that a driver would have to talk to."""
-_ETHERNET_CONTROLLER = 0x020000
+ETHERNET_CONTROLLER = 0x020000
 REGISTERS, INTERRUPTS = 0, 4
 """Windows (BARs)."""
 _WINDOWS = {REGISTERS: 0x80000, INTERRUPTS: 0x4000}
-_PENDING_AT = 0x2000
+_FUNCTION_ID = 0x10ED
+"""Device of a virtual function of the 82599."""
+VIRTUAL_WINDOWS = {0: 0x4000, 3: 0x4000}
+"""Windows of a virtual function: registers, interrupts."""
+PENDING_AT = 0x2000
 _VECTORS = 64
-_POWER_AT, _MSIX_AT, _EXPRESS_AT = 0x40, 0x70, 0xA0
+_POWER_AT, MSIX_AT, EXPRESS_AT = 0x40, 0x70, 0xA0
 """Drivers read these without walking the list."""
 _VALID, _VECTOR = 0x80, 0x3F
 _QUEUE_CAUSES = 0xFFFF
@@ -108,9 +111,13 @@ class Board:
         mac: bytes,
         personality: Personality = I82599,
         device: int = KX4,
+        functions: int = 0,
+        apart: int = 1,
     ) -> None:
-        self.configuration = Configuration(VENDOR, device, _ETHERNET_CONTROLLER, _WINDOWS, _capabilities())
-        self.vectors = Vectors(_VECTORS, self.configuration, _MSIX_AT, send)
+        """`functions` are virtual ones that can be had, each `apart` places behind the last."""
+        sharing = Sharing(functions, _FUNCTION_ID, apart, apart, VIRTUAL_WINDOWS) if functions else None
+        self.configuration = Configuration(VENDOR, device, ETHERNET_CONTROLLER, _WINDOWS, _capabilities(), sharing)
+        self.vectors = Vectors(_VECTORS, self.configuration, MSIX_AT, send)
         self.chip = Niantic(memory, wire, personality, self._caused)
         self._mac = mac
         self._values, self._kept = Values(ROWS), dict[int, int]()
@@ -124,12 +131,12 @@ class Board:
     def read(self, window: int, at: int, size: int) -> bytes:
         """Registers are words; anything else reads as zero."""
         if window == INTERRUPTS:
-            return self.vectors.read(at, size) if at < _PENDING_AT else self.vectors.pending(at - _PENDING_AT, size)
+            return self.vectors.read(at, size) if at < PENDING_AT else self.vectors.pending(at - PENDING_AT, size)
         return (self._word(at) if size == WORD else 0).to_bytes(size, "little")
 
     def write(self, window: int, at: int, octets: bytes) -> None:
         if window == INTERRUPTS:
-            if at < _PENDING_AT:
+            if at < PENDING_AT:
                 self.vectors.write(at, octets)
         elif len(octets) == WORD:
             self._put(at, int.from_bytes(octets, "little"))
@@ -205,8 +212,8 @@ class Board:
 
     def _settle(self) -> None:
         """The address that the EEPROM gives the port."""
-        self._values.put(RAL, LOW=int.from_bytes(self._mac[:4], "little"))
-        self._values.put(RAH, HIGH=int.from_bytes(self._mac[4:], "little"), AV=1)
+        self.chip.values.put(registers.RAL, LOW=int.from_bytes(self._mac[:4], "little"))
+        self.chip.values.put(registers.RAH, HIGH=int.from_bytes(self._mac[4:], "little"), AV=1)
 
     # ------------------------------------------------------------------------------------------------------ interrupts
 
@@ -243,21 +250,26 @@ def _at(at: int) -> int:
 
 
 def _capabilities() -> tuple[Capability, ...]:
-    """Power management, MSI-X, and PCI Express of an endpoint with eight lanes at 5 GT/s that can be reset by itself."""
-    express = struct.pack("<HIHHIHH", 0x0002, 0x8CC2 | 1 << 28, 0x2810, 0, 0x00030482, 0x40, 0x82)
+    """Power management, MSI-X, and PCI Express."""
+    return (
+        Capability(CAPABILITY_POWER, _POWER_AT, struct.pack("<HI", 0x0003, 0), b"\0\0\x03\x01"),
+        msix(MSIX_AT, _VECTORS, INTERRUPTS, PENDING_AT),
+        express(),
+    )
+
+
+def express() -> Capability:
+    """PCI Express of an endpoint with eight lanes at 5 GT/s that can be reset by itself."""
+    fixed = struct.pack("<HIHHIHH", 0x0002, 0x8CC2 | 1 << 28, 0x2810, 0, 0x00030482, 0x40, 0x82)
     more = bytearray(0x3A)
-    more[: len(express)] = express
+    more[: len(fixed)] = fixed
     struct.pack_into("<I", more, 0x24 - 2, 0x1F)
     struct.pack_into("<I", more, 0x2C - 2, 0x4)
     writable = bytearray(0x3A)
     struct.pack_into("<H", writable, 0x08 - 2, 0x7FFF)
     struct.pack_into("<H", writable, 0x10 - 2, 0x0FFF)
     struct.pack_into("<H", writable, 0x28 - 2, 0xFFFF)
-    return (
-        Capability(CAPABILITY_POWER, _POWER_AT, struct.pack("<HI", 0x0003, 0), b"\0\0\x03\x01"),
-        msix(_MSIX_AT, _VECTORS, INTERRUPTS, _PENDING_AT),
-        Capability(CAPABILITY_EXPRESS, _EXPRESS_AT, bytes(more), bytes(writable)),
-    )
+    return Capability(CAPABILITY_EXPRESS, EXPRESS_AT, bytes(more), bytes(writable))
 
 
 def _eeprom() -> list[int]:

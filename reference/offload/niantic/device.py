@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.memory import Memory
-from espproof.reference.offload.niantic import descriptors, engine, packet_rules, registers, rules, words
+from espproof.reference.offload.niantic import descriptors, engine, packet_rules, pools, registers, rules, words
 from espproof.reference.offload.niantic.descriptors import Buffer, Context, Data, Report
 from espproof.reference.offload.niantic.registers import MAP
 from espproof.reference.offload.niantic.tables import (
@@ -29,6 +29,7 @@ from espproof.reference.offload.niantic.tables import (
     Handle,
     Tables,
 )
+from espproof.reference.offload.niantic.virtual import Function
 from espproof.reference.offload.registers import Place, Register, Values
 from espproof.reference.offload.rules import Breaches
 
@@ -77,6 +78,8 @@ class Counts:
     """Arrived, and were longer than MAXFRS (without JUMBOEN: than 1,518 octets) allows."""
     lost_in_reset: int = 0
     """Were inside when a reset or an error came."""
+    not_handed_over: int = 0
+    """Were of the engine, and for a pool of the chip itself: there is no way back in for them."""
 
 
 class Cause(NamedTuple):
@@ -115,7 +118,9 @@ class Niantic:
         self._link = True
         self._contexts: dict[tuple[int, int], Context] = {}
         self._buffer: deque[tuple[bytes, Context, Data]] = deque()
-        self._block: deque[bytes] = deque()
+        self._block: deque[tuple[bytes, bool]] = deque()
+        """Frames, and whether the engine has had to do with them."""
+        self.functions = [Function(self, number) for number in range(registers.FUNCTIONS)]
         self._stale: dict[str, set[int]] = {name: set() for name in _STALE}
         self._touched = self._loaded = NO_TABLE
         """The Rx table whose registers were accessed since the last command, and the one that it has loaded."""
@@ -169,7 +174,18 @@ class Niantic:
         )
         if index is not None and not report.error:
             self.done[Handle("in", index)] += 1
-        self._deliver(0, frame, report)
+        self._hand_over(frame, report)
+
+    def _hand_over(self, frame: bytes, report: Report) -> None:
+        """To the first queue, or to the first of each pool that it is for; nobody's frame is lost unseen."""
+        each = pools.queues(self.values)
+        if not each:
+            self._deliver(0, frame, report)
+            return
+        found = pools.receivers(self.values, frame[:6])
+        for pool in found:
+            self._deliver(pool * each, frame, report)
+        self.counts.not_enabled += not found
 
     def _longest(self, frame: bytes) -> int:
         """Octets of a frame, its CRC among them, that is received (8.2.2.16.6)."""
@@ -238,6 +254,8 @@ class Niantic:
             }
         self._reset_at = self.now
         self._touched = self._loaded = NO_TABLE
+        for function in self.functions:
+            function.pf_resets()
         self._settle()
 
     def _settle(self) -> None:
@@ -247,6 +265,35 @@ class Niantic:
         if self.personality.fused_off:
             self.values.put(registers.SECTXSTAT, SECTX_OFF_DIS=1)
             self.values.put(registers.SECRXSTAT, SECRX_OFF_DIS=1)
+
+    # ------------------------------------------------------------------------------------------------- virtual functions
+
+    def raise_mailbox(self) -> None:
+        """A VF has something for the PF."""
+        self._raise(MAILBOX=1)
+
+    def note_reset(self, number: int) -> None:
+        """A VF was reset."""
+        old = self.values.word(registers.VFLREC, number // 32)
+        self.values.put(registers.VFLREC, number // 32, RESET=old | 1 << number % 32)
+        self._tell_resets()
+        self.raise_mailbox()
+
+    def _tell_resets(self) -> None:
+        """What VFLREC has, the two others show."""
+        for copy, register in enumerate((registers.VFLRE, registers.VFLRE_FAR)):
+            self.values.put(register, RESET=self.values.word(registers.VFLREC, copy))
+
+    def _on_vflrec(self, place: Place, old: int) -> None:
+        self._tell_resets()
+
+    def _on_pfmailbox(self, place: Place, old: int) -> None:
+        self.functions[place.copy].from_pf()
+
+    def _on_ctrl_ext(self, place: Place, old: int) -> None:
+        if self.values.get(registers.CTRL_EXT, "PFRSTD"):
+            for function in self.functions:
+                function.pf_is_ready()
 
     # ------------------------------------------------------------------------------------------------- the security block
 
@@ -395,6 +442,9 @@ class Niantic:
 
     def _on_tail(self, place: Place, old: int) -> None:
         queue, get = place.copy, self.values.get
+        pool = pools.owner(self.values, queue)
+        if pool is not None and not pools.may(self.values, registers.VFTE, pool):
+            return
         count = get(registers.TDLEN, "LEN", queue) // descriptors.SIZE
         if not count or not get(registers.DMATXCTL, "TE") or not get(registers.TXDCTL, "ENABLE", queue):
             return
@@ -466,7 +516,7 @@ class Niantic:
                 self.breaches.note(rules.LARGEST, f"{longest} octets")
             if data.ipsec and self.tx_engine_on:
                 self.done[Handle("out", context.sa)] += len(frames)
-            self._block.extend(frames)
+            self._block.extend((frame, data.ipsec and self.tx_engine_on) for frame in frames)
         self._flush()
 
     def _flush(self) -> None:
@@ -474,14 +524,31 @@ class Niantic:
         the block into nothing."""
         get = self.values.get
         while self._block and (self._link or get(registers.MACC, "FLU")):
-            frame = self._block.popleft()
+            frame, protected = self._block.popleft()
             self.counts.sent += 1
             if get(registers.HLREG0, "LPBK"):
                 self.arrive(frame)
+            elif (
+                get(registers.PFDTXGSWC, "VT_LBEN")
+                and pools.queues(self.values)
+                and self._is_switched(frame, protected)
+            ):
+                continue
             elif self._link:
                 if self.watch is not None:
                     self.watch("wire", f"{len(frame)} octets leave")
                 self._wire(frame)
+
+    def _is_switched(self, frame: bytes, protected: bool) -> bool:
+        """Whether a frame stays within the chip: it is for one of its own pools. What the engine has protected does not
+        come to them (7.13: IPsec is not looped back between VMs), and is lost."""
+        if not pools.local(self.values, frame[:6]):
+            return False
+        if protected:
+            self.counts.not_handed_over += 1
+        else:
+            self._hand_over(frame, engine.plain(frame))
+        return True
 
     def _on_macc(self, place: Place, old: int) -> None:
         self._flush()
@@ -514,7 +581,12 @@ class Niantic:
     def _raise_of(self, kind: str, queue: int) -> None:
         bits = self.values.get(registers.EICR, "QUEUES") | 1 << queue % 16
         self.values.put(registers.EICR, QUEUES=bits)
-        self._interrupt(Cause(kind, queue))
+        each = pools.queues(self.values)
+        function = self.functions[queue // each] if each else None
+        if function is not None and function.caused is not None:
+            function.caused(kind, queue % each)
+        else:
+            self._interrupt(Cause(kind, queue))
 
     def _raise(self, **causes: int) -> None:
         self.values.put(registers.EICR, **causes)
@@ -524,6 +596,9 @@ class Niantic:
 _Hook = Callable[[Niantic, Place, int], None]
 _HOOKS: dict[str, _Hook] = {
     "CTRL": Niantic._on_ctrl,
+    "CTRL_EXT": Niantic._on_ctrl_ext,
+    "PFMAILBOX": Niantic._on_pfmailbox,
+    "VFLREC": Niantic._on_vflrec,
     "MACC": Niantic._on_macc,
     "TDT": Niantic._on_tail,
     "SECTXCTRL": Niantic._on_sectxctrl,

@@ -29,7 +29,7 @@ from espproof.reference.offload.niantic.descriptors import (
     Context,
     Data,
 )
-from espproof.reference.offload.niantic.rings import Bus, Rings
+from espproof.reference.offload.niantic.rings import PHYSICAL, Bus, Places, Rings
 from espproof.reference.offload.niantic.tables import ADDRESS_TABLE, ADDRESSES, KEY_TABLE, SAS, SPI_TABLE, Handle
 from espproof.reference.offload.registers import Register
 
@@ -77,16 +77,51 @@ class _Address:
     sas: int = 1
 
 
+class Lookup:
+    """Which SA a packet was for that the chip has worked on: it does not say."""
+
+    def __init__(self) -> None:
+        self._by_spi: dict[int, list[tuple[int, OffloadedSa]]] = {}
+
+    def note(self, index: int, sa: OffloadedSa) -> None:
+        """An inbound SA is in the chip."""
+        self._by_spi.setdefault(sa.spi, []).append((index, sa))
+
+    def forget(self, index: int, sa: OffloadedSa) -> None:
+        """It is no longer."""
+        alike = self._by_spi[sa.spi]
+        alike.remove((index, sa))
+        if not alike:
+            del self._by_spi[sa.spi]
+
+    def has_alike(self, wanted: OffloadedSa) -> bool:
+        """Whether there is one that the chip could take for this."""
+        return any(
+            (sa.protocol, sa.address) == (wanted.protocol, wanted.address) for _, sa in self._by_spi.get(wanted.spi, ())
+        )
+
+    def which(self, packet: bytes) -> int | None:
+        """The index of the SA that the chip must have meant: by SPI, then protocol and address."""
+        version = packet[0] >> 4
+        protocol, front = (packet[9], 20) if version == 4 else (packet[6], 40)
+        address = packet[16:20] if version == 4 else packet[24:40]
+        spi = int.from_bytes(packet[front : front + 4] if protocol == ESP else packet[front + 4 : front + 8], "big")
+        for index, sa in self._by_spi.get(spi, ()):
+            if sa.protocol == protocol and sa.address == address:
+                return index
+        return None
+
+
 class Driver:
     """Of one port, from `start` to `stop`. Not to be used by two at a time."""
 
-    def __init__(self, bus: Bus, memory: Arena) -> None:
+    def __init__(self, bus: Bus, memory: Arena, places: Places = PHYSICAL) -> None:
         self._bus = bus
         self._tx: dict[int, OffloadedSa] = {}
         self._rx: dict[int, OffloadedSa] = {}
         self._addresses: dict[int, _Address] = {}
-        self._by_spi: dict[int, list[int]] = {}
-        self._rings = Rings(bus, memory)
+        self._lookup = Lookup()
+        self._rings = Rings(bus, memory, places)
 
     # ------------------------------------------------------------------------------------------------------ start, reset
 
@@ -159,9 +194,9 @@ class Driver:
                 raise
         return handle
 
-    def has_address(self, slot: int) -> bool:
-        """Whether an SA of ours is for the address at that place."""
-        return slot in self._addresses
+    def has_alike(self, sa: OffloadedSa) -> bool:
+        """Whether the chip could take an inbound SA for one that it has."""
+        return self._lookup.has_alike(sa)
 
     def has(self, direction: str, index: int) -> bool:
         """Whether an SA of ours stands at that place."""
@@ -184,10 +219,7 @@ class Driver:
             self._write_key(handle.index, 0, bytes(16), bytes(4))
             self._write_spi(handle.index, 0, 0)
             self._release_address(sa.address)
-            alike = self._by_spi[sa.spi]
-            alike.remove(handle.index)
-            if not alike:
-                del self._by_spi[sa.spi]
+            self._lookup.forget(handle.index, sa)
 
     def _add_tx(self, sa: OffloadedSa) -> Handle:
         index = _free(self._tx, SAS, "Tx SA table")
@@ -204,7 +236,7 @@ class Driver:
         self._write_rx(index, sa, slot)
         self._blank_data()
         self._rx[index] = sa
-        self._by_spi.setdefault(sa.spi, []).append(index)
+        self._lookup.note(index, sa)
         return Handle("in", index)
 
     def _take_address(self, address: bytes) -> int:
@@ -404,16 +436,8 @@ class Driver:
         ]
 
     def _which(self, packet: bytes) -> Handle | None:
-        """The SA that the chip must have meant: by SPI, then protocol and address."""
-        version = packet[0] >> 4
-        protocol, front = (packet[9], 20) if version == 4 else (packet[6], 40)
-        address = packet[16:20] if version == 4 else packet[24:40]
-        spi = int.from_bytes(packet[front : front + 4] if protocol == ESP else packet[front + 4 : front + 8], "big")
-        for index in self._by_spi.get(spi, ()):
-            sa = self._rx[index]
-            if sa.protocol == protocol and sa.address == address:
-                return Handle("in", index)
-        return None
+        index = self._lookup.which(packet)
+        return None if index is None else Handle("in", index)
 
     # ---------------------------------------------------------------------------------------------------------- registers
 

@@ -238,23 +238,28 @@ def receive(frame: bytes, tables: Tables, *, ipsec: bool, mismatch_is_error: boo
     it is an error of its own (7.13.10, step 4).
     """
     seen = _parse(frame)
-    plain = Report(len(frame), seen.type)
+    untouched = Report(len(frame), seen.type)
     if not ipsec or seen.ipsec is None:
-        return frame, plain, None
+        return frame, untouched, None
     at = seen.ipsec
     spi = frame[at : at + 4] if seen.protocol == ESP else frame[at + 4 : at + 8]
     found = tables.find(seen.address, spi)
     if found is None or not found[1].valid or found[1].ipv6 != bool(seen.type & TYPE_IPV6):
-        return frame, plain, None
+        return frame, untouched, None
     index, key = found
     if key.esp != (seen.protocol == ESP):
         return (
-            (frame, replace(plain, matched=True, error=INVALID_PROTOCOL), index)
+            (frame, replace(untouched, matched=True, error=INVALID_PROTOCOL), index)
             if mismatch_is_error
-            else (frame, plain, None)
+            else (frame, untouched, None)
         )
     frame, error = _opened_esp(frame, seen, key) if key.esp else _checked_ah(frame, seen, key)
-    return frame, replace(plain, matched=True, error=error), index
+    return frame, replace(untouched, matched=True, error=error), index
+
+
+def plain(frame: bytes) -> Report:
+    """Of a frame that the engine has nothing to do with."""
+    return Report(len(frame), _parse(frame).type)
 
 
 def _opened_esp(frame: bytes, seen: _Seen, key: RxKey) -> tuple[bytes, int]:

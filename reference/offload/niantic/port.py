@@ -1,4 +1,8 @@
-"""A port of the chip with its driver, as the stack sees it: what the two together can do of an SA, and what not."""
+"""A port of the chip with its driver, as the stack sees it: what the two together can do of an SA, and what not.
+
+Around        the chip, the host's memory, the bus, and the accounting
+NianticPort   all of the chip in one hand
+"""
 
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
@@ -7,7 +11,7 @@ from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.descriptors import AUTHENTICATION_FAILED, NO_ERROR
 from espproof.reference.offload.niantic.device import X550, Niantic, Personality
-from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, OffloadedSa
+from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, OffloadedSa, Received
 from espproof.reference.offload.niantic.rules import LARGEST_FRAME as LARGEST
 from espproof.reference.offload.niantic.tables import SAS, Handle
 from espproof.reference.offload.rules import Breaches
@@ -23,15 +27,14 @@ CIPHERS = {"ENCR_AES_GCM_16": True, "ENCR_NULL_AUTH_AES_GMAC": False}
 _KEY_REGISTERS = (r.IPSTXKEY, r.IPSTXSALT, r.IPSRXKEY, r.IPSRXSALT)
 
 
-class NianticPort:
-    """Chip, driver and the memory between them, started. `wait` moves the chip's time, nothing else does."""
+class Around:
+    """A chip, its wire, the memory that the host lends, and the bus of whose driver has the tables. `wait` moves time at
+    the chip, nothing else does."""
 
-    def __init__(self, personality: Personality = X550) -> None:
+    def __init__(self, personality: Personality) -> None:
         self.memory = Arena(_MEMORY)
         self._wire: list[bytes] = []
         self.chip = Niantic(self.memory, self._wire.append, personality)
-        self.driver = Driver(self, self.memory)
-        self.driver.start()
 
     # ------------------------------------------------------------------------------------------------ the driver's bus
 
@@ -56,15 +59,21 @@ class NianticPort:
         tables = self.chip.tables
         return sum(any(one.key) for one in tables.tx) + sum(one.valid for one in tables.keys)
 
+    def _is_known(self, direction: str, index: int) -> bool:
+        """Whether a driver has an SA at that place."""
+        raise NotImplementedError
+
     @property
     def left(self) -> int:
         """Octets of keys and salts in tables, bounce registers and entries that are searched (SPIs, addresses), which are
-        of no SA that the driver has."""
-        tables, driver = self.chip.tables, self.driver
-        strange = [one.key + one.salt for index, one in enumerate(tables.tx) if not driver.has("out", index)]
-        strange += [one.key + one.salt for index, one in enumerate(tables.keys) if not driver.has("in", index)]
-        strange += [one.spi for index, one in enumerate(tables.spis) if not driver.has("in", index)]
-        strange += [one for slot, one in enumerate(tables.addresses) if not driver.has_address(slot)]
+        of no SA that a driver has."""
+        tables = self.chip.tables
+        strange = [one.key + one.salt for index, one in enumerate(tables.tx) if not self._is_known("out", index)]
+        known = {index for index in range(len(tables.keys)) if self._is_known("in", index)}
+        used = {tables.spis[index].address for index in known}
+        strange += [one.key + one.salt for index, one in enumerate(tables.keys) if index not in known]
+        strange += [one.spi for index, one in enumerate(tables.spis) if index not in known]
+        strange += [one for slot, one in enumerate(tables.addresses) if slot not in used]
         strange += [
             self.chip.values.word(row, n).to_bytes(4, "big") for row in _KEY_REGISTERS for n in range(row.copies)
         ]
@@ -74,10 +83,51 @@ class NianticPort:
     def breaches(self) -> Breaches:
         return self.chip.breaches
 
+    # ----------------------------------------------------------------------------------------- what the stack asks for
+
+    def takes(self, packet: bytes) -> bool:
+        """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
+        if len(packet) > MAX_PACKET:
+            return False
+        if len(packet) >= ip.IPV6_HEADER_SIZE and packet[0] >> 4 == 6:
+            return packet[6] not in ip.EXTENSION_HEADERS
+        return packet[:1] == b"\x45"
+
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """No SA of the chip has extended numbers."""
+
+    def left_by_wire(self) -> list[bytes]:
+        """IP packets that have left since the last time."""
+        left = [frame[ETHERNET:] for frame in self._wire]
+        self._wire.clear()
+        return left
+
+    def set_link(self, up: bool) -> None:
+        """What waited for the link leaves unseen: nobody has asked for it now."""
+        self.chip.set_link(up)
+        self._wire.clear()
+
+    def befalls(self, event: str) -> None:
+        """`Misuse`: nothing else can."""
+        raise Misuse(f"{event} does not befall this chip")
+
+    def calm(self) -> None:
+        """Nothing is to come."""
+
+
+class NianticPort(Around):
+    """With the driver of the one that has the whole chip, started."""
+
+    def __init__(self, personality: Personality = X550) -> None:
+        super().__init__(personality)
+        self.driver = Driver(self, self.memory)
+        self.driver.start()
+
+    def _is_known(self, direction: str, index: int) -> bool:
+        return self.driver.has(direction, index)
+
     def reset(self) -> None:
         self.driver.reset()
-
-    # ----------------------------------------------------------------------------------------- what the stack asks for
 
     def add(self, sa: SecurityAssociation) -> Handle:
         if sa.encr not in CIPHERS or len(sa.encr_key) != 16:
@@ -99,39 +149,19 @@ class NianticPort:
     def has(self, handle: Handle) -> bool:
         return self.driver.has(handle.direction, handle.index)
 
-    def takes(self, packet: bytes) -> bool:
-        """No IPv4 options, no IPv6 extension headers, and not too long (X550 7.13.3, 7.13.2.2)."""
-        if len(packet) > MAX_PACKET:
-            return False
-        if len(packet) >= ip.IPV6_HEADER_SIZE and packet[0] >> 4 == 6:
-            return packet[6] not in ip.EXTENSION_HEADERS
-        return packet[:1] == b"\x45"
-
-    def advance(self, handle: Handle, bottom: int) -> None:
-        """No SA of the chip has extended numbers."""
-
     def send(self, packet: bytes, handle: Handle | None, sequence: int = 0) -> list[bytes]:
         self.driver.send(packet, handle)
-        left = [frame[ETHERNET:] for frame in self._wire]
-        self._wire.clear()
-        return left
-
-    def set_link(self, up: bool) -> None:
-        """What waited for the link leaves unseen: nobody has asked for it now."""
-        self.chip.set_link(up)
-        self._wire.clear()
-
-    def befalls(self, event: str) -> None:
-        """`Misuse`: nothing else can."""
-        raise Misuse(f"{event} does not befall this chip")
-
-    def calm(self) -> None:
-        """Nothing is to come."""
+        return self.left_by_wire()
 
     def arrive(self, packet: bytes) -> list[Arrived]:
         version = packet[0] >> 4 if packet else 0
         self.chip.arrive(bytes(12) + ETHERTYPE.get(version, ETHERTYPE[4]) + packet)
-        return [Arrived(one.packet, _done(one.handle, one.error), one.handle) for one in self.driver.received()]
+        return [arrived(one) for one in self.driver.received()]
+
+
+def arrived(one: Received) -> Arrived:
+    """In the words of the stack."""
+    return Arrived(one.packet, _done(one.handle, one.error), one.handle)
 
 
 def _done(handle: Handle | None, error: int) -> Done:

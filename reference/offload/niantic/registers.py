@@ -48,6 +48,7 @@ EICR = Register(
     0x0800,
     (
         Field("QUEUES", 0, 16, Access.WRITE_ONE_CLEARS),
+        Field("MAILBOX", 19, 1, Access.WRITE_ONE_CLEARS),
         Field("LSC", 20, 1, Access.WRITE_ONE_CLEARS),
         Field("ECC", 28, 1, Access.WRITE_ONE_CLEARS),
     ),
@@ -64,7 +65,7 @@ def _ring(name: str, offset: int, copies: int, fields: tuple[Field, ...], source
 RDBAL = _ring("RDBAL", 0x1000, RX_QUEUES, whole("LOW"), "X550 8.2.2.9.1")
 RDBAH = _ring("RDBAH", 0x1004, RX_QUEUES, whole("HIGH"), "X550 8.2.2.9.2")
 RDLEN = _ring("RDLEN", 0x1008, RX_QUEUES, (Field("LEN", 0, 20),), "X550 8.2.2.9.3")
-RDH = _ring("RDH", 0x1010, RX_QUEUES, (Field("HEAD", 0, 16, _RO),), "X550 8.2.2.9.4")
+RDH = _ring("RDH", 0x1010, RX_QUEUES, (Field("HEAD", 0, 16),), "X550 8.2.2.9.4; drivers write 0 before a queue is on")
 SRRCTL = _ring(
     "SRRCTL",
     0x1014,
@@ -87,9 +88,72 @@ DTXTCPFLGH = Register("DTXTCPFLGH", 0x4A8C, (Field("LST_SEG", 0, 12, reset=0xF7F
 TDBAL = _ring("TDBAL", 0x6000, TX_QUEUES, whole("LOW"), "X550 8.2.2.10.5")
 TDBAH = _ring("TDBAH", 0x6004, TX_QUEUES, whole("HIGH"), "X550 8.2.2.10.6")
 TDLEN = _ring("TDLEN", 0x6008, TX_QUEUES, (Field("LEN", 0, 20),), "X550 8.2.2.10.7")
-TDH = _ring("TDH", 0x6010, TX_QUEUES, (Field("HEAD", 0, 16, _RO),), "X550 8.2.2.10.8")
+TDH = _ring("TDH", 0x6010, TX_QUEUES, (Field("HEAD", 0, 16),), "X550 8.2.2.10.8; the same")
 TDT = _ring("TDT", 0x6018, TX_QUEUES, (Field("TAIL", 0, 16),), "X550 8.2.2.10.9")
 TXDCTL = _ring("TXDCTL", 0x6028, TX_QUEUES, (Field("WTHRESH", 16, 7), Field("ENABLE", 25)), "X550 8.2.2.10.10")
+
+# ----------------------------------------------------------------------------------------------------- virtual functions
+# All from Linux' ixgbe_type.h and ixgbe_mbx.h.
+
+FUNCTIONS = 64
+"""Virtual functions, and pools: places in the tables below."""
+MAILBOX = 16
+"""Words of a mailbox."""
+ADDRESSES = 128
+"""Ethernet addresses that the chip can tell apart."""
+_NEAR = 16
+"""Of them, so many have another place, which drivers use."""
+_TYPE_H = "Linux ixgbe_type.h"
+
+CTRL_EXT = Register("CTRL_EXT", 0x0018, (Field("LOW", 0, 14), Field("PFRSTD", 14), Field("HIGH", 15, 17)), _TYPE_H)
+GCR_EXT = Register("GCR_EXT", 0x11050, (Field("VT_MODE", 0, 2), Field("HIGH", 2, 30)), _TYPE_H)
+VT_CTL = Register(
+    "VT_CTL",
+    0x51B0,
+    (Field("VT_ENABLE", 0), Field("DEF_PL", 7, 6), Field("DIS_DEFPL", 29), Field("REPLEN", 30)),
+    _TYPE_H,
+)
+VFRE = Register("VFRE", 0x51E0, whole("ENABLED"), _TYPE_H, 2)
+VFTE = Register("VFTE", 0x8110, whole("ENABLED"), _TYPE_H, 2)
+PFDTXGSWC = Register("PFDTXGSWC", 0x8220, (Field("VT_LBEN", 0),), _TYPE_H)
+VMOLR = Register(
+    "VMOLR",
+    0xF000,
+    (Field("AUPE", 24), Field("ROMPE", 25), Field("ROPE", 26), Field("BAM", 27), Field("MPE", 28)),
+    _TYPE_H,
+    FUNCTIONS,
+)
+RAL = Register("RAL", 0x5400, whole("LOW"), _TYPE_H, _NEAR, 8)
+RAH = Register("RAH", 0x5404, (Field("HIGH", 0, 16), Field("AV", 31)), _TYPE_H, _NEAR, 8)
+RAL_FAR = Register("RAL_FAR", 0xA200 + 8 * _NEAR, whole("LOW"), _TYPE_H, ADDRESSES - _NEAR, 8)
+RAH_FAR = Register("RAH_FAR", 0xA204 + 8 * _NEAR, RAH.fields, _TYPE_H, ADDRESSES - _NEAR, 8)
+MPSAR = Register("MPSAR", 0xA600, whole("POOLS"), _TYPE_H, 2 * ADDRESSES)
+"""Of each address the pools, low word first."""
+
+PFMAILBOX = Register(
+    "PFMAILBOX",
+    0x4B00,
+    (
+        Field("STS", 0, access=Access.WRITE_ONLY),
+        Field("ACK", 1, access=Access.WRITE_ONLY),
+        Field("VFU", 2, access=_RO),
+        Field("PFU", 3),
+        Field("RVFU", 4, access=Access.WRITE_ONLY),
+    ),
+    "Linux ixgbe_mbx.h",
+    FUNCTIONS,
+)
+PFMBMEM = Register("PFMBMEM", 0x13000, whole("WORD"), "Linux ixgbe_mbx.h", FUNCTIONS * MAILBOX)
+MBVFICR = Register(
+    "MBVFICR",
+    0x0710,
+    (Field("VFREQ", 0, 16, Access.WRITE_ONE_CLEARS), Field("VFACK", 16, 16, Access.WRITE_ONE_CLEARS)),
+    "Linux ixgbe_mbx.h",
+    4,
+)
+VFLRE = Register("VFLRE", 0x0600, whole("RESET", access=_RO), _TYPE_H)
+VFLRE_FAR = Register("VFLRE_FAR", 0x01C0, whole("RESET", access=_RO), _TYPE_H)
+VFLREC = Register("VFLREC", 0x0700, whole("RESET", access=Access.WRITE_ONE_CLEARS), _TYPE_H, 2)
 
 # ------------------------------------------------------------------------------------------------- the security block
 
@@ -149,6 +213,8 @@ MAP = Block(
         *(CTRL, STATUS, EICR),
         *(RDBAL, RDBAH, RDLEN, RDH, SRRCTL, RDT, RXDCTL, RXCTRL),
         *(HLREG0, MAXFRS, LINKS, MACC, BMCIP, BMCIPVAL),
+        *(CTRL_EXT, GCR_EXT, VT_CTL, VFRE, VFTE, PFDTXGSWC, VMOLR, RAL, RAH, RAL_FAR, RAH_FAR, MPSAR),
+        *(PFMAILBOX, PFMBMEM, MBVFICR, VFLRE, VFLRE_FAR, VFLREC),
         *(DMATXCTL, DTXTCPFLGL, DTXTCPFLGH, TDBAL, TDBAH, TDLEN, TDH, TDT, TXDCTL),
         *(SECTXCTRL, SECTXSTAT, SECTXBUFFAF, SECTXMINIFG, SECRXCTRL, SECRXSTAT),
         *(IPSTXIDX, IPSTXSALT, IPSTXKEY),

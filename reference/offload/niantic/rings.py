@@ -31,10 +31,14 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the registers of the first queue of each direction begin."""
+    """Where the registers of a driver's queues begin."""
 
     receive: int
     transmit: int
+
+    def queue(self, number: int) -> "Places":
+        """Those of another queue."""
+        return Places(self.receive + number * r.RDBAL.stride, self.transmit + number * r.TDBAL.stride)
 
     def of(self, register: Register) -> int:
         """The offset of one of the PF's registers of its first queue, here."""
@@ -58,7 +62,9 @@ class Rings:
         self._next_tx = self._clean_tx = self._next_rx = 0
 
     def make(self) -> None:
-        """Rings in memory, buffers to receive into, and both queues on."""
+        """Rings in memory, buffers to receive into, and both queues on: what was set before may be there still."""
+        for register in (r.RXDCTL, r.TXDCTL, r.RDH, r.RDT, r.TDH, r.TDT):
+            self._write(register, 0)
         transmit, receive = self._memory.take(RING * SIZE), self._memory.take(RING * SIZE)
         self._rings = [transmit, receive]
         self._next_tx = self._clean_tx = self._next_rx = 0

@@ -342,8 +342,17 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
         of_the_way = registry.expectations_of(name)
         assert of_the_way is not None
         assert of_the_way.stem == stem
-    assert images.path("gro=mine") == images.path("time-travel=mine") == images.path("mine")
-    with pytest.raises(Misuse, match=r"kcov, niantic, host, mine, not 'other'; `espproof adapters build --help`"):
+    with pytest.raises(AdapterError, match="linux:niantic-vf=LABEL"):
+        images.path("niantic-vf")
+    assert (
+        images.path("niantic-vf=mine")
+        == images.path("gro=mine")
+        == images.path("time-travel=mine")
+        == images.path("mine")
+    )
+    with pytest.raises(
+        Misuse, match=r"kcov, niantic, niantic-vf, host, mine, not 'other'; `espproof adapters build --help`"
+    ):
         registry.open_adapter("linux:other")
     with pytest.raises(
         AdapterError, match="no kernel under this label; espproof adapters build linux --tree PATH --as"
