@@ -278,3 +278,9 @@ def test_options_that_run_past_their_header_are_malformed(options: bytes) -> Non
     content = bytes((17, size // 4 - 2, 0, 0)) + SPI.to_bytes(4, "big") + bytes(size - 8)
     whole = ip.build_ipv4(*HOSTS[4], ah.PROTOCOL_AH, content, options=options)
     assert codec().open(whole, 1) is DropReason.MALFORMED
+
+
+def test_keys_that_an_algorithm_has() -> None:
+    """Octets of key and salt: RFC 4543 2, RFC 4868 2.1.1, RFC 2404 3."""
+    sizes = {ah.GMAC: (16, 4), "AUTH_HMAC_SHA2_256_128": (32, 0), "AUTH_HMAC_SHA1_96": (20, 0)}
+    assert {name: ah.key_sizes(name) for name in sizes} == sizes

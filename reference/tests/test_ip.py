@@ -442,3 +442,19 @@ def with_ttl(version: int, ttl: int) -> bytes:
     if version == 4:
         return ip.build_ipv4(bytes(4), b"\1\2\3\4", 17, b"payload", ttl=ttl)
     return ip.build_ipv6(bytes(16), bytes(range(16)), 17, b"payload", hop_limit=ttl)
+
+
+@pytest.mark.parametrize("packet", [IPV4, IPV4_OPTIONS, IPV6], ids=["IPv4", "with options", "IPv6"])
+@pytest.mark.parametrize("more", [b"", b"x", bytes(300)])
+def test_the_length_that_a_packet_has(packet: bytes, more: bytes) -> None:
+    """Whatever its header says of it; of IPv4 the checksum is right again, and nothing else is another."""
+    size = len(packet) + len(more)
+    told = slice(4, 6) if packet is IPV6 else slice(2, 4)
+    right = bytearray(packet + more)
+    right[told] = (size - 40 if packet is IPV6 else size).to_bytes(2, "big")
+    found = ip.with_length(packet + more)
+    if packet is not IPV6:
+        header = (packet[0] & 0xF) * 4
+        assert sum(struct.unpack(f">{header // 2}H", found[:header])) % 0xFFFF == 0
+        right[10:12] = found[10:12]
+    assert found == bytes(right)
