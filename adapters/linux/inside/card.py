@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 
-from espproof.adapters.linux.inside.link import ROOM, Link, Send, fresh_namespace
+from espproof.adapters.linux.inside.link import QUIET, ROOM, Link, Send, fresh_namespace, set_values
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
 _SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR, _IFF_RUNNING = 0x8913, 0x8921, 0x8927, 0x40
@@ -110,6 +110,7 @@ class _Peer:
     def __init__(self, name: str, at_home: socket.socket) -> None:
         self._name = name
         fresh_namespace()
+        set_values(QUIET)
         self._route = _route_socket()
         _move(at_home, name)
         _ask(self._route, rtnetlink.link_up(socket.if_nametoindex(name)))

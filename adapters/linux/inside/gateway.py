@@ -15,12 +15,12 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from espproof.adapters.linux.inside.discards import lets_out
-from espproof.adapters.linux.inside.link import ROOM, Link, Tun, fresh_namespace
+from espproof.adapters.linux.inside.link import QUIET, ROOM, Link, Tun, fresh_namespace, set_values
 from espproof.adapters.linux.netlink import firewall, netlink, rtnetlink, xfrm
 
 _SO_RCVBUFFORCE, _SO_MARK = 33, 36
@@ -33,12 +33,6 @@ _HEADERS = {4: 20, 6: 40}
 _LOG_BUFFER = 8 << 20
 _LO = 1
 
-QUIET = {
-    # reports of multicast listeners at once: later they would meet the policies of a case
-    "ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
-    "ipv6/conf/default/mldv2_unsolicited_report_interval": "1",
-}
-"""What keeps a namespace from saying something of its own accord."""
 _SETTINGS = (
     QUIET
     | {
@@ -409,13 +403,6 @@ def _ends(packet: bytes) -> tuple[str, str]:
         return socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
     source, destination = packet[8:24], packet[24:40]
     return socket.inet_ntop(socket.AF_INET6, source), socket.inet_ntop(socket.AF_INET6, destination)
-
-
-def set_values(settings: Mapping[str, str]) -> None:
-    """Of `/proc/sys/net`, by path."""
-    for name, value in settings.items():
-        with open(f"/proc/sys/net/{name}", "w", encoding="utf-8") as file:
-            file.write(value)
 
 
 def _raw_socket(version: int) -> socket.socket:

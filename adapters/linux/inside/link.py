@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from espproof.adapters.linux.netlink import rtnetlink
@@ -169,6 +169,24 @@ def open_tun(name: str, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+QUIET = {
+    # reports of multicast listeners at once: later they would meet the policies of a case
+    "ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
+    "ipv6/conf/default/mldv2_unsolicited_report_interval": "1",
+    # a card that has a carrier before it is told to have no address of its own would ask for routers by it
+    "ipv6/conf/default/addr_gen_mode": "1",
+    "ipv6/conf/default/router_solicitations": "0",
+}
+"""What keeps a namespace from saying something of its own accord."""
+
+
+def set_values(settings: Mapping[str, str]) -> None:
+    """Of `/proc/sys/net`, by path."""
+    for name, value in settings.items():
+        with open(f"/proc/sys/net/{name}", "w", encoding="utf-8") as file:
+            file.write(value)
 
 
 def fresh_namespace() -> None:

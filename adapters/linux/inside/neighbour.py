@@ -12,15 +12,13 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from espproof.adapters.linux.inside.discards import lets_out
 from espproof.adapters.linux.inside.entries import Entry, brought_up, ethernet_of
-from espproof.adapters.linux.inside.gateway import QUIET, set_values
-from espproof.adapters.linux.inside.link import LARGEST, Send, fresh_namespace, size_of_segments
+from espproof.adapters.linux.inside.link import LARGEST, QUIET, Send, fresh_namespace, set_values, size_of_segments
 from espproof.adapters.linux.inside.senders import Made, foreign, segmented
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
 NAME = "socket"
 """Of the way."""
 _CLONE_NEWNET, _LO = 0x40000000, 1
-_SETTINGS = QUIET | {"ipv6/conf/default/addr_gen_mode": "1", "ipv6/conf/default/router_solicitations": "0"}
 """Without an address of its own it asks nobody for routers, who are the host."""
 
 
@@ -34,7 +32,7 @@ class Neighbour:
             with _apart():
                 self._namespace = _current()
                 undone.callback(os.close, self._namespace)
-                set_values(_SETTINGS)
+                set_values(QUIET)
                 self._route = undone.enter_context(
                     socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE)
                 )

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from espproof.adapters.linux.inside import kept, senders
 from espproof.adapters.linux.inside.entries import Entry, Listener, entries
-from espproof.adapters.linux.inside.gateway import Gateway, Transport, has_header, raw_socket, set_values
-from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun, size_of_segments
+from espproof.adapters.linux.inside.gateway import Gateway, Transport, has_header, raw_socket
+from espproof.adapters.linux.inside.link import LARGEST, ROOM, Link, Tun, set_values, size_of_segments
 from espproof.adapters.linux.inside.neighbour import neighbours
 from espproof.adapters.linux.inside.streams import SETTINGS, Streams
 from espproof.adapters.linux.netlink import firewall, rtnetlink, xfrm
