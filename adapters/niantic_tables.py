@@ -6,6 +6,7 @@ inbound its SPI and destination; of several with one key the first has the first
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from espproof.adapters.case import DeviceSa, DeviceState, Sa
@@ -41,15 +42,24 @@ class Given(Protocol):
     def salt(self) -> bytes: ...
 
 
-def told(chip: Niantic, sas: Mapping[str, Sa], passed: Mapping[str, int], breaches: Iterable[Breach]) -> DeviceState:
+def told(
+    chip: Niantic,
+    sas: Mapping[str, Sa],
+    passed: Mapping[str, int],
+    breaches: Iterable[Breach],
+    before: Mapping[str, int] = MappingProxyType({}),
+) -> DeviceState:
     """Of these SAs, which are all that there are, and of which no more packets than so many can have been sent or
-    delivered: what else the chip has opened, the stack has discarded."""
+    delivered: what else the chip has opened, the stack has discarded. `before` are packets that it had done when its
+    tables were written anew."""
     places = _places(chip, sas)
     return DeviceState(
         sas=tuple(
             DeviceSa(sa=name, by="software", packets=0, reason="it is in no table of the card")
             if place is None
-            else DeviceSa(sa=name, by="device", packets=min(chip.done[place], passed.get(name, 0)))
+            else DeviceSa(
+                sa=name, by="device", packets=min(chip.done[place] + before.get(name, 0), passed.get(name, 0))
+            )
             for name, place in places.items()
         ),
         entries=entries(chip),
@@ -61,6 +71,11 @@ def told(chip: Niantic, sas: Mapping[str, Sa], passed: Mapping[str, int], breach
 def entries(chip: Niantic) -> int:
     """SAs that the tables hold: an outbound one by its key, which is never zero."""
     return sum(any(one.key) for one in chip.tables.tx) + sum(one.valid for one in chip.tables.keys)
+
+
+def done(chip: Niantic, sas: Mapping[str, Given]) -> dict[str, int]:
+    """Packets of each SA that the chip has done since its tables were written."""
+    return {name: chip.done[place] for name, place in _places(chip, sas).items() if place is not None}
 
 
 def _places(chip: Niantic, sas: Mapping[str, Given]) -> dict[str, Handle | None]:

@@ -38,6 +38,8 @@ from espproof.adapters.case import (
     DeletePolicy,
     DeleteSa,
     Delivered,
+    DeviceEvent,
+    DeviceHappening,
     DeviceState,
     Done,
     Dropped,
@@ -85,7 +87,7 @@ from espproof.adapters.linux.questions import Asked, Questions, portions
 from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
 
-START_SECONDS, ANSWER_SECONDS = 60.0, 10.0
+START_SECONDS, ANSWER_SECONDS, CARRIER_SECONDS = 60.0, 10.0, 30.0
 _STEP_SECONDS, _LOOK_SECONDS = 0.25, 75.0
 """More of them for each step, and for each look at what is held."""
 _STARTS = 3
@@ -172,6 +174,7 @@ class LinuxAdapter(Adapter):
         self.exclusive = self._place is not None and bool(self._place.card)
         self._machine: Machine | None = None
         self._cards: Cards | None = None
+        self._unplugged = False
         self._on_card: dict[str, Sa] = {}
         self._passed: Counter[str] = Counter()
         """The SAs that there are, where cards are simulated, and how many of their packets can have passed: which inbound
@@ -321,6 +324,9 @@ class LinuxAdapter(Adapter):
     def read_device(self) -> DeviceState | Unsupported:
         return self._one(ReadDevice())  # type: ignore[return-value]
 
+    def device_event(self, event: DeviceHappening) -> Done | Unsupported:
+        return self._one(DeviceEvent(event=event))  # type: ignore[return-value]
+
     def _one(self, step: Asked) -> Outcome:
         """One operation; `_do` sees to it that the outcome fits the step."""
         return self._do([step])[0]
@@ -367,17 +373,36 @@ class LinuxAdapter(Adapter):
         """Carry out steps; one outcome for each. What is asked of a card is answered in its turn, outside of the guest."""
         if not self._has_cards:
             return self._done(steps)
+        if self._unplugged and any(isinstance(step, messages.Reset) for step in steps):
+            self._plug(in_it=True)
         outcomes: list[Outcome] = []
-        for of_the_card, group in itertools.groupby(steps, lambda step: isinstance(step, ReadDevice)):
+        for of_the_card, group in itertools.groupby(steps, lambda step: isinstance(step, ReadDevice | DeviceEvent)):
             some = list(group)
             outcomes += map(self._of_the_card, some) if of_the_card else self._done(some)
         return outcomes
 
-    def _of_the_card(self, _: Asked) -> Outcome:
+    def _of_the_card(self, step: Asked) -> Outcome:
         if self._cards is None:
             self._start()
         assert self._cards is not None
-        return self._cards.told(self._on_card, self._passed)
+        if not isinstance(step, DeviceEvent):
+            return self._cards.told(self._on_card, self._passed)
+        if step.event not in DEVICE.events:
+            return Unsupported(what=f"device_event {step.event}")
+        if step.event == "reset":
+            self._cards.remember(self._on_card)
+            self._ask([["renew"]], [], CARRIER_SECONDS)
+        else:
+            self._plug(in_it=step.event == "link-up")
+        return Done()
+
+    def _plug(self, *, in_it: bool) -> None:
+        """The cable, into the card or out of it, and until the driver knows."""
+        if self._cards is not None:
+            self._unplugged = not in_it
+            if not self._cards.set_link(in_it, CARRIER_SECONDS):
+                raise AdapterError("the simulated card does not do anything any more")
+            self._ask([["carrier", in_it]], [], CARRIER_SECONDS)
 
     def _note(self, step: Asked, outcome: Outcome) -> None:
         """What of the SAs there are has changed with a step."""
@@ -388,6 +413,8 @@ class LinuxAdapter(Adapter):
         elif isinstance(step, AddSa) and isinstance(outcome, Done):
             self._on_card[step.sa.name] = step.sa
             self._passed.pop(step.sa.name, None)
+            if self._cards is not None:
+                self._cards.forget_sa(step.sa.name)
         elif isinstance(step, DeleteSa) and isinstance(outcome, Done):
             self._on_card.pop(step.sa, None)
         came = step.packets if isinstance(step, InboundBurst) else (getattr(step, "packet", Octets(b"")),)
@@ -456,6 +483,7 @@ class LinuxAdapter(Adapter):
             return
         for left in reversed(range(_STARTS)):
             self._cards = Cards(shared=self._is_virtual) if self._has_cards else None
+            self._unplugged = False
             try:
                 self._machine = Guest(
                     self._kernel,

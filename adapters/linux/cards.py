@@ -9,6 +9,7 @@ against the data sheet.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ DEVICE = DeviceCapabilities(
     inbound=("transport",),
     outbound=("transport",),
     most={"in": SAS, "out": SAS},
+    events=("reset", "link-down", "link-up"),
 )
 """What the card can do, and its driver asks for. It is given SAs with UDP too, and ought not to be."""
 SHARED = replace(DEVICE, outbound=(), most={"in": SAS})
@@ -59,6 +61,7 @@ class Cards:
 
     def __init__(self, sockets: Sequence[Path] = (), *, shared: bool = False) -> None:
         self._bus = Bus(len(_ADDRESSES) + shared, sockets)
+        self._before: Counter[str] = Counter()
         one, *virtual, other = self._bus.slots
         self.first = _Timed(
             one, self._to_the_second, one.interrupt, _ADDRESSES[0], functions=len(virtual), apart=_PLACES
@@ -80,6 +83,10 @@ class Cards:
         """Whether the kernel has gone within so many seconds, or the cards."""
         return self._bus.wait(seconds)
 
+    def set_link(self, up: bool, seconds: float) -> bool:
+        """The first card's cable is plugged in, or out; whether that is done within so many seconds."""
+        return self._bus.do(lambda: self.first.set_link(up), seconds)
+
     @property
     def breaches(self) -> tuple[str, ...]:
         """What drivers have done against the data sheet since this was asked the last time."""
@@ -91,13 +98,22 @@ class Cards:
         return self._bus.failure
 
     def forget(self) -> None:
-        """What the driver has done wrongly until now is not a case's affair."""
+        """What the driver has done until now is not a case's affair."""
         self.first.chip.breaches.taken()
+        self._before.clear()
+
+    def forget_sa(self, name: str) -> None:
+        """There is none of that name, or another."""
+        self._before.pop(name, None)
 
     def told(self, sas: Mapping[str, Sa], passed: Mapping[str, int]) -> DeviceState:
         """As `niantic_tables.told`, of the card to which SAs are given."""
         chip = self.first.chip
-        return niantic_tables.told(chip, sas, passed, chip.breaches.taken())
+        return niantic_tables.told(chip, sas, passed, chip.breaches.taken(), self._before)
+
+    def remember(self, sas: Mapping[str, Sa]) -> None:
+        """Packets of these SAs, before the driver writes the tables of the card anew."""
+        self._before.update(niantic_tables.done(self.first.chip, sas))
 
     def close(self) -> None:
         self._bus.close()

@@ -1,17 +1,20 @@
 """Functions on sockets, served by one thread: a kernel connects to each, and finds the device that is behind it."""
 
+import queue
 import selectors
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from espproof.adapters.base import AdapterError
 from espproof.adapters.pci.vhost_user import Function, Port
 
 _JOIN_SECONDS = 5.0
+_DO, _END = b"d", b"x"
+"""What the thread is told."""
 
 
 class Slot:
@@ -87,12 +90,20 @@ class Bus:
             self._remove()
             raise
         self.failure: BaseException | None = None
+        self._asked: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
         self._end, self._ended = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="PCI", daemon=True)
 
     def start(self) -> None:
         """Every slot has its function now."""
         self._thread.start()
+
+    def do(self, what: Callable[[], None], seconds: float) -> bool:
+        """Between two accesses of the kernel; whether it is done within so many seconds."""
+        done = threading.Event()
+        self._asked.put((what, done))
+        self._end.send(_DO)
+        return done.wait(seconds)
 
     def wait(self, seconds: float) -> bool:
         """Whether the bus has ended within so many seconds: a kernel has gone, or something went wrong."""
@@ -119,18 +130,23 @@ class Bus:
             for key, _ in selector.select():
                 slot = key.data
                 if slot is None:
-                    return
-                if not slot.serve():
+                    if self._ended.recv(1) != _DO:
+                        return
+                    what, done = self._asked.get()
+                    what()
+                elif not slot.serve():
                     return
                 for other in self.slots:
                     other.flush()
-                if slot.fileno() != key.fd:
+                if slot is None:
+                    done.set()
+                elif slot.fileno() != key.fd:
                     selector.unregister(key.fd)
                     selector.register(slot.fileno(), selectors.EVENT_READ, slot)
 
     def close(self) -> None:
         """End the thread; a kernel that still runs finds its devices gone."""
-        self._end.send(b"x")
+        self._end.send(_END)
         if self._thread.is_alive():
             self._thread.join(_JOIN_SECONDS)
         self._end.close()

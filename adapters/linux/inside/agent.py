@@ -27,6 +27,8 @@ Each operation has one result, a list too; packets that go with results follow i
     ["update", description]      ["done"], ["errno", number, text]
     ["reserve", message]         ["done"], ["errno", number, text]
     ["flush", "sas"], or "policies" ["done"]
+    ["renew"]                    ["done"], when the card was reset and has a carrier again
+    ["carrier", there]           ["done"], when the card has one, or has none
 
 A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), mtus (of wire and plain, null for any)
 and holds (whether packets wait for an SA that they lack): the gateway becomes that host, whose policies are those that it
@@ -50,6 +52,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Never
 
 from espproof.adapters.linux.inside import channel, measure, reached, ways
+from espproof.adapters.linux.inside.card import Card
 from espproof.adapters.linux.inside.gateway import Gateway, Result
 from espproof.adapters.linux.inside.later import Later
 from espproof.adapters.linux.inside.stack import Emerged, How, Stack, Unasked
@@ -283,6 +286,18 @@ class Agent:
         if any(sa.limited for sa in self._sas.values()):
             self._stack().let_timers_run()
 
+    def _renew(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
+        self._card().renew()
+        return ["done"]
+
+    def _carrier(self, packets: Iterator[bytes], out: list[bytes], there: bool) -> list[Any]:
+        self._card().await_carrier(there=there)
+        return ["done"]
+
+    def _card(self) -> Card:
+        assert isinstance(self._gateway.wire, Card)
+        return self._gateway.wire
+
     def _ways(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
         return ["ways", *ways.found()]
 
@@ -392,4 +407,6 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "flush": Agent._flush,
     "ways": Agent._ways,
     "held": Agent._held,
+    "renew": Agent._renew,
+    "carrier": Agent._carrier,
 }

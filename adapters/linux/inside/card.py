@@ -8,6 +8,7 @@ where nothing answers, and brought back by `leave`. If the process is killed, th
 first namespace of the machine), and does away with virtual ones.
 """
 
+import ctypes
 import fcntl
 import os
 import socket
@@ -17,6 +18,7 @@ import time
 from espproof.adapters.linux.inside.link import QUIET, ROOM, Link, Send, fresh_namespace, set_values
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
+_SIOCETHTOOL, _ETHTOOL_NWAY_RST = 0x8946, 0x09
 _SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR, _IFF_RUNNING = 0x8913, 0x8921, 0x8927, 0x40
 _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC, _PACKET_IGNORE_OUTGOING = 263, 1, 1, 23
 _ETH_P_ALL = 3
@@ -58,12 +60,24 @@ class Card(Link):
 
     def up(self, send: Send) -> None:
         send(rtnetlink.link_up(self.index))
-        until = time.monotonic() + _CARRIER_SECONDS
-        while not _flags(self.name) & _IFF_RUNNING:
-            if time.monotonic() > until:
-                raise Unusable(f"{self.name} has no carrier after {_CARRIER_SECONDS:g} s: is the cable in?")
-            time.sleep(0.01)
+        self.await_carrier(there=True)
         self._frames = self._peer.frames if self._peer else _capture(self.name)
+
+    def await_carrier(self, *, there: bool) -> None:
+        """Until the card has one, or has none. `Unusable` if that takes too long."""
+        until = time.monotonic() + _CARRIER_SECONDS
+        while bool(_flags(self.name) & _IFF_RUNNING) != there:
+            if time.monotonic() > until:
+                told = "no carrier after {:g} s: is the cable in?" if there else "a carrier after {:g} s"
+                raise Unusable(f"{self.name} has {told.format(_CARRIER_SECONDS)}")
+            time.sleep(0.01)
+
+    def renew(self) -> None:
+        """Its driver resets it (`ethtool -r`), until it has a carrier again."""
+        value = ctypes.create_string_buffer(struct.pack("=I", _ETHTOOL_NWAY_RST), 4)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            fcntl.ioctl(one, _SIOCETHTOOL, struct.pack("16sP16x", self.name.encode(), ctypes.addressof(value)))
+        self.await_carrier(there=True)
 
     def leave(self, send: Send) -> None:
         if self._peer is None and self._frames is not None:

@@ -449,6 +449,10 @@ class Stack(Gateway):
                 break
             select.select([self.wire.fileno(), self.plain.fileno(), self._log.fileno()], [], [], seconds)
             emerged = self._emerged(before)
+        if not emerged and self._counters() != before:
+            emerged = self._emerged(
+                before
+            )  # a card's packet may have come since: what a rule saw of it is not the next one's
         if self._lingers:
             emerged = self._until_quiet(emerged, before, 1)
         self._last = self._counters()
