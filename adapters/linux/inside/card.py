@@ -18,7 +18,7 @@ import time
 from espproof.adapters.linux.inside.link import QUIET, ROOM, Link, Send, fresh_namespace, set_values
 from espproof.adapters.linux.netlink import netlink, rtnetlink
 
-_SIOCETHTOOL, _ETHTOOL_NWAY_RST = 0x8946, 0x09
+_SIOCETHTOOL, _ETHTOOL_NWAY_RST, _ETHTOOL_GLINK = 0x8946, 0x09, 0x0A
 _SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR, _IFF_RUNNING = 0x8913, 0x8921, 0x8927, 0x40
 _SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC, _PACKET_IGNORE_OUTGOING = 263, 1, 1, 23
 _ETH_P_ALL = 3
@@ -64,9 +64,10 @@ class Card(Link):
         self._frames = self._peer.frames if self._peer else _capture(self.name)
 
     def await_carrier(self, *, there: bool) -> None:
-        """Until the card has one, or has none. `Unusable` if that takes too long."""
+        """Until the card has one, or has none, and the kernel has seen to it. `Unusable` if that takes too long."""
         until = time.monotonic() + _CARRIER_SECONDS
-        while bool(_flags(self.name) & _IFF_RUNNING) != there:
+        # the link is asked for behind the flag: the kernel, which sets the flag first, has its queue in order then
+        while not bool(_flags(self.name) & _IFF_RUNNING) == bool(_ethtool(self.name, _ETHTOOL_GLINK)) == there:
             if time.monotonic() > until:
                 told = "no carrier after {:g} s: is the cable in?" if there else "a carrier after {:g} s"
                 raise Unusable(f"{self.name} has {told.format(_CARRIER_SECONDS)}")
@@ -74,9 +75,7 @@ class Card(Link):
 
     def renew(self) -> None:
         """Its driver resets it (`ethtool -r`), until it has a carrier again."""
-        value = ctypes.create_string_buffer(struct.pack("=I", _ETHTOOL_NWAY_RST), 4)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            fcntl.ioctl(one, _SIOCETHTOOL, struct.pack("16sP16x", self.name.encode(), ctypes.addressof(value)))
+        _ethtool(self.name, _ETHTOOL_NWAY_RST)
         self.await_carrier(there=True)
 
     def leave(self, send: Send) -> None:
@@ -168,6 +167,14 @@ def _flags(name: str) -> int:
 
 def _address(name: str) -> bytes:
     return _asked(name, _SIOCGIFHWADDR)[2:8]
+
+
+def _ethtool(name: str, command: int) -> int:
+    """The word that comes of it."""
+    value = ctypes.create_string_buffer(struct.pack("=II", command, 0), 8)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        fcntl.ioctl(one, _SIOCETHTOOL, struct.pack("16sP16x", name.encode(), ctypes.addressof(value)))
+    return int(struct.unpack("=II", value.raw)[1])
 
 
 def _route_socket() -> socket.socket:

@@ -8,6 +8,7 @@ from espproof.adapters.base import Crashed
 from espproof.adapters.case import (
     AddSa,
     Delivered,
+    DeviceHappening,
     DeviceState,
     Done,
     Inbound,
@@ -17,6 +18,7 @@ from espproof.adapters.case import (
     Sa,
     Sent,
     Step,
+    Unsupported,
 )
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.linux.cards import Cards
@@ -134,6 +136,33 @@ def test_steps_of_the_card_stand_between_others(linux: LinuxAdapter) -> None:
     outcomes = linux.take_all(steps)
     states = [one for one in outcomes if isinstance(one, DeviceState)]
     assert [state.sas[0].packets for state in states] == [0, 1]
+
+
+def test_sas_live_through_what_befalls_the_card(linux: LinuxAdapter) -> None:
+    """A reset by its driver, and a cable that is out for a while, in which nothing leaves; what the card has done counts
+    on. The next case finds the cable in."""
+    linux.reset()
+    assert [linux.add_sa(OUT), linux.add_sa(IN)] == [Done(), Done()]
+    to_send = Outbound(sa="out", packet=Octets(ip.build_ipv4(NEAR, FAR, 253, b"out")))
+    events: tuple[DeviceHappening, ...] = ("reset", "link-down", "link-up", "reset")
+    for number, event in enumerate(events, 1):
+        if event != "link-up":
+            packet = endpoint.encapsulate(entry(IN), ip.build_ipv4(FAR, NEAR, 253, b"in"), number)
+            assert isinstance(packet, bytes)
+            assert isinstance(linux.inbound(Octets(packet)), Delivered)
+            assert isinstance(linux.outbound(to_send), Sent)
+        assert linux.device_event(event) == Done()
+        if event == "link-down":
+            assert not isinstance(linux.outbound(to_send), Sent)
+    told = linux.read_device()
+    assert isinstance(told, DeviceState)
+    assert [(one.by, one.packets) for one in told.sas] == [("device", 3), ("device", 3)]
+    assert linux.device_event("event-lost") == Unsupported(what="device_event event-lost")
+    linux.device_event("link-down")
+    linux.reset()
+    assert linux.add_sa(OUT) == Done()
+    assert isinstance(linux.outbound(to_send), Sent)
+    linux.reset()
 
 
 def test_a_card_that_fails_is_a_crash(linux: LinuxAdapter) -> None:

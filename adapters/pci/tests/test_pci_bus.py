@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -169,6 +170,23 @@ def test_interrupts_wait_for_buffers(bus: Bus) -> None:
     assert kernel.used(1) == 2
     first = kernel.get(0xC100, 20)
     assert first == struct.pack("<BBHIQI", Command.MSI, 0, 0, 4, 0xFEE00000, 0x31)
+
+
+def test_something_else_is_done_between_two_accesses(bus: Bus) -> None:
+    """By the thread of the bus, and interrupts that come of it go out at once; a bus that has ended does nothing."""
+    kernel = Kernel(bus)
+    kernel.offer(1, b"", room=20)
+    threads = []
+
+    def happens() -> None:
+        threads.append(threading.current_thread().name)
+        bus.slots[0].interrupt(0xA0000, 7)
+
+    assert bus.do(happens, 5)
+    assert (threads, kernel.is_called(), kernel.used(1)) == (["PCI"], (1,), 1)
+    kernel.end.close()
+    assert bus.wait(5)
+    assert not bus.do(happens, 0.01)
 
 
 def test_a_device_reads_and_writes_memory_of_the_guest(bus: Bus) -> None:
