@@ -42,10 +42,12 @@ def narrowed(declared: Capabilities, outcomes: Outcomes) -> Capabilities:
     windows = ReplayWindows(
         minimum=smallest, maximum=window, step=max(window - smallest, 1), off=takes({"replay_window": 0})
     )
+    modes = those(declared.modes, lambda mode: {"mode": mode})
+    families = [one for one in declared.families if "tunnel" in modes or one[0] == one[3]]
     return replace(
         declared,
-        modes=those(declared.modes, lambda mode: {"mode": mode}),
-        families=those(declared.families, lambda family: _ends(family[3])),
+        modes=modes,
+        families=those(families, lambda family: _ends(family[3])),
         esn=those(declared.esn, lambda esn: {"esn": esn, "replay_window": window}),
         udp=those(_UDP_OFFLOAD, lambda version: _ends(str(version)) | {"udp": UdpEncapsulation()}),
         lifetimes=those(declared.lifetimes, lambda unit: {"lifetime": Lifetime(**{f"hard_{unit}": 1 << 20})}),

@@ -66,8 +66,9 @@ class _Kernel:
         return xfrm.encode(xfrm.Request(Type.NEWSA, self.sas[-1].body, attributes))
 
 
-def _added(kernel: _Kernel, kind: str, sa: Sa = _SA) -> list[Any]:
-    agent = Agent((lambda: kernel, lambda: kernel), Offload(kind))  # type: ignore[arg-type,return-value]
+def _added(kernel: _Kernel, kind: str, sa: Sa = _SA, *, falls_back: bool = False) -> list[Any]:
+    offload = Offload(kind, falls_back)
+    agent = Agent((lambda: kernel, lambda: kernel), offload)  # type: ignore[arg-type,return-value]
     (result,), _ = agent.serve([["add", association.describe(sa, 3)]], [])
     return list(result)
 
@@ -134,6 +135,23 @@ def test_what_a_card_does_not_take_is_not_declared() -> None:
     assert (caps.esn, caps.udp, caps.modes) == ((False,), (), ("transport", "tunnel"))
     assert caps.replay_windows is not None
     assert (caps.replay_windows.maximum, caps.replay_windows.off) == (64, True)
+
+
+def test_a_card_without_tunnels_has_no_two_ip_versions_in_one() -> None:
+    """Whatever it says of addresses."""
+
+    def without_tunnels(sas: Sequence[Sa]) -> list[Outcome]:
+        return [_simple_card([sa])[0] if sa.mode == "transport" else Unsupported(what="no") for sa in sas]
+
+    caps = card_probe.narrowed(everything(), without_tunnels)
+    assert (caps.modes, caps.families) == (("transport",), ("4in4", "6in6"))
+
+
+def test_what_a_device_leaves_to_the_kernel_can_be_an_sa_like_another() -> None:
+    """Of some devices."""
+    kernel = _Kernel(falls_back=True)
+    assert _added(kernel, "crypto", falls_back=True) == ["done"]
+    assert len(kernel.sas) == 1
 
 
 def test_a_card_that_takes_nothing_is_an_error_with_its_words() -> None:
