@@ -100,7 +100,41 @@ _POINTERS = (0x00, 0x01, 0x02, 0x2C, 0x38)
 """Words of the EEPROM that are no pointers to sections: zero here, and all others all ones, which is none."""
 
 
-class Board:
+class OnTheBus:
+    """A function with registers in one window, and in another its interrupts, whose number is `interrupts`."""
+
+    def __init__(self, configuration: Configuration, vectors: Vectors, interrupts: int) -> None:
+        self.configuration, self.vectors, self._interrupts = configuration, vectors, interrupts
+
+    def read(self, window: int, at: int, size: int) -> bytes:
+        """Registers are words; anything else reads as zero."""
+        if window == self._interrupts:
+            return self.vectors.read(at, size) if at < PENDING_AT else self.vectors.pending(at - PENDING_AT, size)
+        return (self._word(at) if size == WORD else 0).to_bytes(size, "little")
+
+    def write(self, window: int, at: int, octets: bytes) -> None:
+        if window == self._interrupts:
+            if at < PENDING_AT:
+                self.vectors.write(at, octets)
+        elif len(octets) == WORD:
+            self._put(at, int.from_bytes(octets, "little"))
+
+    def read_configuration(self, at: int, size: int) -> int:
+        return self.configuration.read(at, size)
+
+    def configure(self, at: int, size: int, value: int) -> None:
+        """A write to configuration space, which may be what interrupts have waited for."""
+        self.configuration.write(at, size, value)
+        self.vectors.flush()
+
+    def _word(self, at: int) -> int:
+        raise NotImplementedError
+
+    def _put(self, at: int, word: int) -> None:
+        raise NotImplementedError
+
+
+class Board(OnTheBus):
     """`memory` is the host's, `wire` takes frames, `send` takes address and data of an interrupt's message."""
 
     def __init__(
@@ -116,8 +150,8 @@ class Board:
     ) -> None:
         """`functions` are virtual ones that can be had, each `apart` places behind the last."""
         sharing = Sharing(functions, _FUNCTION_ID, apart, apart, VIRTUAL_WINDOWS) if functions else None
-        self.configuration = Configuration(VENDOR, device, ETHERNET_CONTROLLER, _WINDOWS, _capabilities(), sharing)
-        self.vectors = Vectors(_VECTORS, self.configuration, MSIX_AT, send)
+        configuration = Configuration(VENDOR, device, ETHERNET_CONTROLLER, _WINDOWS, _capabilities(), sharing)
+        super().__init__(configuration, Vectors(_VECTORS, configuration, MSIX_AT, send), INTERRUPTS)
         self.chip = Niantic(memory, wire, personality, self._caused)
         self._mac = mac
         self._values, self._kept = Values(ROWS), dict[int, int]()
@@ -125,29 +159,6 @@ class Board:
         self._waiting = self._enabled = 0
         """Vectors whose cause is there, and those that may be sent."""
         self._settle()
-
-    # ---------------------------------------------------------------------------------------------------------- the bus
-
-    def read(self, window: int, at: int, size: int) -> bytes:
-        """Registers are words; anything else reads as zero."""
-        if window == INTERRUPTS:
-            return self.vectors.read(at, size) if at < PENDING_AT else self.vectors.pending(at - PENDING_AT, size)
-        return (self._word(at) if size == WORD else 0).to_bytes(size, "little")
-
-    def write(self, window: int, at: int, octets: bytes) -> None:
-        if window == INTERRUPTS:
-            if at < PENDING_AT:
-                self.vectors.write(at, octets)
-        elif len(octets) == WORD:
-            self._put(at, int.from_bytes(octets, "little"))
-
-    def read_configuration(self, at: int, size: int) -> int:
-        return self.configuration.read(at, size)
-
-    def configure(self, at: int, size: int, value: int) -> None:
-        """A write to configuration space, which may be what interrupts have waited for."""
-        self.configuration.write(at, size, value)
-        self.vectors.flush()
 
     def set_link(self, up: bool) -> None:
         self.chip.set_link(up)

@@ -11,11 +11,12 @@ from espproof.reference.offload.niantic.board import (
     EXPRESS_AT,
     MSIX_AT,
     PENDING_AT,
+    OnTheBus,
     express,
 )
 from espproof.reference.offload.niantic.virtual import Function
 from espproof.reference.offload.pci import Configuration, Vectors, msix
-from espproof.reference.offload.registers import WORD, Access, Block, Field, Place, Register, Values, whole
+from espproof.reference.offload.registers import Access, Block, Field, Place, Register, Values, whole
 
 REGISTERS, INTERRUPTS = 0, 3
 """Windows (BARs)."""
@@ -37,43 +38,26 @@ VTIVAR_MISC = Register("VTIVAR_MISC", 0x0140, (Field("ENTRY", 0, 8),), _REGS_H)
 ROWS = Block((VTEICR, VTEICS, VTEIMS, VTEIMC, VTEIAM, VTIVAR, VTIVAR_MISC))
 
 
-class VirtualBoard:
+class VirtualBoard(OnTheBus):
     """A function that somebody has: `send` takes address and data of an interrupt's message."""
 
     def __init__(self, function: Function, send: Callable[[int, int], None]) -> None:
         self.function = function
         capabilities = msix(MSIX_AT, _VECTORS, INTERRUPTS, PENDING_AT), express()
-        self.configuration = Configuration(_NOBODY, _NOBODY, ETHERNET_CONTROLLER, {}, capabilities)
-        self.vectors = Vectors(_VECTORS, self.configuration, MSIX_AT, send)
+        configuration = Configuration(_NOBODY, _NOBODY, ETHERNET_CONTROLLER, {}, capabilities)
+        super().__init__(configuration, Vectors(_VECTORS, configuration, MSIX_AT, send), INTERRUPTS)
         self._values = Values(ROWS)
         self._waiting = 0
         function.ring, function.caused = self._ring, self._caused
 
     # ---------------------------------------------------------------------------------------------------------- the bus
 
-    def read(self, window: int, at: int, size: int) -> bytes:
-        """Registers are words; anything else reads as zero."""
-        if window == INTERRUPTS:
-            return self.vectors.read(at, size) if at < PENDING_AT else self.vectors.pending(at - PENDING_AT, size)
-        return (self._word(at) if size == WORD else 0).to_bytes(size, "little")
-
-    def write(self, window: int, at: int, octets: bytes) -> None:
-        if window == INTERRUPTS:
-            if at < PENDING_AT:
-                self.vectors.write(at, octets)
-        elif len(octets) == WORD:
-            self._put(at, int.from_bytes(octets, "little"))
-
-    def read_configuration(self, at: int, size: int) -> int:
-        return self.configuration.read(at, size)
-
     def configure(self, at: int, size: int, value: int) -> None:
         """A write to configuration space; FLR resets the function."""
-        self.configuration.write(at, size, value)
+        super().configure(at, size, value)
         if at == _CONTROL_AT and value & _RESET:
             self._forget()
             self.function.reset()
-        self.vectors.flush()
 
     # ------------------------------------------------------------------------------------------------------- registers
 
