@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import time
+from contextlib import suppress
 
 from espproof.adapters.linux.inside.link import QUIET, ROOM, Link, Send, fresh_namespace, set_values
 from espproof.adapters.linux.netlink import netlink, rtnetlink
@@ -66,8 +67,7 @@ class Card(Link):
     def await_carrier(self, *, there: bool) -> None:
         """Until the card has one, or has none, and the kernel has seen to it. `Unusable` if that takes too long."""
         until = time.monotonic() + _CARRIER_SECONDS
-        # the link is asked for behind the flag: the kernel, which sets the flag first, has its queue in order then
-        while not bool(_flags(self.name) & _IFF_RUNNING) == bool(_ethtool(self.name, _ETHTOOL_GLINK)) == there:
+        while _carriers(self.name) != {there}:
             if time.monotonic() > until:
                 told = "no carrier after {:g} s: is the cable in?" if there else "a carrier after {:g} s"
                 raise Unusable(f"{self.name} has {told.format(_CARRIER_SECONDS)}")
@@ -167,6 +167,15 @@ def _flags(name: str) -> int:
 
 def _address(name: str) -> bytes:
     return _asked(name, _SIOCGIFHWADDR)[2:8]
+
+
+def _carriers(name: str) -> set[bool]:
+    """Whether there is one: by the flag, and behind it by what the driver says, if it says something. The kernel sets the
+    flag first, and has its queue in order when the driver can be asked."""
+    found = {bool(_flags(name) & _IFF_RUNNING)}
+    with suppress(OSError):
+        found.add(bool(_ethtool(name, _ETHTOOL_GLINK)))
+    return found
 
 
 def _ethtool(name: str, command: int) -> int:
