@@ -28,6 +28,7 @@ CHECKS = list(all_checks().values())
 SEEDS = (1, 2, 3, 4, 5)
 DEVICES: dict[str, Adapter] = {
     "niantic": NianticAdapter(),
+    "niantic:vf": NianticAdapter("vf"),
     "connectx": ConnectXAdapter(),
     "connectx:packet": ConnectXAdapter("packet"),
     "lookaside": LookasideAdapter(),

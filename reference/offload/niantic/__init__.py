@@ -7,8 +7,11 @@
     device        the chip as the bus sees it: registers, rings, reset, faults
     rules, packet_rules    what the data sheet demands of a driver, of registers and of packets
     board         the card around the chip: PCI, interrupts, EEPROM, what other drivers ask for
+    pools         which queues are whose, and whom a frame is for, once the chip is shared
+    virtual       a virtual function: what its bus sees, and the mailbox; virtual_board    the function on that bus
     words         what stands in the chip and happens to it, in words
-    driver, port  a driver that keeps the rules, and the two together as a stack sees them
+    driver, port  a driver that keeps the rules, and the two together as a stack sees them; rings    its queues
+    mailbox       what functions and PF say to each other; pf, vf    their drivers; virtual_port    a function among others
 
 Sources: the X550 data sheet 333369-009 ("X550" and a section), of which the 82599's is the elder; where the chips
 differ, `device.Personality` says how. What no source says is marked "assumed". The chip has no notion of sequence
