@@ -391,7 +391,7 @@ class LinuxAdapter(Adapter):
             return Unsupported(what=f"device_event {step.event}")
         if step.event == "reset":
             self._cards.remember(self._on_card)
-            self._ask([["renew"]], [], CARRIER_SECONDS)
+            self._see_to_it("renew")
         else:
             self._plug(in_it=step.event == "link-up")
         return Done()
@@ -402,7 +402,14 @@ class LinuxAdapter(Adapter):
             self._unplugged = not in_it
             if not self._cards.set_link(in_it, CARRIER_SECONDS):
                 raise AdapterError("the simulated card does not do anything any more")
-            self._ask([["carrier", in_it]], [], CARRIER_SECONDS)
+            self._see_to_it("carrier", in_it)
+
+    def _see_to_it(self, *operation: Any) -> None:
+        """`Hung` if the driver does not: the next case has another machine."""
+        ((word, *text),), _ = self._ask([list(operation)], [], CARRIER_SECONDS)
+        if word == "lost":
+            self._stop()
+            raise Hung(f"the card's driver: {' '.join(map(str, text))}")
 
     def _note(self, step: Asked, outcome: Outcome) -> None:
         """What of the SAs there are has changed with a step."""

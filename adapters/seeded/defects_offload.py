@@ -460,13 +460,19 @@ DEFECTS = (
     ),
     _virtual(
         "offload-mailbox-old-handles", "linux", "offload", "after a reset a function goes on with the handles that it had before",
-        (_VF, "                entry.place = self._asked(mailbox.words_of(entry.sa))[1]\n",
-         "                place = self._asked(mailbox.words_of(entry.sa))[1]\n"
-         "                entry.place = place if entry.before is None else entry.before\n"),
-        (_VF, "            entry.place = None\n        self.start()\n",
-         "            entry.before, entry.place = entry.place, None\n        self.start()\n"),
-        (_VF, "    place: int | None\n", "    place: int | None\n    before: int | None = None\n"),
-        breaks=("IXGBE-mailbox-reset",),
+        (_VF, "        entry.place = place\n        self._lookup.note", "        entry.place = entry.before = place if entry.before is None else entry.before\n        self._lookup.note"),
+        (_VF, "    place: int | None = None\n", "    place: int | None = None\n    before: int | None = None\n"),
+        breaks=("IXGBE-mailbox-reset", _LEFT),
+    ),
+    _virtual(
+        "offload-mailbox-alike-taken", "ours", "offload", "of two functions that ask for the same SPI and destination both get an SA",
+        (_PF, "        if self.driver.has_alike(sa):\n            raise Declined(EEXIST)\n", ""),
+        breaks=(_LEFT,),
+    ),
+    _virtual(
+        "offload-mailbox-keeps-the-key", "linux", "offload", "the PF answers over the first words of a request, whose key stays in the mailbox",
+        (_PF, "enumerate(answer + (0,) * (r.MAILBOX - len(answer)))", "enumerate(answer)"),
+        breaks=(_LEFT,),
     ),
     _virtual(
         "offload-mailbox-nobody-receives", "ours", "offload", "a function that is reset is not given back the right to receive",

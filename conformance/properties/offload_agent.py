@@ -54,6 +54,17 @@ def come_and_go(s: Scenario, there: list[Sa], direction: Direction, about: str, 
         there.append(made)
 
 
+def live(s: Scenario, there: list[Sa], steps: int, about: str) -> None:
+    """SAs come and go, and the device is reset; each time packets follow, and a look at the device."""
+    for number in range(1, steps + 1):
+        if s.draw(st.integers(0, 3)) == 0:
+            s.befalls("reset", about)
+        else:
+            come_and_go(s, there, s.choose(directions(s)), about, deletes=s.draw(st.booleans()))
+        carry(s, there, number, about)
+        s.read_device(about)
+
+
 @check(
     LOST,
     NETDEV22_RULES["messages"],

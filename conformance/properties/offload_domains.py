@@ -10,7 +10,7 @@ from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.properties.offload import AADS, directions, for_the_device, pair
-from espproof.conformance.properties.offload_agent import carry, come_and_go, needs_the_agent
+from espproof.conformance.properties.offload_agent import carry, come_and_go, live, needs_the_agent
 from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS, DEVICE_WHO, NETDEV22_RULES
 
 KEY, MAILBOX, UNTRUSTED, HAIRPIN, POOL = (
@@ -43,14 +43,7 @@ def through_the_pf(s: Scenario) -> None:
     all that they have."""
     _needs_neighbours(s)
     s.need("delete_sa", s.caps.delete_sa)
-    there = pair(s)
-    for number in range(1, s.draw(st.integers(1, 4)) + 1):
-        if s.draw(st.integers(0, 3)) == 0:
-            s.befalls("reset", MAILBOX)
-        else:
-            come_and_go(s, there, s.choose(directions(s)), MAILBOX, deletes=s.draw(st.booleans()))
-        carry(s, there, number, MAILBOX)
-        s.read_device(MAILBOX)
+    live(s, pair(s), s.draw(st.integers(1, 4)), MAILBOX)
 
 
 @check(

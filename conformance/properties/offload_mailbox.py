@@ -9,7 +9,7 @@ from espproof.adapters.case import Sa
 from espproof.conformance.checks.registry import check
 from espproof.conformance.checks.scenario import Scenario
 from espproof.conformance.properties.offload import directions, for_the_device
-from espproof.conformance.properties.offload_agent import carry, come_and_go
+from espproof.conformance.properties.offload_agent import carry, live
 from espproof.conformance.requirements.ids import DEVICE_NOTHING_LEFT, DEVICE_PACKETS, DEVICE_WHO
 
 RESET, INBOUND = "IXGBE-mailbox-reset", "IXGBE-mailbox-inbound"
@@ -27,6 +27,8 @@ def _needs_a_mailbox(s: Scenario) -> None:
     proved_by=(
         "offload-mailbox-trusts-all",
         "offload-mailbox-anybody-deletes",
+        "offload-mailbox-alike-taken",
+        "offload-mailbox-keeps-the-key",
         "offload-mailbox-half-an-address",
         "offload-mailbox-no-is-yes",
     ),
@@ -54,14 +56,7 @@ def around_resets(s: Scenario) -> None:
     """SAs of ours come and go, and the function is reset, or the chip with all functions."""
     _needs_a_mailbox(s)
     s.need("delete_sa", s.caps.delete_sa)
-    there: list[Sa] = []
-    for number in range(1, s.draw(st.integers(2, 7)) + 1):
-        if s.draw(st.integers(0, 2)) == 0:
-            s.befalls("reset", RESET)
-        else:
-            come_and_go(s, there, s.choose(directions(s)), RESET, deletes=s.draw(st.booleans()))
-        carry(s, there, number, RESET)
-        s.read_device(RESET)
+    live(s, [], s.draw(st.integers(2, 7)), RESET)
 
 
 @check(INBOUND, DEVICE_WHO, proved_by=("offload-mailbox-outbound-too",))

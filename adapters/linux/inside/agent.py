@@ -27,8 +27,8 @@ Each operation has one result, a list too; packets that go with results follow i
     ["update", description]      ["done"], ["errno", number, text]
     ["reserve", message]         ["done"], ["errno", number, text]
     ["flush", "sas"], or "policies" ["done"]
-    ["renew"]                    ["done"], when the card was reset and has a carrier again
-    ["carrier", there]           ["done"], when the card has one, or has none
+    ["renew"]                    ["done"], when the card was reset and has a carrier again; ["lost", text]
+    ["carrier", there]           ["done"], when the card has one, or has none; ["lost", text]
 
 A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), mtus (of wire and plain, null for any)
 and holds (whether packets wait for an SA that they lack): the gateway becomes that host, whose policies are those that it
@@ -52,7 +52,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Never
 
 from espproof.adapters.linux.inside import channel, measure, reached, ways
-from espproof.adapters.linux.inside.card import Card
+from espproof.adapters.linux.inside.card import Card, Unusable
 from espproof.adapters.linux.inside.gateway import Gateway, Result
 from espproof.adapters.linux.inside.later import Later
 from espproof.adapters.linux.inside.stack import Emerged, How, Stack, Unasked
@@ -287,12 +287,10 @@ class Agent:
             self._stack().let_timers_run()
 
     def _renew(self, packets: Iterator[bytes], out: list[bytes]) -> list[Any]:
-        self._card().renew()
-        return ["done"]
+        return _unless_lost(self._card().renew)
 
     def _carrier(self, packets: Iterator[bytes], out: list[bytes], there: bool) -> list[Any]:
-        self._card().await_carrier(there=there)
-        return ["done"]
+        return _unless_lost(lambda: self._card().await_carrier(there=there))
 
     def _card(self) -> Card:
         assert isinstance(self._gateway.wire, Card)
@@ -382,6 +380,14 @@ def _how(described: dict[str, Any]) -> How:
 def _told(emerged: list[Emerged], out: list[bytes], seen: bytes | None) -> list[Any]:
     out += [one.packet for one in emerged] + ([] if seen is None else [seen])
     return ["emerged", [[one.side, one.header.hex()] for one in emerged], seen is not None]
+
+
+def _unless_lost(what: Callable[[], None]) -> list[Any]:
+    try:
+        what()
+    except Unusable as lost:
+        return ["lost", str(lost)]
+    return ["done"]
 
 
 _OPERATIONS: dict[str, Callable[..., list[Any]]] = {

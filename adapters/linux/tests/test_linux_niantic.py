@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from espproof.adapters.base import Crashed
+from espproof.adapters.base import Crashed, Hung
 from espproof.adapters.case import (
     AddSa,
     Delivered,
@@ -23,6 +23,8 @@ from espproof.adapters.case import (
 from espproof.adapters.linux.adapter import LinuxAdapter
 from espproof.adapters.linux.cards import Cards
 from espproof.adapters.linux.kernel import build, images
+from espproof.adapters.linux.kernel.guest import Guest
+from espproof.adapters.linux.kernel.processor import Processor
 from espproof.adapters.translate import entry
 from espproof.reference import endpoint, ip
 from espproof.reference.offload.memory import Fault
@@ -163,6 +165,40 @@ def test_sas_live_through_what_befalls_the_card(linux: LinuxAdapter) -> None:
     assert linux.add_sa(OUT) == Done()
     assert isinstance(linux.outbound(to_send), Sent)
     linux.reset()
+
+
+def test_a_driver_that_does_not_come_back_hangs(linux: LinuxAdapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finding about the driver, and the next case has another machine."""
+    linux.reset()
+    with monkeypatch.context() as patch:
+        patch.setattr(linux, "_ask", lambda *_: ([["lost", "eth0 has no carrier"]], []))
+        with pytest.raises(Hung, match="the card's driver: eth0 has no carrier"):
+            linux.device_event("reset")
+    linux.reset()
+    assert linux.add_sa(OUT) == Done()
+    linux.reset()
+
+
+def test_a_virtual_function_has_its_own_driver() -> None:
+    """ixgbevf on a function of the card: it is found, asks for its queues by mailbox, and a packet comes in."""
+    if not images.is_built(images.NIANTIC):
+        pytest.skip(f"linux:niantic is not built: {build.command('pci')}")
+    cards, processor = Cards(shared=True), Processor()
+    machine = None
+    try:
+        machine = Guest(images.path(images.NIANTIC), processor, 60, devices=cards.sockets)
+        packet = ip.build_ipv4(FAR, NEAR, 253, b"in the clear")
+        results, _ = machine.ask([["reset", False, None], ["receive", 1]], [packet], 10)
+        assert results == [["done"], ["packets", [["passed", "bypass"]]]]
+        assert machine.largest == 9000
+        queue = 4 * 0x40
+        assert cards.first.chip.read(r.RDH.offset) == 1
+        assert cards.first.chip.read(r.RDH.offset + queue) == 0
+    finally:
+        if machine is not None:
+            machine.close()
+        processor.release()
+        cards.close()
 
 
 def test_a_card_that_fails_is_a_crash(linux: LinuxAdapter) -> None:

@@ -5,7 +5,7 @@
     descriptors   what the driver asks for, packet by packet, and what the chip reports
     engine        what the chip does to a frame: checksums, segments, encryption; match, decryption, verdict
     device        the chip as the bus sees it: registers, rings, reset, faults
-    rules, packet_rules    what the data sheet demands of a driver, of registers and of packets
+    rules, engine_rules, packet_rules    what the data sheet demands of a driver: of registers, the engine, and packets
     board         the card around the chip: PCI, interrupts, EEPROM, what other drivers ask for
     pools         which queues are whose, and whom a frame is for, once the chip is shared
     virtual       a virtual function: what its bus sees, and the mailbox; virtual_board    the function on that bus

@@ -8,6 +8,7 @@ Facts: X550 8.2.2 where a section is named, else Linux' ixgbe_type.h.
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from espproof.reference.offload.memory import Memory
@@ -100,7 +101,7 @@ _POINTERS = (0x00, 0x01, 0x02, 0x2C, 0x38)
 """Words of the EEPROM that are no pointers to sections: zero here, and all others all ones, which is none."""
 
 
-class OnTheBus:
+class OnTheBus(ABC):
     """A function with registers in one window, and in another its interrupts, whose number is `interrupts`."""
 
     def __init__(self, configuration: Configuration, vectors: Vectors, interrupts: int) -> None:
@@ -127,11 +128,13 @@ class OnTheBus:
         self.configuration.write(at, size, value)
         self.vectors.flush()
 
+    @abstractmethod
     def _word(self, at: int) -> int:
-        raise NotImplementedError
+        """The register at an offset is read."""
 
+    @abstractmethod
     def _put(self, at: int, word: int) -> None:
-        raise NotImplementedError
+        """It is written."""
 
 
 class Board(OnTheBus):

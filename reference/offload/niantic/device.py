@@ -16,7 +16,16 @@ from typing import NamedTuple
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.memory import Memory
-from espproof.reference.offload.niantic import descriptors, engine, packet_rules, pools, registers, rules, words
+from espproof.reference.offload.niantic import (
+    descriptors,
+    engine,
+    engine_rules,
+    packet_rules,
+    pools,
+    registers,
+    rules,
+    words,
+)
 from espproof.reference.offload.niantic.descriptors import Buffer, Context, Data, Report
 from espproof.reference.offload.niantic.registers import MAP
 from espproof.reference.offload.niantic.tables import (
@@ -308,51 +317,22 @@ class Niantic:
 
     def _on_sectxctrl(self, place: Place, old: int) -> None:
         self._fuse(registers.SECTXCTRL, "SECTX_DIS")
-        self._judge_switch(registers.SECTXCTRL, "SECTX_DIS", "TX_DIS", old, drained=not self._block)
-        self._judge_running()
+        engine_rules.judge_switch(
+            self.values, self.breaches, registers.SECTXCTRL, "SECTX_DIS", "TX_DIS", old, drained=not self._block
+        )
+        engine_rules.judge_running(self.values, self.breaches, self._stale)
         self._pump()
 
     def _on_secrxctrl(self, place: Place, old: int) -> None:
         self._fuse(registers.SECRXCTRL, "SECRX_DIS")
-        self._judge_switch(registers.SECRXCTRL, "SECRX_DIS", "RX_DIS", old, drained=True)
-        self._judge_running()
+        engine_rules.judge_switch(
+            self.values, self.breaches, registers.SECRXCTRL, "SECRX_DIS", "RX_DIS", old, drained=True
+        )
+        engine_rules.judge_running(self.values, self.breaches, self._stale)
 
     def _fuse(self, register: Register, field: str) -> None:
         if self.personality.fused_off:
             self.values.put(register, **{field: 1})
-
-    def _judge_switch(self, register: Register, switch: str, stop: str, old: int, *, drained: bool) -> None:
-        if self.values.get(register, switch) == register.field(switch).of(old):
-            return
-        what = f"{register.name} was {old:#x} and is {self.values.word(register):#x}"
-        if not register.field(stop).of(old):
-            self.breaches.note(rules.STOPPED, what)
-        elif not drained:
-            self.breaches.note(rules.DRAINED, what)
-
-    def _judge_running(self) -> None:
-        """Of the rules about the engine's surroundings, those that count as soon as the transmit path runs."""
-        get = self.values.get
-        if get(registers.SECTXCTRL, "TX_DIS"):
-            return
-        forward, threshold = get(registers.SECTXCTRL, "STORE_FORWARD"), get(registers.SECTXBUFFAF, "FULLTHRESH")
-        if get(registers.SECTXCTRL, "SECTX_DIS"):
-            if forward or threshold != 0x250:
-                self.breaches.note(rules.OFF_AS_BEFORE, f"STORE_FORWARD is {forward}, FULLTHRESH {threshold:#x}")
-            return
-        if not forward:
-            self.breaches.note(rules.STORE_FORWARD, "it is 0")
-        if get(registers.SECTXMINIFG, "MINSECIFG") != 3:
-            self.breaches.note(rules.GAP, f"it is {get(registers.SECTXMINIFG, 'MINSECIFG')}")
-        if threshold != 0x15:
-            self.breaches.note(rules.THRESHOLD, f"it is {threshold:#x}")
-        if not get(registers.HLREG0, "TXCRCEN") or not get(registers.HLREG0, "RXCRCSTRP"):
-            self.breaches.note(rules.CRC, f"HLREG0 is {self.values.word(registers.HLREG0):#x}")
-        for name, left in self._stale.items():
-            if left:
-                self.breaches.note(
-                    rules.SEARCHED_CLEARED, f"{len(left)} entries of the {name} table are from before the reset"
-                )
 
     # ---------------------------------------------------------------------------------------------------- tables of SAs
 

@@ -100,15 +100,22 @@ class Lookup:
             (sa.protocol, sa.address) == (wanted.protocol, wanted.address) for _, sa in self._by_spi.get(wanted.spi, ())
         )
 
-    def which(self, packet: bytes) -> int | None:
-        """The index of the SA that the chip must have meant: by SPI, then protocol and address."""
+    def told(self, rings: Rings) -> list[Received]:
+        """What has come in, with the SAs that the chip says it has used."""
+        return [
+            Received(frame[ETHERNET:], self._which(frame[ETHERNET:]) if report.matched else None, report.error)
+            for frame, report in rings.received()
+        ]
+
+    def _which(self, packet: bytes) -> Handle | None:
+        """By SPI, then protocol and address."""
         version = packet[0] >> 4
         protocol, front = (packet[9], 20) if version == 4 else (packet[6], 40)
         address = packet[16:20] if version == 4 else packet[24:40]
         spi = int.from_bytes(packet[front : front + 4] if protocol == ESP else packet[front + 4 : front + 8], "big")
         for index, sa in self._by_spi.get(spi, ()):
             if sa.protocol == protocol and sa.address == address:
-                return index
+                return Handle("in", index)
         return None
 
 
@@ -430,14 +437,7 @@ class Driver:
 
     def received(self) -> list[Received]:
         """What has come since the last time, in order."""
-        return [
-            Received(frame[ETHERNET:], self._which(frame[ETHERNET:]) if report.matched else None, report.error)
-            for frame, report in self._rings.received()
-        ]
-
-    def _which(self, packet: bytes) -> Handle | None:
-        index = self._lookup.which(packet)
-        return None if index is None else Handle("in", index)
+        return self._lookup.told(self._rings)
 
     # ---------------------------------------------------------------------------------------------------------- registers
 

@@ -13,6 +13,7 @@ on the wire; key and salt, five words. Octets of a word are least significant fi
 import struct
 from errno import EINVAL
 
+from espproof.reference.offload.niantic.descriptors import AH, ESP
 from espproof.reference.offload.niantic.driver import OffloadedSa
 from espproof.reference.offload.niantic.registers import MAILBOX
 
@@ -53,7 +54,7 @@ def sa_of(words: Words) -> OffloadedSa:
     spi, direction, protocol, family, address, key, salt = _SA.unpack(octets)
     directions = {number: name for name, number in _DIRECTIONS.items()}
     sizes = {number: size for size, number in _FAMILIES.items()}
-    if direction not in directions or family not in sizes:
+    if direction not in directions or family not in sizes or protocol not in (ESP, AH):
         raise Declined(EINVAL)
     address = address[: sizes[family]]
     return OffloadedSa(directions[direction], int.from_bytes(spi, "big"), address, key, salt, protocol)

@@ -8,9 +8,9 @@ no IPsec is done. What is deleted must be the function's own. Two SAs with one S
 apart: the second is refused, whoever asks. When a function is reset, or the chip, its SAs are gone, until it asks anew.
 """
 
-from errno import EACCES, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, EPERM
+from errno import EACCES, EEXIST, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EPERM
 
-from espproof.reference.offload.api import Refused
+from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.niantic import mailbox
 from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.driver import Driver
@@ -86,7 +86,8 @@ class Pf:
         except Declined as reason:
             answer = mailbox.failed(words, reason.error)
         if self._take(number):
-            for n, word in enumerate(answer):
+            # all of it: what was asked had a key in it
+            for n, word in enumerate(answer + (0,) * (r.MAILBOX - len(answer))):
                 self._bus.write(r.PFMBMEM.at(number * r.MAILBOX + n), word)
             self._bus.write(r.PFMAILBOX.at(number), r.PFMAILBOX.encode(STS=1))
 
@@ -124,6 +125,8 @@ class Pf:
             handle = self.driver.add(sa)
         except Refused:
             raise Declined(ENOSPC) from None
+        except Dead:
+            raise Declined(EIO) from None
         self.owners[handle.index] = number
         return handle.index
 

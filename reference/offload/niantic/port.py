@@ -4,6 +4,8 @@ Around        the chip, the host's memory, the bus, and the accounting
 NianticPort   all of the chip in one hand
 """
 
+from abc import ABC, abstractmethod
+
 from espproof.reference import ip
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Arrived, Done, Refused
@@ -27,7 +29,7 @@ CIPHERS = {"ENCR_AES_GCM_16": True, "ENCR_NULL_AUTH_AES_GMAC": False}
 _KEY_REGISTERS = (r.IPSTXKEY, r.IPSTXSALT, r.IPSRXKEY, r.IPSRXSALT)
 
 
-class Around:
+class Around(ABC):
     """A chip, its wire, the memory that the host lends, and the bus of whose driver has the tables. `wait` moves time at
     the chip, nothing else does."""
 
@@ -59,9 +61,9 @@ class Around:
         tables = self.chip.tables
         return sum(any(one.key) for one in tables.tx) + sum(one.valid for one in tables.keys)
 
+    @abstractmethod
     def _is_known(self, direction: str, index: int) -> bool:
         """Whether a driver has an SA at that place."""
-        raise NotImplementedError
 
     @property
     def left(self) -> int:
@@ -93,9 +95,6 @@ class Around:
             return packet[6] not in ip.EXTENSION_HEADERS
         return packet[:1] == b"\x45"
 
-    def advance(self, handle: Handle, bottom: int) -> None:
-        """No SA of the chip has extended numbers."""
-
     def left_by_wire(self) -> list[bytes]:
         """IP packets that have left since the last time."""
         left = [frame[ETHERNET:] for frame in self._wire]
@@ -111,9 +110,6 @@ class Around:
         """`Misuse`: nothing else can."""
         raise Misuse(f"{event} does not befall this chip")
 
-    def calm(self) -> None:
-        """Nothing is to come."""
-
 
 class NianticPort(Around):
     """With the driver of the one that has the whole chip, started."""
@@ -125,6 +121,12 @@ class NianticPort(Around):
 
     def _is_known(self, direction: str, index: int) -> bool:
         return self.driver.has(direction, index)
+
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """No SA of the chip has extended numbers."""
+
+    def calm(self) -> None:
+        """Nothing is to come."""
 
     def reset(self) -> None:
         self.driver.reset()

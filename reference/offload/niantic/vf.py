@@ -3,6 +3,7 @@
 The chip does not say which SA it has used, so it is looked up here: if it was nobody's of ours, nothing was done for us.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from espproof.reference.errors import Misuse
@@ -10,7 +11,7 @@ from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.memory import Arena
 from espproof.reference.offload.niantic import mailbox, virtual
 from espproof.reference.offload.niantic.descriptors import Data
-from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Lookup, OffloadedSa, Received
+from espproof.reference.offload.niantic.driver import ETHERTYPE, Lookup, OffloadedSa, Received
 from espproof.reference.offload.niantic.mailbox import Words
 from espproof.reference.offload.niantic.registers import MAILBOX
 from espproof.reference.offload.niantic.rings import VIRTUAL, Bus, Rings
@@ -25,7 +26,7 @@ class _Entry:
     """An SA, and where the PF has put it; None: a reset has cost it that place."""
 
     sa: OffloadedSa
-    place: int | None
+    place: int | None = None
 
 
 class VirtualDriver:
@@ -36,6 +37,8 @@ class VirtualDriver:
         self._rings = Rings(bus, memory, VIRTUAL)
         self._lookup = Lookup()
         self.sas: dict[int, _Entry] = {}
+        self._doubtful: list[int] = []
+        """Places of SAs that were to be deleted when the PF did not answer."""
         self.mac = bytes(6)
 
     def start(self) -> None:
@@ -49,33 +52,51 @@ class VirtualDriver:
     def reset(self) -> None:
         """The function anew, with the same SAs, as far as the PF takes them again."""
         self._rings.drop()
-        for entry in self.sas.values():
-            entry.place = None
+        self._doubtful.clear()
+        for index, entry in self.sas.items():
+            self._is_gone(index, entry)
         self.start()
-        for entry in self.sas.values():
-            try:
-                entry.place = self._asked(mailbox.words_of(entry.sa))[1]
-            except Refused:
-                entry.place = None
+        for index, entry in self.sas.items():
+            with suppress(Refused):
+                self._is_placed(index, entry, self._asked(mailbox.words_of(entry.sa))[1])
 
     # --------------------------------------------------------------------------------------------------------------- SAs
 
     def add(self, sa: OffloadedSa) -> Handle:
-        """`Refused` with the PF's reason; `Dead` if it does not answer."""
+        """`Refused` with the PF's reason; `Dead` if it does not answer: what it has done then, the next reset undoes."""
+        self._settle()
         place = self._asked(mailbox.words_of(sa))[1]
         index = next(n for n in range(len(self.sas) + 1) if n not in self.sas)
-        self.sas[index] = _Entry(sa, place)
-        self._lookup.note(index, sa)
+        self.sas[index] = _Entry(sa)
+        self._is_placed(index, self.sas[index], place)
         return Handle(sa.direction, index)
 
     def delete(self, handle: Handle) -> None:
-        """`Misuse` for an SA that is not there."""
+        """It is gone, or goes with the first request that the PF answers. `Misuse` for an SA that is not there."""
         entry = self.sas.pop(handle.index, None)
         if entry is None:
             raise Misuse(f"no SA {handle.index}")
-        self._lookup.forget(handle.index, entry.sa)
         if entry.place is not None:
-            self.ask_to_delete(entry.place)
+            self._doubtful.append(entry.place)
+            self._is_gone(handle.index, entry)
+            with suppress(Dead):
+                self._settle()
+
+    def _settle(self) -> None:
+        """What was to be deleted is; a place that is not ours any more is none of our business."""
+        while self._doubtful:
+            with suppress(Refused):
+                self.ask_to_delete(self._doubtful[0])
+            del self._doubtful[0]
+
+    def _is_placed(self, index: int, entry: _Entry, place: int) -> None:
+        entry.place = place
+        self._lookup.note(index, entry.sa)
+
+    def _is_gone(self, index: int, entry: _Entry) -> None:
+        if entry.place is not None:
+            self._lookup.forget(index, entry.sa)
+        entry.place = None
 
     def ask_to_delete(self, place: int) -> None:
         """Whatever stands at a place of the PF's. `Refused` if that is not ours."""
@@ -95,14 +116,7 @@ class VirtualDriver:
 
     def received(self) -> list[Received]:
         """What has come since the last time, in order."""
-        return [
-            Received(frame[ETHERNET:], self._which(frame[ETHERNET:]) if report.matched else None, report.error)
-            for frame, report in self._rings.received()
-        ]
-
-    def _which(self, packet: bytes) -> Handle | None:
-        index = self._lookup.which(packet)
-        return Handle("in", index) if index is not None and self.sas[index].place is not None else None
+        return self._lookup.told(self._rings)
 
     # ------------------------------------------------------------------------------------------------------------ mailbox
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Arrived, Refused
+from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.device import X550, Personality
 from espproof.reference.offload.niantic.driver import ETHERNET, ETHERTYPE, Driver, OffloadedSa
 from espproof.reference.offload.niantic.pf import QUEUES, Pf
@@ -28,6 +29,8 @@ MOST = SAS // 2
 """Inbound SAs: for each there is one of the neighbour's."""
 _ADDRESSES = [bytes.fromhex("0282599001") + bytes((n,)) for n in range(3)]
 _MINE, _TWIN, _STRANGER = range(3)
+_ANSWER = 3
+"""Words of the longest answer."""
 _ELSEWHERE = {4: bytes((198, 51, 100, 98)), 16: bytes.fromhex("20010db8000000000000000000990098")}
 _NOWHERE = {4: bytes((198, 51, 100, 99)), 16: bytes.fromhex("20010db8000000000000000000990099")}
 """Where the twin's SAs end, and the stranger's would."""
@@ -69,15 +72,22 @@ class VirtualPort(Around):
 
     @property
     def entries(self) -> int:
-        """SAs of ours that the tables hold, by what the chip itself has: all but those that the twin has been given."""
-        return super().entries - sum(entry.place is not None for entry in self._twin.sas.values())
+        """SAs that the tables hold, by what the chip itself has, but for those of the twin that it may have."""
+        return super().entries - sum(self._twin.has(pair) for pair in self._pairs.values())
+
+    @property
+    def left(self) -> int:
+        """And octets in mailboxes behind what an answer has."""
+        words = (n for n in range(len(self._drivers) * r.MAILBOX) if n % r.MAILBOX >= _ANSWER)
+        octets = b"".join(self.chip.values.word(r.PFMBMEM, n).to_bytes(4, "big") for n in words)
+        return super().left + sum(octet != 0 for octet in octets)
 
     def _is_known(self, direction: str, index: int) -> bool:
         owners = (entry.place for one in self._drivers for entry in one.sas.values())
         return direction == "in" and index in owners
 
     def reset(self) -> None:
-        """The function alone, or, every other time, the whole chip: then all functions come back."""
+        """The function alone, or, every other time in a case, the whole chip: then all functions come back."""
         self._resets += 1
         if self._resets % 2:
             self.driver.reset()
@@ -85,6 +95,10 @@ class VirtualPort(Around):
         self.pf.reset()
         for one in self._drivers:
             one.reset()
+
+    def calm(self) -> None:
+        """Each case begins alike."""
+        self._resets = 0
 
     # ----------------------------------------------------------------------------------------- what the stack asks for
 
@@ -122,6 +136,9 @@ class VirtualPort(Around):
 
     def has(self, handle: Handle) -> bool:
         return self.driver.has(handle)
+
+    def advance(self, handle: Handle, bottom: int) -> None:
+        """No SA of the chip has extended numbers."""
 
     def send(self, packet: bytes, handle: Handle | None, sequence: int = 0) -> list[bytes]:
         """`Misuse` with a handle: no SA of a function is outbound."""
