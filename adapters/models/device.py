@@ -45,6 +45,7 @@ class DeviceAdapter(ReferenceAdapter):
         if previous is not None:
             previous.close()
             self._port.set_link(True)
+            self._port.calm()
             if told := self._port.breaches.taken():
                 raise AdapterError("the driver has broken a rule: " + "; ".join(map(str, told)))
 

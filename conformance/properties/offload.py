@@ -291,8 +291,10 @@ def nothing_left(s: Scenario) -> None:
 @check(
     DEVICE_WHO,
     DEVICE_PACKETS,
+    DEVICE_NOTHING_LEFT,
     *AADS,
     proved_by=(
+        "offload-mailbox-no-is-yes",
         "offload-table-of-one-less",
         "offload-table-full-and-taken",
         "offload-places-of-eight-bits",

@@ -30,7 +30,6 @@ def _needs_a_mailbox(s: Scenario) -> None:
         "offload-mailbox-alike-taken",
         "offload-mailbox-keeps-the-key",
         "offload-mailbox-half-an-address",
-        "offload-mailbox-no-is-yes",
     ),
 )
 def beside_others(s: Scenario) -> None:

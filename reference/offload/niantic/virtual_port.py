@@ -87,18 +87,26 @@ class VirtualPort(Around):
         return direction == "in" and index in owners
 
     def reset(self) -> None:
-        """The function alone, or, every other time in a case, the whole chip: then all functions come back."""
+        """The whole chip, whose functions all come back, or, every other time in a case, ours alone."""
         self._resets += 1
         if self._resets % 2:
+            self._reset_all()
+        else:
             self.driver.reset()
-            return
+
+    def _reset_all(self) -> None:
         self.pf.reset()
         for one in self._drivers:
             one.reset()
 
     def calm(self) -> None:
-        """Each case begins alike."""
+        """A function is given out anew, and finds nothing of whoever had it before."""
         self._resets = 0
+        if not self.driver.sas and (self.entries or self.left):
+            for one in self._drivers:
+                for index in list(one.sas):
+                    one.delete(Handle("in", index))
+            self._reset_all()
 
     # ----------------------------------------------------------------------------------------- what the stack asks for
 

@@ -1,13 +1,14 @@
 """The PF's driver and those of functions: who may have SAs, whose they are, and what resets leave of them."""
 
 from dataclasses import replace
-from errno import EACCES, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP, EPERM
+from errno import EACCES, EEXIST, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EPERM
 
 import pytest
 
 from espproof.reference.errors import Misuse
 from espproof.reference.offload.api import Dead, Refused
 from espproof.reference.offload.niantic import mailbox, virtual
+from espproof.reference.offload.niantic import registers as r
 from espproof.reference.offload.niantic.device import I82599
 from espproof.reference.offload.niantic.driver import OffloadedSa
 from espproof.reference.offload.niantic.tables import SAS
@@ -87,7 +88,7 @@ def test_a_full_table() -> None:
 
 
 def test_sas_live_through_resets() -> None:
-    """Of the function, and of the chip: then under other handles of the PF's, and only those are deleted."""
+    """Of the chip, and of the function: then under other handles of the PF's, and only those are deleted."""
     port = VirtualPort(I82599)
     first = port.driver.add(IN)
     second = port.driver.add(WIDE)
@@ -103,6 +104,57 @@ def test_sas_live_through_resets() -> None:
     port.pf.driver.stop()
     port.driver.delete(second)
     assert (port.entries, port.left) == (0, 0)
+
+
+def test_a_case_begins_with_nothing_of_another() -> None:
+    """Whatever a driver before has forgotten, and others have that they ought not to."""
+    port = VirtualPort()
+    port.driver.add(IN)
+    port._twin.add(WIDE)
+    port.driver.sas.clear()
+    assert port.entries == 2
+    port.calm()
+    assert (port.entries, port.left, port.pf.owners) == (0, 0, {})
+
+
+def test_no_key_is_left_in_a_mailbox() -> None:
+    """Nor of an SA that is refused."""
+    port = VirtualPort()
+    port.driver.add(IN)
+    with pytest.raises(Refused):
+        port._stranger.add(WIDE)
+    words = [port.chip.values.word(r.PFMBMEM, n) for n in range(3 * 16)]
+    assert not any(word for n, word in enumerate(words) if n % 16 > 2)
+
+
+def test_what_was_to_be_deleted_is_deleted_later() -> None:
+    """By the next request that the PF answers, before it asks for anything; a place of somebody else's is left alone."""
+    port = VirtualPort()
+    handle = port.driver.add(IN)
+    serve, port.pf.serve = port.pf.serve, lambda: None  # type: ignore[method-assign]
+    port.driver.delete(handle)
+    assert (port.has(handle), port.entries) == (False, 1)
+    port.pf.serve = serve  # type: ignore[method-assign]
+    port.chip.functions[0].reset()
+    port.driver.reset()
+    assert port.entries == 0
+    handle = port.driver.add(IN)
+    port.pf.serve = lambda: None  # type: ignore[method-assign]
+    port.driver.delete(handle)
+    port.pf.serve = serve  # type: ignore[method-assign]
+    port.driver.add(IN)
+    assert (port.entries, len(port.pf.owners)) == (1, 1)
+    port._twin._doubtful.append(0)
+    port._twin.add(WIDE)
+    assert len(port.pf.owners) == 2
+
+
+def test_an_engine_that_does_not_start() -> None:
+    """Is an answer too."""
+    port = VirtualPort()
+    port.chip.polls_to_drain = 10**6
+    with pytest.raises(Refused, match=refused(EIO)):
+        port.driver.add(IN)
 
 
 def test_what_a_reset_costs() -> None:
