@@ -462,7 +462,7 @@ DEFECTS = (
         "offload-mailbox-old-handles", "linux", "offload", "after a reset a function goes on with the handles that it had before",
         (_VF, "        entry.place = place\n        self._lookup.note", "        entry.place = entry.before = place if entry.before is None else entry.before\n        self._lookup.note"),
         (_VF, "    place: int | None = None\n", "    place: int | None = None\n    before: int | None = None\n"),
-        breaks=("IXGBE-mailbox-reset", _LEFT),
+        breaks=(_LEFT,),
     ),
     _virtual(
         "offload-mailbox-alike-taken", "ours", "offload", "of two functions that ask for the same SPI and destination both get an SA",
