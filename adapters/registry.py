@@ -103,7 +103,7 @@ KNOWN = (
         install="apt-get install -y user-mode-linux kmod", programs=("linux.uml", "modprobe"),
         variants=(
             "any-window", "gro", "async", "pcrypt", "built", "time-travel", "kasan", "gcov", "kcov", "niantic",
-            "niantic-vf", "host",
+            "niantic-vf", "netdevsim", "host",
         ),
         builds=(
             ("built", "espproof adapters build linux"),
@@ -112,6 +112,7 @@ KNOWN = (
             ("gcov", "espproof adapters build linux --variant gcov"),
             ("kcov", "espproof adapters build linux --variant kcov"),
             ("niantic", "espproof adapters build linux --variant pci"),
+            ("netdevsim", "espproof adapters build linux"),
         ),
         built="espproof.adapters.linux.kernel.images:is_built",
         labels="espproof.adapters.linux.kernel.labels:known",

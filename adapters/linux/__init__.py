@@ -9,6 +9,7 @@
                 association         an SA of a Case as messages for the kernel
                 card_probe          which SAs a card with offload takes
                 cards               two simulated cards with a cable between them, for a kernel in user mode
+                netdevsim           the cipher behind a card of the kernel's own that has none
     kernel/     images, build       which image a variant boots, and how one is made
                 guest, host         the process that is asked: a kernel in user mode, a child of this host's kernel
     inside/     guest_main, …       what that process runs, beside the kernel that is tested

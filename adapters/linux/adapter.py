@@ -26,7 +26,7 @@ import msgspec
 
 from espproof.adapters import probe
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Crashed, Hung, Transcript
-from espproof.adapters.capabilities import Capabilities, HostCapabilities, ReplayWindows
+from espproof.adapters.capabilities import Capabilities, DeviceCapabilities, HostCapabilities, ReplayWindows
 from espproof.adapters.case import (
     AddPolicy,
     AddSa,
@@ -83,6 +83,8 @@ from espproof.adapters.linux.kernel.host import Host as RealHost
 from espproof.adapters.linux.kernel.host import Place
 from espproof.adapters.linux.kernel.machine import STOPPED, Machine
 from espproof.adapters.linux.kernel.processor import Processor
+from espproof.adapters.linux.netdevsim import DEVICE as NETDEVSIM
+from espproof.adapters.linux.netdevsim import TABLE, Netdevsim
 from espproof.adapters.linux.questions import Asked, Questions, portions
 from espproof.reference import errors
 from espproof.reference.algorithms import ENCRYPTION, INTEGRITY
@@ -92,6 +94,7 @@ _STEP_SECONDS, _LOOK_SECONDS = 0.25, 75.0
 """More of them for each step, and for each look at what is held."""
 _STARTS = 3
 """How often to try: one start in thirty dies before it is ready."""
+_LOOK = ["file", TABLE]
 _MOST_HELD = 101
 """Packets of a policy: `xdst_queue_output` discards one where more than XFRM_MAX_QUEUE_LEN are there already."""
 _DECLARED = Capabilities(
@@ -166,7 +169,11 @@ class LinuxAdapter(Adapter):
         self._names = Names()
         self._questions = Questions(declared, time_travels=self._time_travels)
         self._has_cards, self._is_virtual = way in (images.NIANTIC, images.NIANTIC_VF), way == images.NIANTIC_VF
+        self._netdevsim = Netdevsim() if way == images.NETDEVSIM else None
         self._place = Place.of(variant)
+        offloads = self._place is not None and bool(self._place.offload)
+        self._offloads = self._has_cards or self._netdevsim is not None or offloads
+        self._has_wire_of_card = self._offloads or (self._place is not None and bool(self._place.card))
         self._kernel = "" if self._place else images.path(variant)
         self._origin = images.origin(self._kernel)
         self._several = images.has_processors(self._kernel)
@@ -193,6 +200,8 @@ class LinuxAdapter(Adapter):
     def version(self) -> str:
         driver = "ixgbevf on a virtual function of" if self._is_virtual else "ixgbe on"
         cards = f", {driver} a model of the 82599" if self._has_cards else ""
+        if self._netdevsim is not None:
+            cards = ", netdevsim with a cipher"
         return f"{self._release} ({self._place or f'user-mode Linux{self._origin}{cards}'})"
 
     def capabilities(self) -> Capabilities:
@@ -200,7 +209,7 @@ class LinuxAdapter(Adapter):
         return self._capabilities
 
     def _probed(self) -> Capabilities:
-        if self._place is None and not self._has_cards:
+        if self._place is None and not self._offloads:
             self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
             self._questions.declared = self._declared
             return probe.narrowed(self._declared, self._takes)
@@ -212,11 +221,13 @@ class LinuxAdapter(Adapter):
             self._declared,
             max_packet=self._machine.largest,
             host=links,
-            device=(SHARED if self._is_virtual else DEVICE) if self._has_cards else None,
+            device=self._device(),
             drop_reasons=self._declared.drop_reasons
             and not self._has_cards,  # forged packets the driver keeps to itself
         )
-        if self._has_cards or (self._place is not None and self._place.offload):
+        if self._netdevsim is not None:
+            self._declared = msgspec.structs.replace(self._declared, encryption=NETDEVSIM.encryption)
+        if self._offloads:
             self._declared = card_probe.narrowed(self._declared, self._outcomes)
         self._declared = msgspec.structs.replace(self._declared, host=self._host_with_ways())
         self._questions.declared = self._declared
@@ -230,9 +241,7 @@ class LinuxAdapter(Adapter):
         except ValueError as error:
             raise AdapterError(f"the guest's ways in make no sense: {error}") from error
         assert self._declared.host is not None
-        if self._has_cards or (
-            self._place is not None and self._place.card
-        ):  # it is given whole super-packets, and sums that are begun
+        if self._has_wire_of_card:  # it is given whole super-packets, and sums that are begun
             sides, segments = {side: names for side, names in sides.items() if side == "plain"}, ()
             own, neighbours = (), ()
         in_pieces = all(PIECES in sides.get(side, ()) for side in ("wire", "plain"))
@@ -245,6 +254,12 @@ class LinuxAdapter(Adapter):
             neighbours=neighbours,
             marks=all("veth" in sides.get(side, ()) for side in ("wire", "plain")),
         )
+
+    def _device(self) -> DeviceCapabilities | None:
+        """What the simulated card can do, if there is one."""
+        if self._netdevsim is not None:
+            return NETDEVSIM
+        return (SHARED if self._is_virtual else DEVICE) if self._has_cards else None
 
     def _outcomes(self, sas: Sequence[Sa]) -> list[Outcome]:
         """One after the other: the tables of devices are small."""
@@ -371,7 +386,7 @@ class LinuxAdapter(Adapter):
 
     def _do(self, steps: Sequence[Asked]) -> list[Outcome]:
         """Carry out steps; one outcome for each. What is asked of a card is answered in its turn, outside of the guest."""
-        if not self._has_cards:
+        if not self._has_cards and self._netdevsim is None:
             return self._done(steps)
         if self._unplugged and any(isinstance(step, messages.Reset) for step in steps):
             self._plug(in_it=True)
@@ -382,6 +397,11 @@ class LinuxAdapter(Adapter):
         return outcomes
 
     def _of_the_card(self, step: Asked) -> Outcome:
+        if self._netdevsim is not None:
+            if isinstance(step, DeviceEvent):
+                return Unsupported(what=f"device_event {step.event}")
+            ((_, text),), _ = self._ask([_LOOK], [], ANSWER_SECONDS)
+            return self._netdevsim.told(text)
         if self._cards is None:
             self._start()
         assert self._cards is not None
@@ -413,6 +433,8 @@ class LinuxAdapter(Adapter):
 
     def _note(self, step: Asked, outcome: Outcome) -> None:
         """What of the SAs there are has changed with a step."""
+        if self._netdevsim is not None:
+            self._netdevsim.note(step, outcome)
         if isinstance(step, messages.Reset | FlushSas):
             self._on_card.clear()
             if self._cards is not None and isinstance(step, messages.Reset):
@@ -436,13 +458,14 @@ class LinuxAdapter(Adapter):
         operations: list[Any] = []
         packets: list[bytes] = []
         known: dict[int, Outcome] = {}
+        look = [] if self._netdevsim is None else [_LOOK]
         for number, step in enumerate(steps):
             try:
                 operation, mine = self._questions.of(step)
             except Untold as lacking:
                 known[number] = Unsupported(what=str(lacking))
                 continue
-            operations.append(operation)
+            operations += [operation, *look]
             packets += mine
         results, out = self._ask(operations, packets, _seconds() or _limit(steps))
         told, queue = iter(results), iter(out)
@@ -450,6 +473,8 @@ class LinuxAdapter(Adapter):
         try:
             for number, step in enumerate(steps):
                 its = known.get(number) or self._declined(step, outcome(step, next(told), queue, self._names))
+                if self._netdevsim is not None and number not in known:
+                    its = self._netdevsim.passed(its, str(next(told)[1]))
                 outcomes.append(its)
                 messages.fits(step, outcomes[-1])
                 self._names.learn(step, outcomes[-1])
@@ -491,6 +516,7 @@ class LinuxAdapter(Adapter):
         for left in reversed(range(_STARTS)):
             self._cards = Cards(shared=self._is_virtual) if self._has_cards else None
             self._unplugged = False
+            self._netdevsim = Netdevsim() if self._netdevsim is not None else None
             try:
                 self._machine = Guest(
                     self._kernel,
@@ -501,6 +527,7 @@ class LinuxAdapter(Adapter):
                     later=self._later,
                     several=self._several,
                     devices=self._cards.sockets if self._cards is not None else (),
+                    netdevsim=self._netdevsim is not None,
                 )
             except AdapterFailure:
                 self._stop()

@@ -3,6 +3,7 @@
 import itertools
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -123,14 +124,18 @@ def _replay(result: model.RunResult, report: Path) -> str:
 def _seed_after_seed(ask: Callable[..., model.RunResult], first: int, seconds: int) -> model.RunResult:
     """The result of the last seed: there was news in it, or it was the last that began in time."""
     begun, cases = time.monotonic(), 0
+    carried_out: Counter[str] = Counter()
     for seed in itertools.count(first):
         result = ask(seed=seed, fresh=True)
         cases += result.cases
+        for check in result.checks:
+            carried_out.update(check.carried_out)
         news = gate.of_run(result)
         past = time.monotonic() - begun
         if news or result.interrupted or past >= seconds:
             break
-    told = f"seeds {first} to {seed}: {cases} cases in {past:.0f} s, {'news in the last' if news else 'no news'}"
+    what = ", ".join(f"{count} {name}" for name, count in carried_out.items() if count)
+    told = f"seeds {first} to {seed}: {cases} cases ({what}) in {past:.0f} s, {'news in the last' if news else 'no news'}"
     ERR.print(told, markup=False, highlight=False, soft_wrap=True)
     return result
 

@@ -28,8 +28,8 @@ class CheckResult(msgspec.Struct, kw_only=True):
     """What one check said. `tried` are the requirements that its cases put to the test.
 
     `recalled`: how many of the `examples` were drawn by an earlier run. `spent`: seconds in the reference, in the adapter
-    and in the comparison; the rest of `seconds` made the cases. `cut`: why not all of its cases were tried,
-    "" if they were.
+    and in the comparison; the rest of `seconds` made the cases. `carried_out`: how many SAs and steps it was asked for
+    ("operations"), how many packets came with them ("packets"), and what befell its device ("device events"). `cut`: why not all of its cases were tried, "" if they were.
     """
 
     check: str
@@ -40,6 +40,7 @@ class CheckResult(msgspec.Struct, kw_only=True):
     recalled: int = 0
     seconds: float = 0.0
     spent: dict[str, float] = {}
+    carried_out: dict[str, int] = {}
     digest: str = ""
     tried: tuple[str, ...] = ()
     counterexamples: tuple[Counterexample, ...] = ()

@@ -13,6 +13,7 @@ import hashlib
 import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from hypothesis.errors import FlakyFailure, HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 
 from espproof.adapters.base import Adapter, AdapterError, AdapterFailure, Hung, Transcript
-from espproof.adapters.case import Case, InboundBurst, Sa, from_json, to_json
+from espproof.adapters.case import Case, DeviceEvent, InboundBurst, Sa, from_json, to_json
 from espproof.adapters.steps import STEPS
 from espproof.conformance.checks.registry import Check
 from espproof.conformance.checks.scenario import Inapplicable, Scenario, Target
@@ -118,6 +119,7 @@ def run_check(
     result.tried, result.behaviours = tuple(sorted(noted.tried)), noted.behaviours
     result.pairs, result.first_finding = tuple(sorted(noted.pairs)), noted.first_finding
     result.seconds, result.spent = time.perf_counter() - started, run.spent
+    result.carried_out = dict(noted.carried_out)
     return result
 
 
@@ -202,6 +204,7 @@ class _Noted:
     behaviours: dict[str, dict[str, int]] = field(default_factory=dict)
     first_finding: dict[str, int] = field(default_factory=dict)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    carried_out: Counter[str] = field(default_factory=Counter)
     judged: int = 0
     """Examples that the adapter has carried out, none of whose steps was unsupported."""
 
@@ -209,7 +212,7 @@ class _Noted:
         return _Noted(
             self.examples, self.recalled, set(self.tried), set(self.pairs),
             {name: dict(counts) for name, counts in self.behaviours.items()}, dict(self.first_finding),
-            self.digest.copy(), self.judged,
+            self.digest.copy(), self.carried_out.copy(), self.judged,
         )  # fmt: skip
 
 
@@ -486,7 +489,8 @@ class _Run:
             failure.add_note(f"one by one, it raised {type(error).__name__}: {error}")
 
     def _note(self, case: Case, got: Transcript) -> None:
-        """What this case covered: pairs of options, choices the documents leave open."""
+        """What this case covered: operations, pairs of options, choices the documents leave open."""
+        self.noted.carried_out.update(_operations(case))
         for step, outcome in zip(case.steps, got.steps, strict=True):
             if step.behaviour:
                 counts = self.noted.behaviours.setdefault(step.behaviour, {})
@@ -497,6 +501,15 @@ class _Run:
         for sa in case.sas:
             if sa.direction == "in" and sa.protocol == "esp":
                 self.noted.pairs |= _pair_names(options_of(sa, 4 if ":" not in sa.source else 6))
+
+
+def _operations(case: Case) -> dict[str, int]:
+    """As `CheckResult.carried_out` has them."""
+    return {
+        "operations": len(case.sas) + len(case.steps),
+        "packets": sum(len(STEPS[type(step)].packets(step)) for step in case.steps),
+        "device events": sum(isinstance(step, DeviceEvent) for step in case.steps),
+    }
 
 
 @cache

@@ -12,6 +12,7 @@
     later                    ciphers that finish later
     reached                  how often lines of the kernel were reached, where it counts that
     function                 a virtual function of a card, as an administrator makes one
+    simulated                two cards of netdevsim and a cable, made the same way
     link, card               the network side of the gateway: a tun device, or a card and the other end of its cable
     measure                  seconds and octets of much of one kind
     modules                  what the gateway needs of user-mode Linux

@@ -29,6 +29,7 @@ Each operation has one result, a list too; packets that go with results follow i
     ["flush", "sas"], or "policies" ["done"]
     ["renew"]                    ["done"], when the card was reset and has a carrier again; ["lost", text]
     ["carrier", there]           ["done"], when the card has one, or has none; ["lost", text]
+    ["file", path]               ["text", content] of a file of the kernel's
 
 A `host` is null, or has addresses, wire, blocked and key_manager (as `case.Host`), mtus (of wire and plain, null for any)
 and holds (whether packets wait for an SA that they lack): the gateway becomes that host, whose policies are those that it
@@ -292,6 +293,10 @@ class Agent:
     def _carrier(self, packets: Iterator[bytes], out: list[bytes], there: bool) -> list[Any]:
         return _unless_lost(lambda: self._card().await_carrier(there=there))
 
+    def _file(self, packets: Iterator[bytes], out: list[bytes], path: str) -> list[Any]:
+        with open(path, encoding="utf-8") as file:
+            return ["text", file.read()]
+
     def _card(self) -> Card:
         assert isinstance(self._gateway.wire, Card)
         return self._gateway.wire
@@ -415,4 +420,5 @@ _OPERATIONS: dict[str, Callable[..., list[Any]]] = {
     "held": Agent._held,
     "renew": Agent._renew,
     "carrier": Agent._carrier,
+    "file": Agent._file,
 }

@@ -1,9 +1,10 @@
 """The first process of the guest: mounts what is needed, loads modules, and serves who asks over the virtual card.
 
-Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt] [cards [virtual]], where FOLDER is the one that `espproof` is imported
-from; with `gro`, packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish later (see
-`later`), with `cards` they go through two Ethernet cards with a cable between them, of which the first does the cipher, or
-`virtual`ly a function of the first.
+Usage: guest_main.py FOLDER [gro] [cryptd | pcrypt] [cards [virtual] | netdevsim], where FOLDER is the one that `espproof`
+is imported from; with `gro`, packets arrive through GRO (see `link.Tun`), with a template of the crypto API ciphers finish
+later (see `later`), with `cards` they go through two Ethernet cards with a cable between them, of which the first does the
+cipher, or `virtual`ly a function of the first; `netdevsim` makes two such cards, of which the first takes SAs and encrypts
+nothing.
 The file system is that of the machine on which the guest runs, read-only. If this process ends, so does the guest (the
 kernel panics), which `kernel/guest.py` sees.
 """
@@ -18,7 +19,7 @@ import traceback
 
 sys.path.insert(0, sys.argv[1])
 
-from espproof.adapters.linux.inside import channel, function, modules
+from espproof.adapters.linux.inside import channel, function, modules, simulated
 from espproof.adapters.linux.inside.agent import Agent
 from espproof.adapters.linux.inside.card import Card
 from espproof.adapters.linux.inside.gateway import Gateway
@@ -33,6 +34,7 @@ _PLACE = "/run"
 _VIRTUAL_CARD = "vec0"
 _CARDS = ("eth0", "eth1")
 _CARD_MTU = 9000
+_NETDEVSIM, _DEBUG = "netdevsim", "/sys/kernel/debug"
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _TIME_TRAVEL = "time-travel"
 _LATE = (0.01,) * 25
@@ -50,8 +52,8 @@ def main() -> None:
     put, take = _channel()
     largest = LARGEST
     try:
-        if "cards" in sys.argv[2:]:
-            card = cards("virtual" in sys.argv[2:])
+        if "cards" in sys.argv[2:] or _NETDEVSIM in sys.argv[2:]:
+            card = cards("virtual" in sys.argv[2:]) if "cards" in sys.argv[2:] else simulated_cards()
             largest = min(card.mtu, LARGEST)
             offload = Offload("crypto", falls_back="virtual" in sys.argv[2:])
             agent = Agent((lambda: Gateway(card), lambda: Stack(card)), offload)
@@ -71,21 +73,31 @@ def cards(virtual: bool) -> Card:
     simulated, and slow on a busy machine."""
     first, second = _CARDS
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
-
-        def ask(request: bytes) -> None:
-            route.send(request)
-            for message in netlink.messages(route.recv(4096)):
-                if message.errno:
-                    raise OSError(message.errno, os.strerror(message.errno))
-
         for name in _CARDS:
-            ask(rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
+            _ask(route, rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
         if virtual:
-            first = function.of(first, ask)
-            ask(rtnetlink.link_up(socket.if_nametoindex(first), _CARD_MTU))
+            first = function.of(first, lambda request: _ask(route, request))
+            _ask(route, rtnetlink.link_up(socket.if_nametoindex(first), _CARD_MTU))
     card = Card(first, second)
     card.patience = (*card.patience, *_LATE[:8])
     return card
+
+
+def simulated_cards() -> Card:
+    """The first of two cards of netdevsim, with the second as the other end of its cable."""
+    _mount_one("debugfs", _DEBUG)
+    names = simulated.pair()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, rtnetlink.NETLINK_ROUTE) as route:
+        for name in names:
+            _ask(route, rtnetlink.link_up(socket.if_nametoindex(name), _CARD_MTU))
+    return Card(*names)
+
+
+def _ask(route: socket.socket, request: bytes) -> None:
+    route.send(request)
+    for message in netlink.messages(route.recv(4096)):
+        if message.errno:
+            raise OSError(message.errno, os.strerror(message.errno))
 
 
 def wire(gro: bool, later: bool) -> Tun:
@@ -97,10 +109,13 @@ def wire(gro: bool, later: bool) -> Tun:
 
 
 def _mount() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
     for kind, place in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", _PLACE)):
-        if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None):
-            print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
+        _mount_one(kind, place)
+
+
+def _mount_one(kind: str, place: str) -> None:
+    if ctypes.CDLL(None, use_errno=True).mount(kind.encode(), place.encode(), kind.encode(), 0, None):
+        print(f"mount {place}: {os.strerror(ctypes.get_errno())}", flush=True)
 
 
 def _load_modules(needed: "tuple[str, ...]") -> str:

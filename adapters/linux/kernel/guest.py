@@ -43,7 +43,7 @@ class Guest(Machine):
     """A user-mode Linux that runs. With `gro`, packets arrive through the kernel's generic receive offload; with `later`,
     a template of the crypto API, ciphers finish later; with `several`, it has two processors; `devices` are sockets of PCI
     functions (`adapters.pci`): two Ethernet cards with a cable between them, of which the first is given the SAs, or, if
-    there is one between them, a virtual function of the first."""
+    there is one between them, a virtual function of the first. With `netdevsim` there are two such cards instead."""
 
     who, dies = "guest", "kernel"
 
@@ -59,6 +59,7 @@ class Guest(Machine):
         memory: str = _MEMORY,
         several: bool = False,
         devices: Sequence[Path] = (),
+        netdevsim: bool = False,
     ) -> None:
         self._kernel = kernel
         self._memory = memory
@@ -69,6 +70,7 @@ class Guest(Machine):
             *(("gro",) if gro else ()),
             *((later,) if later else ()),
             *_CARDS[len(devices)],
+            *(("netdevsim",) if netdevsim else ()),
         )
         super().__init__(processor, seconds, pauses=time_travel)
 

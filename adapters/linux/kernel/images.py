@@ -27,11 +27,21 @@ NIANTIC = "niantic"
 NIANTIC_VF = "niantic-vf"
 """The same, but what does the cipher is a virtual function, whose driver asks the card's own over their mailbox. The
 drivers of 6.12 and 7.3 have no SAs for it; what they lack is small."""
-WAYS = (GRO, *TEMPLATES, TIME_TRAVEL, NIANTIC, NIANTIC_VF)
+NETDEVSIM = "netdevsim"
+"""The variant whose network side is netdevsim, which takes SAs; the cipher is done behind it."""
+WAYS = (GRO, *TEMPLATES, TIME_TRAVEL, NIANTIC, NIANTIC_VF, NETDEVSIM)
 """Variants that are a way to use a kernel: that of another variant or label behind a `=`, or else their own."""
 _STOCK = ("", ANY_WINDOW, GRO, *TEMPLATES)
 """Variants of the adapter that run Debian's."""
-BUILT = {"built": "plain", "kcov": "kcov", "gcov": "gcov", "kasan": "kasan", TIME_TRAVEL: "plain", NIANTIC: "pci"}
+BUILT = {
+    "built": "plain",
+    "kcov": "kcov",
+    "gcov": "gcov",
+    "kasan": "kasan",
+    TIME_TRAVEL: "plain",
+    NIANTIC: "pci",
+    NETDEVSIM: "plain",
+}
 """Variant of the adapter -> variant of the build."""
 
 

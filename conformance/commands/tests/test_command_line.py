@@ -116,7 +116,9 @@ def test_seed_follows_seed_until_there_is_news() -> None:
         [*command, "--profile", "quick", "--seconds", "600"], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 1
-    assert re.fullmatch(r"seeds 1 to 1: \d+ cases in \d+ s, news in the last\n", done.stderr)
+    assert re.fullmatch(
+        r"seeds 1 to 1: \d+ cases \(\d+ operations, \d+ packets\) in \d+ s, news in the last\n", done.stderr
+    )
 
 
 def test_seed_follows_seed_until_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,9 @@ def test_the_reference_passes() -> None:
     names = {f"{a[0]}={a[1]},{b[0]}={b[1]}" for row in AIM.space.rows for a, b in pairs_of(row)}
     assert result.pairs
     assert set(result.pairs) <= names
+    asked = result.carried_out
+    assert (asked["operations"], asked["packets"]) == (4 * result.examples, 2 * result.examples)
+    assert asked["device events"] == 0
 
 
 def test_a_finding_is_shrunk() -> None:
