@@ -135,7 +135,9 @@ def _seed_after_seed(ask: Callable[..., model.RunResult], first: int, seconds: i
         if news or result.interrupted or past >= seconds:
             break
     what = ", ".join(f"{count} {name}" for name, count in carried_out.items() if count)
-    told = f"seeds {first} to {seed}: {cases} cases ({what}) in {past:.0f} s, {'news in the last' if news else 'no news'}"
+    told = (
+        f"seeds {first} to {seed}: {cases} cases ({what}) in {past:.0f} s, {'news in the last' if news else 'no news'}"
+    )
     ERR.print(told, markup=False, highlight=False, soft_wrap=True)
     return result
 

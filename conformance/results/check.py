@@ -29,7 +29,8 @@ class CheckResult(msgspec.Struct, kw_only=True):
 
     `recalled`: how many of the `examples` were drawn by an earlier run. `spent`: seconds in the reference, in the adapter
     and in the comparison; the rest of `seconds` made the cases. `carried_out`: how many SAs and steps it was asked for
-    ("operations"), how many packets came with them ("packets"), and what befell its device ("device events"). `cut`: why not all of its cases were tried, "" if they were.
+    ("operations"), how many packets came with them ("packets"), and what befell its device ("device events").
+    `cut`: why not all of its cases were tried, "" if they were.
     """
 
     check: str
