@@ -47,9 +47,23 @@ DEFECTS = (
     defect(
         "xfrm-state-spi-alone", "W-002", "xfrm-state",
         "a packet that arrives is given to the SA with its SPI, whatever its destination is",
-        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi, protocol), ())\n",
+        ("xfrm.states", "        states = self._with(destination, spi, protocol, source)\n",
          "        states = [one for some in self._arriving.values() for one in some if one.sa.spi == spi]\n"),
         breaks=("LINUX.xfrm_proc-inbound-no-states",),
+    ),
+    defect(
+        "xfrm-state-least-specific-first", "LS-009", "xfrm-state",
+        "of several SAs with its SPI a packet is given to the one that is found by the SPI alone",
+        ("xfrm.states", "        for lookup, key in (\n", "        for lookup, key in reversed((\n"),
+        ("xfrm.states", '            ("spi", of_spi),\n        ):\n', '            ("spi", of_spi),\n        )):\n'),
+        breaks=("RFC4301-4.1-longest-match",),
+    ),
+    defect(
+        "xfrm-state-source-not-compared", "W-002", "xfrm-state",
+        "an SA that is found by the source too is given what comes from others",
+        ("xfrm.states", "    return _of(key_of(sa), sa.protocol)\n", "    return _of(key_of(replace(sa, lookup='spi+destination')), sa.protocol)\n"),
+        ("xfrm.states", "of_spi + destination + source", "of_spi + destination"),
+        breaks=("RFC4301-4.1-longest-match",),
     ),
     defect(
         "xfrm-state-limit-of-what-arrives", "ours", "xfrm-state",

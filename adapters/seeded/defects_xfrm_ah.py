@@ -11,7 +11,7 @@ _PROTECTED = "    return entry.codec.protect(packet, sequence, "
 _SEALED = "        return packet[:at] + iv + self._icv(empty, front, sequence, iv) + packet[end:]\n"
 _VERIFIED = "            right = self._icv(empty, len(parsed.header), sequence, iv)\n"
 _MESSAGE_OF_AH = "        return sent.protocol == ah.PROTOCOL_AH and len"
-_FOUND = "    state = one.host.states.arrived(one.outer.destination, one.spi, one.mark, protocol)\n"
+_FOUND = "    state = one.host.states.arrived(one.outer.destination, one.spi, one.mark, protocol, one.outer.source)\n"
 
 DEFECTS: tuple[Defect, ...] = (
     defect(
@@ -570,8 +570,8 @@ DEFECTS: tuple[Defect, ...] = (
         "an SA is found by destination and SPI: of one of ESP and one of AH with the same SPI the younger gets all packets",
         (
             "xfrm.states",
-            "        states = self._arriving.get(_place(destination, spi, protocol), ())\n",
-            '        both = [*self._arriving.get(_place(destination, spi, "esp"), ()), *self._arriving.get(_place(destination, spi, "ah"), ())]\n'
+            "        states = self._with(destination, spi, protocol, source)\n",
+            '        both = [one for each in ("esp", "ah") for one in self._with(destination, spi, each, source)]\n'
             "        states = [one for one in reversed(self._by_name.values()) if any(one is each for each in both)]\n",
         ),
         breaks=("RFC4301-4.4.1-protection-required",),

@@ -48,11 +48,11 @@ DEFECTS = (
          "            emerged = [one for each in arrivals for one in self._enters(each, now)]\n"
          "            del self.states.__dict__[\"kept\"]\n"
          "            return _in_fewer(emerged)\n"),
-        ("xfrm.states", "        states = self._arriving.get(_place(destination, spi, protocol), ())\n",
+        ("xfrm.states", "        states = self._with(destination, spi, protocol, source)\n",
          "        kept = self.__dict__.get(\"kept\", {})\n"
          "        if (spi >> 8) in kept:\n"
          "            return kept[spi >> 8]\n"
-         "        states = self._arriving.get(_place(destination, spi, protocol), ())\n"
+         "        states = list(self._with(destination, spi, protocol, source))\n"
          "        if states and \"kept\" in self.__dict__:\n"
          "            kept[spi >> 8] = states[0]\n"),
         breaks=("RFC4303-3.4.3-burst-as-single",),

@@ -25,9 +25,9 @@ DEFECTS = (
         "xfrm-rekey-index-left-behind", "ours", "xfrm-rekey",
         "an SA that another has replaced stays in the index by SPI when it is deleted: late packets are let in, its SPI is"
         " never free again, and memory grows",
-        ("xfrm.states", "            _take_out(self._arriving, place, state)\n",
+        ("xfrm.states", "            _take_out(self._arriving, _found_by(state.sa), state)\n",
          "            if all(one.reqid != state.reqid or one.sa.direction == \"out\" for one in self):\n"
-         "                _take_out(self._arriving, place, state)\n"),
+         "                _take_out(self._arriving, _found_by(state.sa), state)\n"),
         breaks=("LINUX.xfrm_proc-inbound-no-states", "RFC4301-4.4.2.1-lifetime-replaced"),
     ),
     defect(

@@ -14,6 +14,7 @@ from espproof.reference import ip
 
 OF_ENTRY, REPLACED = "RFC4301-5.1-sa-of-entry", "RFC4301-4.4.2.1-lifetime-replaced"
 OUTLIVE = "RFC4301-5-sas-outlive-entries"
+LONGEST = "RFC4301-4.1-longest-match"
 IN_NO_STATES, OUT_NO_STATES = counter_rule("XfrmInNoStates"), counter_rule("XfrmOutNoStates")
 IN_EXPIRED, OUT_EXPIRED = counter_rule("XfrmInStateExpired"), counter_rule("XfrmOutStateExpired")
 MISMATCH = counter_rule("XfrmInStateMismatch")
@@ -113,6 +114,34 @@ def nobody_to_receive(s: Scenario) -> None:
     others: tuple[dict[str, Any], ...] = ({"spi": sa.spi ^ 0x10001}, {"destination": near})
     h.enters("wire", s.peer_of(sa, **s.draw(st.sampled_from(others))).protect(packet, 1), IN_NO_STATES)
     h.enters("wire", s.peer(sa).protect(packet, 1), IN_NO_STATES)
+    h.counters(IN_NO_STATES)
+
+
+@check(
+    LONGEST,
+    IN_NO_STATES,
+    weight=2.0,
+    proved_by=("xfrm-state-least-specific-first", "xfrm-state-source-not-compared"),
+)
+def the_most_specific(s: Scenario) -> None:
+    """Of SAs with one SPI, each found by something else, a packet comes by the one that asks for most of what it has,
+    if it is there, by the next, or by none."""
+    h = HostScenario(s)
+    s.need("lookup by more than one", len(s.caps.lookup) > 1)
+    base = h.sa("in", mode="tunnel", add=False)
+    packet = h.incoming(h.version_in(base))
+    h.policy(h.inward, packet, h.template(base), about=LONGEST)
+    kinds = s.draw(st.lists(st.sampled_from(s.caps.lookup), min_size=1, unique=True))
+    sas = [
+        s.changed(base, name=f"{base.name}-{n}", lookup=kind, **s.fresh_keys(base, n)) for n, kind in enumerate(kinds)
+    ]
+    for sa in sas:
+        s.add(sa, LONGEST)
+    near = s.other_gateways(base)[0]
+    for number in range(1, s.draw(st.integers(1, 5)) + 1):
+        sa = s.draw(st.sampled_from(sas))
+        other: dict[str, Any] = s.draw(st.sampled_from(({}, {"source": s.stranger_address(sa)}, {"destination": near})))
+        h.enters("wire", s.peer_of(sa, **other).protect(packet, number), LONGEST)
     h.counters(IN_NO_STATES)
 
 

@@ -104,7 +104,7 @@ def _has_header(one: Arriving) -> Fate:
 
 def _finds_state(one: Arriving) -> Fate:
     protocol = "ah" if one.is_ah else "esp"
-    state = one.host.states.arrived(one.outer.destination, one.spi, one.mark, protocol)
+    state = one.host.states.arrived(one.outer.destination, one.spi, one.mark, protocol, one.outer.source)
     if state is None and one.host.states.is_reserved(one.outer.destination, one.spi, one.now, protocol):
         return Counter.ACQUIRE_ERROR
     if state is None:

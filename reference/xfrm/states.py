@@ -1,17 +1,20 @@
 """The SAs of a host as xfrm has them: which one a packet came for, and which one a template asks for.
 
-Inbound, SPI, destination and protocol decide, and the mark of the packet (RFC 4301 4.1 leaves room for it). Outbound the
-ends, request id, mode and mark of the template or its policy; of several SAs that fit the one that was added last, unless
-a soft limit has been reached (RFC 4301 leaves the choice open; it is what makes a new SA take over from the old).
+Inbound, SPI and protocol decide, with destination and source as the SA has it, the longest match first, and the mark of a
+packet (RFC 4301 4.1, which leaves room for marks). Outbound the ends, request id, mode and mark of the template or its
+policy; of several SAs that fit the one that was added last, unless a soft limit has been reached (RFC 4301 leaves the
+choice open; it is what makes a new SA take over from the old).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from espproof.reference import sad
 from espproof.reference.errors import Misuse
 from espproof.reference.sa import SecurityAssociation
+from espproof.reference.sad import key_of
 from espproof.reference.xfrm.policy import ANY_MARK, Mark, Policy, Template
 from espproof.reference.xfrm.protocols import AnyEntry
 
@@ -41,7 +44,10 @@ class States:
     def __init__(self) -> None:
         self._by_name: dict[str, State] = {}
         self._arriving: dict[bytes, list[State]] = {}
-        self._sending: dict[bytes, list[State]] = {}
+        self._lookups: Counter[str] = Counter()
+        """By what inbound SAs are found: how many are."""
+        self._at: dict[bytes, list[State]] = {}
+        """All of them, by destination, SPI and protocol."""
         self._leaving: dict[tuple[bytes, bytes, int, str], list[State]] = {}
         self._ports: Counter[int] = Counter()
         self._reserved: dict[bytes, float] = {}
@@ -59,12 +65,17 @@ class States:
         if sa.name in self._by_name:
             raise Misuse(f"an SA named {sa.name} exists")
         place = _place(sa.destination.packed, sa.spi, sa.protocol)
-        twins = (*self._arriving.get(place, ()), *self._sending.get(place, ()))
+        others = [one for one in self._at.get(place, ()) if "out" in (sa.direction, one.sa.direction)]
+        twins = (*others, *(self._arriving.get(_found_by(sa), ()) if sa.direction == "in" else ()))
         if any(one.mark == state.mark for one in twins):
-            raise Misuse(f"an SA with SPI {sa.spi:#010x}, the same destination and mark exists")
+            same = sa.lookup if sa.direction == "in" else "destination"
+            raise Misuse(f"an SA with SPI {sa.spi:#010x}, the same {same} and mark exists")
         self._by_name[sa.name] = state
-        (self._arriving if sa.direction == "in" else self._sending).setdefault(place, []).insert(0, state)
-        if sa.direction == "out":
+        self._at.setdefault(place, []).insert(0, state)
+        if sa.direction == "in":
+            self._arriving.setdefault(_found_by(sa), []).insert(0, state)
+            self._lookups[sa.lookup] += 1
+        else:
             self._leaving.setdefault(_wanted(state), []).insert(0, state)
         self._ports.update(_port(state))
 
@@ -74,10 +85,11 @@ class States:
         if state is None:
             raise Misuse(f"no SA named {name}")
         place = _place(state.sa.destination.packed, state.sa.spi, state.sa.protocol)
+        _take_out(self._at, place, state)
         if state.sa.direction == "in":
-            _take_out(self._arriving, place, state)
+            _take_out(self._arriving, _found_by(state.sa), state)
+            self._lookups[state.sa.lookup] -= 1
         else:
-            _take_out(self._sending, place, state)
             _take_out(self._leaving, _wanted(state), state)
         self._ports.subtract(_port(state))
 
@@ -123,11 +135,24 @@ class States:
         except KeyError:
             raise Misuse(f"no SA named {name}") from None
 
-    def arrived(self, destination: bytes, spi: int, mark: int = 0, protocol: str = "esp") -> State | None:
-        """Which SA a packet is for: its destination (network order), its SPI, its protocol, and the mark that it has
+    def arrived(
+        self, destination: bytes, spi: int, mark: int = 0, protocol: str = "esp", source: bytes = b""
+    ) -> State | None:
+        """Which SA a packet is for: its addresses (network order), its SPI, its protocol, and the mark that it has
         here."""
-        states = self._arriving.get(_place(destination, spi, protocol), ())
+        states = self._with(destination, spi, protocol, source)
         return next((one for one in states if one.mark.has(mark)), None)
+
+    def _with(self, destination: bytes, spi: int, protocol: str, source: bytes) -> Iterator[State]:
+        """Inbound SAs of such packets: the most specific first, and of equal ones the youngest."""
+        of_spi = spi.to_bytes(4, "big")
+        for lookup, key in (
+            ("spi+destination+source", of_spi + destination + source),
+            ("spi+destination", of_spi + destination),
+            ("spi", of_spi),
+        ):
+            if self._lookups[lookup]:
+                yield from self._arriving.get(_of(key, protocol), ())
 
     def asked_for(
         self, template: Template, policy: Policy, source: bytes, destination: bytes, inner: bytes, now: float
@@ -145,14 +170,22 @@ class States:
 
     def taken(self, spi: int, destination: bytes, protocol: str = "esp") -> bool:
         """Whether an SA with that SPI, destination and protocol exists, whatever else it is."""
-        place = _place(destination, spi, protocol)
-        return place in self._arriving or place in self._sending
+        return _place(destination, spi, protocol) in self._at
+
+
+def _found_by(sa: SecurityAssociation) -> bytes:
+    """What of a packet decides that it is for an inbound SA."""
+    return _of(key_of(sa), sa.protocol)
+
+
+def _of(key: bytes, protocol: str) -> bytes:
+    """No key of ESP is as long as one of AH."""
+    return key if protocol == "esp" else key + protocol.encode()
 
 
 def _place(destination: bytes, spi: int, protocol: str) -> bytes:
     """One short object: each further one is a cache miss where there are many SAs."""
-    place = destination + spi.to_bytes(4, "big")
-    return place if protocol == "esp" else place + protocol.encode()
+    return _of(destination + spi.to_bytes(4, "big"), protocol)
 
 
 def _take_out(places: dict[_Key, list[State]], key: _Key, state: State) -> None:
@@ -187,18 +220,17 @@ def _fits(state: State, template: Template, policy: Policy, inner: bytes) -> boo
     )
 
 
+class _Ends(NamedTuple):
+    source: bytes
+    destination: bytes
+
+
 def linear_search(
-    states: Iterable[State], destination: bytes, spi: int, mark: int = 0, protocol: str = "esp"
+    states: Iterable[State], destination: bytes, spi: int, mark: int = 0, protocol: str = "esp", source: bytes = b""
 ) -> State | None:
-    """`States.arrived` by the text: all SAs, in the order in which they were added, and the youngest that fits."""
-    fitting = [
-        one
-        for one in states
-        if (one.sa.direction, one.sa.destination.packed, one.sa.spi) == ("in", destination, spi)
-        and one.sa.protocol == protocol
-        and one.mark.has(mark)
-    ]
-    return fitting[-1] if fitting else None
+    """`States.arrived` by the text: the youngest first of all that the mark and protocol of a packet allow."""
+    fitting = [one for one in states if one.sa.direction == "in" and one.sa.protocol == protocol and one.mark.has(mark)]
+    return sad.linear_search(reversed(fitting), spi.to_bytes(4, "big"), _Ends(source, destination))
 
 
 def linear_choice(

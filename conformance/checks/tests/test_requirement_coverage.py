@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from espproof.adapters.base import Adapter
@@ -136,13 +137,27 @@ def test_what_is_demanded_is_proved() -> None:
 
 
 def shows(folder: Path, check: Check, name: str, seeds: tuple[int, ...] = SEEDS) -> Iterator[frozenset[str]]:
-    """What each case of a check shows a seeded defect not to meet."""
-    adapter = seeded(name)
-    like = (right for right, one in RIGHT.items() if one.capabilities() == adapter.capabilities())
-    target_of = next(like, name)
+    """What each case of a check shows a seeded defect not to meet. What a test of any process has found is read."""
     for seed in seeds:
-        for case in drawn(folder, check.id, seed, target_of):
-            yield broken(case, adapter)
+        kept = folder / f"shown-{check.id}-{seed}-{name}.json"
+        shown: list[list[str]] = msgspec.json.decode(kept.read_bytes()) if kept.exists() else []
+        yield from map(frozenset, shown)
+        known = len(shown)
+        cases = drawn(folder, check.id, seed, target_of(name))
+        try:
+            for case in cases[known:]:
+                shown.append(sorted(broken(case, seeded(name))))
+                yield frozenset(shown[-1])
+        finally:
+            if len(shown) > known:
+                put(kept, msgspec.json.encode(shown))
+
+
+@cache
+def target_of(name: str) -> str:
+    """What is right and has the capabilities of a seeded defect, if there is something, so that many share cases."""
+    declared = seeded(name).capabilities()
+    return next((right for right, one in RIGHT.items() if one.capabilities() == declared), name)
 
 
 @lru_cache(maxsize=50)
@@ -153,10 +168,15 @@ def drawn(folder: Path, check: str, seed: int, target_of: str) -> tuple[Case, ..
         return from_json(kept.read_bytes(), CaseFile).cases
     adapter = RIGHT.get(target_of) or seeded(target_of)
     cases = proof.drawn(all_checks()[check], target(adapter), examples=100, seed=seed)
-    made = kept.with_suffix(f".{os.getpid()}")
-    made.write_bytes(to_json(CaseFile(version=1, cases=cases)))
-    made.replace(kept)
+    put(kept, to_json(CaseFile(version=1, cases=cases)))
     return cases
+
+
+def put(kept: Path, octets: bytes) -> None:
+    """Whole, or not at all, whoever else writes or reads it."""
+    made = kept.with_suffix(f".{os.getpid()}")
+    made.write_bytes(octets)
+    made.replace(kept)
 
 
 @pytest.fixture(scope="session")
