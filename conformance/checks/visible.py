@@ -49,10 +49,18 @@ def priorities(h: HostScenario, *wanted: int) -> tuple[int, ...]:
     return tuple(ranks[value] for value in wanted if ranks[value] < h.caps.priorities)
 
 
-def fates(h: HostScenario, *sas: Sa) -> list[tuple[tuple[Template, ...], Literal["allow", "block"]]]:
+Fate = tuple[tuple[Template, ...], Literal["allow", "block"]]
+"""What becomes of packets by a policy: its templates, and its action."""
+
+
+def fates(h: HostScenario, *sas: Sa) -> list[Fate]:
     """What a policy can say, as its templates and its action: protect with one of the SAs, bypass, discard."""
-    found: list[tuple[tuple[Template, ...], Literal["allow", "block"]]] = []
-    found += [((h.template(sa),), "allow") for sa in sas] if "protect" in h.caps.actions else []
+    found = protected(h, *sas)
     found += [((), "allow")] if "bypass" in h.caps.actions else []
     found += [((), "block")] if "discard" in h.caps.actions else []
     return found
+
+
+def protected(h: HostScenario, *sas: Sa) -> list[Fate]:
+    """Those that protect with one of the SAs."""
+    return [((h.template(sa),), "allow") for sa in sas] if "protect" in h.caps.actions else []

@@ -1,7 +1,8 @@
 """A random life of a host: policies and SAs come and go, packets go through it, and the counters are read.
 
 A pool of tunnels, each for one direction, of which each is there or not; one that is made again has new keys and another
-SPI. Priorities are never equal: which of two policies is older is the affair of `xfrm-policy.oldest-of-equals`.
+SPI. A life mostly begins with SAs, and policies that ask for them: in an empty host nothing is protected. Priorities are
+never equal: which of two policies is older is the affair of `xfrm-policy.oldest-of-equals`.
 """
 
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from espproof.adapters.case import Policy, Sa, Side
+from espproof.adapters.case import HostDirection, Policy, Sa, Side
 from espproof.conformance.checks import visible
 from espproof.conformance.checks.host import HostScenario
 
 MOST_STEPS = 24
+_MOSTLY = st.sampled_from((False, True, True, True))
 _PROTOCOLS = (253, 254)
 """Of RFC 3692's experiments; packets of each are a flow."""
 
@@ -40,16 +42,27 @@ class HostLife:
         self._policies: list[Policy] = []
         self._priorities = s.draw(st.permutations(range(min(MOST_STEPS, h.caps.priorities))))
 
+    def begin(self) -> None:
+        """With what an administrator would have made: mostly all SAs, and a policy for each direction."""
+        s = self._h.s
+        for place in range(len(self._pool)):
+            if s.draw(_MOSTLY):
+                self._add(place)
+        for way in ("out", self._h.inward):
+            if s.draw(_MOSTLY) and self._priorities:
+                self._add_policy(way)
+
     def walk(self) -> None:
         """A number of moves, each drawn from those that make sense."""
         s = self._h.s
+        self.begin()
         for _ in range(s.draw(st.integers(4, MOST_STEPS))):
             s.draw(st.sampled_from(self._moves()))()
         self._h.counters(self._about)
 
     def _moves(self) -> list[Callable[[], None]]:
         """Those that make sense now, the likelier ones more than once."""
-        moves = [self._add_sa, self._add_policy, self._send, self._receive, self._send, self._receive]
+        moves = [self._add_sa, self._add_policy, *[self._send, self._receive] * 4]
         if not self._priorities:
             moves.remove(self._add_policy)
         moves += [self._delete_sa] if self._there else []
@@ -81,12 +94,16 @@ class HostLife:
     def _delete(self, place: int) -> None:
         self._h.s.delete(self._there.pop(place), self._about)
 
-    def _add_policy(self) -> None:
+    def _add_policy(self, for_way: HostDirection | None = None) -> None:
         h, s = self._h, self._h.s
-        way = s.draw(st.sampled_from(("out", h.inward)))
+        ways: tuple[HostDirection, ...] = ("out", h.inward) if for_way is None else (for_way,)
+        way = s.draw(st.sampled_from(ways))
         packet = self._outgoing() if way == "out" else h.incoming(self._version)
         fitting = [sa for sa in self._pool if (sa.direction == "out") == (way == "out")]
-        templates, action = s.draw(st.sampled_from(visible.fates(h, *fitting)))
+        there = [sa for place, sa in enumerate(self._pool) if place in self._there and sa in fitting]
+        templates, action = s.draw(
+            st.sampled_from([*visible.fates(h, *fitting), *visible.protected(h, *there, *there)])
+        )
         everything: dict[str, Any] = {
             "source": None,
             "protocol": s.draw(st.sampled_from((None, *_PROTOCOLS))),
@@ -124,7 +141,8 @@ class HostLife:
         h, s = self._h, self._h.s
         packet = h.incoming(self._version)
         inbound = [sa for sa in self._there.values() if sa.direction == "in"]
-        sa = s.draw(st.sampled_from((None, *inbound)))
+        asked_for = {one.reqid for policy in self._policies if policy.direction != "out" for one in policy.templates}
+        sa = s.draw(st.sampled_from((None, *inbound, *[one for one in inbound if one.reqid in asked_for] * 3)))
         if sa is None and not h.caps.clear:
             return
         if sa is None:

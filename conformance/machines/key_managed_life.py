@@ -20,9 +20,15 @@ class KeyManagedLife(HostLife):
         super().__init__(h, about)
         self._coming: dict[int, Sa] = {}
 
-    def walk(self) -> None:
+    def begin(self) -> None:
+        """Mostly with policies alone, whose packets ask for SAs."""
+        if self._h.s.draw(st.sampled_from((False, False, True))):
+            super().begin()
+            return
         for _ in range(min(2, len(self._priorities))):
             self._add_policy()
+
+    def walk(self) -> None:
         super().walk()
         self._h.events(self._about)
 

@@ -446,6 +446,25 @@ def super_packets(s: Scenario) -> None:
     h.counters(AS_SINGLES)
 
 
+@check(PROTECT, proved_by=("xfrm-ah-deleted-still-sends",))
+def deleted(s: Scenario) -> None:
+    """An SA that is deleted sends nothing any more: what asks for it is discarded until there is another."""
+    h = AhScenario(s)
+    s.need("delete_sa", s.caps.delete_sa)
+    sa = h.ah("out", mode=s.caps.modes)
+    packet = h.carried(sa, length=24)
+    h.asks_for(packet, sa, about=PROTECT)
+    for number in range(s.draw(st.integers(1, 2))):
+        if s.draw(st.booleans()):
+            h.sends(packet, sa, about=PROTECT)
+        s.delete(sa, PROTECT)
+        h.sends(packet, sa, about=PROTECT)
+        sa = s.changed(sa, name=f"next{number}", spi=sa.spi ^ 0x2211, auth_key=s.fresh_keys(sa, number)["auth_key"])
+        s.add(sa, PROTECT)
+    h.sends(packet, sa, about=PROTECT)
+    h.counters(PROTECT)
+
+
 @check(PROTECT, IN_THE_CLEAR, weight=2.0, proved_by=("xfrm-ah-deleted-still-sends",))
 def random_life(s: Scenario) -> None:
     """SAs of ESP and AH, and policies that ask for them, come and go while packets go through, in any order."""

@@ -44,7 +44,7 @@ from espproof.conformance.running.deaths import requirement_of
 from espproof.conformance.running.patience import Patience
 from espproof.conformance.running.recall import Recall, Round, Shrunk
 from espproof.conformance.running.reduce import cost, reduce, without_steps
-from espproof.conformance.strategies.options import Options, OptionSpace, options_of, pairs_of
+from espproof.conformance.strategies.options import Options, options_of, pairs_of, space_of
 from espproof.reference.errors import Misuse
 
 MAX_FINDINGS = 8
@@ -68,7 +68,7 @@ class Profile(Enum):
 
 def target(adapter: Adapter) -> Target:
     caps = adapter.capabilities()
-    return Target(adapter.name, caps, OptionSpace(caps))
+    return Target(adapter.name, caps, space_of(caps))
 
 
 def run_check(

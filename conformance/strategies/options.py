@@ -9,8 +9,11 @@ tells how many of all pairs its cases have covered.
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
+
+import msgspec
 
 from espproof.adapters.capabilities import Capabilities
 from espproof.adapters.case import Sa
@@ -40,8 +43,18 @@ _CANDIDATES = 12
 """Random rows tried for each row that is kept: more gives fewer rows and takes longer."""
 
 
+def space_of(caps: Capabilities) -> "OptionSpace":
+    """That of these capabilities, made once."""
+    return _space(msgspec.json.encode(caps))
+
+
+@lru_cache(maxsize=32)
+def _space(caps: bytes) -> "OptionSpace":
+    return OptionSpace(msgspec.json.decode(caps, type=Capabilities))
+
+
 class OptionSpace:
-    """The values, rows and pairs of one set of capabilities. Costs some 100 ms; build it once per run."""
+    """The values, rows and pairs of one set of capabilities. Costs some 100 ms: see `space_of`."""
 
     def __init__(self, caps: Capabilities) -> None:
         self._caps = caps
