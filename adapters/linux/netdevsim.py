@@ -4,8 +4,9 @@
 
 What the stack hands to a card comes out at the other end of the cable as it was handed over. The cipher of AES-GCM is
 done here, with a counter of the card's as IV, for as many packets as the driver says that it was given for it. If these
-are as many as are plain, they are the plain ones. If they are all that came out, those that the stack has encrypted are
-encrypted once more, as a card would; and if it is neither, the plain ones leave as they are, as nobody has asked for more.
+are as many as are plain, fragments among them or not, they are the plain ones. If they are all that came out, those that
+the stack has encrypted are encrypted once more, as a card would; and if it is neither, the plain ones leave as they are,
+as nobody has asked for more.
 """
 
 import re
@@ -124,8 +125,9 @@ class Netdevsim:
         packets = [(packet, _esp(packet, self._sas)) for packet in _sent(outcome)]
         there = [found is not None for _, found in packets]
         plain = [found is not None and not _is_sealed(packet, found) for packet, found in packets]
+        whole = [is_plain and not _is_fragment(packet) for (packet, _), is_plain in zip(packets, plain, strict=True)]
         count = self._given - before
-        chosen = next((some for some in (plain, there) if sum(some) == count), [False] * len(packets))
+        chosen = next((some for some in (whole, plain, there) if sum(some) == count), [False] * len(packets))
         new = (
             self._sealed(packet, found) if found and is_chosen else packet
             for (packet, found), is_chosen in zip(packets, chosen, strict=True)
@@ -180,14 +182,18 @@ def _esp(packet: Octets, sas: dict[str, Sa]) -> _Found | None:
 
 
 def _behind(packet: Octets) -> tuple[int, int, IPv4Address | IPv6Address]:
-    """Where what is behind the headers of IP begins, its protocol, and the destination. A fragment has no protocol."""
+    """Where what is behind the headers of IP begins, its protocol, and the destination."""
     if packet[0] >> 4 == 4:
-        is_fragment = int.from_bytes(packet[6:8], "big") & 0x3FFF
-        return 4 * (packet[0] & 15), 0 if is_fragment else packet[9], ip_address(bytes(packet[16:20]))
+        return 4 * (packet[0] & 15), packet[9], ip_address(bytes(packet[16:20]))
     at, protocol = _IPV6, packet[6]
     while protocol in _IPV6_OPTIONS and at + 8 <= len(packet):
         at, protocol = at + 8 * (packet[at + 1] + 1), packet[at]
     return at, protocol, ip_address(bytes(packet[24:40]))
+
+
+def _is_fragment(packet: Octets) -> bool:
+    """Of IPv4: one that the stack has protected as it is, or one of a packet that was protected before it was cut up."""
+    return packet[0] >> 4 == 4 and bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
 
 
 def _is_sealed(packet: Octets, found: _Found) -> bool:

@@ -44,9 +44,10 @@ messages for the kernel in hexadecimal: new, get, delete, and of an outbound SA 
 
 `text` of an error number is what the kernel says in words, mostly nothing. With offload, ["device", …] says that the
 kernel takes an SA, but not to be offloaded: the device or its driver refuses it, or (number 0) leaves it to the kernel in
-silence, which of some devices is as good as any (`Offload.falls_back`).
+silence, which of some devices is as good as any (`Offload.falls_back`), and so is an SA that these have no room for.
 """
 
+import errno
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -197,6 +198,8 @@ class Agent:
         plain, its_text = (0, "") if not error else self._gateway.error(sa.new)
         if plain:
             return ["errno", plain, its_text]
+        if error == errno.ENOSPC and self._offload.falls_back:
+            return []
         self._gateway.error(sa.delete)
         return ["device", error, text]
 

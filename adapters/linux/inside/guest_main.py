@@ -55,7 +55,7 @@ def main() -> None:
         if "cards" in sys.argv[2:] or _NETDEVSIM in sys.argv[2:]:
             card = cards("virtual" in sys.argv[2:]) if "cards" in sys.argv[2:] else simulated_cards()
             largest = min(card.mtu, LARGEST)
-            offload = Offload("crypto", falls_back="virtual" in sys.argv[2:])
+            offload = Offload("crypto", falls_back=bool({"virtual", _NETDEVSIM} & set(sys.argv[2:])))
             agent = Agent((lambda: Gateway(card), lambda: Stack(card)), offload)
         else:
             kinds = (lambda: Gateway(wire(gro, later)), lambda: Stack(wire(gro, later), merges=gro, lingers=later))

@@ -20,7 +20,8 @@ class Offload:
 
     kind: str
     falls_back: bool = False
-    """What the device leaves to the kernel in silence is an SA like another."""
+    """What the device leaves to the kernel in silence, or has no room for, is an SA like another: who makes SAs asks for
+    one without a device then."""
 
     def sa(self, message: bytes, device: int, *, outbound: bool) -> bytes:
         """The message that adds an SA, with the device that is to carry it."""

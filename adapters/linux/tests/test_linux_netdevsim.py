@@ -20,7 +20,6 @@ from espproof.adapters.case import (
     Octets,
     Outbound,
     Outcome,
-    Refused,
     Sa,
     Sent,
     UdpEncapsulation,
@@ -134,6 +133,22 @@ def test_in_a_burst_the_plain_ones_are_the_cards(card: Netdevsim) -> None:
     assert card.passed(burst, tells(3)) == burst
 
 
+def test_fragments_are_the_cards_if_it_was_given_them(card: Netdevsim) -> None:
+    """The stack protects fragments of IPv4 as they are, and cuts up what it has encrypted itself."""
+    piece = bytearray(handed_over(1))
+    piece[7] = 8
+    fragment = ip.with_checksum(bytes(piece[:20])) + bytes(piece[20:])
+    assert opened(card.passed(sent(fragment), tells(1)), 1) == PLAIN
+    both = Burst(results=(sent(fragment), sent(handed_over(2))))
+    one = card.passed(both, tells(2))
+    assert isinstance(one, Burst)
+    assert one.results[0] == both.results[0]
+    assert opened(one.results[1], 2) == PLAIN
+    two = card.passed(both, tells(4))
+    assert isinstance(two, Burst)
+    assert [opened(fate, number) for number, fate in enumerate(two.results, 1)] == [PLAIN, PLAIN]
+
+
 def test_udp_and_extension_headers_are_passed_over() -> None:
     """And packets of a host that emerge on the wire are like others."""
     card = Netdevsim()
@@ -201,15 +216,24 @@ def test_the_kernel_hands_packets_to_the_card(linux: LinuxAdapter) -> None:
     assert linux.read_device() == DeviceState(sas=())
 
 
-def test_the_kernel_says_what_the_card_has_no_room_for(linux: LinuxAdapter) -> None:
-    """In the words of the driver; and there is room again when an SA goes."""
+def test_what_the_card_has_no_room_for_is_the_kernels(linux: LinuxAdapter) -> None:
+    """And there is room again when an SA goes."""
     linux.reset()
     room = DEVICE.most["out"]
     sas = [replace(OUT, name=f"out{n}", spi=0x1000 + n) for n in range(room + 1)]
-    outcomes = [linux.add_sa(sa) for sa in sas]
-    assert outcomes[:room] == [Done()] * room
-    assert outcomes[room] == Refused(reason="offload: ENOSPC: netdevsim: No space for SA in Rx table!")
-    assert [linux.delete_sa("out7"), linux.add_sa(sas[room])] == [Done(), Done()]
+    assert [linux.add_sa(sa) for sa in sas] == [Done()] * (room + 1)
+    told = linux.read_device()
+    assert isinstance(told, DeviceState)
+    assert [one.by for one in told.sas] == ["device"] * room + ["software"]
+    plain = Octets(ip.build_ipv4(NEAR, FAR, 253, b"eight..."))
+    for sa in (sas[0], sas[room]):
+        out = linux.outbound(Outbound(sa=sa.name, packet=plain))
+        assert opened(out, 1) == PLAIN
+    assert linux.delete_sa("out7") == Done()
+    assert linux.add_sa(replace(OUT, name="next", spi=0x2000)) == Done()
+    told = linux.read_device()
+    assert isinstance(told, DeviceState)
+    assert (told.sas[-1].by, told.entries) == ("device", room)
 
 
 def test_what_the_card_cannot_do_is_not_declared(linux: LinuxAdapter) -> None:
