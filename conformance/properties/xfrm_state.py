@@ -133,10 +133,9 @@ def the_most_specific(s: Scenario) -> None:
     h.policy(h.inward, packet, h.template(base), about=LONGEST)
     kinds = s.draw(st.lists(st.sampled_from(s.caps.lookup), min_size=1, unique=True))
     sas = [
-        s.changed(base, name=f"{base.name}-{n}", lookup=kind, **s.fresh_keys(base, n)) for n, kind in enumerate(kinds)
+        s.with_fields(base, name=f"{base.name}-{n}", lookup=kind, **s.fresh_keys(base, n))
+        for n, kind in enumerate(kinds)
     ]
-    for sa in sas:
-        s.add(sa, LONGEST)
     near = s.other_gateways(base)[0]
     for number in range(1, s.draw(st.integers(1, 5)) + 1):
         sa = s.draw(st.sampled_from(sas))

@@ -336,6 +336,7 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
     for name, stem in (
         ("linux:gro=mine", "expected_gro_built"),
         ("linux:niantic=mine", "expected_niantic_built"),
+        ("linux:netdevsim=mine", "expected_netdevsim_built"),
         ("linux:async=mine", "expected_built"),
         ("linux:time-travel=mine", "expected_built"),
     ):
@@ -351,7 +352,7 @@ def test_a_label_is_a_variant_of_the_adapter(tree: Path) -> None:
         == images.path("mine")
     )
     with pytest.raises(
-        Misuse, match=r"kcov, niantic, niantic-vf, host, mine, not 'other'; `espproof adapters build --help`"
+        Misuse, match=r"kcov, niantic, niantic-vf, netdevsim, host, mine, not 'other'; `espproof adapters build --help`"
     ):
         registry.open_adapter("linux:other")
     with pytest.raises(
